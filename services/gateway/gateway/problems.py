@@ -175,6 +175,8 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
 
 RETRY_AFTER = 1
 """Seconds after which a client may retry a request that failed with 503, or with 429 unless that says otherwise."""
+RETRYABLE_QUOTAS = frozenset({"concurrent_runs", "sessions_per_month"})
+"""Quotas of which a 429 says that they are used up, since the same request succeeds later; of the others, a 409."""
 RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -198,6 +200,8 @@ class Problem(Exception):
         super().__init__(f"{code}: {detail}")
         self.code, self.detail, self.headers, self.extra = code, detail, dict(headers or {}), extra
         self.status, self.title = TABLE[code]
+        if code is Code.QUOTA_EXCEEDED and extra.get("quota") in RETRYABLE_QUOTAS:
+            self.status = HTTPStatus.TOO_MANY_REQUESTS.value
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
         if self.status in RETRYABLE and not already:

@@ -115,7 +115,7 @@ def _refused(refusal: Refusal) -> Problem:
         path = field.split(".")
         error = {"loc": ["body", *path], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, errors=[error])
-    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after)
+    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after, **refusal.data)
 
 
 def _framework(error: HTTPException) -> Problem:

@@ -1,14 +1,17 @@
 """The dependencies of the session service's handlers, queries and reactions."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from contracts.session.values import Compression
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
+from eventing.recording import Recorded
 from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
@@ -25,6 +28,7 @@ from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.ceilings import Ceilings
 from session.environments import Environments
 from session.mcp.connections import Connections
+from session.quotas.spending import Spending
 from session.quotas.starting import apply_rules
 from session.settings import Settings
 from session.storage import Storage
@@ -42,7 +46,7 @@ class Dependencies:
     `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty,
     as far as `ceilings` allow them to the role of the user.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
-    `quotas` keeps.
+    `quotas` keeps. `spending` returns what a run, requested by an event, spends of the budget of its user.
     """
 
     agents: Agents
@@ -61,6 +65,7 @@ class Dependencies:
     blocking: BlockingPool
     writing: BlockingPool
     quotas: Quotas
+    spending: Callable[[Recorded[Any], UUID], Spending]
 
     def workspace(self, session_id: UUID) -> Path:
         """Return the folder that a session's agent works in."""
@@ -124,4 +129,5 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             blocking=blocking,
             writing=writing,
             quotas=Quotas(),
+            spending=partial(Spending, database),
         )

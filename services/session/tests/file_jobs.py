@@ -73,6 +73,7 @@ class FileJobs:
             blocking=blocking,
             writing=blocking,
             quotas=Quotas(),
+            spending=nothing,
         )
         self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.dependencies.workspace(PARENT_ID).mkdir(parents=True)

@@ -30,6 +30,7 @@ from session.accounts import Accounts
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
 from session.ceilings import Ceilings
+from session.quotas.spending import Spending
 from session.reactions.run import end_lost_run, run_agent
 from session.storage import Storage
 
@@ -89,6 +90,7 @@ class Worker:
         dependencies.environments = SimpleNamespace(revealed=unchanged)
         dependencies.accounts, dependencies.ceilings = Accounts(self.desk.database), Ceilings()
         dependencies.storage = Storage(self.desk.database)
+        dependencies.spending = partial(Spending, self.desk.database)
         return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:

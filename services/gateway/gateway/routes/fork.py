@@ -34,6 +34,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
             Code.MODEL_NOT_ALLOWED,
             Code.OPTION_NOT_ALLOWED,
             Code.WORKSPACE_FULL,
+            Code.QUOTA_EXCEEDED,
             Code.STORAGE_FAILED,
         ),
         {201: ("Location",)},

@@ -197,7 +197,7 @@ class Agent:
         self._permits.begin_turn()
         self._between_turns.clear()
         try:
-            with self._access.turn(self.spec.budget_usd):
+            with self._access.turn(self.spec.budget_usd, self.spec.spending):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
                         for event in self._translator.translate(message):

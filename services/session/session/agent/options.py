@@ -18,6 +18,7 @@ from sandbox import SandboxedProcess
 
 from session.ceilings import UNLIMITED, Ceiling
 from session.model_names import FAMILIES, LONG_CONTEXT
+from session.quotas.spending import Spending
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
 TOOLS = [
@@ -49,6 +50,7 @@ class AgentSpec:
     run_id: UUID | None = field(default=None, compare=False)
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
+    spending: Spending | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

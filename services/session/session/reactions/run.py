@@ -98,7 +98,8 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
         return True
     if not await _fits_quota(run, recorded, reaction):
         return False
-    spec = await _agent_spec(run, recorded, reaction)
+    spending = reaction.dependencies.spending(recorded, run_id)
+    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
     if spec.budget_usd is not None and spec.budget_usd <= 0:
         # The budget was lowered, or the cost of the last run was reported late.
         await agents.close(session_id)
@@ -111,6 +112,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     async with cancellation:
         with deadline:
             finished = await _take_turn(spec, recorded, approvals)
+    await spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if deadline.expired:

@@ -5,9 +5,13 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
+from contracts.refusals import Refusal
+from eventing.database import TRANSIENT_ERRORS
+
 from session.agent.model_proxy.usage import Meter
 from session.ceilings import UNLIMITED, Ceiling
 from session.model_names import is_listed
+from session.quotas.spending import Spending
 
 MAX_CONCURRENT_REQUESTS = 8
 """The number of one agent's requests that are forwarded concurrently; others wait."""
@@ -31,14 +35,18 @@ class Access:
         self.meter = Meter()
         self._models, self._ceiling = models, ceiling
         self._open, self._budget_usd = False, None
+        self.spending: Spending | None = None
+        self.refusal: Refusal | None = None
+        """Why requests of this turn are refused since the user has used up a quota."""
         self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
         self._active = set[asyncio.Timeout]()
         self.reading = asyncio.Lock()
 
     @contextmanager
-    def turn(self, budget_usd: Decimal | None) -> Generator[None]:
+    def turn(self, budget_usd: Decimal | None, spending: Spending | None = None) -> Generator[None]:
         """Allow and meter requests while the context is open; on exit, cancel those that are still running."""
         self.meter, self._budget_usd, self._open = Meter(), budget_usd, True
+        self.spending, self.refusal = spending, None
         try:
             yield
         finally:
@@ -62,6 +70,20 @@ class Access:
             raise Denied(403, "permission_error", "The model can be used only during a run of the session.")
         if self.exhausted:
             raise Denied(402, "billing_error", "The session reached its `max_budget_usd`.")
+
+    async def check_spending(self) -> None:
+        """Check that the user may spend more in this month.
+
+        Raises:
+            Denied: the budget is used up, or is not known because the database is not available.
+        """
+        try:
+            refusal = await self.spending.refusal() if self.spending else None
+        except TRANSIENT_ERRORS:
+            raise Denied(503, "api_error", "The budget of the user cannot be read at the moment.") from None
+        if refusal:
+            self.refusal = refusal
+            raise Denied(402, "billing_error", refusal.detail)
 
     def check_models(self, requested: list[str]) -> None:
         """Check that the session may use all these models.
