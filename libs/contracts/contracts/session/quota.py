@@ -32,6 +32,7 @@ class UsageView(Message):
     concurrent_runs: CountUse
     sessions_per_month: CountUse
     budget_per_month_usd: MoneyUse
+    storage_bytes: CountUse = CountUse(used=0, limit=None)
 
 
 class GetUsage(Query[UsageView]):

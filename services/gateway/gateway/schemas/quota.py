@@ -16,6 +16,7 @@ _USAGE: dict[str, Any] = {
     "concurrent_runs": {"used": 2, "limit": 5, "resets_at": None},
     "sessions_per_month": {"used": 40, "limit": 1000, "resets_at": _RESETS},
     "budget_per_month_usd": {"used": 12.5, "limit": None, "resets_at": _RESETS},
+    "storage_bytes": {"used": 1_048_576, "limit": 10_737_418_240, "resets_at": None},
 }
 
 
@@ -53,6 +54,7 @@ class Usage(ResponseModel):
     concurrent_runs: Annotated[Count, Field(description="Runs in progress, except those that only wait for approvals.")]
     sessions_per_month: Annotated[Count, Field(description="Sessions created in this month in UTC, deleted ones too.")]
     budget_per_month_usd: Annotated[Spending, Field(description="Cost of the runs of this month in UTC.")]
+    storage_bytes: Annotated[Count, Field(description="Bytes in all workspaces and archives.")]
 
     @classmethod
     def to(cls, view: UsageView) -> "Usage":
@@ -62,4 +64,5 @@ class Usage(ResponseModel):
             concurrent_runs=Count.of(view.concurrent_runs),
             sessions_per_month=Count.of(view.sessions_per_month),
             budget_per_month_usd=Spending.of(view.budget_per_month_usd),
+            storage_bytes=Count.of(view.storage_bytes),
         )

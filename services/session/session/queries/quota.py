@@ -11,6 +11,7 @@ from session.queries.tables import visible
 from session.quotas.concurrency import ACTIVE, ALLOWANCE
 from session.quotas.months import budget_refusal, end_of_month, used_in_month
 from session.quotas.rules import limits_of
+from session.quotas.storage import storage_used
 
 answers = Handlers()
 
@@ -29,6 +30,7 @@ async def get_usage(query: GetUsage, context: Context) -> UsageView:
         concurrent_runs=CountUse(used=active, limit=limits.concurrent_runs),
         sessions_per_month=CountUse(used=used.sessions, limit=limits.sessions_per_month, resets_at=resets_at),
         budget_per_month_usd=MoneyUse(used=used.cost_usd, limit=limits.budget_per_month_usd, resets_at=resets_at),
+        storage_bytes=CountUse(used=await storage_used(database, query.user_id), limit=limits.storage_bytes),
     )
 
 
