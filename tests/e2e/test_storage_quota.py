@@ -101,7 +101,7 @@ def test_an_archive_counts_in_place_of_the_workspace(limited: User) -> None:
 
 def test_an_archive_above_the_quota_leaves_the_session_open(limited: User) -> None:
     session_id = limited.create()
-    limited.bash(session_id, "mkdir many && cd many && for n in $(seq 1500); do : > $n; done")
+    limited.bash(session_id, "mkdir many && cd many && for n in $(seq 2500); do : > $n; done")
     answer = limited.http.post(f"/sessions/{session_id}/archive", json={"compression": "none"})
     assert error(answer) == (409, "QUOTA_EXCEEDED")
     assert (limited.status(session_id), used(limited)) == ("active", 0)
