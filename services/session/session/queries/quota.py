@@ -10,7 +10,10 @@ from session.dependencies import Context
 from session.queries.tables import visible
 from session.quotas.concurrency import ACTIVE, ALLOWANCE
 from session.quotas.months import budget_refusal, end_of_month, used_in_month
+from session.quotas.refusal import exceeded
 from session.quotas.rules import limits_of
+
+NO_WAIT = "The user has too many active runs, and a run that an agent submits cannot wait for them to end."
 
 answers = Handlers()
 
@@ -43,4 +46,6 @@ async def get_allowance(query: GetAllowance, context: Context) -> Allowance:
         return Allowance(refused=refused)
     row = await context.database.fetchrow(ALLOWANCE, owner, query.session_id) or {}
     free = most - row["active"]
+    if free <= row["before"] and not query.may_wait:
+        refused = Refused.of(exceeded("concurrent_runs", row["active"], most, detail=NO_WAIT))
     return Allowance(slot_is_free=free > 0, is_next=free > row["before"], refused=refused)

@@ -85,9 +85,11 @@ async def check_start(recorded: Recorded[Any], db: Connection) -> None:
     Raises:
         Conflict: the user has too many active runs since it was decided to start this one.
     """
-    await lock_user(recorded.owner, db)
     limit = (await limits_of(db, recorded.owner, role_of(recorded))).concurrent_runs
-    if limit is not None and await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
+    if limit is None:
+        return
+    await lock_user(recorded.owner, db)
+    if await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
         raise Conflict(f"user {recorded.owner} has {limit} active runs")
 
 
