@@ -86,15 +86,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)
     await apply_rules(settings.quota_rules, database)
-    limits = Limits(
-        warm_agents=settings.warm_agents,
-        idle_seconds=settings.warm_agent_seconds,
-        model_retries=settings.model_retries,
-        model_silence_seconds=settings.model_silence_seconds,
-        tool_seconds=settings.tool_seconds,
-        models=settings.offered_models,
-    )
-    connection_limits = ConnectionLimits(call_seconds=settings.tool_seconds)
+    limits, connection_limits = _limits(settings), ConnectionLimits(call_seconds=settings.tool_seconds)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         BlockingPool.open() as blocking,
@@ -121,3 +113,14 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             quotas=Quotas(),
             spending=partial(Spending, database),
         )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        warm_agents=settings.warm_agents,
+        idle_seconds=settings.warm_agent_seconds,
+        model_retries=settings.model_retries,
+        model_silence_seconds=settings.model_silence_seconds,
+        tool_seconds=settings.tool_seconds,
+        models=settings.offered_models,
+    )
