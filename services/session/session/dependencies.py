@@ -93,8 +93,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)
     await apply_rules(settings.quota_rules, database)
-    limits = _limits(settings)
-    connection_limits = ConnectionLimits(call_seconds=settings.tool_seconds)
+    limits, connection_limits = _limits(settings), ConnectionLimits(call_seconds=settings.tool_seconds)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         BlockingPool.open() as blocking,

@@ -72,6 +72,11 @@ async def wait_for_approval(desk: Desk, run: RunView, tools: int = 1) -> UUID:
     return request.approval_id
 
 
+def agent_query(session_id: UUID) -> SubmitQuery:
+    """Return a query that an agent sends."""
+    return SubmitQuery(session_id=session_id, run_id=new_id(), message_id=new_id(), message="?", depth=1)
+
+
 async def test_runs_within_the_quota_start_at_once(limited: Desk) -> None:
     runs = await start(limited, LIMIT)
     assert await active(limited) == [run.id for run in runs]
@@ -236,6 +241,20 @@ async def test_a_session_that_waits_is_busy(limited: Desk) -> None:
     with pytest.raises(Refusal) as refused:
         await limited.submit(runs[-1].session_id)
     assert refused.value.code is Code.SESSION_BUSY
+
+
+async def test_a_query_of_an_agent_does_not_wait(limited: Desk) -> None:
+    await start(limited, LIMIT)
+    session = await limited.create()
+    with pytest.raises(Refusal) as refused:
+        await limited.send(agent_query(session))
+    assert (refused.value.code, refused.value.data["quota"]) == (Code.QUOTA_EXCEEDED, "concurrent_runs")
+
+
+async def test_a_query_of_an_agent_starts_within_the_quota(limited: Desk) -> None:
+    query = agent_query(await limited.create())
+    await limited.send(query)
+    assert await active(limited) == [query.run_id]
 
 
 async def test_too_many_waiting_sessions_are_refused(limited: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

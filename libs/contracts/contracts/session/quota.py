@@ -63,9 +63,13 @@ class Allowance(Message):
 
 
 class GetAllowance(Query[Allowance]):
-    """Return whether the quotas of a session's owner allow a run of the session."""
+    """Return whether the quotas of a session's owner allow a run of the session.
+
+    Without `may_wait` it is refused if it cannot start now.
+    """
 
     subject = "qry.session.get_allowance"
     sample = {"session_id": SESSION}
 
     session_id: UUID
+    may_wait: bool = True

@@ -24,7 +24,9 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
     """Start a run, or enqueue it."""
     async with work.change(Session, command.session_id) as session:
         session.increase_depth(command.depth)
-        allowance = await work.ask(GetAllowance(session_id=command.session_id))
+        # An agent would wait for a run that waits until that of the agent has ended.
+        may_wait = command.depth == 0
+        allowance = await work.ask(GetAllowance(session_id=command.session_id, may_wait=may_wait))
         session.submit_query(command.run_id, command.message_id, command.message, command.on_busy, allowance)
 
 

@@ -7,7 +7,6 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.projections.session import FAILED
-from session.quotas.concurrency import role_of
 from session.quotas.storage import copy_storage, set_storage
 
 
@@ -17,7 +16,7 @@ async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection
     match event:
         case SessionForked():
             await _copy_messages(event, recorded, db)
-            await copy_storage(event.parent_session_id, id, recorded.owner, role_of(recorded), db)
+            await copy_storage(event.parent_session_id, recorded, db)
         case ForkCompleted():
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
             if event.size_bytes is not None:

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.values import Role
+from contracts.identity.values import Quotas, Role
+from contracts.messages import Actor
 from contracts.session.run import StartWaiting
 from eventing.database import Connection, Row
 from eventing.due import DueKind, DueTime
@@ -65,13 +66,17 @@ ALLOWANCE = f"""
     ) AS before"""  # noqa: S608  no input
 
 
-def role_of(recorded: Recorded[Any]) -> Role:
-    """Return the role by which the quotas of an event's owner are determined.
+def role_of(owner: UUID, actor: Actor | None) -> Role:
+    """Return the role by which the quotas of an owner are determined.
 
-    If somebody else caused the event, as an administrator does who cancels a run, that is `user`.
+    If somebody else acts, as an administrator does who cancels a run, that is `user`.
     """
-    actor = recorded.envelope.actor
-    return actor.role if actor and actor.user_id == recorded.owner else "user"
+    return actor.role if actor and actor.user_id == owner else "user"
+
+
+async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:
+    """Return the limits of an event's owner."""
+    return await limits_of(db, recorded.owner, role_of(recorded.owner, recorded.envelope.actor))
 
 
 async def lock_user(user_id: UUID, db: Connection) -> None:
@@ -85,9 +90,11 @@ async def check_start(recorded: Recorded[Any], db: Connection) -> None:
     Raises:
         Conflict: the user has too many active runs since it was decided to start this one.
     """
+    limit = (await limits_for(recorded, db)).concurrent_runs
+    if limit is None:
+        return
     await lock_user(recorded.owner, db)
-    limit = (await limits_of(db, recorded.owner, role_of(recorded))).concurrent_runs
-    if limit is not None and await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
+    if await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
         raise Conflict(f"user {recorded.owner} has {limit} active runs")
 
 
@@ -100,7 +107,7 @@ async def update_waiting(recorded: Recorded[Any], db: Connection) -> None:
     """Note whether the session waits, after an event that may change it, and start the sessions that may start."""
     await lock_user(recorded.owner, db)
     await db.execute(UPDATE_WAITING, recorded.id, recorded.at, recorded.envelope.headers())
-    await start_waiting(recorded.owner, role_of(recorded), recorded.at, db)
+    await _start_waiting(recorded, db)
 
 
 async def check_waiting(recorded: Recorded[Any], db: Connection) -> None:
@@ -111,7 +118,7 @@ async def check_waiting(recorded: Recorded[Any], db: Connection) -> None:
     """
     number = await db.fetchval(NUMBER_WAITING, recorded.owner, recorded.id, recorded.at)
     if number is not None and number > MAX_WAITING_SESSIONS:
-        limit = (await limits_of(db, recorded.owner, role_of(recorded))).concurrent_runs or 0
+        limit = (await limits_for(recorded, db)).concurrent_runs or 0
         active = await db.fetchval(ACTIVE, recorded.owner)
         detail = (
             f"{active} runs are active, of at most {limit}, and {MAX_WAITING_SESSIONS} sessions wait: "
@@ -127,7 +134,12 @@ async def update_only_waits(run_id: UUID, recorded: Recorded[Any], db: Connectio
     """
     if await db.fetchval(UPDATE_ONLY_WAITS, run_id):
         await lock_user(recorded.owner, db)
-        await start_waiting(recorded.owner, role_of(recorded), recorded.at, db)
+        await _start_waiting(recorded, db)
+
+
+async def _start_waiting(recorded: Recorded[Any], db: Connection) -> None:
+    role = role_of(recorded.owner, recorded.envelope.actor)
+    await start_waiting(recorded.owner, role, recorded.at, db)
 
 
 async def start_waiting(user_id: UUID, role: Role, at: datetime, db: Connection) -> None:

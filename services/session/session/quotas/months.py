@@ -11,9 +11,8 @@ from contracts.refusals import Refusal
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 
-from session.quotas.concurrency import lock_user, role_of
+from session.quotas.concurrency import limits_for, lock_user
 from session.quotas.refusal import exceeded
-from session.quotas.rules import limits_of
 
 ADD = """
     INSERT INTO usage AS u (user_id, month, slot, sessions, cost_usd) VALUES ($1, $2, counter_slot('usage'), $3, $4)
@@ -63,7 +62,7 @@ async def count_session(recorded: Recorded[Any], db: Connection) -> None:
         Refusal: QUOTA_EXCEEDED; the user may create no more sessions in this month.
     """
     user_id, at = recorded.owner, recorded.at
-    limit = (await limits_of(db, user_id, role_of(recorded))).sessions_per_month
+    limit = (await limits_for(recorded, db)).sessions_per_month
     if limit is not None:
         await lock_user(user_id, db)  # sessions are different aggregates, which could otherwise all be the last one
         used = (await used_in_month(user_id, at, db)).sessions

@@ -1,10 +1,13 @@
 """What the files of a user's sessions occupy: workspaces, archives, and files that are being written."""
 
+from typing import Any
 from uuid import UUID
 
 from contracts.identity.values import Role
 from eventing.database import Connection, Database
+from eventing.recording import Recorded
 
+from session.quotas.concurrency import role_of
 from session.quotas.refusal import exceeded
 from session.quotas.rules import limits_of
 
@@ -49,14 +52,15 @@ async def check_storage(user_id: UUID, role: Role, database: Connection | Databa
         raise exceeded("storage_bytes", used, limit)
 
 
-async def copy_storage(parent_id: UUID, fork_id: UUID, user_id: UUID, role: Role, db: Connection) -> None:
+async def copy_storage(parent_id: UUID, recorded: Recorded[Any], db: Connection) -> None:
     """Count the files of a fork, which will be a copy of its parent's.
 
     Raises:
         Refusal: QUOTA_EXCEEDED.
     """
-    if growth := await db.fetchval(COPY, fork_id, user_id, parent_id):
-        await check_growth(user_id, role, growth, db)
+    owner = recorded.owner
+    if growth := await db.fetchval(COPY, recorded.id, owner, parent_id):
+        await check_growth(owner, role_of(owner, recorded.envelope.actor), growth, db)
 
 
 async def set_storage(session_id: UUID, db: Connection, *, workspace_bytes: int = 0, archive_bytes: int = 0) -> None:
