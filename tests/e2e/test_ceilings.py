@@ -7,7 +7,7 @@ import pytest
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, error, newcomer
+from tests.e2e.user import HELD, User, error, let_go, newcomer
 
 ONCE = scripted(bash("touch made"), {"text": "Done."})
 CEILINGS = "user.tools=!Bash, user.permission_modes=default|plan, user.max_turns=10, user.models=claude-sonnet-*|haiku"
@@ -81,6 +81,19 @@ def test_quotas_are_shown_to_their_user(user: User, admin: User) -> None:
     change(admin, user, quotas={"concurrent_runs": None})
     quotas = user.http.get("/auth/me").json()["quotas"]
     assert (quotas["concurrent_runs"], quotas["budget_per_month_usd"]) == (None, 1.5)
+
+
+def test_a_higher_quota_of_concurrent_runs_starts_what_waits(limited_system: System, user: User, admin: User) -> None:
+    change(admin, user, role="admin", quotas={"concurrent_runs": 1})  # administrators may use Bash here
+    until(lambda: user.http.get("/auth/me/usage").json()["concurrent_runs"]["limit"] == 1)
+    sessions = [user.create() for _ in range(2)]
+    runs = [user.submit(session_id, HELD).raise_for_status().json()["id"] for session_id in sessions]
+    until(lambda: user.run(sessions[0], runs[0])["status"] == "running", 60)
+    assert user.run(sessions[1], runs[1])["status"] == "queued"
+    change(admin, user, quotas={"concurrent_runs": 2})
+    until(lambda: user.run(sessions[1], runs[1])["status"] == "running", 60)
+    for session_id in sessions:
+        let_go(limited_system, session_id)
 
 
 def test_users_do_not_change_their_own_quotas(user: User) -> None:

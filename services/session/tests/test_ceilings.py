@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from contracts.session.values import SdkOptions
+from session.agent.model_proxy import Access
+from session.agent.model_proxy.access import Denied
 from session.ceilings import Ceiling, Ceilings
 
 
@@ -183,3 +185,11 @@ def test_a_wrong_setting_is_named(text: str, named: str) -> None:
 def test_models_that_leave_a_role_none_are_refused() -> None:
     with pytest.raises(ValueError, match=r"user\.models: allows none"):
         Ceilings.parse("user.models=claude-haiku-*").check_models(("claude-opus-4-7",))
+
+
+@pytest.mark.parametrize("listed", [(), ("claude-opus-4-7", "claude-sonnet-4-6")])
+def test_the_model_proxy_refuses_models_above_the_ceiling(listed: tuple[str, ...]) -> None:
+    access = Access(listed, ceiling("models=claude-sonnet-*"))
+    access.check_models(["claude-sonnet-4-6"])
+    with pytest.raises(Denied, match="claude-opus-4-7 is not available"):
+        access.check_models(["claude-sonnet-4-6", "claude-opus-4-7"])
