@@ -66,7 +66,7 @@ ALLOWANCE = f"""
     ) AS before"""  # noqa: S608  no input
 
 
-def role_of(owner: UUID, actor: Actor | None) -> Role:
+def quota_role(owner: UUID, actor: Actor | None) -> Role:
     """Return the role by which the quotas of an owner are determined.
 
     If somebody else acts, as an administrator does who cancels a run, that is `user`.
@@ -74,9 +74,14 @@ def role_of(owner: UUID, actor: Actor | None) -> Role:
     return actor.role if actor and actor.user_id == owner else "user"
 
 
+def role_of(recorded: Recorded[Any]) -> Role:
+    """Return the role by which the quotas of an event's owner are determined."""
+    return quota_role(recorded.owner, recorded.envelope.actor)
+
+
 async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:
     """Return the limits of an event's owner."""
-    return await limits_of(db, recorded.owner, role_of(recorded.owner, recorded.envelope.actor))
+    return await limits_of(db, recorded.owner, role_of(recorded))
 
 
 async def lock_user(user_id: UUID, db: Connection) -> None:
@@ -138,8 +143,7 @@ async def update_only_waits(run_id: UUID, recorded: Recorded[Any], db: Connectio
 
 
 async def _start_waiting(recorded: Recorded[Any], db: Connection) -> None:
-    role = role_of(recorded.owner, recorded.envelope.actor)
-    await start_waiting(recorded.owner, role, recorded.at, db)
+    await start_waiting(recorded.owner, role_of(recorded), recorded.at, db)
 
 
 async def start_waiting(user_id: UUID, role: Role, at: datetime, db: Connection) -> None:

@@ -9,7 +9,7 @@ from contracts.session.quota import Allowance, CountUse, MoneyUse, UsageView
 from eventing.database import Database
 from runtime import clock
 
-from session.quotas.concurrency import ACTIVE, ALLOWANCE, role_of
+from session.quotas.concurrency import ACTIVE, ALLOWANCE, quota_role
 from session.quotas.months import budget_refusal, end_of_month, used_in_month
 from session.quotas.refusal import exceeded
 from session.quotas.rules import limits_of
@@ -38,7 +38,7 @@ async def usage_of(user_id: UUID, role: Role, actor: Actor, database: Database) 
 
 async def allowance_of(session_id: UUID, owner: UUID, actor: Actor, database: Database, *, may_wait: bool) -> Allowance:
     """Return whether the quotas of a session's owner allow a run; without `may_wait`, only one that can start now."""
-    limits = await limits_of(database, owner, role_of(owner, actor))
+    limits = await limits_of(database, owner, quota_role(owner, actor))
     refusal = await budget_refusal(limits, owner, clock.now(), database)
     refused = Refused.of(refusal) if refusal else None
     if (most := limits.concurrent_runs) is None:
