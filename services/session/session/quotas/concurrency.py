@@ -19,7 +19,7 @@ from eventing.store import Conflict
 from runtime.envelope import Envelope
 
 from session.quotas.refusal import exceeded
-from session.quotas.rules import limits_of
+from session.quotas.rules import LIMITS, limits_of
 
 MAX_WAITING_SESSIONS = 100
 """The number of a user's sessions that may wait because of the quota; more are refused."""
@@ -58,15 +58,18 @@ WAITING = """
     SELECT session_id, envelope FROM waiting_sessions WHERE user_id = $1 ORDER BY since, session_id LIMIT $2"""
 NUMBER_WAITING = """
     SELECT count(*) FROM waiting_sessions WHERE user_id = $1 HAVING bool_or(session_id = $2 AND since = $3)"""
-ALLOWANCE = f"""
-    SELECT ({ACTIVE_IN_OTHERS}) AS active, (
-        SELECT count(*) FROM waiting_sessions w WHERE w.user_id = $1 AND w.session_id <> $2 AND NOT EXISTS (
-            SELECT FROM waiting_sessions o WHERE o.session_id = $2
-            AND (o.since, o.session_id) < (w.since, w.session_id))
-    ) AS before"""  # noqa: S608  no input
+# Without a limit no transaction has to wait for another one.
+LIMIT_WITH_LOCK = f"""
+    SELECT concurrent_runs, CASE WHEN concurrent_runs IS NOT NULL THEN (
+        SELECT count(*) FROM pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))) END
+    FROM ({LIMITS}) AS limits"""  # noqa: S608  no input
+BEFORE = """
+    SELECT count(*) FROM waiting_sessions w WHERE w.user_id = $1 AND w.session_id <> $2 AND NOT EXISTS (
+        SELECT FROM waiting_sessions o WHERE o.session_id = $2 AND (o.since, o.session_id) < (w.since, w.session_id))"""
+"""The number of sessions that wait longer than a session."""
 
 
-def role_of(owner: UUID, actor: Actor | None) -> Role:
+def quota_role(owner: UUID, actor: Actor | None) -> Role:
     """Return the role by which the quotas of an owner are determined.
 
     If somebody else acts, as an administrator does who cancels a run, that is `user`.
@@ -74,14 +77,19 @@ def role_of(owner: UUID, actor: Actor | None) -> Role:
     return actor.role if actor and actor.user_id == owner else "user"
 
 
+def role_of(recorded: Recorded[Any]) -> Role:
+    """Return the role by which the quotas of an event's owner are determined."""
+    return quota_role(recorded.owner, recorded.envelope.actor)
+
+
 async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:
     """Return the limits of an event's owner."""
-    return await limits_of(db, recorded.owner, role_of(recorded.owner, recorded.envelope.actor))
+    return await limits_of(db, recorded.owner, role_of(recorded))
 
 
 async def lock_user(user_id: UUID, db: Connection) -> None:
     """Lock the quotas of a user until the transaction ends."""
-    await db.fetchval("SELECT pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1, 0))", str(user_id))
+    await db.fetchval("SELECT pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))", user_id)
 
 
 async def check_start(recorded: Recorded[Any], db: Connection) -> None:
@@ -90,11 +98,8 @@ async def check_start(recorded: Recorded[Any], db: Connection) -> None:
     Raises:
         Conflict: the user has too many active runs since it was decided to start this one.
     """
-    limit = (await limits_for(recorded, db)).concurrent_runs
-    if limit is None:
-        return
-    await lock_user(recorded.owner, db)
-    if await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
+    limit = await db.fetchval(LIMIT_WITH_LOCK, recorded.owner, role_of(recorded))
+    if limit is not None and await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
         raise Conflict(f"user {recorded.owner} has {limit} active runs")
 
 
@@ -138,8 +143,7 @@ async def update_only_waits(run_id: UUID, recorded: Recorded[Any], db: Connectio
 
 
 async def _start_waiting(recorded: Recorded[Any], db: Connection) -> None:
-    role = role_of(recorded.owner, recorded.envelope.actor)
-    await start_waiting(recorded.owner, role, recorded.at, db)
+    await start_waiting(recorded.owner, role_of(recorded), recorded.at, db)
 
 
 async def start_waiting(user_id: UUID, role: Role, at: datetime, db: Connection) -> None:

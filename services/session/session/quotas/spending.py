@@ -24,7 +24,7 @@ class Spending:
 
     def __init__(self, database: Database, recorded: Recorded[Any], run_id: UUID) -> None:
         self._database, self._user_id, self._run_id = database, recorded.owner, run_id
-        self._role: Role = role_of(recorded.owner, recorded.envelope.actor)
+        self._role: Role = role_of(recorded)
         self._charged, self._settled, self._charging = Decimal(0), False, asyncio.Lock()
 
     async def refusal(self) -> Refusal | None:

@@ -2,19 +2,22 @@
 
 from uuid import UUID
 
-from contracts.identity.values import Role
+from contracts.identity.values import Quotas, Role
 from contracts.messages import Actor, Refused
 from contracts.refusals import Code, not_found
 from contracts.session.quota import Allowance, CountUse, MoneyUse, UsageView
 from eventing.database import Database
 from runtime import clock
 
-from session.quotas.concurrency import ACTIVE, ALLOWANCE, role_of
+from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, BEFORE, quota_role
 from session.quotas.months import budget_refusal, end_of_month, used_in_month
 from session.quotas.refusal import exceeded
-from session.quotas.rules import limits_of
+from session.quotas.rules import LIMITS, NAMES, limits_of
 from session.quotas.storage import storage_used
 
+ALLOWANCE = f"""
+    SELECT limits.*, ({ACTIVE_IN_OTHERS}) AS active, ({BEFORE}) AS before
+    FROM ({LIMITS.replace("$2", "$3")}) AS limits"""  # noqa: S608  no input
 NO_WAIT = "The user has too many active runs, and a run that an agent submits cannot wait for them to end."
 
 
@@ -40,12 +43,12 @@ async def usage_of(user_id: UUID, role: Role, actor: Actor, database: Database) 
 
 async def allowance_of(session_id: UUID, owner: UUID, actor: Actor, database: Database, *, may_wait: bool) -> Allowance:
     """Return whether the quotas of a session's owner allow a run; without `may_wait`, only one that can start now."""
-    limits = await limits_of(database, owner, role_of(owner, actor))
+    row = await database.fetchrow(ALLOWANCE, owner, session_id, quota_role(owner, actor)) or {}
+    limits = Quotas.model_validate({name: row[name] for name in NAMES})
     refusal = await budget_refusal(limits, owner, clock.now(), database)
     refused = Refused.of(refusal) if refusal else None
     if (most := limits.concurrent_runs) is None:
         return Allowance(refused=refused)
-    row = await database.fetchrow(ALLOWANCE, owner, session_id) or {}
     free = most - row["active"]
     if free <= row["before"] and not may_wait:
         refused = Refused.of(exceeded("concurrent_runs", row["active"], most, detail=NO_WAIT))
