@@ -97,7 +97,8 @@ class Cluster:
             self.gateways.append(f"http://127.0.0.1:{settings.port}")
             context = LaunchContext(settings, self.folder, self.postgres.url, self.nats.url, self._free_port)
             for row in services(context):
-                environment = row.program.environment | {"RATE_LIMITS": "none"}  # one user sends all the load
+                unlimited = {"RATE_LIMITS": "none", "QUOTAS": "concurrent_runs=none"}  # one user sends all the load
+                environment = row.program.environment | unlimited
                 program = replace(row.program, name=f"{row.program.name}-{n}", environment=environment)
                 checks.append(ReadyCheck(Child(program, self.folder), row.host, row.port))
         return checks

@@ -3,9 +3,9 @@
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.wire import ping_subject
 
 type Order = Literal["asc", "desc"]
@@ -100,13 +100,23 @@ class Accepted[R](Message):
 class Refused(Message):
     """The reply to a message that the domain refuses: expected, final for this input, and nothing was recorded.
 
-    `retry_after` is in seconds. It is omitted if it is None, since earlier releases do not know it.
+    `retry_after` is in seconds. It and `data` are omitted if they are empty, since earlier releases do not know them.
     """
 
     kind: Literal["refused"] = "refused"
     code: Code
     detail: str
     retry_after: int | None = Field(default=None, exclude_if=lambda value: value is None)
+    data: dict[str, JsonValue] = Field(default={}, exclude_if=lambda value: not value)
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> Self:
+        """Return the reply that a refusal becomes."""
+        return cls(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after, data=refusal.data)
+
+    def refusal(self, owner: UUID | None = None) -> Refusal:
+        """Return the refusal that this reply means; `owner` is not part of the reply."""
+        return Refusal(self.code, self.detail, retry_after=self.retry_after, data=self.data, owner=owner)
 
 
 class Faulted(Message):

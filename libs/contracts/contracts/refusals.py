@@ -1,6 +1,7 @@
 """Refusals and their codes."""
 
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 
@@ -67,12 +68,14 @@ class Code(StrEnum):
     NOT_OWNER = "NOT_OWNER"
     NO_PASSWORD = "NO_PASSWORD"
     NO_SCHEDULE = "NO_SCHEDULE"
+    OPTION_NOT_ALLOWED = "OPTION_NOT_ALLOWED"
     OUTPUT_NOT_VALID = "OUTPUT_NOT_VALID"
     OWNER_DISABLED = "OWNER_DISABLED"
     PASSWORD_TOO_COMMON = "PASSWORD_TOO_COMMON"
     PDF_NOT_AVAILABLE = "PDF_NOT_AVAILABLE"
     PRECONDITION_FAILED = "PRECONDITION_FAILED"
     QUEUE_FULL = "QUEUE_FULL"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     REGISTRATION_CLOSED = "REGISTRATION_CLOSED"
     REPORT_FAILED = "REPORT_FAILED"
     REPORT_NOT_FOUND = "REPORT_NOT_FOUND"
@@ -126,14 +129,23 @@ ABBREVIATIONS = frozenset({"MCP"})
 class Refusal(Exception):
     """The domain refuses a message: this is expected, final for this input, and nothing was recorded.
 
-    `retry_after` is the number of seconds after which the same message may be accepted, if that is known. `owner` is
-    the user whose resource was denied to the actor. It is for the audit log only: clients must not learn that the
-    resource exists.
+    `retry_after` is the number of seconds after which the same message may be accepted, if that is known. `data` are
+    values for programs, as JSON; their names depend on the code. `owner` is the user whose resource was denied to the
+    actor. It is for the audit log only: clients must not learn that the resource exists.
     """
 
-    def __init__(self, code: Code, detail: str, *, retry_after: int | None = None, owner: UUID | None = None) -> None:
+    def __init__(
+        self,
+        code: Code,
+        detail: str,
+        *,
+        retry_after: int | None = None,
+        data: dict[str, Any] | None = None,
+        owner: UUID | None = None,
+    ) -> None:
         super().__init__(f"{code}: {detail}")
-        self.code, self.detail, self.retry_after, self.owner = code, detail, retry_after, owner
+        self.code, self.detail, self.retry_after = code, detail, retry_after
+        self.data, self.owner = data or {}, owner
 
 
 def not_found(code: Code, id: object, where: str = "", *, owner: UUID | None = None) -> Refusal:

@@ -5,12 +5,15 @@ A projection sets, moves and cancels due times in the transaction that stores th
 """
 
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid5
 
 from contracts.messages import Command
+from runtime import clock
+from runtime.envelope import Envelope
 
 from eventing.database import Connection
 from eventing.recording import Recorded
@@ -22,6 +25,8 @@ SET = """
     ON CONFLICT (kind, id) DO UPDATE
     SET at = excluded.at, try_at = excluded.at, attempts = 0, envelope = excluded.envelope"""
 CANCEL = "DELETE FROM due WHERE kind = $1 AND id = $2"
+_set_to_now: ContextVar[bool] = ContextVar("_set_to_now", default=False)
+"""Whether the transaction of this task has set a due time that is reached already."""
 CANCEL_ALL = "DELETE FROM due WHERE kind = ANY($1) AND id = $2"
 
 
@@ -53,7 +58,13 @@ class DueKind:
         The command will have the actor and the correlation id of the event. One command is sent for each time of `id`:
         setting a time again that was reached before has no effect.
         """
-        await db.execute(SET, self.name, id, recorded.id, at, recorded.envelope.headers())
+        await self.put(DueTime(id, recorded.id, at), recorded.envelope, db)
+
+    async def put(self, due: DueTime, cause: Envelope, db: Connection) -> None:
+        """Set or move a due time as `set` does, for any aggregate, and with the envelope of any cause."""
+        await db.execute(SET, self.name, due.id, due.aggregate, due.at, cause.headers())
+        if due.at <= clock.now():
+            _set_to_now.set(True)
 
     async def cancel(self, id: UUID, db: Connection) -> None:
         """Cancel the due time of `id`, if there is one."""
@@ -62,6 +73,13 @@ class DueKind:
     def command_id(self, due: DueTime) -> UUID:
         """Return the id of the command for a due time: the same in every replica and at every attempt."""
         return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f}")
+
+
+def was_set_to_now() -> bool:
+    """Return whether this task has set a due time that is reached already, since the last call."""
+    was_set = _set_to_now.get()
+    _set_to_now.set(False)
+    return was_set
 
 
 async def cancel_all(kinds: Iterable[DueKind], id: UUID, db: Connection) -> None:

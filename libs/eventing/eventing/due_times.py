@@ -6,7 +6,6 @@ two replicas send it, or if one crashes between sending it and deleting the due 
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -27,7 +26,8 @@ from eventing.failures import Failures
 log = get_logger()
 
 MAX_PAUSE_SECONDS = 2.0
-"""A due time that another replica sets, or a clock that is adjusted, is noticed after this time at the latest."""
+"""A due time that another replica sets, or a clock that is adjusted, is noticed after this time at the latest; one that
+this replica sets to the present, immediately."""
 MIN_PAUSE_SECONDS = 0.05
 """Due times that are reached within this time are claimed together: a claim costs as much for one as for several."""
 BATCH_SIZE = 20
@@ -63,13 +63,16 @@ DELETE = """
 class DueTimes[T]:
     """Processes the due times of a service in one replica. `failures` is for its health check.
 
-    `caught_up` is cleared while more due times are reached than can be claimed, and other work should wait.
+    `due_now` is set when this replica has set a due time that is reached already. `caught_up` is cleared while more due
+    times are reached than can be claimed, and other work should wait.
     """
 
-    def __init__(self, kinds: Sequence[DueKind], dispatcher: Dispatcher[T]) -> None:
+    def __init__(
+        self, kinds: Sequence[DueKind], dispatcher: Dispatcher[T], due_now: asyncio.Event | None = None
+    ) -> None:
         self.kinds = {kind.name: kind for kind in kinds}
         self.dispatcher, self.database, self.failures = dispatcher, dispatcher.database, Failures()
-        self.caught_up = asyncio.Event()
+        self.caught_up, self._due_now = asyncio.Event(), due_now or asyncio.Event()
         self.caught_up.set()
         self._sent, self._deleting = list[tuple[str, UUID, datetime]](), asyncio.Lock()
         if len(self.kinds) < len(kinds):
@@ -89,6 +92,7 @@ class DueTimes[T]:
         free = asyncio.Semaphore(CONCURRENCY)
         async with asyncio.TaskGroup() as tasks:
             while not draining.is_set():
+                self._due_now.clear()
                 rows = await self.claim()
                 if len(rows) < BATCH_SIZE:
                     self.caught_up.set()
@@ -98,9 +102,10 @@ class DueTimes[T]:
                     await free.acquire()
                     tasks.create_task(self.process(row)).add_done_callback(lambda _: free.release())
                 if len(rows) < BATCH_SIZE:
-                    pause = await self._pause()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(draining.wait(), pause)
+                    waits = [tasks.create_task(event.wait()) for event in (draining, self._due_now)]
+                    await asyncio.wait(waits, timeout=await self._pause(), return_when=asyncio.FIRST_COMPLETED)
+                    for wait in waits:
+                        wait.cancel()
 
     async def _pause(self) -> float:
         next_at: datetime | None = await self.database.fetchval(NEXT, [*self.kinds])

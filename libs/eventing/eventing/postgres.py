@@ -13,6 +13,7 @@ from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database, Row
 from eventing.deferred import deferred_transaction
+from eventing.due import was_set_to_now
 from eventing.loading import Loader
 from eventing.recording import (
     SEALED,
@@ -74,6 +75,7 @@ class PostgresStore:
         self.mapper = EventMapper()
         self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
+        self.due_now = asyncio.Event()  # set by an append that has set a due time which is reached already
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """See `EventStore.load`."""
@@ -101,9 +103,14 @@ class PostgresStore:
             asyncpg.DeadlockDetectedError
         ) as deadlock:  # with a transaction that writes the same rows in another order
             raise Conflict(deadlock.detail) from None
+        self._mark_committed(aggregates)
+
+    def _mark_committed(self, aggregates: tuple[AnyAggregate, ...]) -> None:
         for aggregate in aggregates:
             aggregate.mark_committed()
         self.appended.set()
+        if was_set_to_now():
+            self.due_now.set()
 
     async def has_command(self, command_id: UUID) -> bool:
         """See `EventStore.has_command`."""

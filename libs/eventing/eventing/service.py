@@ -138,7 +138,8 @@ class Service[S: ServiceSettings, T]:
             # With a pool of its own: leases have to be renewed even while the service uses up the other connections.
             leases = Leases(await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2)))
             relay = self._relay(store, js, settings)
-            due_times, projectors = DueTimes(self.due, dispatcher), await self._projectors(stack, settings, js)
+            due_times = DueTimes(self.due, dispatcher, store.due_now)
+            projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}

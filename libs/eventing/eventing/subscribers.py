@@ -192,8 +192,7 @@ def _answering(
                 result, version = await handle(body, envelope)
                 return accepted(result=result), {} if version is None else {VERSION_HEADER: str(version)}
             except Refusal as refusal:
-                refused = Refused(code=refusal.code, detail=refusal.detail, retry_after=refusal.retry_after)
-                return refused, {DENIED_OWNER: str(refusal.owner)} if refusal.owner else {}
+                return Refused.of(refusal), {DENIED_OWNER: str(refusal.owner)} if refusal.owner else {}
             except Exception:
                 log.exception("message could not be handled", subject=kind.subject)
                 return Faulted(detail="The service could not handle the message; try again later."), {}

@@ -34,6 +34,23 @@ async def test_two_replicas_send_each_command_once(closing: Closing, database: D
     assert [await closing.colours(jar_id) for jar_id in jars] == [["due"]] * len(jars)
 
 
+async def test_a_due_time_set_to_the_present_is_not_waited_for(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = asyncio.Event()
+
+    async def pause() -> float:
+        paused.set()
+        return 3600.0
+
+    monkeypatch.setattr(closing, "_pause", pause)
+    async with background(closing.work(asyncio.Event())):
+        await paused.wait()
+        jar_id = await closing.open_jar(LONG_AGO)
+        await eventually(closing.is_done)
+    assert await closing.colours(jar_id) == ["due"]
+
+
 async def test_due_times_are_behind_until_the_last_ones_are_claimed(closing: Closing) -> None:
     go, waiting = asyncio.Event(), Handlers()
 

@@ -11,7 +11,6 @@ from uuid import UUID
 import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
-from contracts.refusals import Refusal
 from contracts.wire import DENIED_OWNER
 from pydantic import TypeAdapter, ValidationError
 
@@ -147,8 +146,8 @@ class Bus:
         match answer.reply:
             case Accepted(result=result):
                 return cast(R, result), answer.version
-            case Refused(code=code, detail=detail, retry_after=retry_after):
-                raise Refusal(code, detail, retry_after=retry_after, owner=answer.owner)
+            case Refused() as refused:
+                raise refused.refusal(answer.owner)
             case fault:
                 raise _failed(type(message), fault.detail)
 

@@ -34,6 +34,7 @@ from gateway.routes import (
     mcp_server,
     operations,
     password,
+    quota,
     report,
     run,
     session,
@@ -49,6 +50,7 @@ from gateway.throttling import Throttling
 
 ROUTERS = (
     *(identity.auth, password.router, api_key.router, user.router, admin.router, audit.router),
+    *(quota.router, quota.admin),
     *(session.router, fork.router, conversation.router, run.router, template.router),
     *(approval.router, streams.router, workspace.router, archive.router),
     *(task.router, execution.router, backfill.router, trigger.router, report.router),

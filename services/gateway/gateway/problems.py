@@ -105,12 +105,14 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.NOT_OWNER: (403, "Only the owner may change it"),
     Code.NO_PASSWORD: (409, "Account has no password"),
     Code.NO_SCHEDULE: (422, "Task has no schedule"),
+    Code.OPTION_NOT_ALLOWED: (422, "Option not available to your role"),
     Code.OUTPUT_NOT_VALID: (502, "Output does not match output_format"),
     Code.OWNER_DISABLED: (403, "Owner may not run agents"),
     Code.PASSWORD_TOO_COMMON: (422, "Password is too common"),
     Code.PDF_NOT_AVAILABLE: (422, "PDF reports are not available"),
     Code.PRECONDITION_FAILED: (412, "Changed by another request"),
     Code.QUEUE_FULL: (409, "Query queue is full"),
+    Code.QUOTA_EXCEEDED: (409, "Quota exceeded"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.REPORT_FAILED: (500, "Report could not be created"),
     Code.REPORT_NOT_FOUND: (404, "Report not found"),
@@ -182,6 +184,8 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
 
 RETRY_AFTER = 1
 """Seconds after which a client may retry a request that failed with 503, or with 429 unless that says otherwise."""
+RETRYABLE_QUOTAS = frozenset({"concurrent_runs", "sessions_per_month"})
+"""Quotas of which a 429 says that they are used up, since the same request succeeds later; of the others, a 409."""
 RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -208,6 +212,8 @@ class Problem(Exception):
         self.code, self.detail, self.headers, self.extra = code, detail, dict(headers or {}), extra
         self.status, self.title = TABLE[code]
         self.owner = owner
+        if code is Code.QUOTA_EXCEEDED and extra.get("quota") in RETRYABLE_QUOTAS:
+            self.status = HTTPStatus.TOO_MANY_REQUESTS.value
         if self.status == HTTPStatus.UNAUTHORIZED:
             self.headers.setdefault("WWW-Authenticate", "Bearer")
         if (self.status in RETRYABLE or retry_after) and not already:

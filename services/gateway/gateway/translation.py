@@ -25,7 +25,7 @@ COLLECTION = re.compile(r"/api/v1/(?:auth/api-keys|admin/[^/]+|(?!auth/)[^/]+)")
 
 _NAMED = frozenset(
     (
-        *(Code.INVALID_SERVER, Code.MODEL_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
+        *(Code.INVALID_SERVER, Code.MODEL_NOT_ALLOWED, Code.OPTION_NOT_ALLOWED, Code.VARIABLE_NOT_SET),
         *(Code.PASSWORD_TOO_COMMON, Code.WRONG_PASSWORD),
         *(Code.INVALID_EVENT_NAME, Code.INVALID_SCHEDULE, Code.INVALID_TIMEZONE, Code.TEMPLATE_INVALID),
     )
@@ -119,7 +119,7 @@ def _refused(refusal: Refusal) -> Problem:
         path = field.split(".")
         error = {"loc": ["body", *path], "msg": refusal.detail, "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, owner=refusal.owner, errors=[error])
-    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after, owner=refusal.owner)
+    return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after, owner=refusal.owner, **refusal.data)
 
 
 def _framework(error: HTTPException) -> Problem:

@@ -7,7 +7,7 @@ from contracts.identity import UserEvent
 from contracts.identity.api_key import ApiKeyCreated, ApiKeyEvent, ApiKeyRevoked, ApiKeySecretSet
 from contracts.identity.login import LoginEvent, RefreshTokenIssued, TokenFamilyRevoked, UserLoggedIn
 from contracts.identity.password import PasswordChanged, PasswordEvent, PasswordResetIssued, PasswordSet
-from contracts.identity.user import AccountEvent, RoleChanged, UserDisabled, UserEnabled, UserRegistered
+from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
 from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
 from eventing.database import Connection
@@ -59,6 +59,9 @@ async def _project_account(event: AccountEvent, recorded: Recorded[UserEvent], d
             await _change_access(recorded, db, is_active=False)
         case UserEnabled():
             await _change_access(recorded, db, is_active=True)
+        case QuotasChanged():
+            quotas = event.quotas.model_dump(mode="json", exclude_none=True)
+            await db.execute("UPDATE users SET quotas = $2 WHERE id = $1", recorded.id, quotas)
         case _:
             assert_never(event)
 

@@ -8,8 +8,8 @@ from contracts.identity import UserEvent
 from contracts.identity.api_key import ApiKeyCreated, ApiKeyRevoked, ApiKeySecretSet
 from contracts.identity.login import RefreshTokenIssued, TokenFamilyRevoked
 from contracts.identity.password import PasswordChanged, PasswordResetIssued, PasswordSet
-from contracts.identity.user import RoleChanged, UserDisabled, UserEnabled, UserRegistered
-from contracts.identity.values import Scope
+from contracts.identity.user import QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
+from contracts.identity.values import Quotas, Scope
 from contracts.refusals import Code, Refusal
 from contracts.samples import API_KEY, FAMILY, RESET, SESSION, USER
 from eventing.state import codec_of
@@ -50,6 +50,18 @@ def test_a_changed_role_is_recorded() -> None:
 def test_the_same_role_changes_nothing() -> None:
     user = after()
     user.change_role("user")
+    assert user.pending == []
+
+
+def test_quotas_that_are_not_named_stay() -> None:
+    user = after(QuotasChanged(quotas=Quotas(concurrent_runs=3, storage_bytes=9)))
+    user.change_quotas(Quotas(storage_bytes=None, sessions_per_month=4))
+    assert user.pending == [QuotasChanged(quotas=Quotas(concurrent_runs=3, sessions_per_month=4))]
+
+
+def test_the_same_quotas_change_nothing() -> None:
+    user = after(QuotasChanged(quotas=Quotas(concurrent_runs=3)))
+    user.change_quotas(Quotas(concurrent_runs=3, storage_bytes=None))
     assert user.pending == []
 
 

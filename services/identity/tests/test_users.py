@@ -1,10 +1,12 @@
 """Roles, disabled accounts, service accounts, and the last administrator."""
 
 import asyncio
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
 from contracts.identity.user import ChangeUser, CreateServiceAccount, GetUser
+from contracts.identity.values import Quotas
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from runtime.clock import new_id
@@ -18,6 +20,26 @@ async def test_a_role_and_the_state_are_changed_together(desk: Desk) -> None:
     admin, ada = await desk.admin(), await desk.register()
     view = await desk.change(ada, admin, role="viewer", is_active=False)
     assert (view.role, view.is_active) == ("viewer", False)
+
+
+async def test_quotas_are_shown_and_kept_when_others_change(desk: Desk) -> None:
+    admin, ada = await desk.admin(), await desk.register()
+    await desk.change(ada, admin, quotas=Quotas(budget_per_month_usd=Decimal("1.25"), concurrent_runs=3))
+    view = await desk.change(ada, admin, quotas=Quotas(concurrent_runs=0))
+    assert view.quotas == Quotas(budget_per_month_usd=Decimal("1.25"), concurrent_runs=0)
+
+
+async def test_a_quota_is_reset_to_the_default(desk: Desk) -> None:
+    admin, ada = await desk.admin(), await desk.register()
+    await desk.change(ada, admin, quotas=Quotas(concurrent_runs=3))
+    assert (await desk.change(ada, admin, quotas=Quotas(concurrent_runs=None))).quotas == Quotas()
+
+
+async def test_quotas_and_role_are_changed_together_or_not_at_all(desk: Desk) -> None:
+    admin = await desk.admin()
+    with pytest.raises(Refusal, match=Code.LAST_ADMIN):
+        await desk.change(admin.user_id, admin, role="user", quotas=Quotas(concurrent_runs=3))
+    assert (await desk.ask(GetUser(user_id=admin.user_id))).quotas == Quotas()
 
 
 async def test_a_disabled_user_cannot_log_in_until_enabled(desk: Desk) -> None:

@@ -9,8 +9,10 @@ from session.dependencies import Dependencies, dependencies
 from session.environments import VARIABLES
 from session.handlers import handles
 from session.projections import project
+from session.projections.account import ACCOUNTS
 from session.projections.approval import APPROVAL_EXPIRY
 from session.queries import answers
+from session.quotas.concurrency import START_WAITING
 from session.reactions import reactions
 from session.settings import Settings
 
@@ -23,6 +25,7 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
-    due=[APPROVAL_EXPIRY],
+    projectors=[ACCOUNTS],
+    due=[APPROVAL_EXPIRY, START_WAITING],
     secrets=[VARIABLES],
 )

@@ -1,14 +1,17 @@
 """The dependencies of the session service's handlers, queries and reactions."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from contracts.session.values import Compression
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
+from eventing.recording import Recorded
 from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
@@ -16,14 +19,19 @@ from runtime.bus import Client
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
 
+from session.accounts import Accounts
 from session.agent import Agents, Limits
 from session.agent.agent_process import find_sandbox
 from session.agent.deltas import Deltas
 from session.agent.model_proxy import ModelProxy
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
+from session.ceilings import Ceilings
 from session.environments import Environments
 from session.mcp.connections import Connections
+from session.quotas.spending import Spending
+from session.quotas.starting import apply_rules
 from session.settings import Settings
+from session.storage import Storage
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 log = get_logger()
@@ -35,9 +43,10 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty.
+    `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty,
+    as far as `ceilings` allow them to the role of the user.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
-    `quotas` keeps.
+    `quotas` keeps. `spending` returns what a run, requested by an event, spends of the budget of its user.
     """
 
     agents: Agents
@@ -50,9 +59,13 @@ class Dependencies:
     runs_at_once: int
     environments: Environments
     models: tuple[str, ...]
+    accounts: Accounts
+    ceilings: Ceilings
+    storage: Storage
     blocking: BlockingPool
     writing: BlockingPool
     quotas: Quotas
+    spending: Callable[[Recorded[Any], UUID], Spending]
 
     def workspace(self, session_id: UUID) -> Path:
         """Return the folder that a session's agent works in."""
@@ -79,15 +92,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     confined.set(reason is None)
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)
-    limits = Limits(
-        warm_agents=settings.warm_agents,
-        idle_seconds=settings.warm_agent_seconds,
-        model_retries=settings.model_retries,
-        model_silence_seconds=settings.model_silence_seconds,
-        tool_seconds=settings.tool_seconds,
-        models=settings.offered_models,
-    )
-    connection_limits = ConnectionLimits(call_seconds=settings.tool_seconds)
+    await apply_rules(settings.quota_rules, database)
+    limits, connection_limits = _limits(settings), ConnectionLimits(call_seconds=settings.tool_seconds)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         BlockingPool.open() as blocking,
@@ -109,7 +115,22 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             runs_at_once=settings.runs_at_once,
             environments=Environments(database),
             models=settings.offered_models,
+            accounts=Accounts(database),
+            ceilings=Ceilings.parse(settings.ceilings),
+            storage=Storage(database),
             blocking=blocking,
             writing=writing,
             quotas=Quotas(),
+            spending=partial(Spending, database),
         )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        warm_agents=settings.warm_agents,
+        idle_seconds=settings.warm_agent_seconds,
+        model_retries=settings.model_retries,
+        model_silence_seconds=settings.model_silence_seconds,
+        tool_seconds=settings.tool_seconds,
+        models=settings.offered_models,
+    )

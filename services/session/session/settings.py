@@ -1,20 +1,34 @@
 """The settings of the session service."""
 
 from pathlib import Path
+from typing import Annotated
 
 from eventing.service import SecretServiceSettings
-from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from runtime.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
+
+from session.ceilings import Ceilings
+from session.quotas.rules import Rules
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.replace(",", " ").split()))
+
+
+def _quotas(text: str) -> str:
+    Rules.parse(text)
+    return text
 
 
 class Settings(SecretServiceSettings):
     """Settings, read from the environment.
 
-    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any.
-    MCP servers at addresses that are not public are refused, except those in `mcp_allowed_addresses`: networks and
-    host names. The programs of STDIO servers may read the folders in `mcp_program_dirs`. All replicas share
-    `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
+    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any,
+    within the `ceilings` of roles. MCP servers at addresses that are not public are refused, except those in
+    `mcp_allowed_addresses`: networks and host names. The programs of STDIO servers may read the folders in
+    `mcp_program_dirs`. All replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by
+    default.
     """
 
     workspaces_dir: Path
@@ -22,20 +36,33 @@ class Settings(SecretServiceSettings):
     model_base_url: HttpUrl
     model_api_key: str | None = Field(default=None, repr=False)
     models: str = ""
+    ceilings: str = ""
     model_retries: int = Field(default=2, ge=0, le=10)
     model_silence_seconds: PositiveFloat = 60.0
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
     approval_seconds: PositiveFloat = 600.0
+    quotas: Annotated[str, AfterValidator(_quotas)] = ""
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
+
+    @field_validator("ceilings")
+    @classmethod
+    def _check_ceilings(cls, text: str, info: ValidationInfo) -> str:
+        Ceilings.parse(text).check_models(_names(info.data.get("models", "")))
+        return text
 
     @property
     def address_rules(self) -> AddressRules:
         """The addresses that MCP servers may have."""
         return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def quota_rules(self) -> Rules:
+        """The quotas of each role."""
+        return Rules.parse(self.quotas)
 
     @property
     def program_dirs(self) -> tuple[Path, ...]:
@@ -45,4 +72,4 @@ class Settings(SecretServiceSettings):
     @property
     def offered_models(self) -> tuple[str, ...]:
         """The names in `models`, which are separated by commas or spaces; the first is the default of sessions."""
-        return tuple(dict.fromkeys(self.models.replace(",", " ").split()))
+        return _names(self.models)

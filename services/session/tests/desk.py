@@ -1,6 +1,6 @@
 """The handlers, projections and queries of the session service, on a database of their own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from contracts.messages import Actor
@@ -12,6 +12,7 @@ from eventing.database import Database
 from eventing.testing import harness
 from runtime.clock import new_id
 from session.app import service
+from session.ceilings import Ceilings
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")
@@ -20,9 +21,10 @@ ADMIN = Actor(user_id=UUID(SESSION), role="admin")
 
 @dataclass
 class OfferedModels:
-    """Dependencies that offer models and nothing else."""
+    """Dependencies that offer models within ceilings, and nothing else."""
 
     models: tuple[str, ...] = ()
+    ceilings: Ceilings = field(default_factory=Ceilings)
 
 
 class Desk(harness.ServiceHarness):

@@ -17,8 +17,10 @@ from runtime.blocking import BlockingPool
 from runtime.clock import now
 from runtime.envelope import Envelope
 from session.app import service
+from session.ceilings import Ceilings
 from session.dependencies import Dependencies
 from session.reactions.session import remove_traces
+from session.storage import Storage
 from session.workspace import Quotas
 
 from services.session.tests.desk import OWNER, Desk
@@ -65,10 +67,13 @@ class FileJobs:
             AsyncMock(),
             root / "workspaces",
             root / "archives",
-            *(nothing, nothing, 1, 1, nothing, nothing),
+            *(nothing, nothing, 1, 1, nothing, nothing, nothing),
+            ceilings=Ceilings(),
+            storage=Storage(desk.database),
             blocking=blocking,
             writing=blocking,
             quotas=Quotas(),
+            spending=nothing,
         )
         self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.dependencies.workspace(PARENT_ID).mkdir(parents=True)

@@ -185,6 +185,7 @@ def test_cancelling_a_run_expires_its_approvals_and_starts_the_next(
 ) -> None:
     session = after(*RUNNING, ToolCallStarted.example(), PENDING, QUEUED)
     cancel(session)
+    session.start_next()
     expired, ended, cancelled, requested = session.pending
     assert isinstance(expired, ApprovalDecided)
     assert isinstance(ended, ToolCallEnded)

@@ -76,8 +76,8 @@ def test_a_fork_being_copied_accepts_no_query_and_no_fork() -> None:
 
 def test_a_fork_is_completed_once() -> None:
     fork = after(CREATED, SessionForked.example())
-    fork.complete_fork(42, 0)
-    fork.complete_fork(42, 0)
+    fork.complete_fork(42, 0, 2_097_152)
+    fork.complete_fork(42, 0, 2_097_152)
     assert fork.pending == [ForkCompleted.example()]
 
 
@@ -148,7 +148,7 @@ def test_resuming_an_archived_session_unarchives_it() -> None:
     for _ in range(2):
         session.resume()
     for _ in range(2):
-        session.complete_unarchive(ARCHIVE_ID)
+        session.complete_unarchive(ARCHIVE_ID, 2_097_152)
     assert session.pending == [UNARCHIVE_REQUESTED, UNARCHIVED]
     session.submit_query(RUN_ID, OTHER, "?")
 

@@ -19,6 +19,7 @@ from contracts.session.approval import (
 from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from contracts.session.conversation import ListMessageIds, RecordMessage, RecordToolResult
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
+from contracts.session.quota import Allowance, GetAllowance
 from contracts.session.run import CancelRun, EndRun, GetRunSummary, InterruptSession, StartRun, SubmitQuery
 from contracts.session.session import CreateSession, DeleteSession, PauseSession, ResumeSession
 from contracts.session.values import SdkOptions
@@ -46,9 +47,10 @@ class MemoryDesk:
         self.store = MemoryStore({**Session.events, **SessionTemplate.events})
 
     async def ask(self, query: Query[Any], envelope: Envelope) -> Any:
-        """Answer like read models that contain one run, one approval and no message."""
+        """Answer like read models that contain one run, one approval and no message, and without quotas."""
         approval = ApprovalView.model_construct(session_id=UUID(SESSION))
         answers: dict[type[Query[Any]], Any] = {GetRunSummary: None, GetApproval: approval, ListMessageIds: []}
+        answers |= {GetAllowance: Allowance()}
         return answers[type(query)]
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from contracts.session.values import SdkOptions
+from session.ceilings import Ceilings
 from session.mcp.permits import Permits
 
 LAB = "mcp__lab__"
@@ -62,3 +63,26 @@ def test_in_plan_mode_rules_allow_read_only_tools_alone(read_only: bool) -> None
 @pytest.mark.parametrize(("rule", "permitted"), [("mcp__lab", False), ("ReadMcpResourceTool", False), ("Bash", True)])
 def test_resources_may_be_read_unless_that_is_disallowed(rule: str, permitted: bool) -> None:
     assert permits(disallowed_tools=[rule]).read(LAB) == permitted
+
+
+@pytest.mark.parametrize("text", ["tools=!mcp__lab__echo", "tools=!mcp__*", "tools=Read|mcp__other__*"])
+def test_a_ceiling_forbids_even_approved_calls_and_hides_the_tool(text: str) -> None:
+    options = SdkOptions(allowed_tools=["mcp__lab__*"], permission_mode="bypassPermissions")
+    limited = Permits(options, Ceilings.parse(text).of("admin"))
+    limited.approve("mcp__lab__echo", {})
+    assert not limited.use(LAB, "echo", {}, read_only=True)
+    assert not limited.offers(LAB, "echo")
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        ("tools=!Bash", True),
+        ("tools=!mcp__lab__*", False),
+        ("tools=!ReadMcpResourceTool", False),
+        ("tools=mcp__lab__*", False),
+        ("tools=mcp__lab__*|ReadMcpResourceTool", True),
+    ],
+)
+def test_a_ceiling_limits_the_reading_of_resources(text: str, allowed: bool) -> None:
+    assert Permits(SdkOptions(), Ceilings.parse(text).of("user")).read(LAB) is allowed

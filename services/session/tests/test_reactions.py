@@ -26,9 +26,13 @@ from eventing.testing.reacting import reaction_to
 from runtime.clock import new_id, now
 from runtime.envelope import Envelope
 from runtime.waiters import Waiters
+from session.accounts import Accounts
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
+from session.ceilings import Ceilings
+from session.quotas.spending import Spending
 from session.reactions.run import end_lost_run, run_agent
+from session.storage import Storage
 
 from services.session.tests.desk import OWNER, Desk
 
@@ -56,7 +60,7 @@ class Worker:
     def __init__(self, desk: Desk, run: RunView) -> None:
         self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
-        self.transcripts, self.workspace = AsyncMock(), Mock()
+        self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0)
 
     async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
         self.closed.append((session_id, run_id))
@@ -84,6 +88,9 @@ class Worker:
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
         dependencies.workspace, dependencies.files = str, self.files
         dependencies.environments = SimpleNamespace(revealed=unchanged)
+        dependencies.accounts, dependencies.ceilings = Accounts(self.desk.database), Ceilings()
+        dependencies.storage = Storage(self.desk.database)
+        dependencies.spending = partial(Spending, self.desk.database)
         return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
 
     async def start_another(self) -> RunSummary:

@@ -17,6 +17,7 @@ from contracts.session.approval import (
     RequestApproval,
 )
 from contracts.session.conversation import MessageRecorded, RecordMessage, RecordToolResult
+from contracts.session.quota import Allowance
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.values import ApprovalOutcome, OnBusy, Remember, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.state import codec_of
@@ -38,6 +39,8 @@ class Runs(RuleBasedStateMachine):
     """Users and workers that know only the accepted and the requested runs; some of their commands are late."""
 
     session: Session
+    allowance = Allowance()
+    """Whether the quotas of the owner allow a run."""
 
     @initialize(budget=st.sampled_from([None, 1.0]))
     def create(self, budget: float | None) -> None:
@@ -46,7 +49,7 @@ class Runs(RuleBasedStateMachine):
 
     @rule(on_busy=st.sampled_from(["reject", "enqueue", "enqueue", "enqueue", "interrupt"]))
     def submit(self, on_busy: OnBusy) -> None:
-        self.attempt(lambda: self.session.submit_query(new_id(), new_id(), "?", on_busy))
+        self.attempt(lambda: self.session.submit_query(new_id(), new_id(), "?", on_busy, self.allowance))
 
     @rule(some=SOME)
     def start_a_requested_run_maybe_again(self, some: int) -> None:
@@ -129,6 +132,11 @@ class Runs(RuleBasedStateMachine):
     def resume(self) -> None:
         self.attempt(self.session.resume)
 
+    @rule(slot_is_free=st.booleans(), is_next=st.booleans())
+    def change_allowance(self, slot_is_free: bool, is_next: bool) -> None:
+        self.allowance = Allowance(slot_is_free=slot_is_free, is_next=is_next)
+        self.attempt(lambda: None)
+
     @precondition(lambda self: len(self.session.pending) > 20)
     @rule()
     def delete(self) -> None:
@@ -139,9 +147,9 @@ class Runs(RuleBasedStateMachine):
         assert len(self.active) <= 1
 
     @invariant()
-    def a_run_is_queued_only_behind_another_or_in_a_pause(self) -> None:
+    def a_run_is_queued_only_behind_others_or_in_a_pause(self) -> None:
         waiting = set(self.accepted) - set(self.requested) - set(self.ended)
-        assert not waiting or self.active or self.session.queue.paused
+        assert not waiting or self.active or self.session.queue.paused or not self.allowance.may_start
         assert len(waiting) <= MAX_QUEUE_LENGTH
 
     @invariant()
@@ -171,9 +179,11 @@ class Runs(RuleBasedStateMachine):
         """Finish all requested runs: then every query holder ended, and a replay equals the live state."""
         if not self.session.deleted:
             self.session.resume()
+            self.session.start_next()
             while self.active:
                 [run_id] = self.active
                 self.session.end_run(run_id, Usage())
+                self.session.start_next()
         assert sorted(self.ended) == sorted(self.accepted)
         again = replayed(self.session)
         restored = Session(again.id)
@@ -233,6 +243,8 @@ class Runs(RuleBasedStateMachine):
             act()
         except Refusal:
             assert len(self.events) == before
+        if self.session.could_start_next and not self.session.deleted:
+            self.session.start_next(self.allowance)
 
 
 Runs.TestCase.settings = settings(max_examples=75, stateful_step_count=50, deadline=None)

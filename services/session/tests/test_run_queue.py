@@ -11,6 +11,7 @@ from contracts.session import SessionEvent
 from contracts.session.archive import ArchiveRequested
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.fork import SessionForked
+from contracts.session.quota import Allowance
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -26,12 +27,23 @@ from eventing.testing.specification import Given
 from runtime.clock import new_id
 from session.aggregate import Session
 from session.aggregate.queue import MAX_QUEUE_LENGTH
+from session.aggregate.run import ALLOWED
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 PAUSED, RESUMED = SessionPaused(), SessionResumed()
 COMPLETED = RunCompleted(run_id=REQUESTED.run_id, usage=Usage())
 RUN_ID = REQUESTED.run_id
 TWO, THREE = new_id(), new_id()
+
+
+def then_next(act: Callable[[Session], None], allowance: Allowance = ALLOWED) -> Callable[[Session], None]:
+    """Return what handlers do: act on the session, and start its next run."""
+
+    def both(session: Session) -> None:
+        act(session)
+        session.start_next(allowance)
+
+    return both
 
 
 def session(*events: SessionEvent) -> Given[Session]:
@@ -70,14 +82,13 @@ def test_a_full_queue_refuses_a_query() -> None:
 
 def test_ending_a_run_starts_the_first_queued_run() -> None:
     given = session(REQUESTED, STARTED, MessageRecorded.example(), queued(TWO), queued(THREE))
-    given.when(lambda s: s.end_run(RUN_ID, Usage())).then(COMPLETED, requested(TWO, 3))
+    given.when(then_next(lambda s: s.end_run(RUN_ID, Usage()))).then(COMPLETED, requested(TWO, 3))
 
 
 def test_a_failed_run_starts_the_next_one_too() -> None:
     failed = RunFailed(run_id=RUN_ID, error_code=Code.MODEL_ERROR, error_detail="529", usage=Usage())
-    session(REQUESTED, STARTED, queued(TWO)).when(lambda s: s.end_run(RUN_ID, Usage(), Code.MODEL_ERROR, "529")).then(
-        failed, requested(TWO)
-    )
+    end = then_next(lambda s: s.end_run(RUN_ID, Usage(), Code.MODEL_ERROR, "529"))
+    session(REQUESTED, STARTED, queued(TWO)).when(end).then(failed, requested(TWO))
 
 
 def test_an_interrupting_query_cancels_the_run_and_skips_the_queue() -> None:
@@ -91,7 +102,7 @@ def test_cancelling_a_run_ends_its_tool_calls_and_starts_the_next() -> None:
         ToolCallEnded.sample | {"status": "interrupted", "tool_output": None, "duration_ms": None}
     )
     given = session(REQUESTED, STARTED, called, queued(TWO))
-    given.when(lambda s: s.cancel_run(RUN_ID)).then(ended, cancelled(RUN_ID), requested(TWO))
+    given.when(then_next(lambda s: s.cancel_run(RUN_ID))).then(ended, cancelled(RUN_ID), requested(TWO))
 
 
 def test_a_queued_run_can_be_cancelled() -> None:
@@ -162,11 +173,12 @@ def test_a_paused_session_queues_a_query() -> None:
 
 
 def test_resuming_starts_the_first_queued_run() -> None:
-    session(PAUSED, queued(TWO), queued(THREE)).when(lambda s: s.resume()).then(RESUMED, requested(TWO, 1))
+    given = session(PAUSED, queued(TWO), queued(THREE))
+    given.when(then_next(lambda s: s.resume())).then(RESUMED, requested(TWO, 1))
 
 
 def test_resuming_during_a_run_starts_no_second_run() -> None:
-    session(REQUESTED, PAUSED, queued(TWO)).when(lambda s: s.resume()).then(RESUMED)
+    session(REQUESTED, PAUSED, queued(TWO)).when(then_next(lambda s: s.resume())).then(RESUMED)
 
 
 def test_pausing_and_resuming_are_idempotent() -> None:
@@ -199,6 +211,7 @@ def test_queued_runs_fail_once_the_budget_is_spent() -> None:
     session = Session(UUID(SESSION))
     Given(session, WITH_BUDGET, REQUESTED, STARTED, queued(TWO), queued(THREE))
     session.end_run(RUN_ID, usage)
+    session.start_next()
     assert [(event.run_id, event.error_code) for event in session.pending if isinstance(event, RunFailed)] == [
         (TWO, Code.BUDGET_EXCEEDED),
         (THREE, Code.BUDGET_EXCEEDED),

@@ -17,6 +17,7 @@ from runtime.blocking import BlockingPool
 from runtime.files import erasing
 from runtime.files.paths import FOLDER, opened
 from session import workspace as module
+from session.storage import Storage
 from session.workspace import Uploads, Workspace
 
 from services.session.tests.desk import Desk
@@ -102,9 +103,10 @@ class SlowWorkspace(Workspace):
         super().__init__(root / SESSION, Uploads(root / "uploads"))
         self.begun, self.over = threading.Event(), over
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str) -> int:
         self.begun.set()
         self.over.wait()
+        return 0
 
 
 async def test_a_session_can_be_deleted_while_a_folder_is_removed(
@@ -113,7 +115,8 @@ async def test_a_session_can_be_deleted_while_a_folder_is_removed(
     over = threading.Event()
     files = SlowWorkspace(tmp_path, over)
     files.root.mkdir()
-    dependencies = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking)
+    storage = Storage(desk_after_run.database)
+    dependencies = SimpleNamespace(files={UUID(SESSION): files}.get, blocking=blocking, storage=storage)
     desk_after_run.dispatcher.dependencies = dependencies
 
     async def remove() -> None:

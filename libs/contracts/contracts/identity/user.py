@@ -1,17 +1,29 @@
 """All messages about accounts: registration, service accounts, roles, and disabling."""
 
 from datetime import datetime
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
-from contracts.identity.values import Role
+from contracts.identity.values import Quotas, Role
 from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query
 from contracts.samples import USER
 
 
+def _only_set_fields(quotas: Quotas) -> dict[str, Any]:
+    return quotas.model_dump(mode="json", exclude_unset=True)
+
+
+PartialQuotas = Annotated[Quotas, PlainSerializer(_only_set_fields)]
+"""Quotas of which only some are set. Only those are serialized, so that the receiver knows which ones they are."""
+
+
 class UserView(Message):
-    """An account, as its owner sees it. A service account has no password and no e-mail address that exists."""
+    """An account, as its owner sees it. A service account has no password and no e-mail address that exists.
+
+    `quotas` are those that administrators have set.
+    """
 
     id: UUID
     email: str
@@ -20,6 +32,7 @@ class UserView(Message):
     role: Role
     is_active: bool
     is_service_account: bool = False
+    quotas: Quotas = Quotas()
     created_at: datetime
     last_login_at: datetime | None = None
 
@@ -102,15 +115,19 @@ class CreateServiceAccount(Command[UserView]):
 
 
 class ChangeUser(Command[UserView]):
-    """Change the role of an account, or disable or enable it; None leaves as it is. Only administrators may do this."""
+    """Change the role of an account or its quotas, or disable or enable it. Only administrators may do this.
+
+    None leaves as it is, except a quota in `quotas`, which gets the default of the role.
+    """
 
     subject = "cmd.identity.change_user"
     outcome_query = GetUser
-    sample = {"user_id": USER, "role": "viewer", "is_active": None}
+    sample = {"user_id": USER, "role": "viewer", "is_active": None, "quotas": {"concurrent_runs": 10}}
 
     user_id: UUID
     role: Role | None = None
     is_active: bool | None = None
+    quotas: PartialQuotas | None = None
 
 
 class UserRegistered(Event):
@@ -149,4 +166,13 @@ class UserEnabled(Event):
     sample = {}
 
 
-AccountEvent = UserRegistered | RoleChanged | UserDisabled | UserEnabled
+class QuotasChanged(Event):
+    """The quotas of an account were changed; the event carries all of them. They are in force at once."""
+
+    subject = "evt.identity.quotas_changed"
+    sample = {"quotas": {"concurrent_runs": 10}}
+
+    quotas: Quotas = Quotas()
+
+
+AccountEvent = UserRegistered | RoleChanged | UserDisabled | UserEnabled | QuotasChanged

@@ -1,7 +1,10 @@
 """Value types of accounts."""
 
+from decimal import Decimal
 from typing import Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from contracts.messages import Message
 
@@ -20,3 +23,15 @@ class Access(Message):
     version: int
     role: Role
     is_active: bool
+
+
+class Quotas(Message):
+    """The quotas of a user: how much their sessions may use. None: not set, the default of the user's role applies.
+
+    A month is a calendar month in UTC.
+    """
+
+    concurrent_runs: int | None = Field(default=None, ge=0, le=1_000_000)
+    sessions_per_month: int | None = Field(default=None, ge=0, le=1_000_000_000)
+    storage_bytes: int | None = Field(default=None, ge=0, le=2**60)
+    budget_per_month_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000_000, decimal_places=6)

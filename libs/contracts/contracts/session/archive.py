@@ -91,13 +91,14 @@ class FailArchive(Failure, Command[None]):
 
 
 class CompleteUnarchive(Command[None]):
-    """Report that the workspace is unpacked."""
+    """Report that the workspace is unpacked, and the bytes of its files."""
 
     subject = "cmd.session.complete_unarchive"
-    sample = {"session_id": SESSION, "archive_id": ARCHIVE}
+    sample = {"session_id": SESSION, "archive_id": ARCHIVE, "size_bytes": 2097152}
 
     session_id: UUID
     archive_id: UUID
+    size_bytes: int | None = None
 
 
 class FailUnarchive(Failure, Command[None]):
@@ -151,12 +152,13 @@ class UnarchiveRequested(Event):
 
 
 class SessionUnarchived(ProgressEvent):
-    """The workspace was unpacked, and the session is open again."""
+    """The workspace was unpacked, and the session is open again. `size_bytes` is that of its files, if it is known."""
 
     subject = "evt.session.unarchived"
-    sample = {"archive_id": ARCHIVE}
+    sample = {"archive_id": ARCHIVE, "size_bytes": 2097152}
 
     archive_id: UUID
+    size_bytes: int | None = None
 
 
 class UnarchiveFailed(Failure, ProgressEvent):

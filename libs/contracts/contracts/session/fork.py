@@ -27,11 +27,12 @@ class CompleteFork(Command[None]):
     """Report that a fork has its copy of the parent's conversation and workspace."""
 
     subject = "cmd.session.complete_fork"
-    sample = {"session_id": FORK, "file_count": 42, "left_out": 0}
+    sample = {"session_id": FORK, "file_count": 42, "left_out": 0, "size_bytes": 2097152}
 
     session_id: UUID
     file_count: int
     left_out: int
+    size_bytes: int | None = None
 
 
 class FailFork(Failure, Command[None]):
@@ -54,13 +55,17 @@ class SessionForked(Event):
 
 
 class ForkCompleted(ProgressEvent):
-    """The conversation and the workspace were copied; `left_out` counts pipes, sockets and vanished files."""
+    """The conversation and the workspace were copied; `left_out` counts pipes, sockets and vanished files.
+
+    `size_bytes` is that of the files, if it is known.
+    """
 
     subject = "evt.session.fork_completed"
-    sample = {"file_count": 42, "left_out": 0}
+    sample = {"file_count": 42, "left_out": 0, "size_bytes": 2097152}
 
     file_count: int
     left_out: int
+    size_bytes: int | None = None
 
 
 class ForkFailed(Failure, ProgressEvent):

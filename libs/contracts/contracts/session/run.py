@@ -185,6 +185,15 @@ class RecordRunUsage(Command[None]):
     usage: Usage
 
 
+class StartWaiting(Command[None]):
+    """Start the first queued run of a session that waits because its owner has too many concurrent runs."""
+
+    subject = "cmd.session.start_waiting"
+    sample = {"session_id": SESSION}
+
+    session_id: UUID
+
+
 class RunQueued(Event):
     """A query was queued; workers do not see it until it is requested."""
 

@@ -55,7 +55,7 @@ class Closing(DueTimes[None]):
 
     def __init__(self, database: Database, commands: Handlers = handles, kinds: Sequence[DueKind] = (CLOSING,)) -> None:
         store = PostgresStore(database, Jar.events, project_due)
-        super().__init__(kinds, Dispatcher(store, database, None, commands, answers))
+        super().__init__(kinds, Dispatcher(store, database, None, commands, answers), store.due_now)
 
     async def send_batch(self) -> int:
         """Process one claim, and return the number of its due times."""

@@ -55,7 +55,7 @@ class System:
     """A `python -m onebox` with its own data folder and port. Use it as a context manager, which stops and removes it.
 
     Args:
-        environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL, ADMIN_PASSWORD and RATE_LIMITS.
+        environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL, ADMIN_PASSWORD, RATE_LIMITS and QUOTAS.
         command: the command of the launcher.
     """
 
@@ -81,6 +81,7 @@ class System:
             "ADMIN_EMAIL": self.admin_email,
             "ADMIN_PASSWORD": self.admin_password,
             "RATE_LIMITS": "none",  # tests send many requests as one user, and from one address
+            "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
         } | dict(environment or {})
         self._output = self._folder / "output"

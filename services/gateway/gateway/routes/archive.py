@@ -30,6 +30,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
         Code.SESSION_NOT_READY,
         Code.SESSION_ARCHIVED,
         Code.WORKSPACE_FULL,
+        Code.QUOTA_EXCEEDED,
         Code.STORAGE_FAILED,
     ),
 )

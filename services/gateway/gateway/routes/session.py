@@ -19,7 +19,10 @@ from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
-OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, EdgeCode.UNKNOWN_MCP_SERVER, Code.VARIABLE_NOT_SET)
+OPTION_PROBLEMS = (
+    *(Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.OPTION_NOT_ALLOWED),
+    *(EdgeCode.UNKNOWN_MCP_SERVER, Code.VARIABLE_NOT_SET),
+)
 
 QUERY_RESPONSES = headed(
     {
@@ -36,6 +39,7 @@ QUERY_RESPONSES = headed(
         Code.SESSION_ARCHIVED,
         Code.SESSION_PAUSED,
         Code.QUEUE_FULL,
+        Code.QUOTA_EXCEEDED,
         Code.WORKSPACE_FULL,
         Code.STORAGE_FAILED,
         Code.MODEL_ERROR,
@@ -69,12 +73,13 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Create a session",
     status_code=201,
     response_model=Session,
-    responses=headed(documented(*OPTION_PROBLEMS, Code.TEMPLATE_NOT_FOUND), {201: ("Location",)}),
+    responses=headed(documented(*OPTION_PROBLEMS, Code.TEMPLATE_NOT_FOUND, Code.QUOTA_EXCEEDED), {201: ("Location",)}),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """Creates a session with its own workspace and conversation. The agent starts with the first query.
 
-    With `template_id`, the template's options and mode apply where the request sets none.
+    With `template_id`, the template's options and mode apply where the request sets none. Over the quota of sessions
+    a month, the response is 429 `QUOTA_EXCEEDED`.
     """
     await check_servers(body.sdk_options, caller)
     session = Session.of(await caller.ask(body.command()))
@@ -145,6 +150,9 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
 )
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """Starts a run, and returns its answer when the run has ended.
+
+    Over the quota of concurrent runs, the run is `queued` until another one of the user ends. If too many sessions
+    wait like that, the response is 429 `QUOTA_EXCEEDED`; over the budget of the month, it is 409 `QUOTA_EXCEEDED`.
 
     The run continues if the client disconnects, and can be read at `/runs/{run_id}`. With `Prefer: respond-async`, the
     response is 202 with the run as it is now. With `Accept: text/event-stream`, the response is a stream of the events

@@ -13,7 +13,10 @@ from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
 from gateway.server_references import check_servers
 
-OPTION_PROBLEMS = (Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, EdgeCode.UNKNOWN_MCP_SERVER)
+OPTION_PROBLEMS = (
+    *(Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.OPTION_NOT_ALLOWED),
+    EdgeCode.UNKNOWN_MCP_SERVER,
+)
 
 router = APIRouter(prefix="/api/v1/session-templates", tags=["Session templates"], route_class=JsonRoute)
 

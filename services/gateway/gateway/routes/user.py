@@ -64,7 +64,7 @@ async def show(user_id: UUID, caller: Caller) -> Response:
     responses=documented(Code.USER_NOT_FOUND, Code.LAST_ADMIN),
 )
 async def change(user_id: UUID, body: UserChange, caller: Caller) -> Response:
-    """Changes the role of an account, or disables or enables it. This takes effect everywhere within a second.
+    """Changes the role or the quotas of an account, or disables or enables it, effective everywhere within a second.
 
     The last active administrator can neither get another role nor be disabled.
     """

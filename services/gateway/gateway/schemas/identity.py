@@ -6,12 +6,12 @@ from uuid import UUID
 
 from contracts.identity.login import KeysView, LogIn, RefreshTokens, TokensView
 from contracts.identity.user import RegisterUser, UserView
-from contracts.identity.values import Scope
+from contracts.identity.values import Quotas, Scope
 from contracts.samples import TIME, USER
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example, pattern_rule
+from gateway.schemas.base import Money, RequestBody, ResponseModel, SecretResponse, example, pattern_rule
 
 USERNAME = r"^[A-Za-z0-9_.-]{3,50}$"
 USERNAME_RULE = "Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores"
@@ -94,15 +94,36 @@ _USER: dict[str, Any] = {
     "role": "user",
     "is_active": True,
     "is_service_account": False,
+    "quotas": {
+        "concurrent_runs": 10,
+        "sessions_per_month": None,
+        "storage_bytes": None,
+        "budget_per_month_usd": None,
+    },
     "created_at": TIME,
     "last_login_at": TIME,
 }
+
+
+class UserQuotas(Quotas, ResponseModel):
+    """The quotas that administrators have set for a user; for one that is null, the default of the role applies."""
+
+    concurrent_runs: Annotated[int | None, Field(description="Runs in progress at the same time.")] = None
+    sessions_per_month: Annotated[int | None, Field(description="Sessions created in a calendar month, in UTC.")] = None
+    storage_bytes: Annotated[int | None, Field(description="Bytes in all workspaces and archives.")] = None
+    budget_per_month_usd: Annotated[
+        Money | None, Field(description="Cost of the runs in a calendar month, in US dollars.")
+    ] = None
 
 
 class User(UserView, ResponseModel):
     """An account."""
 
     model_config = example(_USER)
+
+    quotas: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+        UserQuotas, Field(description="Quotas that administrators have set.")
+    ] = UserQuotas()
 
 
 class Me(User):

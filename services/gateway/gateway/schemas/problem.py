@@ -32,4 +32,10 @@ class Problem(BaseModel):
     report_id: str | None = Field(
         default=None, description="With a report that is not ready or has failed: its id, by which it can be read."
     )
+    quota: str | None = Field(default=None, description="With `QUOTA_EXCEEDED`: name of the quota.")
+    limit: float | None = Field(default=None, description="With `QUOTA_EXCEEDED`: the limit of the quota.")
+    used: float | None = Field(default=None, description="With `QUOTA_EXCEEDED`: how much of the quota is used.")
+    resets_at: datetime | None = Field(
+        default=None, description="With `QUOTA_EXCEEDED`: when the quota starts again at 0; null if that is not known."
+    )
     run_id: str | None = Field(default=None, description="With a failed query: id of its run, which can still be read.")

@@ -4,8 +4,8 @@ from typing import Annotated
 from uuid import UUID
 
 from contracts.identity.user import ChangeUser, CreateServiceAccount, ListUsers
-from contracts.identity.values import Role
-from pydantic import AfterValidator, Field, StringConstraints
+from contracts.identity.values import Quotas, Role
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
@@ -34,17 +34,50 @@ class NewServiceAccount(RequestBody):
         return CreateServiceAccount(user_id=ids.new_id(), **vars(self))
 
 
+def _money(value: float) -> float:
+    if round(value, 6) != value:
+        raise ValueError("must have at most 6 decimal places")
+    return value
+
+
+class QuotasChange(RequestBody):
+    """Quotas of a user; those that are omitted stay as they are, and null resets one to the default of the role."""
+
+    model_config = ConfigDict(strict=True)  # neither true nor "5" is a number
+
+    concurrent_runs: Annotated[
+        Annotated[int, Field(ge=0, le=10_000)] | None, Field(description="Runs in progress at the same time.")
+    ] = UNCHANGED
+    sessions_per_month: Annotated[
+        Annotated[int, Field(ge=0, le=100_000_000)] | None,
+        Field(description="Sessions created in a calendar month, in UTC."),
+    ] = UNCHANGED
+    storage_bytes: Annotated[
+        Annotated[int, Field(ge=0, le=2**50)] | None, Field(description="Bytes in all workspaces and archives.")
+    ] = UNCHANGED
+    budget_per_month_usd: Annotated[
+        Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False), AfterValidator(_money)] | None,
+        Field(description="Cost of the runs in a calendar month, in US dollars."),
+    ] = UNCHANGED
+
+    def quotas(self) -> Quotas:
+        """Return the quotas that were sent."""
+        return Quotas.model_validate(self.model_dump(exclude_unset=True))
+
+
 class UserChange(RequestBody):
     """A change of an account; fields that are omitted stay as they are."""
 
-    model_config = example({"role": "viewer", "is_active": True})
+    model_config = example({"role": "viewer", "is_active": True, "quotas": {"concurrent_runs": 10}})
 
     role: Annotated[Role, Field(description="New role, in force for existing tokens and API keys too.")] = UNCHANGED
     is_active: Annotated[bool, Field(description="False ends all logins, and refuses the API keys.")] = UNCHANGED
+    quotas: Annotated[QuotasChange, Field(description="Quotas to set, in force within a second.")] = UNCHANGED
 
     def command(self, user_id: UUID) -> ChangeUser:
         """Return the command."""
-        return ChangeUser(user_id=user_id, role=self.role, is_active=self.is_active)
+        quotas = self.quotas.quotas() if self.quotas else None
+        return ChangeUser(user_id=user_id, role=self.role, is_active=self.is_active, quotas=quotas)
 
 
 class UserWindow(KeysetWindow):

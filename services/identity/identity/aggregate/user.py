@@ -9,8 +9,8 @@ from contracts.identity import UserEvent
 from contracts.identity.api_key import ApiKeyCreated, ApiKeyEvent, ApiKeyRevoked, ApiKeySecretSet
 from contracts.identity.login import LoginEvent, RefreshTokenIssued, RevocationReason, TokenFamilyRevoked, UserLoggedIn
 from contracts.identity.password import PasswordChanged, PasswordEvent, PasswordResetIssued, PasswordSet
-from contracts.identity.user import AccountEvent, RoleChanged, UserDisabled, UserEnabled, UserRegistered
-from contracts.identity.values import Role
+from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
+from contracts.identity.values import Quotas, Role
 from contracts.refusals import Code, Refusal, not_found
 from eventing.aggregate import Aggregate
 
@@ -41,13 +41,14 @@ class User(Aggregate[UserEvent]):
     role: Role
     is_active: bool
     is_service_account: bool
+    quotas: Quotas
     families: dict[UUID, TokenFamily]
     reset: PasswordReset | None
     api_keys: dict[UUID, datetime | None]
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
-        self.is_active, self.is_service_account = True, False
+        self.is_active, self.is_service_account, self.quotas = True, False, Quotas()
         self.families, self.reset, self.api_keys = {}, None, {}
 
     @property
@@ -70,6 +71,12 @@ class User(Aggregate[UserEvent]):
         """Change the role; do nothing if the account has it."""
         if role != self.role:
             self.record(RoleChanged(role=role))
+
+    def change_quotas(self, quotas: Quotas) -> None:
+        """Change the quotas that are set in `quotas`, even to None; do nothing if the account has them."""
+        changed = self.quotas.model_copy(update={name: getattr(quotas, name) for name in quotas.model_fields_set})
+        if changed != self.quotas:
+            self.record(QuotasChanged(quotas=changed))
 
     def disable(self) -> None:
         """Disable the account and revoke its token families; do nothing if it is disabled."""
@@ -235,6 +242,8 @@ class User(Aggregate[UserEvent]):
                 self.is_active = False
             case UserEnabled():
                 self.is_active = True
+            case QuotasChanged():
+                self.quotas = event.quotas
             case _:
                 assert_never(event)
 

@@ -49,13 +49,15 @@ async def create_service_account(command: CreateServiceAccount, work: Work) -> N
 
 @handles
 async def change_user(command: ChangeUser, work: Work) -> None:
-    """Change the role of an account, or disable or enable it. The projection refuses to lose the last administrator."""
+    """Change the role, the quotas or the state of an account. The projection refuses to lose the last administrator."""
     check_admin(work)
     async with work.change(User, command.user_id) as user:
         if command.role is not None:
             user.change_role(command.role)
         if command.is_active is not None:
             (user.enable if command.is_active else user.disable)()
+        if command.quotas is not None:
+            user.change_quotas(command.quotas)
 
 
 def check_admin(work: Work) -> None:

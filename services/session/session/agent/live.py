@@ -30,7 +30,7 @@ from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
-from session.agent.permission import permission
+from session.agent.permission import not_available, permission
 from session.agent.transcript import ConversationNotWritten, Transcripts
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, decline_all
@@ -70,12 +70,13 @@ class Agent:
         self.last_turn = False
         self._context, self._request_end = context, end
         self._failure: AgentFailed | None = None
-        self._token, self._access = secrets.token_urlsafe(32), Access(usable_models(spec.options, context.limits))
+        self._token = secrets.token_urlsafe(32)
+        self._access = Access(usable_models(spec, context.limits), spec.ceiling)
         try:
             self._process = prepare_agent(
                 context.sandbox,
                 spec.workspace,
-                variables(self._token, spec.options, context.limits),
+                variables(self._token, spec, context.limits),
                 spec.options.env,
             )
         except OSError as error:
@@ -85,7 +86,7 @@ class Agent:
         self._transcript.set_writer(spec.run_id, spec.attempt)
         self._translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = deny_all
-        self._permits = Permits(spec.options)
+        self._permits = Permits(spec.options, spec.ceiling)
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
@@ -139,7 +140,7 @@ class Agent:
                 self._process,
                 resuming=resuming,
                 confined=confined,
-                default_model=next(iter(limits.models), None),
+                default_model=next(iter(usable_models(self.spec, limits)), None),
             )
             sdk_options = replace(
                 sdk_options,
@@ -196,7 +197,7 @@ class Agent:
         self._permits.begin_turn()
         self._between_turns.clear()
         try:
-            with self._access.turn(self.spec.budget_usd):
+            with self._access.turn(self.spec.budget_usd, self.spec.spending):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
                         for event in self._translator.translate(message):
@@ -283,6 +284,8 @@ class Agent:
     async def _decide_permission(
         self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
     ) -> PermissionResult:
+        if not self.spec.ceiling.allows_tool(name):
+            return not_available(name)
         result = await permission(self._ask, self._transcript, name, tool_input, context)
         if isinstance(result, PermissionResultAllow):
             self._permits.approve(name, tool_input)

@@ -12,6 +12,8 @@ def with_metered_usage(finished: Finished, access: Access) -> Finished:
     """Return `finished` with the whole usage of the turn, including requests that the agent did not report."""
     if finished.error_code is Code.MODEL_ERROR and access.exhausted:
         finished = replace(finished, error_code=Code.BUDGET_EXCEEDED, error_detail=BUDGET_REACHED)
+    elif finished.error_code is Code.MODEL_ERROR and access.refusal:
+        finished = replace(finished, error_code=access.refusal.code, error_detail=access.refusal.detail)
     used = access.meter.tokens
     return replace(
         finished,

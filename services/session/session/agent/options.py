@@ -16,7 +16,9 @@ from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 from sandbox import SandboxedProcess
 
-from session.agent.model_proxy import FAMILIES, LONG_CONTEXT
+from session.ceilings import UNLIMITED, Ceiling
+from session.model_names import FAMILIES, LONG_CONTEXT
+from session.quotas.spending import Spending
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
 TOOLS = [
@@ -35,17 +37,20 @@ type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 class AgentSpec:
     """The session, workspace, options and MCP servers of an agent, and the run and attempt that it works for.
 
-    `budget_usd` is what the agent may spend if it starts now; a warm agent counts what it has spent itself. Agents are
-    compared by session, workspace, options and servers alone, so that a warm agent can serve the next run.
+    `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
+    it starts now; a warm agent counts what it has spent itself. Agents are compared without run, attempt and budget, so
+    that a warm agent can serve the next run.
     """
 
     session_id: UUID
     workspace: Path
     options: SdkOptions
     servers: tuple[ResolvedServer, ...] = ()
+    ceiling: Ceiling = UNLIMITED
     run_id: UUID | None = field(default=None, compare=False)
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
+    spending: Spending | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -114,21 +119,22 @@ def options(
     )
 
 
-def usable_models(sdk_options: SdkOptions, limits: Limits) -> tuple[str, ...]:
-    """Return the models that an agent may use, its main model first; an empty tuple if it may use all.
+def usable_models(spec: AgentSpec, limits: Limits) -> tuple[str, ...]:
+    """Return the models that an agent may use, its main model first; an empty tuple if no list restricts them.
 
     Models that the session names are included, even if they are not offered any more: they were checked when named.
     """
-    if not limits.models:
+    usable = spec.ceiling.usable_models(limits.models)
+    if not usable:
         return ()
-    named = (sdk_options.model or limits.models[0], sdk_options.fallback_model, *limits.models)
+    named = (spec.options.model or usable[0], spec.options.fallback_model, *usable)
     return tuple(dict.fromkeys(model for model in named if model))
 
 
-def variables(token: str, sdk_options: SdkOptions, limits: Limits) -> dict[str, str]:
+def variables(token: str, spec: AgentSpec, limits: Limits) -> dict[str, str]:
     """Return the environment variables of an agent whose `token` authenticates it at the model proxy."""
     return {
-        **_models_of_families(usable_models(sdk_options, limits)),
+        **_models_of_families(usable_models(spec, limits)),
         "ANTHROPIC_API_KEY": token,
         "API_TIMEOUT_MS": _milliseconds(limits.model_answer_seconds),
         "CLAUDE_BYTE_STREAM_IDLE_TIMEOUT_MS": _milliseconds(limits.model_silence_seconds),

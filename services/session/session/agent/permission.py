@@ -38,6 +38,11 @@ async def permission(
     return _denied(outcome.message or "The user denied it.")
 
 
+def not_available(name: str) -> PermissionResult:
+    """Return the denial of a tool that the owner's role may not use."""
+    return PermissionResultDeny(message=f"The tool {clean(name)} is not available. Continue without it.")
+
+
 def _denied(reason: str) -> PermissionResultDeny:
     return PermissionResultDeny(
         message=f"This tool call was not approved: {reason.removesuffix('.')}. Continue without it."

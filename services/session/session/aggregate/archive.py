@@ -46,10 +46,10 @@ class Archiving(State):
         if (self.phase, self.archive_id) == ("packing", archive_id):
             self.record(ArchiveFailed(archive_id=archive_id, error_code=error_code, error_detail=error_detail))
 
-    def complete_unarchive(self, archive_id: UUID) -> None:
+    def complete_unarchive(self, archive_id: UUID, size_bytes: int | None = None) -> None:
         """Reopen the session after its workspace was unpacked."""
         if (self.phase, self.archive_id) == ("unpacking", archive_id):
-            self.record(SessionUnarchived(archive_id=archive_id))
+            self.record(SessionUnarchived(archive_id=archive_id, size_bytes=size_bytes))
 
     def fail_unarchive(self, archive_id: UUID, error_code: Code, error_detail: str) -> None:
         """Leave the session archived; its archive still exists."""

@@ -11,10 +11,10 @@ from session.aggregate.state import State
 class Forking(State):
     """The copy of a parent session. Late or repeated reports of a worker are ignored."""
 
-    def complete_fork(self, file_count: int, left_out: int) -> None:
+    def complete_fork(self, file_count: int, left_out: int, size_bytes: int | None = None) -> None:
         """Record that the copy is complete."""
         if self.phase == "copying":
-            self.record(ForkCompleted(file_count=file_count, left_out=left_out))
+            self.record(ForkCompleted(file_count=file_count, left_out=left_out, size_bytes=size_bytes))
 
     def fail_fork(self, error_code: Code, error_detail: str) -> None:
         """Record that the copy failed."""

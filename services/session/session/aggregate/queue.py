@@ -1,10 +1,14 @@
-"""The queue of a session: queries wait for their turn, for the end of a pause, and are refused without budget."""
+"""The queue of a session: queries wait for their turn, for the end of a pause, or for runs of other sessions to end.
+
+They are refused without budget.
+"""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.quota import Allowance
 from contracts.session.run import RunFailed, RunQueued, RunRequested
 from contracts.session.values import Usage
 
@@ -41,7 +45,7 @@ class Queue:
             raise Refusal(Code.QUEUE_FULL, f"The queue is full: at most {MAX_QUEUE_LENGTH} queries can wait.")
         return query
 
-    def next_event(self, number: int) -> RunRequested | RunFailed | None:
+    def next_event(self, number: int, allowance: Allowance) -> RunRequested | RunFailed | None:
         """Return the event that requests the first query's run, or fails it without budget; None if none may start."""
         query = next(iter(self.waiting.values()), None)
         if query is None or self.paused:
@@ -49,7 +53,10 @@ class Queue:
         if self.budget_spent:
             code, detail = Code.BUDGET_EXCEEDED, BUDGET_REACHED
             return RunFailed(run_id=query.run_id, error_code=code, error_detail=detail, usage=Usage())
-        return requested(query, number)
+        if refused := allowance.refused:
+            code, detail = refused.code, refused.detail
+            return RunFailed(run_id=query.run_id, error_code=code, error_detail=detail, usage=Usage())
+        return requested(query, number) if allowance.may_start else None
 
     def apply_budget(self, budget_usd: float | None) -> None:
         """Fold: the session has this budget."""

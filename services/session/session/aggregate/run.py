@@ -4,6 +4,7 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from contracts.session.quota import Allowance
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -20,6 +21,7 @@ from session.aggregate.active_run import Run
 from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
+ALLOWED = Allowance()
 MAX_UNBILLED_RUNS = 20
 """The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
 
@@ -27,35 +29,57 @@ MAX_UNBILLED_RUNS = 20
 class Running(State):
     """The runs of a session, of which at most one is active; commands for a run that is over are refused.
 
-    The events that end a run also expire its open approvals and request the next run, in the same append. So between
-    two commands queries wait only while a run is active or the session is paused.
+    The events that end a run also expire its open approvals. `start_next` requests the next run, in the same append. So
+    between two commands queries wait only while a run is active, the session is paused, or the quotas of its owner do
+    not allow another run.
     """
 
-    def submit_query(self, run_id: UUID, message_id: UUID, message: str, on_busy: OnBusy = "reject") -> None:
-        """Submit a query, which starts a run.
+    def submit_query(
+        self,
+        run_id: UUID,
+        message_id: UUID,
+        message: str,
+        on_busy: OnBusy = "reject",
+        allowance: Allowance = ALLOWED,
+    ) -> None:
+        """Submit a query, which starts a run, or waits until the quotas of the session's owner allow one.
 
-        If another run is active, `enqueue` makes it wait, and `interrupt` cancels the other run and goes before all
-        waiting queries. In a paused session it can only be enqueued.
+        If another run is active or waits, `enqueue` makes the query wait, and `interrupt` cancels an active run and
+        goes before all waiting queries if a run may start. In a paused session it can only be enqueued.
 
         Raises:
-            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, SESSION_PAUSED, QUEUE_FULL; SESSION_BUSY if
-                another run is active.
+            Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, QUOTA_EXCEEDED, SESSION_PAUSED, QUEUE_FULL;
+                SESSION_BUSY if another run is active or waits.
         """
         self.check_ready()
-        if self.queue.budget_spent:
-            raise Refusal(Code.BUDGET_EXCEEDED, BUDGET_REACHED)
+        self._check_budget(allowance)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
-        if on_busy == "enqueue" and (self.run or self.queue.paused):
+        if on_busy == "enqueue" and (self.run or self.queue.waiting or self.queue.paused):
             self.record(self.queue.enqueue(query))
             return
         if self.queue.paused:
             raise Refusal(Code.SESSION_PAUSED, "The session is paused: resume it, or enqueue the query.")
-        if self.run and on_busy == "reject":
-            how = 'Wait for it, or send "on_busy": "enqueue" or "interrupt".'
-            raise Refusal(Code.SESSION_BUSY, f"The session is busy with run {self.run.id}. {how}")
-        if self.run:
-            self._cancel(self.run.id, "interrupted")
-        self.record(requested(query, self.messages + 1))
+        may_start = allowance.may_start
+        if on_busy == "interrupt":
+            may_start = allowance.slot_is_free  # the run that is cancelled makes room, and does not leave it to others
+            if self.run:
+                self._cancel(self.run.id, "interrupted")
+        else:
+            self._check_not_busy()
+        self.record(requested(query, self.messages + 1) if may_start else self.queue.enqueue(query))
+
+    def start_next(self, allowance: Allowance = ALLOWED) -> None:
+        """Start the first waiting query's run if no run is active and the session is not paused.
+
+        Without budget it fails, and so do those behind it.
+        """
+        while not self.run and (event := self.queue.next_event(self.messages + 1, allowance)):
+            self.record(event)
+
+    @property
+    def could_start_next(self) -> bool:
+        """Whether `start_next` starts a run if the quotas allow it."""
+        return bool(self.queue.waiting and not self.run and not self.queue.paused)
 
     def start_run(self, run_id: UUID, model: str | None = None) -> None:
         """Start the run on a worker.
@@ -83,7 +107,7 @@ class Running(State):
         structured_output: Json = None,
         attempt: int | None = None,
     ) -> None:
-        """End the run, successfully or with an error, and start the next one.
+        """End the run, successfully or with an error.
 
         `attempt` is that of the worker which ends the run; without one, the run has lost its worker. If the run was
         ended without its agent before, only its usage is recorded.
@@ -99,7 +123,6 @@ class Running(State):
             self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
-        self._start_next()
 
     def record_usage(self, run_id: UUID, usage: Usage, attempt: int) -> bool:
         """Record what a run had used when it was ended without its agent; return whether that was not known yet."""
@@ -109,7 +132,7 @@ class Running(State):
         return is_new
 
     def cancel_run(self, run_id: UUID) -> None:
-        """Cancel a waiting or active run, and start the next one.
+        """Cancel a waiting or active run.
 
         Raises:
             Refusal: RUN_OVER.
@@ -117,10 +140,9 @@ class Running(State):
         if run_id not in self.queue.waiting:
             self._active_run(run_id)
         self._cancel(run_id, "requested")
-        self._start_next()
 
     def interrupt(self) -> None:
-        """Cancel the active run, and start the next one.
+        """Cancel the active run.
 
         Raises:
             Refusal: NOTHING_TO_INTERRUPT.
@@ -128,16 +150,23 @@ class Running(State):
         if self.run is None:
             raise Refusal(Code.NOTHING_TO_INTERRUPT, "The session has no active run.")
         self._cancel(self.run.id, "interrupted")
-        self._start_next()
 
     def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
         if self.run and self.run.id == run_id:
             self._record_all(self.run.events_before_end())
         self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
 
-    def _start_next(self) -> None:
-        while not self.run and (event := self.queue.next_event(self.messages + 1)):
-            self.record(event)
+    def _check_budget(self, allowance: Allowance) -> None:
+        if self.queue.budget_spent:
+            raise Refusal(Code.BUDGET_EXCEEDED, BUDGET_REACHED)
+        if allowance.refused:
+            raise allowance.refused.refusal()
+
+    def _check_not_busy(self) -> None:
+        if self.run or self.queue.waiting:
+            busy = f"with run {self.run.id}" if self.run else "with queued runs"
+            how = 'Wait for it, or send "on_busy": "enqueue" or "interrupt".'
+            raise Refusal(Code.SESSION_BUSY, f"The session is busy {busy}. {how}")
 
     def apply_run(self, event: RunEvent) -> None:
         """Fold one event of a run, or of the queue."""

@@ -128,7 +128,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             self.record(SessionPaused())
 
     def resume(self) -> None:
-        """Let runs start again, the waiting ones first, or request that an archived session is unpacked.
+        """Let runs start again, or request that an archived session is unpacked.
 
         Records nothing if the session is neither paused nor archived, or is already being unpacked.
 
@@ -143,7 +143,6 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self.check_ready()
         if self.queue.paused:
             self.record(SessionResumed())
-            self._start_next()
 
     def delete(self) -> None:
         """Delete the session, cancelling its active run and its queue."""

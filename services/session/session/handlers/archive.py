@@ -34,7 +34,7 @@ async def fail_archive(command: FailArchive, work: Work) -> None:
 async def complete_unarchive(command: CompleteUnarchive, work: Work) -> None:
     """Reopen a session after its workspace was unpacked."""
     async with work.change(Session, command.session_id) as session:
-        session.complete_unarchive(command.archive_id)
+        session.complete_unarchive(command.archive_id, command.size_bytes)
 
 
 @handles

@@ -6,6 +6,7 @@ from eventing.handling import Handlers
 
 from session.aggregate import Session
 from session.dependencies import Work
+from session.options import check_options
 
 handles = Handlers()
 
@@ -14,6 +15,7 @@ handles = Handlers()
 async def fork_session(command: ForkSession, work: Work) -> None:
     """Create a session as a copy of another one."""
     parent = await work.load_owned(Session, command.session_id)
+    check_options(parent.sdk_options, work)
     message_ids = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
     await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, message_ids))
 
@@ -22,7 +24,7 @@ async def fork_session(command: ForkSession, work: Work) -> None:
 async def complete_fork(command: CompleteFork, work: Work) -> None:
     """Record that a fork is complete."""
     async with work.change(Session, command.session_id) as session:
-        session.complete_fork(command.file_count, command.left_out)
+        session.complete_fork(command.file_count, command.left_out, command.size_bytes)
 
 
 @handles

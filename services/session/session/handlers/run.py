@@ -1,5 +1,6 @@
 """Handlers of commands about runs."""
 
+from contracts.session.quota import GetAllowance
 from contracts.session.run import (
     CancelRun,
     EndRun,
@@ -7,12 +8,14 @@ from contracts.session.run import (
     InterruptSession,
     RecordRunUsage,
     StartRun,
+    StartWaiting,
     SubmitQuery,
 )
 from eventing.handling import Handlers
 
 from session.aggregate import Session
 from session.dependencies import Work
+from session.next_run import change_and_start_next
 
 handles = Handlers()
 
@@ -22,20 +25,23 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
     """Start a run, or enqueue it."""
     async with work.change(Session, command.session_id) as session:
         session.increase_depth(command.depth)
-        session.submit_query(command.run_id, command.message_id, command.message, command.on_busy)
+        # An agent would wait for a run that waits until that of the agent has ended.
+        may_wait = command.depth == 0
+        allowance = await work.ask(GetAllowance(session_id=command.session_id, may_wait=may_wait))
+        session.submit_query(command.run_id, command.message_id, command.message, command.on_busy, allowance)
 
 
 @handles
 async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.start_run(command.run_id, session.sdk_options.model or next(iter(work.dependencies.models), None))
 
 
 @handles
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.end_run(
             command.run_id,
             command.usage,
@@ -57,7 +63,7 @@ async def record_run_usage(command: RecordRunUsage, work: Work) -> None:
 @handles
 async def cancel_run(command: CancelRun, work: Work) -> None:
     """Cancel a run."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # raises RUN_NOT_FOUND
         session.cancel_run(command.run_id)
 
@@ -65,5 +71,12 @@ async def cancel_run(command: CancelRun, work: Work) -> None:
 @handles
 async def interrupt_session(command: InterruptSession, work: Work) -> None:
     """Cancel the active run."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.interrupt()
+
+
+@handles
+async def start_waiting(command: StartWaiting, work: Work) -> None:
+    """Start the first queued run of a session that waits for runs of other sessions to end."""
+    async with change_and_start_next(command.session_id, work):
+        pass

@@ -5,6 +5,7 @@ from eventing.handling import Handlers
 
 from session.aggregate import Session, SessionTemplate
 from session.dependencies import Work
+from session.next_run import change_and_start_next
 from session.options import check_options
 
 handles = Handlers()
@@ -43,7 +44,7 @@ async def pause_session(command: PauseSession, work: Work) -> None:
 @handles
 async def resume_session(command: ResumeSession, work: Work) -> None:
     """Resume a paused session, or reopen an archived one."""
-    async with work.change(Session, command.session_id) as session:
+    async with change_and_start_next(command.session_id, work) as session:
         session.resume()
 
 

@@ -25,16 +25,25 @@ async def upload_part(command: UploadPart, work: Work) -> None:
 
 @handles
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
-    """Move an upload into the workspace."""
+    """Move an upload into the workspace, within the quota of the session's owner."""
     async with _open_files(command.session_id, work) as files:
-        return await work.dependencies.writing.run(files.write, command.path, command.upload_id, command.size)
+        writing, storage = work.dependencies.writing, work.dependencies.storage
+        await storage.measure(command.session_id, lambda: writing.run(files.size), again=False)
+        growth = await writing.run(files.growth, command.path, command.size)
+        try:
+            async with storage.growth(command.session_id, growth, work.actor):
+                return await writing.run(files.write, command.path, command.upload_id, command.size)
+        finally:
+            await asyncio.to_thread(files.uploads.forget, command.upload_id)
 
 
 @handles
 async def delete_file(command: DeleteFile, work: Work) -> None:
     """Delete a file of the workspace."""
     async with _open_files(command.session_id, work) as files:
-        await work.dependencies.blocking.run(files.delete, command.path)
+        size = await work.dependencies.blocking.run(files.delete, command.path)
+        async with work.dependencies.storage.growth(command.session_id, -size, work.actor):
+            pass
 
 
 @asynccontextmanager

@@ -55,7 +55,9 @@ class Forwarder:
 
     async def list_tools(self, *_: object) -> ListToolsResult:
         """Return the offered tools."""
-        return ListToolsResult(tools=[tool.under(name, self.redact) for name, tool in self.link.offer.tools.items()])
+        offered = self.link.offer.tools.items()
+        tools = [tool.under(name, self.redact) for name, tool in offered if self.permits.offers(self.link.prefix, name)]
+        return ListToolsResult(tools=tools)
 
     async def call_tool(self, _: object, params: CallToolRequestParams) -> CallToolResult:
         """Call a tool, if that is permitted; an error is a result, as the model needs it."""

@@ -11,11 +11,14 @@ from typing import Any
 
 from contracts.session.values import SdkOptions
 
+from session.ceilings import UNLIMITED, Ceiling
+
 
 class Permits:
-    """The calls that the options of an agent allow, and those that were approved in the current turn."""
+    """The calls that options and ceiling of an agent allow, and those that were approved in the current turn."""
 
-    def __init__(self, options: SdkOptions) -> None:
+    def __init__(self, options: SdkOptions, ceiling: Ceiling = UNLIMITED) -> None:
+        self._ceiling = ceiling
         self._allowed, self._denied = set(options.allowed_tools or ()), set(options.disallowed_tools or ())
         self._mode = options.permission_mode
         self._approved = Counter[tuple[str, str]]()
@@ -30,7 +33,12 @@ class Permits:
 
     def read(self, prefix: str) -> bool:
         """Return whether resources of the server with this prefix may be read, for which nobody is asked."""
-        return not {"ReadMcpResourceTool", *_server_rules(prefix)} & self._denied
+        denied = {"ReadMcpResourceTool", *_server_rules(prefix)} & self._denied
+        return not denied and self._ceiling.allows_tool("ReadMcpResourceTool") and self.offers(prefix, "*")
+
+    def offers(self, prefix: str, name: str) -> bool:
+        """Return whether the agent may have a tool of the server with this prefix; `*` stands for any of them."""
+        return self._ceiling.allows_tool(f"{prefix}{name}")
 
     def use(self, prefix: str, name: str, tool_input: dict[str, Any], *, read_only: bool) -> bool:
         """Return whether a tool of the server with this prefix may be called, using up an approval if it needs one.
@@ -38,7 +46,7 @@ class Permits:
         In plan mode, tools that are not `read_only` need an approval even if a rule allows them.
         """
         rules = {*_server_rules(prefix), f"{prefix}{name}"}
-        if rules & self._denied:
+        if rules & self._denied or not self.offers(prefix, name):
             return False
         if self._mode == "bypassPermissions" or (rules & self._allowed and (read_only or self._mode != "plan")):
             return True

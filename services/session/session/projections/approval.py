@@ -31,7 +31,7 @@ async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Co
                 event.kind, event.form, event.expires_at, at,
             )  # fmt: skip
             await APPROVAL_EXPIRY.set(recorded, event.approval_id, event.expires_at, db)
-            await update_run_status(id, event.run_id, db)
+            await update_run_status(event.run_id, recorded, db)
         case ApprovalDecided():
             await db.execute(
                 "UPDATE approvals SET status = $2, decided_by = $3, message = $4, remember = $5, decided_at = $6 "
@@ -39,7 +39,7 @@ async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Co
                 event.approval_id, event.decision, event.decided_by, event.message, event.remember, at,
             )  # fmt: skip
             await APPROVAL_EXPIRY.cancel(event.approval_id, db)
-            await update_run_status(id, event.run_id, db)
+            await update_run_status(event.run_id, recorded, db)
         case DecisionDelivered():
             await db.execute("UPDATE approvals SET delivered = true WHERE id = $1", event.approval_id)
         case _:

@@ -15,6 +15,7 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.projections.session import FAILED
+from session.quotas.storage import release_storage, set_storage, unpack_storage
 
 SET_NOT_READY = (
     "UPDATE sessions SET ready = false, error_code = NULL, error_detail = NULL, updated_at = $2 WHERE id = $1"
@@ -43,17 +44,21 @@ async def project_archive(event: ArchiveEvent, recorded: Recorded[Any], db: Conn
                 id, event.size_bytes, event.file_count, event.left_out,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+            await set_storage(id, db, archive_bytes=event.size_bytes)
         case ArchiveFailed():
+            await release_storage(id, db)
             await db.execute(REOPEN, id, at)
             await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case UnarchiveRequested():
             await db.execute("UPDATE archives SET status = 'unpacking' WHERE session_id = $1", id)
             await db.execute(SET_NOT_READY, id, at)
         case UnarchiveFailed():
+            await release_storage(id, db)
             await db.execute("UPDATE archives SET status = 'ready' WHERE session_id = $1", id)
             await db.execute("UPDATE sessions SET ready = true WHERE id = $1", id)
             await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case SessionUnarchived():
+            await unpack_storage(id, event.size_bytes, db)
             await db.execute(REOPEN, id, at)
         case _:
             assert_never(event)

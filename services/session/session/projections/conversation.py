@@ -7,6 +7,8 @@ from contracts.session.values import TextBlock
 from eventing.database import Connection
 from eventing.recording import Recorded
 
+from session.quotas.concurrency import UPDATE_ONLY_WAITS, update_only_waits
+
 
 async def project_conversation(event: ConversationEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a conversation."""
@@ -22,11 +24,13 @@ async def project_conversation(event: ConversationEvent, recorded: Recorded[Any]
                 recorded.at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", recorded.id)
+            await db.execute(UPDATE_ONLY_WAITS, event.run_id)
         case ToolCallEnded():
             await db.execute(
                 "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",
                 event.tool_call_id, event.status, event.tool_output, event.duration_ms,
             )  # fmt: skip
+            await update_only_waits(event.run_id, recorded, db)
         case _:
             assert_never(event)
 

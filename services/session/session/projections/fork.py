@@ -7,6 +7,7 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.projections.session import FAILED
+from session.quotas.storage import copy_storage, set_storage
 
 
 async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection) -> None:
@@ -15,10 +16,14 @@ async def project_fork(event: ForkEvent, recorded: Recorded[Any], db: Connection
     match event:
         case SessionForked():
             await _copy_messages(event, recorded, db)
+            await copy_storage(event.parent_session_id, recorded, db)
         case ForkCompleted():
             await db.execute("UPDATE sessions SET ready = true, updated_at = $2 WHERE id = $1", id, at)
+            if event.size_bytes is not None:
+                await set_storage(id, db, workspace_bytes=event.size_bytes)
         case ForkFailed():
             await db.execute("UPDATE sessions SET status = 'failed' WHERE id = $1", id)
+            await set_storage(id, db)
             await db.execute(FAILED, id, event.error_code, event.error_detail, at)
         case _:
             assert_never(event)

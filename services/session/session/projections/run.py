@@ -19,6 +19,8 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.projections.cost import add_costs
+from session.quotas.concurrency import check_start, check_waiting, stop_waiting, update_only_waits, update_waiting
+from session.quotas.months import charge_run
 
 CANCEL_DETAILS: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
@@ -43,9 +45,12 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
     match event:
         case RunQueued():
             await db.execute(
-                "INSERT INTO runs (id, session_id, message, status, created_at) VALUES ($1, $2, $3, 'queued', $4)",
-                event.run_id, id, event.message, at,
+                "INSERT INTO runs (id, session_id, user_id, message, status, created_at) "
+                "VALUES ($1, $2, $3, $4, 'queued', $5)",
+                event.run_id, id, recorded.owner, event.message, at,
             )  # fmt: skip
+            await update_waiting(recorded, db)
+            await check_waiting(recorded, db)
         case RunRequested():
             await _request(event, recorded, db)
         case RunStarted():
@@ -53,7 +58,7 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
                 "UPDATE runs SET attempt = $2, model = $3 WHERE id = $1", event.run_id, event.attempt, event.model
             )
             await db.execute(SET_WRITER, id, event.run_id, event.attempt)
-            await update_run_status(id, event.run_id, db)
+            await update_run_status(event.run_id, recorded, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case RunCompleted() | RunFailed() | RunCancelled():
             await _end(event, recorded, db)
@@ -63,25 +68,28 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             assert_never(event)
 
 
-async def update_run_status(session_id: UUID, run_id: UUID, db: Connection) -> None:
+async def update_run_status(run_id: UUID, recorded: Recorded[Any], db: Connection) -> None:
     """Set the status of a run and its session: waiting for an approval, or running."""
     waits = await db.fetchval(
-        "SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", session_id
+        "SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", recorded.id
     )
     await db.execute("UPDATE runs SET status = $2 WHERE id = $1", run_id, "waiting_approval" if waits else "running")
     await db.execute(
         "UPDATE sessions SET status = $2 WHERE id = $1 AND status <> 'paused'",
-        session_id, "waiting" if waits else "processing",
+        recorded.id, "waiting" if waits else "processing",
     )  # fmt: skip
+    await update_only_waits(run_id, recorded, db)
 
 
 async def _request(event: RunRequested, recorded: Recorded[Any], db: Connection) -> None:
+    await check_start(recorded, db)
     await db.execute(
-        "INSERT INTO runs (id, session_id, message, status, created_at, requested_at) "
-        "VALUES ($1, $2, $3, 'queued', $4, $4) "
-        "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at",
-        event.run_id, recorded.id, event.message, recorded.at,
+        "INSERT INTO runs (id, session_id, user_id, message, status, created_at, requested_at) "
+        "VALUES ($1, $2, $3, $4, 'queued', $5, $5) "
+        "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at, user_id = excluded.user_id",
+        event.run_id, recorded.id, recorded.owner, event.message, recorded.at,
     )  # fmt: skip
+    await stop_waiting(recorded.id, db)
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "
         "VALUES ($1, $2, $3, $4, 'user', $5, $6)",
@@ -106,12 +114,14 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
     await _record_usage(event, recorded, db)
+    await update_waiting(recorded, db)
 
 
 async def _record_usage(
     event: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
 ) -> None:
     usage = event.usage
+    await charge_run(recorded, event.run_id, usage.cost_usd, db)
     await db.execute(
         "UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1",
         event.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,

@@ -18,6 +18,8 @@ from eventing.recording import Recorded
 from session.counters import TEMPLATE_USES
 from session.environments import VARIABLES
 from session.projections.cost import keep_unbilled
+from session.quotas.concurrency import update_waiting
+from session.quotas.months import count_session
 
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
 RESUME = """
@@ -46,8 +48,10 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
             await db.execute("UPDATE sessions SET depth = $2, updated_at = $3 WHERE id = $1", id, event.depth, at)
         case SessionPaused():
             await db.execute("UPDATE sessions SET status = 'paused', updated_at = $2 WHERE id = $1", id, at)
+            await update_waiting(recorded, db)
         case SessionResumed():
             await db.execute(RESUME, id, at)
+            await update_waiting(recorded, db)
         case SessionDeleted():
             await keep_unbilled(recorded, db)
             await db.execute("DELETE FROM sessions WHERE id = $1", id)
@@ -56,6 +60,7 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
 
 
 async def _create(event: SessionCreated, recorded: Recorded[Any], db: Connection) -> None:
+    await count_session(recorded, db)
     await db.execute(
         "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
         "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",

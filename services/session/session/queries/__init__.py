@@ -2,9 +2,9 @@
 
 from eventing.handling import Handlers
 
-from session.queries import approval, archive, conversation, cost, run, session, template, workspace
+from session.queries import approval, archive, conversation, cost, quota, run, session, template, workspace
 
 answers = Handlers.merge(
     *(session.answers, conversation.answers, run.answers, approval.answers, workspace.answers, archive.answers),
-    *(template.answers, cost.answers),
+    *(template.answers, cost.answers, quota.answers),
 )

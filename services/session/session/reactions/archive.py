@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
-from contracts.refusals import Refusal
+from contracts.refusals import Code, Refusal
 from contracts.session.archive import (
     ArchiveRequested,
     CompleteArchive,
@@ -66,8 +66,9 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
         packed = await convert_storage_errors(
             self.dependencies.blocking.run(self.files.pack, self.path, self.event.compression)
         )
-        await self.check_wanted()
         size_bytes = self.path.stat().st_size
+        await self.reserve_total(size_bytes)
+        await self.check_wanted()
         await self.dependencies.blocking.run(self.files.remove)
         await self._complete(size_bytes, packed)
 
@@ -80,6 +81,8 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
             error_detail=failure.detail,
         )
         await self.reaction.send(failed)
+        if failure.code is Code.QUOTA_EXCEEDED and self.files.root.exists():
+            await asyncio.to_thread(self.path.unlink, missing_ok=True)  # nothing counts its bytes
 
     async def give_up(self) -> None:
         """Complete the archive if it was written, else fail it: the files may have been deleted already.
@@ -119,13 +122,17 @@ class UnpackWorkspace(SessionJob[UnarchiveRequested]):
         archive = await self.reaction.ask(GetArchive(session_id=self.session_id))
         path = self.dependencies.archive(self.session_id, archive.archive_id, archive.compression)
         unpacked = await convert_storage_errors(self.dependencies.blocking.run(self.files.unpack, path))
+        size_bytes = await self.dependencies.blocking.run(self.files.size_of, unpacked)
         try:
             await self.check_wanted()
-        except JobNotWanted:
+            await self.reserve_total(size_bytes)
+        except (JobNotWanted, JobFailed):
             await self.dependencies.blocking.run(self.files.remove_leftovers)
             raise
         await convert_storage_errors(self.dependencies.blocking.run(self.files.replace, unpacked))
-        await self.reaction.send(CompleteUnarchive(session_id=self.session_id, archive_id=archive.archive_id))
+        await self.reaction.send(
+            CompleteUnarchive(session_id=self.session_id, archive_id=archive.archive_id, size_bytes=size_bytes)
+        )
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def fail(self, failure: JobFailed) -> None:

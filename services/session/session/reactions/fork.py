@@ -33,7 +33,12 @@ class CopyParent(SessionJob[SessionForked]):
             dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files)
         )
         await self._check_parent()
-        await self.reaction.send(CompleteFork(session_id=fork_id, file_count=copied.files, left_out=copied.left_out))
+        size_bytes = await dependencies.blocking.run(self.files.size)
+        await self.reserve_total(size_bytes)
+        completed = CompleteFork(
+            session_id=fork_id, file_count=copied.files, left_out=copied.left_out, size_bytes=size_bytes
+        )
+        await self.reaction.send(completed)
 
     async def fail(self, failure: JobFailed) -> None:
         """Fail the fork and remove what was copied; files that cannot be removed stay until the fork is deleted."""

@@ -11,9 +11,10 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.mcp import RecordMcpServers
 from contracts.session.run import EndRun, RecordRunUsage, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
-from contracts.session.values import Usage
+from contracts.session.values import SdkOptions, Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
+from eventing.retrying import retry_transient
 from runtime.clock import new_id
 from runtime.logging import get_logger
 
@@ -24,7 +25,7 @@ from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.mcp import resolved_servers
-from session.reactions.session import remove_session_data
+from session.reactions.session import measure_storage, remove_session_data
 from session.workspace import StorageFailed, convert_storage_errors
 
 log = get_logger()
@@ -73,7 +74,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
         Exception: events could not be stored; the next worker finds a started run, and ends it as interrupted.
     """
     try:
-        await _run(recorded, reaction)
+        files_changed = await _run(recorded, reaction)
     except Refusal as refusal:
         if refusal.code is Code.RUN_TAKEN:
             raise TakenOver from refusal
@@ -83,40 +84,42 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
         log.info("run ended before its worker", run_id=str(recorded.event.run_id), code=refusal.code)
         if refusal.code is Code.SESSION_NOT_FOUND:
             await remove_session_data(recorded.id, reaction.dependencies)
+            return
+        files_changed = True
+    if files_changed:
+        await measure_storage(recorded.id, reaction.dependencies)
 
 
-async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
+async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> bool:
+    """Run the agent, and return whether it may have changed files."""
     session_id, run_id, agents = recorded.id, recorded.event.run_id, reaction.dependencies.agents
     run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
     if run.status not in ACTIVE_STATUSES:
-        return
-    if not await _fits_quota(run, reaction):
-        return
-    session = await reaction.ask(GetSession(session_id=session_id))
-    budget = _remaining_budget(session)
-    if budget is not None and budget <= 0:  # the budget was lowered, or the cost of the last run was reported late
+        return True
+    if not await _fits_quota(run, recorded, reaction):
+        return False
+    spending = reaction.dependencies.spending(recorded, run_id)
+    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
+    if spec.budget_usd is not None and spec.budget_usd <= 0:
+        # The budget was lowered, or the cost of the last run was reported late.
         await agents.close(session_id)
         await _end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
-        return
-    workspace = reaction.dependencies.workspace(session_id)
-    options = await reaction.dependencies.environments.revealed(session_id, session.sdk_options)
-    servers = await resolved_servers(options.mcp_servers or [], session.depth, reaction)
-    spec = AgentSpec(session_id, workspace, options, servers, run_id, run.attempt, budget)
-    seconds = session.sdk_options.timeout_seconds
+        return False
+    seconds = spec.options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(session_id, run_id))
     deadline = Deadline(seconds, cancellation.request)
     approvals = ApprovalRequests(reaction, run, deadline, cancellation)
     async with cancellation:
         with deadline:
             finished = await _take_turn(spec, recorded, approvals)
-    if approvals.tools_used:
-        reaction.dependencies.files(session_id).changed()
+    await spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
     await _end(_end_command(run, finished), reaction)
+    return approvals.tools_used
 
 
 async def _end(command: EndRun, reaction: Reaction[Dependencies]) -> None:
@@ -137,13 +140,37 @@ async def _end(command: EndRun, reaction: Reaction[Dependencies]) -> None:
         raise
 
 
-async def _fits_quota(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
-    """End a run whose workspace is full; return whether it is within its quota."""
+async def _agent_spec(run: RunSummary, recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> AgentSpec:
+    """Return how the agent of a run works.
+
+    Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
+    """
+    session, dependencies = await reaction.ask(GetSession(session_id=run.session_id)), reaction.dependencies
+    role = await retry_transient(lambda: dependencies.accounts.role(recorded.owner, recorded.envelope))
+    ceiling = dependencies.ceilings.of(role)
+    options = await dependencies.environments.revealed(run.session_id, ceiling.reduced(session.sdk_options))
+    return AgentSpec(
+        run.session_id,
+        dependencies.workspace(run.session_id),
+        options,
+        await resolved_servers(options.mcp_servers or [], session.depth, reaction),
+        ceiling,
+        run.id,
+        run.attempt,
+        _remaining_budget(session, options),
+    )
+
+
+async def _fits_quota(run: RunSummary, recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> bool:
+    """End a run whose workspace is full, or whose owner may store no more; return whether neither is the case."""
+    dependencies, files = reaction.dependencies, reaction.dependencies.files(run.session_id)
+    storage, writing = dependencies.storage, dependencies.writing
     try:
-        await convert_storage_errors(
-            reaction.dependencies.writing.run(reaction.dependencies.files(run.session_id).check_quota)
-        )
-    except StorageFailed as failure:
+        await convert_storage_errors(writing.run(files.check_quota))
+        measure = lambda: writing.run(files.size)  # noqa: E731
+        await retry_transient(lambda: storage.measure(run.session_id, measure, again=False))
+        await retry_transient(lambda: storage.check(recorded.owner, recorded.envelope.actor))
+    except (StorageFailed, Refusal) as failure:
         await _end_early(run, failure.code, failure.detail, reaction)
         return False
     return True
@@ -154,12 +181,12 @@ async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reactio
     await reaction.send(ending)
 
 
-def _remaining_budget(session: SessionView) -> Decimal | None:
-    """Return what the session may still spend, or None without a budget.
+def _remaining_budget(session: SessionView, options: SdkOptions) -> Decimal | None:
+    """Return what the session may still spend with these options, or None without a budget.
 
     An agent counts its spending from the start of its process, so it is given the remainder.
     """
-    budget = session.sdk_options.max_budget_usd
+    budget = options.max_budget_usd
     return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
 
 

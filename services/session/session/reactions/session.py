@@ -6,9 +6,10 @@ from uuid import UUID
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
 from contracts.session.session import GetSession, SessionDeleted, SessionPaused
-from eventing.jobs import Job
+from eventing.jobs import Job, JobFailed
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
+from eventing.retrying import retry_transient
 from runtime.files.erasing import erase
 
 from session.dependencies import Dependencies
@@ -43,6 +44,14 @@ async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> N
     await dependencies.transcripts.delete_session(session_id)
 
 
+async def measure_storage(session_id: UUID, dependencies: Dependencies) -> None:
+    """Store what the workspace of a session occupies, because its agent may have changed it."""
+    files = dependencies.files(session_id)
+    files.changed()
+    storage, writing = dependencies.storage, dependencies.writing
+    await retry_transient(lambda: storage.measure(session_id, lambda: writing.run(files.size)))
+
+
 class SessionJob[E: Event](Job[Dependencies, E]):
     """A job on the files of a session."""
 
@@ -57,6 +66,20 @@ class SessionJob[E: Event](Job[Dependencies, E]):
     def files(self) -> Workspace:
         """The workspace of the session."""
         return self.dependencies.files(self.session_id)
+
+    async def reserve_total(self, size_bytes: int) -> None:
+        """Count the bytes that the files of the session will have, until the job has ended, unless they have more now.
+
+        Raises:
+            JobFailed: the user's quota would be exceeded.
+        """
+        storage, actor = self.dependencies.storage, self.recorded.envelope.actor
+        try:
+            await retry_transient(lambda: storage.reserve_total(self.session_id, size_bytes, actor))
+        except Refusal as refusal:
+            if refusal.code is not Code.QUOTA_EXCEEDED:
+                raise
+            raise JobFailed(refusal.code, refusal.detail) from refusal
 
     async def discard(self) -> None:
         """Remove what was created if the session was deleted meanwhile."""

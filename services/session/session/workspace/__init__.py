@@ -86,8 +86,30 @@ class Workspace:
             self.uploads.forget(upload_id)
         return FileWritten(file=_view(path, after), created=before is None)
 
-    def delete(self, path: str) -> None:
-        """Delete a file, a symlink, or a folder with its contents.
+    def growth(self, path: str, size: int) -> int:
+        """Return the number of bytes by which the workspace grows if a file of `size` bytes is written to `path`."""
+        try:
+            *above, name = split_path(path)
+            with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
+                before = _status(name, within)
+        except (Refusal, FileNotFoundError):  # no such folder, or `write` will refuse it
+            before = None
+        return size - (before.st_size if before else 0)
+
+    def size(self) -> int:
+        """Return the number of bytes in the files, as measured now."""
+        return self.size_of(self.root)
+
+    def size_of(self, root: Path) -> int:
+        """Return the number of bytes in the files of a folder; 0 if it does not exist."""
+        try:
+            with opened_folder(root, []) as top:
+                return sum(entry.status.st_size for entry in walk(top) if stat.S_ISREG(entry.status.st_mode))
+        except FileNotFoundError:
+            return 0
+
+    def delete(self, path: str) -> int:
+        """Delete a file, a symlink, or a folder with its contents, and return the number of bytes in it.
 
         A folder is first moved out of the agent's reach. Processes whose working directory is in it can still add to
         it; what they add is removed with the next deletion, or with the session.
@@ -98,7 +120,8 @@ class Workspace:
         *above, name = split_path(path)
         removed = self._staging_root.with_name(f"{self.root.name}{REMOVED_MARKER}{os.urandom(8).hex()}")
         with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
-            if stat.S_ISDIR(os.stat(name, dir_fd=within, follow_symlinks=False).st_mode):
+            before = os.stat(name, dir_fd=within, follow_symlinks=False)
+            if stat.S_ISDIR(before.st_mode):
                 removed.parent.mkdir(mode=0o700, exist_ok=True)
                 grant_owner(name, within)  # moving a folder requires write permission on it
                 os.rename(name, removed, src_dir_fd=within)
@@ -106,10 +129,12 @@ class Workspace:
                 os.unlink(name, dir_fd=within)
             os.fsync(within)
         self.changed()
+        size = before.st_size if stat.S_ISREG(before.st_mode) else self.size_of(removed)
         try:
             self._erase_removed()
         except OSError as error:  # the folder has left the workspace, so the deletion itself succeeded
             log.warning("deleted folder not fully erased", error=repr(error))
+        return size
 
     def check_quota(self, more: int = 0) -> None:
         """Check that the workspace, with `more` bytes added, is within the quota, as far as this replica knows.

@@ -3,18 +3,19 @@
 import asyncio
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import Self, cast
 
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 from runtime.logging import get_logger
 
-from session.agent.model_proxy.access import FAMILIES, LONG_CONTEXT, Access, Denied
+from session.agent.model_proxy.access import Access, Denied
 from session.agent.model_proxy.body import InvalidBody, models
 from session.agent.model_proxy.connection_limit import ConnectionLimiter, server_logger
 from session.agent.model_proxy.usage import AnswerMeter, Tokens
 
-__all__ = ["FAMILIES", "LONG_CONTEXT", "Access", "ModelProxy", "Tokens"]
+__all__ = ["Access", "ModelProxy", "Tokens"]
 
 log = get_logger()
 
@@ -113,8 +114,10 @@ class ModelProxy:
                 async with access.reading, self._reading:
                     requested = await asyncio.to_thread(models, body)
                 access.check_models(requested)
-                meter = access.meter.begin(requested[0], length if request.path == MESSAGES else 0)
-                return await self._forward(request, body, meter, response)
+                await access.check_spending()
+                async with _charged(access):
+                    meter = access.meter.begin(requested[0], length if request.path == MESSAGES else 0)
+                    return await self._forward(request, body, meter, response)
         except Denied as denied:
             return _error(denied.status, denied.kind, denied.message)
         except InvalidBody as wrong:
@@ -165,6 +168,17 @@ class ModelProxy:
         if now - self._warned.get(event, -WARN_SECONDS) >= WARN_SECONDS:
             self._warned[event] = now
             log.warning(event, **more)
+
+
+@asynccontextmanager
+async def _charged(access: Access) -> AsyncGenerator[None]:
+    """Charge the user with the cost of the turn at the end of a request, even if it is cut off."""
+    meter, spending = access.meter, access.spending
+    try:
+        yield
+    finally:
+        if spending:
+            await spending.charge(meter.cost_usd)
 
 
 async def _forward_body(

@@ -5,17 +5,19 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
+from contracts.refusals import Refusal
+from eventing.database import TRANSIENT_ERRORS
+
 from session.agent.model_proxy.usage import Meter
+from session.ceilings import UNLIMITED, Ceiling
+from session.model_names import is_listed
+from session.quotas.spending import Spending
 
 MAX_CONCURRENT_REQUESTS = 8
 """The number of one agent's requests that are forwarded concurrently; others wait."""
 MAX_WAITING_REQUESTS = 64
 WAIT_SECONDS = 120.0
 MAX_PENDING_BODY_BYTES = 64 * 2**20
-FAMILIES = ("fable", "haiku", "opus", "sonnet")
-"""Aliases that Claude Code resolves to the newest model of a family."""
-LONG_CONTEXT = "[1m]"
-"""Suffix of model names in Claude Code that is not part of the name in requests to the provider."""
 
 
 class Denied(Exception):
@@ -27,20 +29,24 @@ class Denied(Exception):
 
 
 class Access:
-    """One agent's access to the model. With empty `models`, it may use any model."""
+    """One agent's access to the model. With empty `models`, it may use any model that its `ceiling` allows."""
 
-    def __init__(self, models: tuple[str, ...] = ()) -> None:
+    def __init__(self, models: tuple[str, ...] = (), ceiling: Ceiling = UNLIMITED) -> None:
         self.meter = Meter()
-        self._models = models
+        self._models, self._ceiling = models, ceiling
         self._open, self._budget_usd = False, None
+        self.spending: Spending | None = None
+        self.refusal: Refusal | None = None
+        """Why requests of this turn are refused since the user has used up a quota."""
         self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
         self._active = set[asyncio.Timeout]()
         self.reading = asyncio.Lock()
 
     @contextmanager
-    def turn(self, budget_usd: Decimal | None) -> Generator[None]:
+    def turn(self, budget_usd: Decimal | None, spending: Spending | None = None) -> Generator[None]:
         """Allow and meter requests while the context is open; on exit, cancel those that are still running."""
         self.meter, self._budget_usd, self._open = Meter(), budget_usd, True
+        self.spending, self.refusal = spending, None
         try:
             yield
         finally:
@@ -65,6 +71,20 @@ class Access:
         if self.exhausted:
             raise Denied(402, "billing_error", "The session reached its `max_budget_usd`.")
 
+    async def check_spending(self) -> None:
+        """Check that the user may spend more in this month.
+
+        Raises:
+            Denied: the budget is used up, or is not known because the database is not available.
+        """
+        try:
+            refusal = await self.spending.refusal() if self.spending else None
+        except TRANSIENT_ERRORS:
+            raise Denied(503, "api_error", "The budget of the user cannot be read at the moment.") from None
+        if refusal:
+            self.refusal = refusal
+            raise Denied(402, "billing_error", refusal.detail)
+
     def check_models(self, requested: list[str]) -> None:
         """Check that the session may use all these models.
 
@@ -72,8 +92,9 @@ class Access:
             Denied: it may not use one of them.
         """
         for model in requested:
-            if self._models and not any(_matches(model, listed) for listed in self._models):
-                offered = ", ".join(self._models)
+            listed = not self._models or any(is_listed(model, each) for each in self._models)
+            if not (listed and self._ceiling.allows_model(model)):
+                offered = ", ".join(self._models or self._ceiling.models or ())
                 raise Denied(403, "permission_error", f"The model {model} is not available: use one of {offered}.")
 
     @asynccontextmanager
@@ -117,11 +138,6 @@ class Access:
             yield
         finally:
             self._slots.release()
-
-
-def _matches(model: str, listed: str) -> bool:
-    name = listed.removesuffix(LONG_CONTEXT)
-    return model == name or (name in FAMILIES and model.startswith("claude-") and name in model)
 
 
 def _too_many_requests() -> Denied:

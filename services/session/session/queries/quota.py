@@ -1,0 +1,23 @@
+"""Handlers of queries about quotas."""
+
+from contracts.session.quota import Allowance, GetAllowance, GetUsage, UsageView
+from eventing.handling import Handlers
+
+from session.dependencies import Context
+from session.queries.tables import visible
+from session.quotas.usage import allowance_of, usage_of
+
+answers = Handlers()
+
+
+@answers
+async def get_usage(query: GetUsage, context: Context) -> UsageView:
+    """Return what a user uses: the actor, or any user for administrators."""
+    return await usage_of(query.user_id, query.role, context.actor, context.database)
+
+
+@answers
+async def get_allowance(query: GetAllowance, context: Context) -> Allowance:
+    """Return whether the quotas of a session's owner allow a run of the session."""
+    owner = (await visible(query.session_id, context))["user_id"]
+    return await allowance_of(query.session_id, owner, context.actor, context.database, may_wait=query.may_wait)

@@ -1,0 +1,160 @@
+"""The runs of a user that are active at the same time, and the sessions that wait until one of them ends.
+
+All transactions that begin or end a run, or change which sessions wait, hold the lock of the user. So whenever one more
+run may be active and a session waits, it has a due time.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from contracts.identity.values import Quotas, Role
+from contracts.messages import Actor
+from contracts.session.run import StartWaiting
+from eventing.database import Connection, Row
+from eventing.due import DueKind, DueTime
+from eventing.recording import Recorded
+from eventing.store import Conflict
+from runtime.envelope import Envelope
+
+from session.quotas.refusal import exceeded
+from session.quotas.rules import LIMITS, limits_of
+
+MAX_WAITING_SESSIONS = 100
+"""The number of a user's sessions that may wait because of the quota; more are refused."""
+MAX_STARTS = 20
+"""The number of waiting sessions that one event starts."""
+
+START_WAITING = DueKind("start_waiting", lambda due: StartWaiting(session_id=due.id), retry_forever=True)
+
+COUNTED = "user_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL AND NOT only_waits"
+ACTIVE = f"SELECT count(*) FROM runs WHERE {COUNTED}"  # noqa: S608  no input
+ACTIVE_IN_OTHERS = f"{ACTIVE} AND session_id <> $2"
+# A tool call is in progress unless it waits for its own approval, for those of calls in it, or for input.
+UPDATE_ONLY_WAITS = """
+    UPDATE runs SET only_waits = w.only_waits FROM (
+        SELECT EXISTS (SELECT FROM approvals a WHERE a.run_id = $1 AND a.status = 'pending')
+        AND NOT EXISTS (SELECT FROM tool_calls t WHERE t.run_id = $1 AND t.status = 'running'
+            AND NOT EXISTS (SELECT FROM tool_calls c WHERE c.parent_tool_call_id = t.id AND c.run_id = $1
+                AND c.status = 'running')
+            AND NOT EXISTS (SELECT FROM approvals a WHERE a.run_id = $1 AND a.status = 'pending'
+                AND (a.tool_call_id = t.id OR (a.kind = 'elicitation' AND starts_with(t.tool_name, 'mcp__')))))
+        AS only_waits) AS w
+    WHERE id = $1 AND runs.only_waits <> w.only_waits RETURNING w.only_waits"""
+# The session waits if it has queued runs, and neither an active run nor a pause that they wait for.
+UPDATE_WAITING = """
+    WITH waits AS (
+        SELECT s.id, s.user_id FROM sessions s WHERE s.id = $1 AND s.status <> 'paused'
+        AND EXISTS (SELECT FROM runs r WHERE r.session_id = s.id AND r.requested_at IS NULL AND r.ended_at IS NULL)
+        AND NOT EXISTS (SELECT FROM runs r WHERE r.user_id = s.user_id AND r.session_id = s.id
+            AND r.requested_at IS NOT NULL AND r.ended_at IS NULL)
+    ), removed AS (
+        DELETE FROM waiting_sessions WHERE session_id = $1 AND NOT EXISTS (SELECT FROM waits)
+    )
+    INSERT INTO waiting_sessions (session_id, user_id, since, envelope) SELECT id, user_id, $2, $3 FROM waits
+    ON CONFLICT (session_id) DO NOTHING"""
+WAITING = """
+    SELECT session_id, envelope FROM waiting_sessions WHERE user_id = $1 ORDER BY since, session_id LIMIT $2"""
+NUMBER_WAITING = """
+    SELECT count(*) FROM waiting_sessions WHERE user_id = $1 HAVING bool_or(session_id = $2 AND since = $3)"""
+# Without a limit no transaction has to wait for another one.
+LIMIT_WITH_LOCK = f"""
+    SELECT concurrent_runs, CASE WHEN concurrent_runs IS NOT NULL THEN (
+        SELECT count(*) FROM pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))) END
+    FROM ({LIMITS}) AS limits"""  # noqa: S608  no input
+BEFORE = """
+    SELECT count(*) FROM waiting_sessions w WHERE w.user_id = $1 AND w.session_id <> $2 AND NOT EXISTS (
+        SELECT FROM waiting_sessions o WHERE o.session_id = $2 AND (o.since, o.session_id) < (w.since, w.session_id))"""
+"""The number of sessions that wait longer than a session."""
+
+
+def quota_role(owner: UUID, actor: Actor | None) -> Role:
+    """Return the role by which the quotas of an owner are determined.
+
+    If somebody else acts, as an administrator does who cancels a run, that is `user`.
+    """
+    return actor.role if actor and actor.user_id == owner else "user"
+
+
+def role_of(recorded: Recorded[Any]) -> Role:
+    """Return the role by which the quotas of an event's owner are determined."""
+    return quota_role(recorded.owner, recorded.envelope.actor)
+
+
+async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:
+    """Return the limits of an event's owner."""
+    return await limits_of(db, recorded.owner, role_of(recorded))
+
+
+async def lock_user(user_id: UUID, db: Connection) -> None:
+    """Lock the quotas of a user until the transaction ends."""
+    await db.fetchval("SELECT pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))", user_id)
+
+
+async def check_start(recorded: Recorded[Any], db: Connection) -> None:
+    """Check that a run of the session may become active.
+
+    Raises:
+        Conflict: the user has too many active runs since it was decided to start this one.
+    """
+    limit = await db.fetchval(LIMIT_WITH_LOCK, recorded.owner, role_of(recorded))
+    if limit is not None and await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
+        raise Conflict(f"user {recorded.owner} has {limit} active runs")
+
+
+async def stop_waiting(session_id: UUID, db: Connection) -> None:
+    """Note that a run of the session is active, so that the session does not wait."""
+    await db.execute("DELETE FROM waiting_sessions WHERE session_id = $1", session_id)
+
+
+async def update_waiting(recorded: Recorded[Any], db: Connection) -> None:
+    """Note whether the session waits, after an event that may change it, and start the sessions that may start."""
+    await lock_user(recorded.owner, db)
+    await db.execute(UPDATE_WAITING, recorded.id, recorded.at, recorded.envelope.headers())
+    await _start_waiting(recorded, db)
+
+
+async def check_waiting(recorded: Recorded[Any], db: Connection) -> None:
+    """Check that the session may wait, after an event that has queued one of its runs.
+
+    Raises:
+        Refusal: QUOTA_EXCEEDED; too many sessions of the user wait.
+    """
+    number = await db.fetchval(NUMBER_WAITING, recorded.owner, recorded.id, recorded.at)
+    if number is not None and number > MAX_WAITING_SESSIONS:
+        limit = (await limits_for(recorded, db)).concurrent_runs or 0
+        active = await db.fetchval(ACTIVE, recorded.owner)
+        detail = (
+            f"{active} runs are active, of at most {limit}, and {MAX_WAITING_SESSIONS} sessions wait: "
+            "try again when some of them have ended."
+        )
+        raise exceeded("concurrent_runs", active, limit, detail=detail)
+
+
+async def update_only_waits(run_id: UUID, recorded: Recorded[Any], db: Connection) -> None:
+    """Note whether all that an active run does is wait for approvals. If it begins to, another run may start.
+
+    When it continues it counts again, even if the user then has too many active runs.
+    """
+    if await db.fetchval(UPDATE_ONLY_WAITS, run_id):
+        await lock_user(recorded.owner, db)
+        await _start_waiting(recorded, db)
+
+
+async def _start_waiting(recorded: Recorded[Any], db: Connection) -> None:
+    await start_waiting(recorded.owner, role_of(recorded), recorded.at, db)
+
+
+async def start_waiting(user_id: UUID, role: Role, at: datetime, db: Connection) -> None:
+    """Set the due times of the waiting sessions of a user that may start; the user has to be locked."""
+    if waiting := await db.fetch(WAITING, user_id, MAX_STARTS):
+        limit = (await limits_of(db, user_id, role)).concurrent_runs
+        free = MAX_STARTS if limit is None else limit - await db.fetchval(ACTIVE, user_id)
+        await _start(waiting[: max(0, free)], at, db)
+
+
+async def _start(waiting: Sequence[Row], at: datetime, db: Connection) -> None:
+    for row in waiting:
+        due = DueTime(row["session_id"], row["session_id"], at)
+        await START_WAITING.put(due, Envelope.from_headers(row["envelope"]), db)

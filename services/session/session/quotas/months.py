@@ -1,0 +1,86 @@
+"""What a user uses in each calendar month in UTC: sessions and money."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from contracts.identity.values import Quotas
+from contracts.refusals import Refusal
+from eventing.database import Connection, Database
+from eventing.recording import Recorded
+
+from session.quotas.concurrency import limits_for, lock_user
+from session.quotas.refusal import exceeded
+
+ADD = """
+    INSERT INTO usage AS u (user_id, month, slot, sessions, cost_usd) VALUES ($1, $2, counter_slot('usage'), $3, $4)
+    ON CONFLICT (user_id, month, slot)
+    DO UPDATE SET sessions = u.sessions + excluded.sessions, cost_usd = u.cost_usd + excluded.cost_usd"""
+USED = """
+    SELECT coalesce(sum(sessions), 0)::bigint AS sessions, coalesce(sum(cost_usd), 0) AS cost_usd
+    FROM usage WHERE user_id = $1 AND month = $2"""
+ADD_TO_RUN = f"WITH run AS (UPDATE runs SET charged_usd = charged_usd + $4 WHERE id = $5) {ADD}"  # noqa: S608
+# What was charged before is not given back: a run that was continued by another worker reports only the last part.
+CHARGE_RUN = """
+    WITH run AS (SELECT greatest(0, $2 - charged_usd) AS uncharged FROM runs WHERE id = $1 FOR UPDATE)
+    UPDATE runs SET charged_usd = charged_usd + run.uncharged FROM run WHERE id = $1 AND run.uncharged > 0
+    RETURNING run.uncharged"""
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a user used in a month."""
+
+    sessions: int
+    cost_usd: Decimal
+
+
+def month_of(at: datetime) -> date:
+    """Return the first day of the month of a time."""
+    return at.astimezone(UTC).date().replace(day=1)
+
+
+def end_of_month(at: datetime) -> datetime:
+    """Return when the month of a time ends, and the quotas of a month start again at 0."""
+    first = month_of(at)
+    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return datetime(following.year, following.month, 1, tzinfo=UTC)
+
+
+async def used_in_month(user_id: UUID, at: datetime, db: Connection | Database) -> Used:
+    """Return what a user used in the month of a time."""
+    row = await db.fetchrow(USED, user_id, month_of(at)) or {}
+    return Used(**row)
+
+
+async def count_session(recorded: Recorded[Any], db: Connection) -> None:
+    """Count a session that an event creates.
+
+    Raises:
+        Refusal: QUOTA_EXCEEDED; the user may create no more sessions in this month.
+    """
+    user_id, at = recorded.owner, recorded.at
+    limit = (await limits_for(recorded, db)).sessions_per_month
+    if limit is not None:
+        await lock_user(user_id, db)  # sessions are different aggregates, which could otherwise all be the last one
+        used = (await used_in_month(user_id, at, db)).sessions
+        if used >= limit:
+            raise exceeded("sessions_per_month", used, limit, end_of_month(at))
+    await db.execute(ADD, user_id, month_of(at), 1, Decimal(0))
+
+
+async def budget_refusal(limits: Quotas, user_id: UUID, at: datetime, db: Connection | Database) -> Refusal | None:
+    """Return the refusal of whatever costs money, or None if the user may spend more in this month."""
+    limit = limits.budget_per_month_usd
+    if limit is None:
+        return None
+    spent = (await used_in_month(user_id, at, db)).cost_usd
+    return exceeded("budget_per_month_usd", spent, limit, end_of_month(at)) if spent >= limit else None
+
+
+async def charge_run(recorded: Recorded[Any], run_id: UUID, cost_usd: Decimal, db: Connection) -> None:
+    """Add the cost of a run that has ended to that of the month, except what was added during the run."""
+    if cost_usd and (uncharged := await db.fetchval(CHARGE_RUN, run_id, cost_usd)):
+        await db.execute(ADD, recorded.owner, month_of(recorded.at), 0, uncharged)

@@ -1,0 +1,60 @@
+"""What a run spends of its user's budget of the month, which all runs of the user share, in all replicas."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from contracts.identity.values import Role
+from contracts.refusals import Refusal
+from eventing.database import TRANSIENT_ERRORS, Database
+from eventing.recording import Recorded
+from runtime import clock
+from runtime.logging import get_logger
+
+from session.quotas.concurrency import role_of
+from session.quotas.months import ADD_TO_RUN, budget_refusal, month_of
+from session.quotas.rules import limits_of
+
+log = get_logger()
+
+
+class Spending:
+    """The spending of one attempt of a run, charged after each answer of the model."""
+
+    def __init__(self, database: Database, recorded: Recorded[Any], run_id: UUID) -> None:
+        self._database, self._user_id, self._run_id = database, recorded.owner, run_id
+        self._role: Role = role_of(recorded)
+        self._charged, self._settled, self._charging = Decimal(0), False, asyncio.Lock()
+
+    async def refusal(self) -> Refusal | None:
+        """Return the refusal of another request to the model, or None if the user may spend more in this month.
+
+        Raises:
+            Exception: one of `TRANSIENT_ERRORS`; the database is not available.
+        """
+        async with self._charging:  # the answer before this request may still be charged
+            limits = await limits_of(self._database, self._user_id, self._role)
+            return await budget_refusal(limits, self._user_id, clock.now(), self._database)
+
+    async def charge(self, total_usd: Decimal) -> None:
+        """Add what the attempt has spent so far, in total, to that of the month.
+
+        What cannot be stored is added by the next call, or when the end of the run is recorded.
+        """
+        async with self._charging:
+            uncharged = total_usd - self._charged
+            if uncharged <= 0 or self._settled:
+                return
+            month = month_of(clock.now())
+            try:
+                await self._database.execute(ADD_TO_RUN, self._user_id, month, 0, uncharged, self._run_id)
+            except TRANSIENT_ERRORS as error:
+                log.warning("cost of a run could not be charged", run_id=str(self._run_id), error=repr(error))
+            else:
+                self._charged = total_usd
+
+    async def settle(self, total_usd: Decimal) -> None:
+        """Add the final cost of the attempt; requests that end later are part of it."""
+        await self.charge(total_usd)
+        self._settled = True
