@@ -1,8 +1,7 @@
 """A sweep: every operation by every client, with the ids of an owner who is none of them."""
 
 import json
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -14,6 +13,7 @@ from onebox.testing.system import System
 from tests.e2e.sweep.answers import Answer, Sender
 from tests.e2e.sweep.clients import Client, Clients
 from tests.e2e.sweep.operations import Ids, Operation, operations
+from tests.e2e.sweep.planted import Planter
 from tests.e2e.sweep.resources import Owner, administrator
 from tests.e2e.sweep.rules import ENDS_LOGIN, expected
 from tests.e2e.user import User
@@ -28,6 +28,8 @@ class Sweep:
     """What was answered to others, to the owner and to an administrator, and what the owner saw before and after."""
 
     ids: Ids
+    label: str
+    planted: Mapping[str, str]
     before: dict[str, Any]
     after: dict[str, Any] = field(default_factory=dict[str, Any])
     of_others: list[Answer] = field(default_factory=list[Answer])
@@ -40,7 +42,6 @@ class Sweeper:
 
     def __init__(self, system: System, opened: ExitStack) -> None:
         self.admin, self.user = administrator(system), Owner(system.base_url)
-        self.user.password = secrets.token_hex(12)
         self.sender = Sender(opened.enter_context(httpx.Client(base_url=system.base_url, timeout=60)))
         for user in (self.admin, self.user):
             opened.enter_context(user.http)
@@ -49,11 +50,11 @@ class Sweeper:
     def run(self) -> Sweep:
         """Create the resources, send all requests, and return the answers."""
         self.admin.log_in()
-        self.user.register()
-        self.user.log_in()
+        planter = Planter(self.user, self.admin)
+        planter.plant()
         ids = self.user.create_all(self.clients.account("user"))
         owner, admin = _login(self.user, "owner", "user"), _login(self.admin, "administrator", "admin")
-        sweep = Sweep(ids, self._seen_by(owner, ids))
+        sweep = Sweep(ids, planter.label, planter.planted, self._seen_by(owner, ids))
         for client in self.clients.all():
             sweep.of_others += self._by_other(client, ids)
         sweep.after = self._seen_by(owner, ids)
