@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo check style types imports dependencies goldens format test quick golden bench chaos
+.PHONY: help environment run demo check style types imports dependencies goldens format test quick golden bench chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,3 +63,6 @@ bench: environment ## Run the benchmarks; nothing is asserted
 
 chaos: environment ## Inject 120 faults into a busy system of two replicas and verify its state; SEED=1 repeats the faults
 	@exec .venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+
+fuzz: environment ## Send generated requests and WebSocket messages for 10 minutes each; SEED=1 repeats them
+	@exec .venv/bin/python -m tests.fuzz $(if $(SEED),--seed $(SEED))

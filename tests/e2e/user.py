@@ -23,13 +23,18 @@ class User:
         self.http = httpx.Client(base_url=f"{base_url}/api/v1", timeout=60)
         self.name = f"user-{secrets.token_hex(6)}"
         self.email = f"{self.name}@example.com"
+        self.password = PASSWORD
 
     def register(self) -> None:
-        body = {"email": self.email, "username": self.name, "password": PASSWORD}
+        body = {"email": self.email, "username": self.name, "password": self.password}
         self.http.post("/auth/register", json=body).raise_for_status()
 
-    def log_in(self, email: str | None = None, password: str = PASSWORD) -> dict[str, Any]:
-        answer = self.http.post("/auth/login", json={"email": email or self.email, "password": password})
+    def id(self) -> str:
+        return self.http.get("/auth/me").raise_for_status().json()["id"]
+
+    def log_in(self, email: str | None = None, password: str | None = None) -> dict[str, Any]:
+        body = {"email": email or self.email, "password": password or self.password}
+        answer = self.http.post("/auth/login", json=body)
         tokens = answer.raise_for_status().json()
         self.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
         return tokens

@@ -12,10 +12,16 @@ from pathlib import Path
 from typing import Any, cast
 
 from runtime.child_program import OUT_OF_MEMORY, Limits
+from runtime.logging import get_logger
+
+log = get_logger()
 
 START_TIMEOUT = 30.0
 ENVIRONMENT = {"LANG": "C.UTF-8"}
 """All environment variables of a child. The service's own contain its secrets."""
+
+MAX_LOGGED_BYTES = 64 * 1024
+"""Of what one child writes to standard error; the rest is dropped."""
 
 EXCEEDED = {OUT_OF_MEMORY: "memory", -signal.SIGPROF: "CPU time"}
 KILLED = (0, -signal.SIGTERM, -signal.SIGKILL)
@@ -59,10 +65,12 @@ class ChildProcess:
             json.dumps(asdict(limits)),
             stdin=PIPE,
             stdout=PIPE,
+            stderr=PIPE,
             env=ENVIRONMENT,
             cwd="/",
             limit=limits.reply_bytes,
         )
+        errors = asyncio.get_running_loop().create_task(_log_errors(cast(asyncio.StreamReader, process.stderr)))
         try:
             child = cls(process, limits)
             async with asyncio.timeout(START_TIMEOUT):
@@ -71,6 +79,7 @@ class ChildProcess:
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
+            await errors  # until the end of the output
             await process.communicate()  # also closes the pipes
 
     async def ask(self, line: bytes) -> Any:
@@ -106,3 +115,12 @@ class ChildProcess:
         if limit := EXCEEDED.get(status):
             raise LimitExceeded(f"it used too much {limit}")
         raise ChildCrashed(f"it ended the process with status {status}")
+
+
+async def _log_errors(errors: asyncio.StreamReader) -> None:
+    """Log what a child writes to standard error as a value: libraries quote content, which must not forge lines."""
+    logged = 0
+    while output := await errors.read(MAX_LOGGED_BYTES):
+        if logged < MAX_LOGGED_BYTES:
+            log.warning("output of a child process", output=output.decode(errors="replace"))
+        logged += len(output)

@@ -42,3 +42,9 @@ def set_up(service: str, level: str) -> None:
     # At INFO, `uvicorn.error` logs the URL of each WebSocket, whose query string may contain an access token.
     for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx", "httpx2", "mcp"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_of_server)
+
+
+def _is_of_server(record: logging.LogRecord) -> bool:
+    """Return whether an error is the server's: a client that sends invalid text must not fill logs with tracebacks."""
+    return not record.getMessage().startswith("Invalid UTF-8")

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvloop
+from runtime import child_process
 from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
 from runtime.testing import background, eventually
+from structlog.testing import capture_logs
 
 PROGRAM = Path(__file__).with_name("answering_child.py")
 OWNER = Path(__file__).with_name("pool_owner.py")
@@ -52,6 +54,22 @@ def command(pid: int) -> str:
 @pytest.mark.parametrize("value", [None, {"a": [1, 2.5, "ü\ud800\0"]}, "x" * 300_000])
 async def test_a_reply_is_any_json_value(pool: ChildPool, value: Any) -> None:
     assert await pool.run(["echo", value]) == value
+
+
+async def test_what_a_library_prints_is_a_value_in_the_log() -> None:
+    with capture_logs() as logged:
+        async with one_child() as pool:
+            await pool.run(["echo", None])
+    assert [line["output"] for line in logged if "output" in line] == ["printed by a library\n"]
+
+
+async def test_a_child_that_prints_without_end_fills_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child_process, "MAX_LOGGED_BYTES", 10)
+    with capture_logs() as logged:
+        async with one_child() as pool:
+            for _ in range(5):
+                await pool.run(["echo", None])
+    assert "".join(line.get("output", "") for line in logged) == "printed by"
 
 
 async def test_concurrent_requests_get_their_own_replies(pool: ChildPool) -> None:

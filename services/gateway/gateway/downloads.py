@@ -21,9 +21,19 @@ FILE_HEADERS = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Cont
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
+ANY_TYPE = "*/*"
+"""The media type, in the document, of files whose own one depends on their name."""
+
+
 def binary_content(*media_types: str) -> dict[str, Any]:
-    """Return the OpenAPI description of binary content that has one of these media types."""
-    return {each: {"schema": {"type": "string", "format": "binary"}} for each in media_types}
+    """Return the OpenAPI description of files that have one of these media types."""
+    return {each: {"schema": _schema(each)} for each in media_types}
+
+
+def _schema(media_type: str) -> dict[str, Any]:
+    if media_type.endswith(("json", "yaml")):
+        return {"type": "object"}  # clients parse these
+    return {"format": "binary"} if media_type == ANY_TYPE else {"type": "string", "format": "binary"}
 
 
 def download_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:

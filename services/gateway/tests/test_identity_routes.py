@@ -72,6 +72,28 @@ async def test_an_invalid_registration_is_422(anonymous: httpx.AsyncClient, wron
     assert response.json()["errors"][0]["loc"] == ["body", next(iter(wrong))]
 
 
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ada\u200b@example.com",
+        "\ufeffada@example.com",
+        "ada@exam\u00adple.com",
+        "ada@exam\u202eple.com",
+        "ada@ex\u2024ample.com",
+        "ada\uff20example.com",
+        "ada\u3000@example.com",
+        "ada@example.com\r\nbcc: eve@example.com",
+        '"ada lovelace"@example.com',
+        "ada@[127.0.0.1]",
+        "a" * 300 + "@example.com",
+    ],
+    ids=ascii,
+)
+async def test_an_email_address_with_a_trick_is_422(anonymous: httpx.AsyncClient, email: str):
+    response = await anonymous.post(f"{AUTH}/register", json=samples.REGISTRATION | {"email": email})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "email"])
+
+
 async def test_a_validation_error_does_not_repeat_the_password(anonymous: httpx.AsyncClient):
     response = await anonymous.post(f"{AUTH}/register", json={"password": "hunter2", "email": 1})
     assert response.status_code == 422

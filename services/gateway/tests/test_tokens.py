@@ -148,6 +148,20 @@ async def test_invalid_claims_are_401(anonymous: httpx.AsyncClient, services: Fa
     await refused(anonymous, f"Bearer {services.token(**claims)}")
 
 
+async def test_huge_claims_are_401(anonymous: httpx.AsyncClient, services: FakeServices):
+    await refused(anonymous, f"Bearer {services.token(more='x' * 10_000)}")
+
+
+async def test_an_extension_that_a_token_calls_critical_is_401(anonymous: httpx.AsyncClient, services: FakeServices):
+    await refused(anonymous, f"Bearer {services.token(header={'crit': ['x'], 'x': 1})}")
+
+
+async def test_a_role_that_the_token_names_twice_is_401(anonymous: httpx.AsyncClient, services: FakeServices):
+    header, claims, signature = services.token().split(".")
+    twice = base64.urlsafe_b64encode(b'{"role": "admin", ' + base64.urlsafe_b64decode(claims + "==")[1:])
+    await refused(anonymous, f"Bearer {header}.{twice.rstrip(b'=').decode()}.{signature}")
+
+
 async def test_a_verified_token_expires(
     anonymous: httpx.AsyncClient, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from uuid import UUID
 
 RESERVED_USERNAMES = frozenset({"", "admin", "administrator", "root", "system", "support", "moderator", "anonymous"})
 """Usernames, in comparable form, that nobody can register, because their holders would pass for operators."""
@@ -18,6 +19,9 @@ def comparable_username(username: str) -> str:
     return _SEPARATORS.sub("", unicodedata.normalize("NFKC", username).casefold())
 
 
-def service_email(username: str) -> str:
-    """Return the placeholder for the e-mail address of a service account: at a domain that can never exist."""
-    return f"{username.casefold()}@service.invalid"
+def service_email(user_id: UUID) -> str:
+    """Return the placeholder for the e-mail address of a service account: at a domain that can never exist.
+
+    It is not derived from the username, or one that is taken would be refused as an e-mail address that is.
+    """
+    return f"{user_id}@service.invalid"

@@ -120,7 +120,7 @@ async def test_of_administrators_who_demote_each_other_at_once_one_stays(desk: D
 async def test_a_service_account_is_created_without_a_password(desk: Desk) -> None:
     view = await desk.send(SERVICE, await desk.admin())
     assert (view.username, view.role, view.is_service_account) == ("Build", "viewer", True)
-    assert view.email == "build@service.invalid"
+    assert view.email == f"{view.id}@service.invalid"
 
 
 async def test_only_administrators_create_service_accounts(desk: Desk) -> None:
@@ -128,8 +128,12 @@ async def test_only_administrators_create_service_accounts(desk: Desk) -> None:
         await desk.send(SERVICE, Actor(user_id=new_id(), role="user"))
 
 
-async def test_the_username_of_a_service_account_is_unique(desk: Desk) -> None:
-    await desk.register(username="bu.ild")
+@pytest.mark.parametrize("kind", ["person", "service account"])
+async def test_the_username_of_a_service_account_is_unique(desk: Desk, kind: str) -> None:
+    if kind == "person":
+        await desk.register(username="bu.ild")
+    else:
+        await desk.send(SERVICE.model_copy(update={"user_id": new_id()}), await desk.admin())
     with pytest.raises(Refusal, match=Code.USERNAME_TAKEN):
         await desk.send(SERVICE, await desk.admin())
 

@@ -23,6 +23,7 @@ router = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"], route_class=J
     operation_id="listApprovals",
     summary="List approvals",
     response_model=ApprovalPage,
+    responses=documented(Code.APPROVAL_NOT_FOUND),
 )
 async def index(window: Annotated[ApprovalWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the approvals of all the caller's sessions, newest first. Administrators see those of all users."""

@@ -50,7 +50,7 @@ async def message(session_id: UUID, message_id: UUID, caller: Caller) -> Respons
     operation_id="listToolCalls",
     summary="List tool calls",
     response_model=ToolCallPage,
-    responses=documented(Code.SESSION_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.TOOL_CALL_NOT_FOUND),
 )
 async def tool_calls(
     session_id: UUID, window: Annotated[ConversationWindow, Query()], caller: Caller, request: Request

@@ -49,7 +49,13 @@ async def create(body: NewMcpServer, caller: Caller) -> Response:
     return server.response(201, {"Location": server_path(server.id)})
 
 
-@router.get("", operation_id="listMcpServers", summary="List MCP servers", response_model=McpServerPage)
+@router.get(
+    "",
+    operation_id="listMcpServers",
+    summary="List MCP servers",
+    response_model=McpServerPage,
+    responses=documented(Code.MCP_SERVER_NOT_FOUND),
+)
 async def index(window: Annotated[McpServerWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's servers and the global ones, newest first, without their tools. Administrators see all."""
     page = await caller.ask(window.query())

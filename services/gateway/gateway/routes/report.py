@@ -85,6 +85,7 @@ async def create(body: NewReport, caller: Caller, request: Request) -> Response:
     operation_id="listReports",
     summary="List reports",
     response_model=ReportPage,
+    responses=documented(Code.REPORT_NOT_FOUND),
 )
 async def index(window: Annotated[ReportWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's reports, newest first. Administrators see all."""

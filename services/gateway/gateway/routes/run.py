@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
     operation_id="listRuns",
     summary="List runs",
     response_model=RunPage,
-    responses=documented(Code.SESSION_NOT_FOUND),
+    responses=documented(Code.SESSION_NOT_FOUND, Code.RUN_NOT_FOUND),
 )
 async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the runs of the session, newest first, without their answers and tool calls."""

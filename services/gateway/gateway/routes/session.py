@@ -91,6 +91,7 @@ async def create(body: NewSession, caller: Caller) -> Response:
     operation_id="listSessions",
     summary="List sessions",
     response_model=SessionPage,
+    responses=documented(Code.SESSION_NOT_FOUND),
 )
 async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's sessions, newest first, without options and metadata. Administrators see all sessions."""

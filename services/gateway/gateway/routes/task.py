@@ -57,6 +57,7 @@ async def create(body: NewTask, caller: Caller) -> Response:
     operation_id="listTasks",
     summary="List tasks",
     response_model=TaskPage,
+    responses=documented(Code.TASK_NOT_FOUND),
 )
 async def index(window: Annotated[TaskWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's tasks, newest first, without prompts, variables and options. Administrators see all."""

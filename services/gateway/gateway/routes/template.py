@@ -44,6 +44,7 @@ async def create(body: NewTemplate, caller: Caller) -> Response:
     operation_id="listTemplates",
     summary="List session templates",
     response_model=TemplatePage,
+    responses=documented(Code.TEMPLATE_NOT_FOUND),
 )
 async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's templates and the public ones, newest first, without their options.

@@ -19,7 +19,7 @@ from gateway import ids
 from gateway.api_route import ApiRoute
 from gateway.auth.callers import User
 from gateway.authentication import Caller
-from gateway.downloads import Download, binary_content, download_responses
+from gateway.downloads import ANY_TYPE, Download, binary_content, download_responses
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
@@ -49,7 +49,7 @@ async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Ca
     summary="Read a file",
     response_class=Response,
     responses=headed(
-        download_responses("application/octet-stream")
+        download_responses(ANY_TYPE)
         | documented(
             *SESSION_PROBLEMS, *PATH_PROBLEMS, Code.FILE_NOT_FOUND, Code.FILE_CHANGED, EdgeCode.RANGE_NOT_SATISFIABLE
         ),

@@ -42,8 +42,7 @@ async def create_service_account(command: CreateServiceAccount, work: Work) -> N
     check_admin(work)
     _check_username(command.username)
     user = User(command.user_id)
-    email = service_email(command.username)
-    user.register_service_account(email, command.username, command.full_name, command.role)
+    user.register_service_account(service_email(command.user_id), command.username, command.full_name, command.role)
     await work.save(user)
 
 

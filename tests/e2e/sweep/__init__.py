@@ -1,0 +1,1 @@
+"""Every operation of the OpenAPI document, requested by every kind of client."""

@@ -1,0 +1,126 @@
+"""The kinds of clients that a sweep sends requests as."""
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+from contracts.wire import TOKEN_ALGORITHM
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from onebox.testing.system import System, until
+
+from tests.e2e.user import User
+
+ROLES = ("admin", "user", "viewer")
+SCOPES = ("read", "write", "admin")
+FEW_SCOPES = ("read", "write")
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client: what it presents, and what that allows."""
+
+    name: str
+    headers: dict[str, str]
+    role: str | None = None
+    scopes: tuple[str, ...] = SCOPES
+    is_key: bool = False
+    replaced: Callable[[], "Client"] | None = None
+    """Returns another client of this kind, for operations that end a login."""
+
+    @property
+    def is_authenticated(self) -> bool:
+        return self.role is not None
+
+
+class Clients:
+    """Creates accounts, and clients of each kind."""
+
+    def __init__(self, system: System, admin: User, opened: ExitStack) -> None:
+        self.system, self.admin, self.opened = system, admin, opened
+
+    def account(self, role: str) -> User:
+        """Return a new user with a role, logged in."""
+        user = User(self.system.base_url)
+        self.opened.enter_context(user.http)
+        user.password = secrets.token_hex(12)
+        user.register()
+        user.log_in()
+        if role != "user":
+            self.change(user, role=role)
+            until(lambda: user.http.get("/auth/me").json()["role"] == role)
+        return user
+
+    def change(self, user: User, **changes: Any) -> None:
+        self.admin.http.patch(f"/admin/users/{user.id()}", json=changes).raise_for_status()
+
+    def all(self) -> Iterator[Client]:
+        """Yield one client of each kind."""
+        for role in ROLES:
+            yield self._login(self.account(role), role)
+            yield from self._keys(role)
+        yield Client("no token", {})
+        yield from self._without_effect()
+
+    def _login(self, user: User, role: str) -> Client:
+        return Client(f"{role}, login", _bearer(user), role, replaced=lambda: self._login(self.account(role), role))
+
+    def _keys(self, role: str) -> Iterator[Client]:
+        """Yield keys with each scope; they were created by an administrator, who has another role now."""
+        user = self.account("admin")
+        keys = {scopes: _new_key(user, *scopes) for scopes in (*((scope,) for scope in SCOPES), FEW_SCOPES)}
+        self.change(user, role=role)
+        until(lambda: user.http.get("/auth/me").json()["role"] == role)
+        for scopes, key in keys.items():
+            yield Client(f"{role}, key for {' and '.join(scopes)}", {"x-api-key": key}, role, scopes, is_key=True)
+
+    def _without_effect(self) -> Iterator[Client]:
+        """Yield clients whose credentials are not valid any more, or never were."""
+        user = self.account("user")
+        key, own = _signing_key(self.system), Ed25519PrivateKey.generate()
+        token = user.http.headers["authorization"].removeprefix("Bearer ")
+        claims, header = jwt.decode(token, options={"verify_signature": False}), jwt.get_unverified_header(token)
+        expired = claims | {"exp": claims["iat"] - 1, "iat": claims["iat"] - 3600}
+        yield _holder("an expired token", jwt.encode(expired, key, TOKEN_ALGORITHM, header))
+        yield _holder("a token of another key", jwt.encode(claims, own, TOKEN_ALGORITHM, header))
+        yield self._revoked()
+        yield from self._disabled()
+
+    def _revoked(self) -> Client:
+        user = self.account("user")
+        user.http.post("/auth/logout").raise_for_status()
+        until(lambda: user.http.get("/auth/me").is_client_error)
+        return Client("a token after logout", _bearer(user))
+
+    def _disabled(self) -> Iterator[Client]:
+        user = self.account("user")
+        created = user.http.post("/auth/api-keys", json={"name": "one", "scopes": ["read"]}).raise_for_status().json()
+        user.http.delete(f"/auth/api-keys/{created['id']}").raise_for_status()
+        yield Client("a revoked key", {"x-api-key": created["key"]})
+        key = _new_key(user, *FEW_SCOPES)
+        self.change(user, is_active=False)
+        until(lambda: user.http.get("/auth/me").is_client_error)
+        yield Client("the token of a disabled user", _bearer(user))
+        yield Client("the key of a disabled user", {"x-api-key": key})
+
+
+def _bearer(user: User) -> dict[str, str]:
+    return {"authorization": user.http.headers["authorization"]}
+
+
+def _holder(name: str, token: str) -> Client:
+    return Client(name, {"authorization": f"Bearer {token}"})
+
+
+def _new_key(user: User, *scopes: str) -> str:
+    body = {"name": "sweep", "scopes": scopes}
+    return user.http.post("/auth/api-keys", json=body).raise_for_status().json()["key"]
+
+
+def _signing_key(system: System) -> Any:
+    """Return the key that the system itself signs access tokens with."""
+    [ring] = json.loads((system.data_dir / "keys" / "ring.json").read_text())["keys"]
+    return jwt.PyJWK(ring, TOKEN_ALGORITHM).key
