@@ -1,5 +1,6 @@
 """The query handlers of the identity service."""
 
+from dataclasses import replace
 from secrets import compare_digest
 
 from contracts.identity.api_key import ApiKeyHolder, ApiKeyView, GetApiKey, ListApiKeys, VerifyApiKey
@@ -99,12 +100,14 @@ async def verify_api_key(query: VerifyApiKey, context: Context) -> ApiKeyHolder:
 @answers
 async def list_audit_entries(query: ListAuditEntries, context: Context) -> Page[AuditEntry]:
     """Return entries of the audit log, newest first."""
+    context = replace(context, database=context.dependencies.audit.database)
     return await ENTRIES.page(query, context, await _conditions(query.filter, context))
 
 
 @answers
 async def export_audit_entries(query: ExportAuditEntries, context: Context) -> list[AuditEntry]:
     """Return the next entries of the audit log, newest first."""
+    context = replace(context, database=context.dependencies.audit.database)
     conditions = AUDIT.visible(context) & await _conditions(query.filter, context)
     conditions.add("id < {}", query.after)
     rows, _ = await AUDIT.first(COLUMNS, MAX_EXPORTED, conditions, context, ascending=False)
