@@ -74,12 +74,20 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, url: str, schema: str, *, size: int = 10, ring: Callable[[], KeyRing] | None = None
+        cls,
+        url: str,
+        schema: str,
+        *,
+        size: int = 10,
+        ring: Callable[[], KeyRing] | None = None,
+        custom_plans: bool = False,
     ) -> AsyncGenerator["Database"]:
         """Open a pool of at most `size` connections, which connects when first used and replaces broken connections.
 
-        Secrets can be stored and read only with a `ring` of master keys.
+        Secrets can be stored and read only with a `ring` of master keys. With `custom_plans`, each query is planned for
+        its values: for filters of which some select few rows and others most of them.
         """
+        settings = SESSION | ({"plan_cache_mode": "force_custom_plan"} if custom_plans else {})
         pool = asyncpg.create_pool(
             url,
             min_size=0,
@@ -88,7 +96,7 @@ class Database:
             command_timeout=STATEMENT_TIMEOUT,
             connection_class=_Session,
             init=_set_json_codecs,
-            server_settings={"search_path": schema, "application_name": schema, **SESSION},
+            server_settings={"search_path": schema, "application_name": schema, **settings},
         )
         async with pool:
             yield cls(pool, url, schema, DataKeys(ring))

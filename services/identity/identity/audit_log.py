@@ -1,6 +1,7 @@
 """The audit log: one entry for each change, from the events of all services, and for each refusal of permission."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import filter as matching
@@ -23,6 +24,7 @@ from runtime.envelope import Envelope
 MIN_AGE = timedelta(days=30)
 """Entries can be deleted only when they are older; a trigger of the table checks that."""
 BATCH = 10_000
+CONNECTIONS = 3
 COLUMNS = (
     "id, at, outcome, action, error_code, user_id, role, credential_kind, credential_id, "
     "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id"
@@ -122,9 +124,16 @@ def projectors() -> list[HeaderProjector]:
 
 @dataclass(frozen=True)
 class AuditLog:
-    """The stored entries."""
+    """The stored entries, read and written on connections of their own, so that an export takes none from logins."""
 
     database: Database
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncGenerator["AuditLog"]:
+        """Open the connections."""
+        async with Database.open(url, "identity", size=CONNECTIONS, custom_plans=True) as database:
+            yield cls(database)
 
     async def add_refusals(self, entries: Iterable[AuditEntry]) -> None:
         """Add the entries of refused requests. A repetition adds nothing."""

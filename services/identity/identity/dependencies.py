@@ -63,10 +63,11 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
     upkeep = [asyncio.get_running_loop().create_task(forever(name, work)) for name, work in works.items()]
     try:
-        directory, audit = Directory(database), AuditLog(database)
-        yield Dependencies(
-            keys, Passwords(), directory, attempts, api_calls, revocations, audit, settings.registration_open
-        )
+        directory = Directory(database)
+        async with AuditLog.open(settings.database_url) as audit:
+            yield Dependencies(
+                keys, Passwords(), directory, attempts, api_calls, revocations, audit, settings.registration_open
+            )
     finally:
         for task in upkeep:
             task.cancel()

@@ -1,5 +1,7 @@
 """Query handlers about the audit log."""
 
+from dataclasses import replace
+
 from contracts.identity.audit import MAX_EXPORTED, AuditEntry, AuditFilter, ExportAuditEntries, ListAuditEntries
 from contracts.messages import Credential, Page
 from contracts.refusals import Code
@@ -29,12 +31,14 @@ answers = Handlers()
 @answers
 async def list_audit_entries(query: ListAuditEntries, context: Context) -> Page[AuditEntry]:
     """Return entries of the audit log, newest first."""
+    context = replace(context, database=context.dependencies.audit.database)
     return await LISTING.page(query, context, await _conditions(query.filter, context))
 
 
 @answers
 async def export_audit_entries(query: ExportAuditEntries, context: Context) -> list[AuditEntry]:
     """Return the next entries of the audit log, newest first."""
+    context = replace(context, database=context.dependencies.audit.database)
     conditions = ENTRIES.visible(context) & await _conditions(query.filter, context)
     conditions.add("id < {}", query.after)
     rows, _ = await ENTRIES.first(COLUMNS, MAX_EXPORTED, conditions, context, ascending=False)
