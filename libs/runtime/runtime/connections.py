@@ -213,7 +213,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _request_id(self) -> str:
         if not self._in_head and (known := self.cycle.scope.get("request_id")):  # the one in the log of the application
             return str(known)
-        sent = dict(self.headers or ()).get(request_id.HEADER.encode(), b"")
+        sent = dict(self.headers).get(request_id.HEADER.encode(), b"") if self._begun else b""
         return request_id.accepted_or_new(sent.decode("latin-1"))
 
 
