@@ -36,3 +36,9 @@ def test_no_file_or_log_or_event_of_the_bus_has_a_secret(swept_system: System, s
     assert {name.partition("/")[0] for name in holders(stored, [sweep.label])} >= {"postgres", "nats"}
     assert {"logs/gateway.log", "logs/identity.log", "logs/session.log"} <= stored.keys()
     assert revealed(stored, sweep) == []
+
+
+@pytest.mark.parametrize("shown", [b"key=s3cr3t-t0ken", b"czNjcjN0LXQwa2Vu", b"7333637233742d74306b656e"])
+def test_a_secret_is_found_in_clear_and_encoded(shown: bytes) -> None:
+    sweep = Sweep(ids={}, label="", planted={"token": "s3cr3t-t0ken"}, before={})
+    assert revealed({"a log": shown, "another": b"nothing"}, sweep) == [("token", "a log")]
