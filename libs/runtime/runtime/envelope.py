@@ -15,7 +15,7 @@ class Envelope:
     """The ids of a message and of its cause, the user on whose behalf it is sent, its trace, and its deadline.
 
     A command is refused unless the aggregate that it changes has one of the `expected_versions`, if there are any. The
-    answer to a query that `wants_version` has the version of the aggregate that the query names.
+    answer to a message that `wants_version` has the version of the aggregate that it changes or names.
     """
 
     message_id: UUID

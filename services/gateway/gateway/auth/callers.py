@@ -29,10 +29,9 @@ class Anyone:
         message_id = ids.message_id(message) if isinstance(message, Command) else None
         envelope = Envelope.begin(correlation_id=self.request_id, actor=self.actor, message_id=message_id)
         tracked = versions.current()
-        if isinstance(message, Command):
-            return await self.bus.ask(message, replace(envelope, expected_versions=tracked.take_expected()))
-        result, version = await self.bus.ask_versioned(message, replace(envelope, wants_version=tracked.wanted))
-        tracked.read = version
+        expected = tracked.take_expected() if isinstance(message, Command) else ()
+        envelope = replace(envelope, expected_versions=expected, wants_version=tracked.wanted)
+        result, tracked.read = await self.bus.ask_versioned(message, envelope)
         return result
 
 
