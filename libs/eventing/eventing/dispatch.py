@@ -34,23 +34,29 @@ class Dispatcher[T]:
     locks: Locks = field(default_factory=Locks)
 
     async def send[R](self, command: Command[R], envelope: Envelope) -> R:
-        """Handle a command, and return its result.
+        """Handle a command, and return its result. Raises as `send_versioned` does."""
+        return (await self.send_versioned(command, envelope))[0]
+
+    async def send_versioned[R](self, command: Command[R], envelope: Envelope) -> tuple[R, int | None]:
+        """Handle a command, and return its result, and the version of the first aggregate that it has saved.
+
+        The result may be newer than the version, but never older.
 
         Raises:
             Refusal: the command is refused; COMMAND_REPEATED if it was carried out before, and its result is lost
                 because it has no outcome query.
             Conflict: all ten attempts, over more than a second, met concurrent changes of the same aggregate.
         """
+        query = command.outcome()
         try:
-            result = await self._decide(command, envelope)
+            result, version = await self._decide(command, envelope)
         except DuplicateCommand:
-            if command.outcome() is None and result_type(type(command)) is not None:
+            if query is None and result_type(type(command)) is not None:
                 raise Refusal(Code.COMMAND_REPEATED, "This command has been carried out already.") from None
-            result = None
+            return await self.ask_versioned(query, envelope) if query else (cast(R, None), None)
         except UniqueViolation as violation:
             raise self.unique_violations.get(violation.constraint, violation) from None
-        query = command.outcome()
-        return cast(R, result) if query is None else await self.ask(query, envelope)
+        return cast(R, result) if query is None else await self.ask(query, envelope), version
 
     async def ask[R](self, query: Query[R], envelope: Envelope) -> R:
         """Return the answer to a query.
@@ -69,13 +75,13 @@ class Dispatcher[T]:
         version = await self.store.version([value for value in vars(query).values() if isinstance(value, UUID)])
         return await self.ask(query, envelope), version
 
-    async def _decide(self, command: Command[Any], envelope: Envelope) -> Any:
+    async def _decide(self, command: Command[Any], envelope: Envelope) -> tuple[Any, int | None]:
         handler = self.commands.by_type[type(command)]
         for attempt in range(ATTEMPTS):
             try:
                 work = UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask)
                 async with work, self._recognising_repetitions(work):
-                    return await handler(command, work)
+                    return await handler(command, work), work.version
             except Conflict:
                 if attempt + 1 == ATTEMPTS:
                     raise

@@ -39,6 +39,7 @@ class UnitOfWork[T]:
         self._ask = ask
         self._locks, self._stack, self._ids = locks, AsyncExitStack(), set[UUID]()
         self.saved = False
+        self.version: int | None = None
 
     async def __aenter__(self) -> "UnitOfWork[T]":
         return self
@@ -122,6 +123,7 @@ class UnitOfWork[T]:
             detail = "It was changed since this client has read it. Read it again, and decide on its present state."
             raise Refusal(Code.PRECONDITION_FAILED, detail)
         await self.store.save(aggregates, replace(self.envelope, expected_versions=()))
+        self.version = aggregates[0].version if aggregates else None
         self.saved = True
 
     async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:

@@ -204,7 +204,8 @@ async def _handle(
     dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope
 ) -> tuple[Any, int | None]:
     if isinstance(body, Command):
-        return await dispatcher.send(body, envelope), None
+        result, version = await dispatcher.send_versioned(body, envelope)
+        return result, version if envelope.wants_version else None
     if envelope.wants_version:
         return await dispatcher.ask_versioned(body, envelope)
     return await dispatcher.ask(body, envelope), None

@@ -19,7 +19,7 @@ class Envelope:
     authenticated with.
 
     A command is refused unless the aggregate that it changes has one of the `expected_versions`, if there are any. The
-    answer to a query that `wants_version` has the version of the aggregate that the query names.
+    answer to a message that `wants_version` has the version of the aggregate that it changes or names.
     """
 
     message_id: UUID

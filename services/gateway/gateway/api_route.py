@@ -52,6 +52,7 @@ IF_NONE_MATCH: dict[str, Any] = {
     "schema": {"type": "string", "examples": ['"5-0f3a9c1e5b7d2a4c"']},
 }
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "The client's copy is current"}}
+WITH_TAG: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}}
 WITH_BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 
 
@@ -75,6 +76,8 @@ class ApiRoute(APIRoute):
         responses = _merged(documented(*self._problems()), self.responses)
         if self.has_tag:
             responses |= NOT_MODIFIED
+        if "PATCH" in (self.methods or ()):
+            responses = _merged(responses, WITH_TAG)
         extra = self.openapi_extra or {}
         self.openapi_extra = extra | {"parameters": [*extra.get("parameters", ()), *self._headers()]}
         self.responses = dict(sorted(responses.items(), key=lambda response: int(response[0])))
@@ -92,8 +95,11 @@ class ApiRoute(APIRoute):
         async def conditional(request: Request) -> Response:
             if self.has_tag:
                 return await self._read(handle, request)
-            with tracking(Versions(await self._expected(request))):
-                return await handle(request)
+            with tracking(Versions(await self._expected(request), wanted=request.method == "PATCH")) as versions:
+                response = await handle(request)
+            if versions.read is not None and response.status_code == HTTPStatus.OK:
+                response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read)
+            return response
 
         return conditional
 

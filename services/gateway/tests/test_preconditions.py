@@ -99,6 +99,11 @@ async def test_a_change_expects_the_version_of_its_tag(client: httpx.AsyncClient
     assert expected(services) == (5,)
 
 
+async def test_a_change_returns_the_tag_of_what_a_read_returns(client: httpx.AsyncClient):
+    response = await change(client, "*")
+    assert response.headers["etag"] == await tag(client)
+
+
 async def test_a_change_may_have_several_tags(client: httpx.AsyncClient, services: FakeServices):
     first, services.version = await tag(client), 7
     await change(client, f"{first}, {await tag(client)}")

@@ -41,10 +41,9 @@ class Anyone:
             credential=self.credential,
             message_id=ids.message_id(message) if is_command else None,
         )
-        if is_command:
-            return await self.bus.ask(message, replace(envelope, expected_versions=tracked.take_expected()))
-        result, version = await self.bus.ask_versioned(message, replace(envelope, wants_version=tracked.wanted))
-        tracked.read = version
+        expected = tracked.take_expected() if is_command else ()
+        envelope = replace(envelope, expected_versions=expected, wants_version=tracked.wanted)
+        result, tracked.read = await self.bus.ask_versioned(message, envelope)
         return result
 
 
