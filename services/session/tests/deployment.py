@@ -100,7 +100,7 @@ class Deployment:
         `constants` has the names of the constants that differ there, with their modules, and their values.
         """
         values = [f"{name}={value}" for name, value in constants.items()]
-        names = ("database_url", "nats_url", "workspaces_dir", "model_base_url", "secrets_keys")
+        names = ("database_url", "nats_url", "workspaces_dir", "model_base_url", "secrets_keys", "quotas")
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
         process = await asyncio.create_subprocess_exec(

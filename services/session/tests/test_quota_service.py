@@ -8,9 +8,11 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import USER
 from contracts.session.quota import GetUsage, UsageView
 from contracts.session.run import CancelRun, GetRun, RunView
+from eventing.testing import eventually
 from simulator.testing import bash, scripted
 
 from services.session.tests.deployment import SLOW, Deployment, ServiceClient
+from services.session.tests.test_takeover import TIMES
 
 EXPENSIVE = scripted(*[bash("true") | {"input_tokens": 100_000}] * 8, {"text": "never"})
 
@@ -68,11 +70,19 @@ async def test_parallel_runs_do_not_each_spend_the_rest_of_the_budget(deployment
     assert 1 <= used < 3  # four answers in progress cost 1.6
 
 
-async def test_a_queued_run_survives_the_death_of_all_replicas(deployment: Deployment) -> None:
+async def test_a_queued_run_starts_after_its_replica_was_killed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_quotas(deployment, "concurrent_runs=1")
+    for name, value in TIMES.items():
+        monkeypatch.setattr(name, value)
     client = deployment.client
-    async with deployment.replica():
-        await client.submit(await client.create(), SLOW)
+    async with deployment.replica_process(TIMES) as killed:
+        await eventually(client.is_ready)
+        lost = await client.submit(await client.create(), SLOW)
+        await client.wait_for_tool_call(lost)
         queued = await client.submit(await client.create(), scripted({"text": "fine"}))
+        killed.kill()
     async with deployment.replica():
+        assert (await client.wait_until_ended(lost)).error_code is Code.RUN_INTERRUPTED
         assert (await client.wait_until_ended(queued)).text == "fine"

@@ -12,6 +12,7 @@ from contracts.samples import USER
 from contracts.session.fork import ForkSession
 from contracts.session.quota import GetUsage, UsageView
 from contracts.session.session import DeleteSession
+from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.clock import new_id
 from session.app import service
@@ -64,6 +65,17 @@ async def test_parallel_creations_over_two_replicas_are_exactly_the_quota(limite
     created = [result for result in results if isinstance(result, UUID)]
     stored = await limited.database.fetchval("SELECT count(*) FROM sessions")
     assert (len(created), stored, (await usage(limited)).sessions_per_month.used) == (LIMIT, LIMIT, LIMIT)
+
+
+async def test_a_refusal_is_counted_in_the_metrics(limited: Desk) -> None:
+    def count() -> float:
+        return REGISTRY.get_sample_value("quota_refused_total", {"quota": "sessions_per_month"}) or 0
+
+    before = count()
+    for _ in range(LIMIT):
+        await limited.create()
+    await refusal_of_one_more(limited)
+    assert count() == before + 1
 
 
 async def test_a_fork_counts(limited: Desk) -> None:

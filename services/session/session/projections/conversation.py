@@ -24,7 +24,7 @@ async def project_conversation(event: ConversationEvent, recorded: Recorded[Any]
                 recorded.at,
             )  # fmt: skip
             await db.execute("UPDATE sessions SET total_tool_calls = total_tool_calls + 1 WHERE id = $1", recorded.id)
-            await db.execute(UPDATE_ONLY_WAITS, event.run_id)
+            await db.execute(UPDATE_ONLY_WAITS, event.run_id, recorded.id)
         case ToolCallEnded():
             await db.execute(
                 "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",

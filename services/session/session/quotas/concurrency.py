@@ -34,11 +34,11 @@ ACTIVE_IN_OTHERS = f"{ACTIVE} AND session_id <> $2"
 # A tool call is in progress unless it waits for its own approval, for those of calls in it, or for input.
 UPDATE_ONLY_WAITS = """
     UPDATE runs SET only_waits = w.only_waits FROM (
-        SELECT EXISTS (SELECT FROM approvals a WHERE a.run_id = $1 AND a.status = 'pending')
+        SELECT EXISTS (SELECT FROM approvals a WHERE a.session_id = $2 AND a.status = 'pending')
         AND NOT EXISTS (SELECT FROM tool_calls t WHERE t.run_id = $1 AND t.status = 'running'
             AND NOT EXISTS (SELECT FROM tool_calls c WHERE c.parent_tool_call_id = t.id AND c.run_id = $1
                 AND c.status = 'running')
-            AND NOT EXISTS (SELECT FROM approvals a WHERE a.run_id = $1 AND a.status = 'pending'
+            AND NOT EXISTS (SELECT FROM approvals a WHERE a.session_id = $2 AND a.status = 'pending'
                 AND (a.tool_call_id = t.id OR (a.kind = 'elicitation' AND starts_with(t.tool_name, 'mcp__')))))
         AS only_waits) AS w
     WHERE id = $1 AND runs.only_waits <> w.only_waits RETURNING w.only_waits"""
@@ -137,7 +137,7 @@ async def update_only_waits(run_id: UUID, recorded: Recorded[Any], db: Connectio
 
     When it continues it counts again, even if the user then has too many active runs.
     """
-    if await db.fetchval(UPDATE_ONLY_WAITS, run_id):
+    if await db.fetchval(UPDATE_ONLY_WAITS, run_id, recorded.id):
         await lock_user(recorded.owner, db)
         await _start_waiting(recorded, db)
 
