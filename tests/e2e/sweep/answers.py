@@ -70,7 +70,8 @@ class Sender:
 
     def send(self, operation: Operation, client: Client, ids: Ids, expected: Outcome, **more: Any) -> Answer:
         """Send the example of an operation with these ids; of an event stream, only the head is read."""
-        url, body = operation.url(ids), {**operation.body(ids), **more}
+        query = operation.required_query() | more.pop("params", {})
+        url, body = operation.url(ids), {**operation.body(ids), "params": query, **more}
         with self.http.stream(operation.method, url, headers=client.headers, **body) as response:
             is_stream = response.headers.get("content-type", "").startswith(EVENTS)
             content = b"" if is_stream else response.read()

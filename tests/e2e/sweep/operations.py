@@ -70,6 +70,11 @@ class Operation:
     def query_parameters(self) -> set[str]:
         return {each["name"] for each in self.declared.get("parameters", ()) if each["in"] == "query"}
 
+    def required_query(self) -> dict[str, Any]:
+        """Return the examples of the query parameters that a request must have."""
+        declared = self.declared.get("parameters", ())
+        return {each["name"]: each["example"] for each in declared if each["in"] == "query" and each.get("required")}
+
     @property
     def has_cursors(self) -> bool:
         return {"after", "before"} <= self.query_parameters()
