@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, cast
-from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from contracts.messages import Command, Query, ping_query
-from contracts.refusals import Code, Refusal, not_found
+from contracts.refusals import Code, Refusal
 from eventing import subscribers
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
@@ -56,8 +55,6 @@ class Bed:
 async def spell(query: Spell, context: QueryContext[Any]) -> str:
     if query.password == "broken":
         raise LookupError(f"no spell for {query.password}")
-    if query.password == "denied":
-        raise not_found(Code.SESSION_NOT_FOUND, UUID(int=8), owner=UUID(int=9))
     return query.password * 1000
 
 
@@ -104,16 +101,6 @@ async def test_a_refusal_is_returned_as_a_refusal(bus: Bus) -> None:
     with pytest.raises(Refusal) as refusal:
         await bus.ask(GetJar.example(), ENVELOPE)
     assert refusal.value.code == Code.SESSION_NOT_FOUND
-
-
-@pytest.mark.usefixtures("serving")
-async def test_the_owner_of_a_denied_resource_is_in_a_header_and_not_in_the_body(client: Client, bus: Bus) -> None:
-    with pytest.raises(Refusal) as refusal:
-        await bus.ask(Spell(password="denied"), ENVELOPE)
-    assert refusal.value.owner == UUID(int=9)
-    headers: dict[str, Any] = ENVELOPE.headers()
-    answer = await client.request("qry.jar.spell", b'{"password": "denied"}', timeout=5, headers=headers)
-    assert b"00000009" not in answer.data
 
 
 @pytest.mark.usefixtures("serving")
