@@ -25,8 +25,9 @@ PARDONED = {"libs/sandbox/sandbox/launcher.py"}
 """Runs alone inside the sandbox, where there is no `runtime`."""
 
 
-MINTING = {"ids.py", "edge.py"}
-"""The modules of the gateway that take new ids: the source of all others, and the id of a request."""
+MINTING = {"ids.py", "edge.py", "api_calls.py", "refusals.py", "state.py"}
+"""The modules of the gateway that take new ids: the source of those of resources; ids of requests, of entries in the
+audit log, and of the process itself."""
 
 LEFT_TO_EVENTING = {
     "puts SQL together": r"noqa:[\w, ]*S608",
