@@ -38,7 +38,7 @@ class Dispatcher[T]:
         return (await self.send_versioned(command, envelope))[0]
 
     async def send_versioned[R](self, command: Command[R], envelope: Envelope) -> tuple[R, int | None]:
-        """Handle a command, and return its result, and the version of the first aggregate that it has saved.
+        """Handle a command, and return its result, and the version of the aggregate that it has changed.
 
         The result may be newer than the version, but never older.
 

@@ -109,21 +109,23 @@ class UnitOfWork[T]:
         yield aggregate
         await self.save(aggregate)
 
-    async def save(self, *aggregates: AnyAggregate) -> None:
+    async def save(self, *aggregates: AnyAggregate, named: AnyAggregate | None = None) -> None:
         """Store the events of all the aggregates or none; to be called once. Raises as `EventStore.save` does.
 
+        `named` is the one that the command names, by default the first.
+
         Raises:
-            Refusal: PRECONDITION_FAILED; the first one has none of the versions that the command expects. The store
-                permits no change between this check and the append.
+            Refusal: PRECONDITION_FAILED; it has none of the versions that the command expects. The store permits no
+                change between this check and the append.
         """
         if self.saved:
             raise RuntimeError("a unit of work saves once; pass all aggregates to one call of `save`")
-        expected = self.envelope.expected_versions
-        if expected and aggregates and aggregates[0].version not in expected:
+        expected, named = self.envelope.expected_versions, named or next(iter(aggregates), None)
+        if expected and named and named.version not in expected:
             detail = "It was changed since this client has read it. Read it again, and decide on its present state."
             raise Refusal(Code.PRECONDITION_FAILED, detail)
         await self.store.save(aggregates, replace(self.envelope, expected_versions=()))
-        self.version = aggregates[0].version if aggregates else None
+        self.version = named.version if named else None
         self.saved = True
 
     async def _visible[A: AnyAggregate](self, kind: type[A], id: UUID, load: "_Load[A]") -> A:

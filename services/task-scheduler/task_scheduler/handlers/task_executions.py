@@ -108,7 +108,7 @@ class TaskExecutions:
 
     async def save(self) -> None:
         """Save the task and the changed executions in one append."""
-        await self._work.save(*self._changed.values(), self.task)
+        await self._work.save(*self._changed.values(), self.task, named=self.task)
 
     async def _load(self, id: UUID) -> Execution:
         if id not in self._changed:
