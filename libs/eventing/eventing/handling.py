@@ -124,7 +124,7 @@ class UnitOfWork[T]:
         if expected and named and named.version not in expected:
             detail = "It was changed since this client has read it. Read it again, and decide on its present state."
             raise Refusal(Code.PRECONDITION_FAILED, detail)
-        await self.store.save(aggregates, replace(self.envelope, expected_versions=()))
+        await self.store.save(aggregates, replace(self.envelope, expected_versions=(), wants_version=False))
         self.version = named.version if named else None
         self.saved = True
 

@@ -258,10 +258,10 @@ async def test_an_answer_has_the_version_of_the_aggregate(dispatcher: Dispatcher
 
 async def test_expected_versions_are_not_stored(dispatcher: Dispatcher[None]) -> None:
     await send(dispatcher, OPEN)
-    await send(dispatcher, ADD, replace(Envelope.begin(), expected_versions=(1,)))
+    await send(dispatcher, ADD, replace(Envelope.begin(), expected_versions=(1,), wants_version=True))
     stored = await dispatcher.store.event(JAR, 2)
     assert stored is not None
-    assert stored.envelope.expected_versions == ()
+    assert (stored.envelope.expected_versions, stored.envelope.wants_version) == ((), False)
 
 
 def other_replica(dispatcher: Dispatcher[None]) -> Dispatcher[None]:

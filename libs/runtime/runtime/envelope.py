@@ -52,13 +52,18 @@ class Envelope:
         return cls(message_id, correlation_id, None, actor, trace, None, client_address, credential)
 
     def follow(self, message_id: UUID | None = None) -> "Envelope":
-        """Return the envelope of a message that this one causes, with a new id unless one is passed."""
+        """Return the envelope of a message that this one causes, with a new id unless one is passed.
+
+        What this message expects or wants of its own answer does not count for the other one.
+        """
         return replace(
             self,
             message_id=message_id or clock.new_id(),
             causation_id=self.message_id,
             traceparent=telemetry.traceparent() or self.traceparent,
             deadline=None,
+            expected_versions=(),
+            wants_version=False,
         )
 
     def within(self, seconds: float) -> "Envelope":

@@ -75,6 +75,11 @@ def test_a_caused_message_has_a_new_id_and_no_deadline() -> None:
     assert first.follow().deadline is None
 
 
+@given(ENVELOPES)
+def test_what_a_message_expects_does_not_count_for_those_that_follow(first: Envelope) -> None:
+    assert (first.follow().expected_versions, first.follow().wants_version) == ((), False)
+
+
 def test_a_deadline_changes_nothing_else() -> None:
     envelope = Envelope.begin(correlation_id="story", actor=ADA).follow()
     assert Envelope.from_headers(envelope.within(5).headers() | {"deadline": "2026-11-25T09:00:00Z"}) == Envelope(
