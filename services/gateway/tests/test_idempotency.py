@@ -217,6 +217,17 @@ async def test_the_refusal_of_a_command_is_replayed(client: httpx.AsyncClient, s
     assert again.headers["idempotent-replayed"] == "true"
 
 
+@pytest.mark.parametrize(("quota", "status"), [("sessions_per_month", 429), ("budget_per_month_usd", 409)])
+async def test_the_refusal_of_a_quota_is_not_replayed(
+    client: httpx.AsyncClient, services: FakeServices, session: SessionView, quota: str, status: int
+):
+    await services.answer(CreateSession, Refused(code=Code.QUOTA_EXCEEDED, detail="Used up.", data={"quota": quota}))
+    assert problem(await create(client)) == (status, "QUOTA_EXCEEDED")
+    await services.answer(CreateSession, session)
+    assert (await create(client)).status_code == 201
+    assert len({*ids_of_messages(services, CreateSession)}) == 1
+
+
 async def test_a_request_that_began_nothing_leaves_its_key_unused(client: httpx.AsyncClient, services: FakeServices):
     assert problem(await create(client, {"name": 1})) == (422, "VALIDATION_ERROR")
     assert (await create(client, {"name": "corrected"})).status_code == 201

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from contracts.refusals import Code
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,6 +14,7 @@ from gateway import ids
 from gateway.idempotency.attempts import Attempt, begin
 from gateway.idempotency.keys import Body, KeyedRequest
 from gateway.idempotency.records import MAX_RESPONSE_BYTES, Records, StoredResponse
+from gateway.problems import Problem
 
 REPLAYED = "Idempotent-Replayed"
 PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
@@ -111,7 +113,12 @@ class _Execution:
         # What a route marks as `no-store` is secret, and must not lie on the bus.
         is_secret = "no-store" in self._headers().get("cache-control", "")
         small = self.size <= MAX_RESPONSE_BYTES
-        return small and not is_secret and status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in PASSING
+        return small and not is_secret and status < HTTPStatus.INTERNAL_SERVER_ERROR and not self._is_passing(status)
+
+    def _is_passing(self, status: int) -> bool:
+        """Return whether a repetition may get another response below 500."""
+        problem: Problem | None = self.scope.get("problem")
+        return status in PASSING or (problem is not None and problem.code is Code.QUOTA_EXCEEDED)
 
     def _response(self) -> StoredResponse:
         return StoredResponse(
