@@ -57,6 +57,15 @@ async def test_a_demoted_administrator_has_the_tools_of_the_new_role(deployment:
         assert await statuses(deployment, await deployment.client.run(session_id, ONCE)) == ["success"]
 
 
+async def test_runs_of_a_disabled_user_fail(deployment: Deployment) -> None:
+    async with deployment.replica():
+        session_id = await deployment.client.create()
+        async with Database.open(deployment.settings.database_url, "session") as database:
+            await database.execute("INSERT INTO accounts (user_id, is_active) VALUES ($1, false)", UUID(USER))
+        run = await deployment.client.run(session_id, ONCE)
+    assert (run.status, run.error_code, run.usage.cost_usd) == ("failed", Code.OWNER_DISABLED, 0)
+
+
 async def test_a_rule_of_the_session_does_not_allow_a_forbidden_tool(deployment: Deployment) -> None:
     async with deployment.replica():
         session_id = await deployment.client.create(allowed_tools=["Bash"])

@@ -192,6 +192,18 @@ async def test_a_refused_request_is_not_sent_to_the_provider(
     assert not provider.requests
 
 
+async def test_the_model_is_refused_once_the_user_is_disabled(
+    limited: Desk, agents: tuple[ProxyClient, ProxyClient], provider: Provider
+) -> None:
+    run = await started(limited)
+    await limited.database.execute("INSERT INTO accounts (user_id, is_active) VALUES ($1, false)", UUID(USER))
+    with agents[0].access.turn(None, spending(limited, run)):
+        async with agents[0].post("/v1/messages?respond=usage", data=BODY) as response:
+            assert await error_of(response) == (402, "billing_error")
+    assert agents[0].access.refusal and agents[0].access.refusal.code is Code.OWNER_DISABLED
+    assert not provider.requests
+
+
 async def test_an_answer_that_is_cut_off_is_charged(limited: Desk, agents: tuple[ProxyClient, ProxyClient]) -> None:
     async def is_charged() -> bool:
         return (await budget(limited)).used > 0

@@ -12,6 +12,7 @@ from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
 
+from session.accounts import Accounts
 from session.quotas.concurrency import role_of
 from session.quotas.months import ADD_TO_RUN, budget_refusal, month_of
 from session.quotas.rules import limits_of
@@ -30,10 +31,14 @@ class Spending:
     async def refusal(self) -> Refusal | None:
         """Return the refusal of another request to the model, or None if the user may spend more in this month.
 
+        The agents of a user whose account is disabled spend nothing more.
+
         Raises:
             Exception: one of `TRANSIENT_ERRORS`; the database is not available.
         """
         async with self._charging:  # the answer before this request may still be charged
+            if disabled := await Accounts(self._database).refusal(self._user_id):
+                return disabled
             limits = await limits_of(self._database, self._user_id, self._role)
             return await budget_refusal(limits, self._user_id, clock.now(), self._database)
 

@@ -96,7 +96,7 @@ async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies
     run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
     if run.status not in ACTIVE_STATUSES:
         return True
-    if not await _fits_quota(run, recorded, reaction):
+    if not await _may_continue(run, recorded, reaction):
         return False
     spending = reaction.dependencies.spending(recorded, run_id)
     spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
@@ -161,11 +161,13 @@ async def _agent_spec(run: RunSummary, recorded: Recorded[RunRequested], reactio
     )
 
 
-async def _fits_quota(run: RunSummary, recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> bool:
-    """End a run whose workspace is full, or whose owner may store no more; return whether neither is the case."""
+async def _may_continue(run: RunSummary, recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> bool:
+    """End a run whose owner is disabled or may store no more, or whose workspace is full; return whether none holds."""
     dependencies, files = reaction.dependencies, reaction.dependencies.files(run.session_id)
     storage, writing = dependencies.storage, dependencies.writing
     try:
+        if disabled := await retry_transient(lambda: dependencies.accounts.refusal(recorded.owner)):
+            raise disabled
         await convert_storage_errors(writing.run(files.check_quota))
         measure = lambda: writing.run(files.size)  # noqa: E731
         await retry_transient(lambda: storage.measure(run.session_id, measure, again=False))

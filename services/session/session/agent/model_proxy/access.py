@@ -37,7 +37,7 @@ class Access:
         self._open, self._budget_usd = False, None
         self.spending: Spending | None = None
         self.refusal: Refusal | None = None
-        """Why requests of this turn are refused since the user has used up a quota."""
+        """Why requests of this turn are refused: the user has used up a quota, or is disabled."""
         self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
         self._active = set[asyncio.Timeout]()
         self.reading = asyncio.Lock()
@@ -75,7 +75,7 @@ class Access:
         """Check that the user may spend more in this month.
 
         Raises:
-            Denied: the budget is used up, or is not known because the database is not available.
+            Denied: the budget is used up, or is not known because the database is not available; the user is disabled.
         """
         try:
             refusal = await self.spending.refusal() if self.spending else None
