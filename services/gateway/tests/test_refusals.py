@@ -114,6 +114,17 @@ async def test_a_denied_tool_call_is_reported(base_url: str, services: FakeServi
     assert (entry.action, entry.resource_type, entry.resource_id) == ("mcp.get_session", "session", UUID(SESSION))
 
 
+@pytest.mark.parametrize("name", ["x" * 101 + "_id", "a session that I own_id"])
+async def test_only_arguments_of_a_tool_are_reported(
+    base_url: str, services: FakeServices, reported: Reported, name: str
+):
+    async with mcp_client(base_url, services.token(role="viewer")) as client:
+        result = await client.call_tool("query_session", {name: TASK, "session_id": SESSION})
+    entry = await reported()
+    assert result.is_error
+    assert (entry.action, entry.resource_type, entry.resource_id) == ("mcp.query_session", "session", UUID(SESSION))
+
+
 async def test_a_denied_websocket_is_reported(base_url: str, services: FakeServices, reported: Reported):
     await services.create_streams()
     await services.deny(GetSession, Code.SESSION_NOT_FOUND, OTHER)

@@ -200,8 +200,8 @@ async def test_the_model_is_refused_once_the_user_is_disabled(
     with agents[0].access.turn(None, spending(limited, run)):
         async with agents[0].post("/v1/messages?respond=usage", data=BODY) as response:
             assert await error_of(response) == (402, "billing_error")
-    assert agents[0].access.refusal and agents[0].access.refusal.code is Code.OWNER_DISABLED
-    assert not provider.requests
+    refusal = agents[0].access.refusal
+    assert (refusal and refusal.code, provider.requests) == (Code.OWNER_DISABLED, [])
 
 
 async def test_an_answer_that_is_cut_off_is_charged(limited: Desk, agents: tuple[ProxyClient, ProxyClient]) -> None:

@@ -99,7 +99,9 @@ async def _call_tool(name: str, arguments: dict[str, Any], call: Call) -> CallTo
         raise MCPError(CONNECTION_CLOSED, "The client disconnected.") from None
     except Exception as error:  # noqa: BLE001  `translation` logs those that are not expected
         problem = _problem(error, tool)
-        call.gateway.refusals.add(call.request.scope, problem, f"mcp.{name}", arguments)
+        # Other names than those of the tool are the client's own text.
+        named = {field: arguments[field] for field in tool.arguments.model_fields if field in arguments}
+        call.gateway.refusals.add(call.request.scope, problem, f"mcp.{name}", named)
         outcome, result = str(problem.code), _failed(problem, call)
     metrics.count_tool_call(name, outcome)
     log.info("tool called", tool=name, outcome=outcome)
