@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from contracts.refusals import Refusal
 from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
@@ -26,6 +26,7 @@ async def upload_part(command: UploadPart, work: Work) -> None:
 @handles
 async def write_file(command: WriteFile, work: Work) -> FileWritten:
     """Move an upload into the workspace, within the quota of the session's owner."""
+    await _lock_sizes(command.session_id, work)
     async with _open_files(command.session_id, work) as files:
         writing, storage = work.dependencies.writing, work.dependencies.storage
         await storage.measure(command.session_id, lambda: writing.run(files.size), again=False)
@@ -40,10 +41,16 @@ async def write_file(command: WriteFile, work: Work) -> FileWritten:
 @handles
 async def delete_file(command: DeleteFile, work: Work) -> None:
     """Delete a file of the workspace."""
+    await _lock_sizes(command.session_id, work)
     async with _open_files(command.session_id, work) as files:
         size = await work.dependencies.blocking.run(files.delete, command.path)
         async with work.dependencies.storage.growth(command.session_id, -size, work.actor):
             pass
+
+
+async def _lock_sizes(session_id: UUID, work: Work) -> None:
+    """Let one command at a time compare and change sizes: two that replace one file would both count its bytes."""
+    await work.lock(uuid5(session_id, "sizes of files"))
 
 
 @asynccontextmanager
