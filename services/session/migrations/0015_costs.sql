@@ -5,10 +5,15 @@ CREATE TABLE session_origins (
     session_id  uuid PRIMARY KEY REFERENCES sessions ON DELETE CASCADE,
     template_id uuid NOT NULL
 );
+
+-- Returns the content of an event. The output of an agent may contain NUL, which is no text for PostgreSQL.
+CREATE FUNCTION content_of_event(state bytea) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT regexp_replace(convert_from(state, 'UTF8'), '(?<!\\)((?:\\\\)*)\\u0000', '\1\\ufffd', 'g')::jsonb
+$$;
 INSERT INTO session_origins
-SELECT s.id, (convert_from(e.state, 'UTF8')::jsonb ->> 'template_id')::uuid
+SELECT s.id, (content_of_event(e.state) ->> 'template_id')::uuid
 FROM sessions s JOIN events e ON e.originator_id = s.id AND e.originator_version = 1
-WHERE convert_from(e.state, 'UTF8')::jsonb ->> 'template_id' IS NOT NULL;
+WHERE content_of_event(e.state) ->> 'template_id' IS NOT NULL;
 UPDATE runs SET model = s.sdk_options ->> 'model' FROM sessions s
 WHERE s.id = runs.session_id AND runs.attempt > 0 AND s.sdk_options ->> 'model' IS NOT NULL;
 
@@ -72,8 +77,9 @@ SELECT (e.recorded_at AT TIME ZONE 'UTC')::date, e.owner, coalesce(s.sdk_options
     sum(coalesce((usage ->> 'output_tokens')::bigint, 0)),
     count(*) FILTER (WHERE e.topic NOT LIKE 'evt.session.usage_recorded;%')
 FROM events e
-CROSS JOIN LATERAL (SELECT convert_from(e.state, 'UTF8')::jsonb -> 'usage') AS stored (usage)
+CROSS JOIN LATERAL (SELECT content_of_event(e.state) -> 'usage') AS stored (usage)
 LEFT JOIN sessions s ON s.id = e.originator_id
 LEFT JOIN session_origins o ON o.session_id = s.id
 WHERE e.topic ~ '^evt\.session\.(run_completed|run_failed|run_cancelled|usage_recorded);'
 GROUP BY 1, 2, 3, 4;
+DROP FUNCTION content_of_event;

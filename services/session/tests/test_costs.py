@@ -1,6 +1,7 @@
 """The costs of all users: what they are grouped by, what remains of deleted sessions, and what was stored before."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -250,7 +251,7 @@ async def test_the_migration_adds_up_what_events_report(databases: Databases, tm
         used: dict[str, Any] = {"usage": {"input_tokens": 100, "output_tokens": 20, "cost_usd": "0.25"}}
         stored: list[tuple[UUID, int, str, dict[str, Any]]] = [
             (kept, 1, "created", {"template_id": TEMPLATE}),
-            (kept, 2, "run_completed", used),
+            (kept, 2, "run_completed", used | {"structured_output": ["\0", "\\u0000", "\\\0"]}),
             (kept, 3, "run_cancelled", {"usage": {}}),
             (kept, 4, "usage_recorded", used),
             (deleted, 2, "run_failed", used),
@@ -258,8 +259,8 @@ async def test_the_migration_adds_up_what_events_report(databases: Databases, tm
         for id, version, kind, state in stored:
             await database.execute(
                 "INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, owner) "
-                "VALUES ($1, $2, $3, convert_to($4::jsonb::text, 'UTF8'), '{}', $5, $6)",
-                id, version, f"evt.session.{kind};1", state, clock.now(), UUID(USER),
+                "VALUES ($1, $2, $3, $4, '{}', $5, $6)",
+                id, version, f"evt.session.{kind};1", json.dumps(state).encode(), clock.now(), UUID(USER),
             )  # fmt: skip
         await migrate(database, service.migrations)
         rows = await database.fetch("SELECT * FROM costs ORDER BY runs")
