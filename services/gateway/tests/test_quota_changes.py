@@ -33,6 +33,15 @@ async def test_only_the_quotas_that_are_sent_are_changed(admin: httpx.AsyncClien
     assert command.quotas.model_fields_set == {"concurrent_runs", "budget_per_month_usd", "storage_bytes"}
 
 
+async def test_a_change_expects_the_account_that_was_read(admin: httpx.AsyncClient, services: FakeServices):
+    services.version = 5
+    await services.answer(GetUser, samples.user())
+    await services.answer(ChangeUser, samples.user())
+    headers = {"if-match": (await admin.get(PATH)).headers["etag"]}
+    assert (await admin.patch(PATH, json={"role": "viewer"}, headers=headers)).status_code == 200
+    assert services.received[-1][1].expected_versions == (5,)
+
+
 async def test_a_change_without_quotas_leaves_them(admin: httpx.AsyncClient, services: FakeServices):
     await services.answer(ChangeUser, samples.user())
     await admin.patch(PATH, json={"role": "viewer"})
