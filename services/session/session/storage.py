@@ -35,6 +35,8 @@ MEASURED = """
     ON CONFLICT (session_id) DO UPDATE SET workspace_bytes = excluded.workspace_bytes, measured = true,
         reserved_bytes = CASE WHEN s.reserved_at < $4 THEN 0 ELSE s.reserved_bytes END
     WHERE s.changes = $3"""
+UNMEASURED = "UPDATE session_storage SET measured = false WHERE session_id = $1"
+NOT_STORED = "INSERT 0 0"
 
 
 class Storage:
@@ -90,12 +92,15 @@ class Storage:
     async def measure(self, session_id: UUID, measure: Callable[[], Awaitable[int]], *, again: bool = True) -> None:
         """Store the measured size of a workspace; unless `again` is set, only if it was never measured.
 
-        The size is not stored if a file was written meanwhile, or if the session was deleted.
+        The size is not stored if a file was written meanwhile, or if the session was deleted. In the first case the
+        workspace counts as never measured, so that clients cannot keep it from being measured by writing to it.
         """
         state = await self._database.fetchrow(STATE, session_id) or {"changes": 0, "measured": False}
         if again or not state["measured"]:
             size, oldest = await measure(), clock.now() - MAX_RESERVED
-            await self._database.execute(MEASURED, session_id, size, state["changes"], oldest)
+            stored = await self._database.execute(MEASURED, session_id, size, state["changes"], oldest)
+            if stored == NOT_STORED:
+                await self._database.execute(UNMEASURED, session_id)
 
 
 async def _reserve(session_id: UUID, size: int, actor: Actor | None, db: Connection) -> None:

@@ -133,6 +133,17 @@ async def test_a_measurement_during_a_write_is_not_stored(cabinet: Cabinet) -> N
     assert await cabinet.used() == 60
 
 
+async def test_a_workspace_is_measured_again_if_it_was_written_to_meanwhile(cabinet: Cabinet) -> None:
+    async def measured() -> int:
+        await cabinet.write(1)
+        return 61
+
+    await cabinet.measure(1)
+    await cabinet.storage.measure(ID, measured)
+    await cabinet.measure(61, again=False)
+    assert await cabinet.used() == 61
+
+
 async def test_what_is_being_written_is_counted_beside_a_measurement(cabinet: Cabinet) -> None:
     async with cabinet.storage.growth(ID, 60, OWNER):
         await cabinet.measure(5)
