@@ -22,7 +22,8 @@ PartialQuotas = Annotated[Quotas, PlainSerializer(_only_set_fields)]
 class UserView(Message):
     """An account, as its owner sees it. A service account has no password and no e-mail address that exists.
 
-    `quotas` are those that administrators have set.
+    `quotas` are those that administrators have set. Without any they are omitted, since earlier releases do not know
+    them.
     """
 
     id: UUID
@@ -32,7 +33,7 @@ class UserView(Message):
     role: Role
     is_active: bool
     is_service_account: bool = False
-    quotas: Quotas = Quotas()
+    quotas: Quotas = Field(default=Quotas(), exclude_if=lambda quotas: quotas == Quotas())
     created_at: datetime
     last_login_at: datetime | None = None
 
