@@ -3,11 +3,13 @@
 import asyncio
 from http import HTTPStatus
 
+from contracts.refusals import Code
 from runtime.bus import Unavailable
 from starlette.requests import Request
 from starlette.types import Message, Scope
 
 from gateway.entity_tags import failed
+from gateway.problems import Problem
 
 CONDITIONAL = frozenset({b"if-match", b"if-none-match", b"if-range", b"range", b"content-length", b"content-type"})
 """Headers of a change that do not belong to reading what it changes."""
@@ -17,7 +19,7 @@ async def check_file(request: Request) -> None:
     """Check `If-Match` and `If-None-Match` of a request that changes a file.
 
     Raises:
-        Problem: one of them does not hold.
+        Problem: one of them does not hold, or the client may not read the session.
         Unavailable: the file cannot be read at the moment.
     """
     headers = request.headers
@@ -41,6 +43,9 @@ async def _is_one_of(tags: list[str], request: Request) -> bool:
     await request.app.router(scope, _nothing, send)
     if statuses == [HTTPStatus.SERVICE_UNAVAILABLE]:
         raise Unavailable("the file cannot be compared")
+    problem: Problem | None = scope.get("problem")
+    if problem and (problem.status == HTTPStatus.FORBIDDEN or problem.code is Code.SESSION_NOT_FOUND):
+        raise problem  # that, and not the precondition, is what the client and the audit log have to learn
     return statuses == [HTTPStatus.NOT_MODIFIED]
 
 

@@ -12,6 +12,7 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, SESSION, TASK, TRIGGER, USER
 from contracts.session.run import InterruptSession
 from contracts.session.session import CreateSession, GetSession
+from contracts.session.workspace import ReadFile
 from gateway import refusals
 from gateway.problems import EdgeCode, Problem
 from gateway.refusals import Refusals, is_denial
@@ -78,6 +79,16 @@ async def test_the_resource_of_another_user_is_reported_with_its_owner(
         False,
     )
     assert (entry.action, entry.error_code, entry.owner_id) == ("getSession", "SESSION_NOT_FOUND", OTHER)
+
+
+async def test_a_file_of_another_user_is_reported_in_spite_of_a_precondition(
+    client: httpx.AsyncClient, services: FakeServices, reported: Reported
+):
+    await services.deny(ReadFile, Code.SESSION_NOT_FOUND, OTHER)
+    response = await client.put(f"{ONE}/workspace/a", content=b"x", headers={"if-match": '"tag"'})
+    entry = await reported()
+    assert response.status_code == 404
+    assert (entry.action, entry.resource_id, entry.owner_id) == ("writeFile", UUID(SESSION), OTHER)
 
 
 async def test_a_resource_in_the_body_is_reported_by_its_type(
