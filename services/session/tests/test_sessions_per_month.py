@@ -22,7 +22,7 @@ from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk
 from services.session.tests.quotas import set_quotas
 
 LIMIT = 3
-MIGRATION = service.migrations / "0016_quotas.sql"
+MIGRATIONS = [service.migrations / name for name in ("0016_quotas.sql", "0017_accounts.sql")]
 
 
 @pytest_asyncio.fixture
@@ -138,5 +138,6 @@ async def test_the_migration_counts_what_there_is(desk_after_run: Desk) -> None:
     before = await usage(desk_after_run)
     drop = "DROP TABLE accounts, role_quotas, usage, waiting_sessions; DROP INDEX runs_of_user, runs_queued;"
     await database.execute(drop + "ALTER TABLE runs DROP user_id, DROP only_waits, DROP charged_usd")
-    await database.execute(MIGRATION.read_text())
+    for migration in MIGRATIONS:
+        await database.execute(migration.read_text())
     assert await usage(desk_after_run) == before
