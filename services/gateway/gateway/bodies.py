@@ -20,6 +20,8 @@ type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 MAX_VALUES = 20_000
 """Names and values that a JSON body may hold: each could be an error, and an error costs more than its value."""
+SMALL_BODY_BYTES = 32 * 1024
+"""The limit of bodies of requests without authentication."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 """Half of a character, which an escape in JSON can stand for, but nothing that is sent or stored."""
 
@@ -67,7 +69,7 @@ class JsonRoute(ApiRoute):
 class SmallJsonRoute(JsonRoute):
     """A route without authentication: its bodies are small, since nobody is accountable for the cost of large ones."""
 
-    max_bytes = 32 * 1024
+    max_bytes = SMALL_BODY_BYTES
     max_values = 100
 
 

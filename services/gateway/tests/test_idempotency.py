@@ -261,6 +261,11 @@ async def test_a_strangers_body_is_not_read(anonymous: httpx.AsyncClient):
     assert problem(await create(anonymous)) == (401, "UNAUTHENTICATED")
 
 
+async def test_a_large_body_of_a_stranger_is_not_kept(anonymous: httpx.AsyncClient):
+    response = await anonymous.post("/api/v1/auth/api-keys", json={"name": "x" * 40_000}, headers=KEY)
+    assert problem(response) == (413, "PAYLOAD_TOO_LARGE")
+
+
 async def test_derived_ids_sort_by_the_time_of_the_request(client: httpx.AsyncClient, services: FakeServices):
     for key in ("a", "b", "c"):
         await create(client, key=key)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import ids
+from gateway.bodies import SMALL_BODY_BYTES, limited
 from gateway.idempotency.attempts import Attempt, begin
 from gateway.idempotency.keys import Body, KeyedRequest
 from gateway.idempotency.records import MAX_RESPONSE_BYTES, Records, StoredResponse
@@ -38,7 +39,8 @@ class Idempotency:
         if request is None:
             await self.app(scope, receive, send)
             return
-        body = await Body.read(receive)
+        # A stranger's body is in memory as a whole only if no route would accept a larger one either.
+        body = await Body.read(receive if request.authenticated else limited(receive, SMALL_BODY_BYTES))
         begun = await begin(self.records(), request, request.digest(scope, body))
         if isinstance(begun, StoredResponse):
             scope["route"] = _Route(begun.route)
