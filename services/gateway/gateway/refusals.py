@@ -22,7 +22,7 @@ from starlette.types import Scope
 from gateway import metrics
 from gateway.auth.token import Token
 from gateway.client_address import exact_address
-from gateway.problems import Problem
+from gateway.problems import EdgeCode, Problem
 
 REPORT_SECONDS = 1.0
 MAX_WAITING = 10_000
@@ -41,11 +41,13 @@ RESOURCE_TYPES = {"key": "api_key", "server": "mcp_server"}
 def is_denial(problem: Problem) -> bool:
     """Return whether a problem is a refusal of permission, rather than of what was asked for.
 
-    A request without valid credentials is none: nobody is known whom something is denied to.
+    A request without valid credentials is none: nobody is known whom something is denied to. The same holds for the
+    preflight requests of browsers, which are not counted either: anyone could fill the log.
     """
     # A resource of somebody else, which does not exist for the client.
     hidden = problem.owner is not None and problem.status == HTTPStatus.NOT_FOUND
-    return hidden or problem.status == HTTPStatus.FORBIDDEN or problem.code in FAILED_AUTHENTICATION
+    forbidden = problem.status == HTTPStatus.FORBIDDEN and problem.code is not EdgeCode.ORIGIN_NOT_ALLOWED
+    return hidden or forbidden or problem.code in FAILED_AUTHENTICATION
 
 
 class Refusals:
