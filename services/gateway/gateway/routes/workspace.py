@@ -26,7 +26,7 @@ from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
 
 SESSION_PROBLEMS = (Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
 PATH_PROBLEMS = (Code.INVALID_PATH, Code.NOT_A_FILE)
-STORAGE_PROBLEMS = (Code.WORKSPACE_FULL, Code.QUOTA_EXCEEDED, Code.STORAGE_FAILED)
+STORAGE_PROBLEMS = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
 BINARY_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": binary_content("application/octet-stream")}}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"], route_class=ApiRoute)
@@ -74,7 +74,10 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
     openapi_extra=BINARY_BODY,
     responses=headed(
         {201: {"model": WorkspaceFile, "description": "The file was created"}}
-        | documented(*SESSION_PROBLEMS, *PATH_PROBLEMS, *STORAGE_PROBLEMS, EdgeCode.PAYLOAD_TOO_LARGE),
+        | documented(
+            *(*SESSION_PROBLEMS, *PATH_PROBLEMS, *STORAGE_PROBLEMS, EdgeCode.PAYLOAD_TOO_LARGE),
+            quotas=("storage_bytes",),
+        ),
         {200: ("Location",), 201: ("Location",)},
     ),
 )
