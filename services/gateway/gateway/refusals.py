@@ -22,7 +22,7 @@ from starlette.types import Scope
 from gateway import metrics
 from gateway.auth.token import Token
 from gateway.client_address import exact_address
-from gateway.problems import Problem
+from gateway.problems import EdgeCode, Problem
 
 REPORT_SECONDS = 1.0
 MAX_WAITING = 10_000
@@ -45,7 +45,9 @@ def is_denial(problem: Problem) -> bool:
     """
     # A resource of somebody else, which does not exist for the client.
     hidden = problem.owner is not None and problem.status == HTTPStatus.NOT_FOUND
-    return hidden or problem.status == HTTPStatus.FORBIDDEN or problem.code in FAILED_AUTHENTICATION
+    # Browsers ask whether pages may send requests; nobody counts these questions, so they must not fill the log.
+    forbidden = problem.status == HTTPStatus.FORBIDDEN and problem.code is not EdgeCode.ORIGIN_NOT_ALLOWED
+    return hidden or forbidden or problem.code in FAILED_AUTHENTICATION
 
 
 class Refusals:
