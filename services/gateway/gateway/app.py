@@ -59,7 +59,7 @@ ROUTERS = (
     *(operations.router, identity.well_known, mcp.router),
 )
 DESCRIPTION = (
-    "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format. Besides the errors "
+    "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format. Besides those "
     "that an operation lists, every request may get 408, 414, 421, 431 or 500."
 )
 LOCAL_HOSTS = Hosts("localhost", [])
