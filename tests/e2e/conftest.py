@@ -3,7 +3,7 @@ from collections.abc import Generator
 import pytest
 from onebox.testing.system import System, until
 
-from tests.e2e.user import User, newcomer
+from tests.e2e.user import User, admin_of, newcomer
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +15,12 @@ def _servers(servers: None) -> None:  # pyright: ignore[reportUnusedFunction]
 def user(system: System) -> Generator[User]:
     """Someone new, on the system that tests share."""
     yield from newcomer(system)
+
+
+@pytest.fixture
+def admin(system: System) -> Generator[User]:
+    """The administrator of the system that tests share."""
+    yield from admin_of(system)
 
 
 @pytest.fixture
@@ -41,9 +47,7 @@ def mcp_user(mcp_system: System) -> Generator[User]:
 @pytest.fixture
 def mcp_admin(mcp_system: System) -> Generator[User]:
     """The administrator of the system with MCP servers, who leaves none behind."""
-    admin = User(mcp_system.base_url)
-    with admin.http:
-        admin.log_in(mcp_system.admin_email, mcp_system.admin_password)
+    for admin in admin_of(mcp_system):
         yield admin
         for server in admin.items("/mcp-servers"):
             admin.http.delete(f"/mcp-servers/{server['id']}").raise_for_status()

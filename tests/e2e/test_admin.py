@@ -1,6 +1,5 @@
 """What administrators read about the whole system: accounts, sessions, statistics and costs of real runs."""
 
-from collections.abc import Generator
 from typing import Any
 
 import httpx
@@ -11,18 +10,6 @@ from simulator.testing import scripted
 from tests.e2e.user import HELD, User
 
 PROMPT = scripted({"text": "There."})
-
-
-@pytest.fixture
-def admin(system: System) -> Generator[User]:
-    admin = User(system.base_url)
-    with admin.http:
-        admin.log_in(system.admin_email, system.admin_password)
-        yield admin
-
-
-def id_of(user: User) -> str:
-    return user.http.get("/auth/me").raise_for_status().json()["id"]
 
 
 def run_once(user: User, **options: Any) -> tuple[str, float]:
@@ -48,7 +35,7 @@ def test_a_run_appears_in_all_costs_and_stays_when_its_session_is_deleted(admin:
     session_id = user.http.post("/sessions", json=created).raise_for_status().json()["id"]
     cost = user.ask(session_id, PROMPT).raise_for_status().json()["metrics"]["cost_usd"]
     assert cost > 0
-    user_id = id_of(user)
+    user_id = user.id()
 
     def shown() -> list[dict[str | None, float]]:
         return [costs(admin, by, user_id=user_id) for by in ("user", "model", "template")]
@@ -66,14 +53,14 @@ def test_a_run_that_a_deletion_ends_has_its_costs(admin: User, user: User) -> No
     run_id = user.submit(session_id, HELD).raise_for_status().json()["id"]
     until(lambda: user.run(session_id, run_id)["tool_calls"], 60)
     user.http.delete(f"/sessions/{session_id}").raise_for_status()
-    user_id = id_of(user)
+    user_id = user.id()
     until(lambda: costs(admin, "model", user_id=user_id).get("sonnet"), 60)
     assert admin.items("/admin/costs", by="user", user_id=user_id)[0]["runs"] == 1
 
 
 def test_the_sums_of_a_user_are_those_of_the_sessions(admin: User, user: User) -> None:
     total = sum(run_once(user)[1] for _ in range(2))
-    page = admin.http.get("/admin/costs", params={"by": "user", "user_id": id_of(user)}).json()
+    page = admin.http.get("/admin/costs", params={"by": "user", "user_id": user.id()}).json()
     assert (page["sums"]["runs"], page["total"]) == (2, 1)
     assert page["sums"]["cost_usd"] == pytest.approx(total)
 
@@ -92,7 +79,7 @@ def test_statistics_follow_what_happens(admin: User, user: User) -> None:
 def test_administrators_find_accounts_and_sessions_of_others(admin: User, user: User) -> None:
     session_id = user.create()
     [account] = admin.items("/admin/users", q=user.email.upper())
-    assert (account["id"], account["last_login_at"] is not None) == (id_of(user), True)
+    assert (account["id"], account["last_login_at"] is not None) == (user.id(), True)
     assert admin.http.get(f"/admin/users/{account['id']}").json() == account
     [session] = admin.items("/admin/sessions", user_id=account["id"])
     assert (session["id"], session["user_id"]) == (session_id, account["id"])

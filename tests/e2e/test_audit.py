@@ -17,20 +17,8 @@ ADDRESS = "127.0.0.1"
 
 
 @pytest.fixture
-def admin(system: System) -> Generator[User]:
-    admin = User(system.base_url)
-    with admin.http:
-        admin.log_in(system.admin_email, system.admin_password)
-        yield admin
-
-
-@pytest.fixture
 def stranger(system: System) -> Generator[User]:
     yield from newcomer(system)
-
-
-def id_of(user: User) -> str:
-    return user.http.get("/auth/me").json()["id"]
 
 
 def request_id(response: httpx.Response) -> str:
@@ -68,11 +56,11 @@ def test_a_change_in_each_service_is_recorded(
 ) -> None:
     answer = user.http.post(path, json=body)
     assert answer.status_code == 201, answer.text
-    found = entry(admin, request_id(answer), user_id=id_of(user), action=action)
+    found = entry(admin, request_id(answer), user_id=user.id(), action=action)
     assert (found["outcome"], found["action"], found["resource_type"]) == ("succeeded", action, kind)
     assert (found["actor"], found["role"], found["client_address"]) == ("user", "user", ADDRESS)
     assert found["credential"]["kind"] == "login"
-    assert found["owner_id"] == id_of(user)
+    assert found["owner_id"] == user.id()
 
 
 def test_a_report_is_recorded(admin: User, user: User) -> None:
@@ -86,7 +74,7 @@ def test_a_refused_scope_is_recorded(system: System, admin: User, user: User) ->
     key = user.http.post("/auth/api-keys", json={"name": "CI", "scopes": ["read"]}).json()
     answer = httpx.post(f"{system.base_url}/api/v1/sessions", json={}, headers={"x-api-key": key["key"]})
     assert answer.status_code == 403
-    found = entry(admin, request_id(answer), outcome="denied", user_id=id_of(user))
+    found = entry(admin, request_id(answer), outcome="denied", user_id=user.id())
     assert (found["action"], found["error_code"]) == ("createSession", "FORBIDDEN")
     assert found["credential"] == {"kind": "api_key", "id": key["id"]}
     assert found["client_address"] == ADDRESS
@@ -98,7 +86,7 @@ def test_a_foreign_session_is_recorded(admin: User, user: User, stranger: User, 
     answer = stranger.http.request(method, f"/sessions/{session_id}")
     assert answer.status_code == 404
     found = entry(admin, request_id(answer), resource_id=session_id, outcome="denied")
-    assert (found["user_id"], found["owner_id"]) == (id_of(stranger), id_of(user))
+    assert (found["user_id"], found["owner_id"]) == (stranger.id(), user.id())
     assert found["error_code"] == "SESSION_NOT_FOUND"
 
 
@@ -107,7 +95,7 @@ def test_an_unknown_session_is_no_refusal(admin: User, user: User, stranger: Use
     assert unknown.status_code == 404
     foreign = stranger.http.get(f"/sessions/{user.create()}")
     entry(admin, request_id(foreign), outcome="denied")
-    denied = admin.items("/admin/audit", outcome="denied", user_id=id_of(user))
+    denied = admin.items("/admin/audit", outcome="denied", user_id=user.id())
     assert not [each for each in denied if each["correlation_id"] == request_id(unknown)]
 
 
@@ -117,7 +105,7 @@ def test_a_failed_login_is_recorded_with_the_account(admin: User, user: User) ->
     assert answer.status_code == 401
     found = entry(admin, request_id(answer), action="login", client_address=ADDRESS)
     assert (found["actor"], found["error_code"]) == ("anonymous", "INVALID_CREDENTIALS")
-    assert found["owner_id"] == id_of(user)
+    assert found["owner_id"] == user.id()
 
 
 def test_what_a_task_does_is_done_by_its_owner_without_an_address(admin: User, user: User) -> None:
@@ -125,14 +113,14 @@ def test_what_a_task_does_is_done_by_its_owner_without_an_address(admin: User, u
     task_id = user.http.post("/tasks", json=task).raise_for_status().json()["id"]
     answer = user.http.post(f"/tasks/{task_id}/execute", json={}).raise_for_status()
     found = entry(admin, request_id(answer), action="session.created")
-    assert (found["user_id"], found["client_address"], found["credential"]) == (id_of(user), None, None)
+    assert (found["user_id"], found["client_address"], found["credential"]) == (user.id(), None, None)
 
 
 def test_the_export_has_the_entries_of_the_list(admin: User, user: User) -> None:
     answer = user.http.post("/sessions", json={"name": "one"})
-    entry(admin, request_id(answer), user_id=id_of(user))
-    listed = admin.items("/admin/audit", user_id=id_of(user))
-    lines = admin.http.get("/admin/audit", params={"user_id": id_of(user)}, headers={"accept": "application/jsonl"})
+    entry(admin, request_id(answer), user_id=user.id())
+    listed = admin.items("/admin/audit", user_id=user.id())
+    lines = admin.http.get("/admin/audit", params={"user_id": user.id()}, headers={"accept": "application/jsonl"})
     assert [json.loads(line) for line in lines.text.splitlines()] == listed
 
 
@@ -160,7 +148,7 @@ def test_no_entry_is_lost_or_repeated_by_kills(spare_system: System, spare_user:
                 spare_system.kill("identity")
             spare_user.http.post("/sessions", json={"name": str(round_)}).raise_for_status()
         until(spare_system.ready, 60)
-        user_id = id_of(spare_user)
+        user_id = spare_user.id()
         wanted = {session["id"] for session in spare_user.items("/sessions")}
 
         def created() -> list[str]:

@@ -1,23 +1,13 @@
 """API keys, roles and logins, over HTTP on the whole system."""
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any
 
 import httpx
-import pytest
 from onebox.testing.system import System, until
 
-from tests.e2e.user import PASSWORD, User
-
-
-@pytest.fixture
-def admin(system: System) -> Generator[User]:
-    admin = User(system.base_url)
-    with admin.http:
-        admin.log_in(system.admin_email, system.admin_password)
-        yield admin
+from tests.e2e.user import PASSWORD, User, change
 
 
 def key_of(user: User, *scopes: str, **more: Any) -> dict[str, Any]:
@@ -27,11 +17,6 @@ def key_of(user: User, *scopes: str, **more: Any) -> dict[str, Any]:
 
 def program(system: System, key: str) -> httpx.Client:
     return httpx.Client(base_url=f"{system.base_url}/api/v1", headers={"x-api-key": key}, timeout=60)
-
-
-def change(admin: User, user: User, **changes: Any) -> None:
-    user_id = user.http.get("/auth/me").json()["id"]
-    admin.http.patch(f"/admin/users/{user_id}", json=changes).raise_for_status()
 
 
 def test_a_key_works_until_it_is_revoked(system: System, user: User) -> None:

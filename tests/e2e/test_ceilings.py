@@ -7,7 +7,7 @@ import pytest
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
-from tests.e2e.user import HELD, User, error, let_go, newcomer
+from tests.e2e.user import HELD, User, admin_of, change, error, let_go, newcomer
 
 ONCE = scripted(bash("touch made"), {"text": "Done."})
 CEILINGS = "user.tools=!Bash, user.permission_modes=default|plan, user.max_turns=10, user.models=claude-sonnet-*|haiku"
@@ -27,15 +27,7 @@ def user(limited_system: System) -> Generator[User]:
 
 @pytest.fixture
 def admin(limited_system: System) -> Generator[User]:
-    admin = User(limited_system.base_url)
-    with admin.http:
-        admin.log_in(limited_system.admin_email, limited_system.admin_password)
-        yield admin
-
-
-def change(admin: User, user: User, **changes: Any) -> None:
-    user_id = user.http.get("/auth/me").json()["id"]
-    admin.http.patch(f"/admin/users/{user_id}", json=changes).raise_for_status()
+    yield from admin_of(limited_system)
 
 
 def tool_status(user: User, session_id: str) -> str:

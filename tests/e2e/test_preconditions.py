@@ -55,6 +55,17 @@ def test_a_trigger_has_the_version_of_its_task(user: User) -> None:
     assert user.http.delete(path, headers={"if-match": tag(user, path)}).status_code == 204
 
 
+def test_an_account_has_a_tag_that_its_change_and_a_login_make_stale(user: User, admin: User) -> None:
+    path = f"/admin/users/{user.id()}"
+    stale = tag(admin, path)
+    changed = change(admin, path, stale, quotas={"concurrent_runs": 2})
+    assert (changed.status_code, changed.headers["etag"]) == (200, tag(admin, path))
+    assert error(change(admin, path, stale, role="viewer")) == (412, "PRECONDITION_FAILED")
+    stale = tag(admin, path)
+    user.log_in()
+    assert error(change(admin, path, stale, role="viewer")) == (412, "PRECONDITION_FAILED")
+
+
 def test_of_twenty_changes_with_one_tag_one_wins(user: User) -> None:
     path = create(user, "/sessions", {})
     read = tag(user, path)

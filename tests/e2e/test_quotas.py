@@ -7,7 +7,7 @@ from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.tasks import UserTask
-from tests.e2e.user import HELD, User, error, let_go, newcomer
+from tests.e2e.user import HELD, User, admin_of, error, let_go, newcomer
 
 FINE = scripted({"text": "fine"})
 SESSIONS = 3
@@ -29,10 +29,7 @@ def limited(limited_system: System) -> Generator[User]:
 
 @pytest.fixture
 def admin(limited_system: System) -> Generator[User]:
-    admin = User(limited_system.base_url)
-    with admin.http:
-        admin.log_in(limited_system.admin_email, limited_system.admin_password)
-        yield admin
+    yield from admin_of(limited_system)
 
 
 def test_a_query_over_the_quota_waits_for_the_run_of_another_session(limited: User, limited_system: System) -> None:

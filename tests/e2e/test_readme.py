@@ -51,47 +51,45 @@ def test_the_first_session_runs_as_documented(spare_system: System) -> None:
     assert ran.stdout.endswith("hello, please")
 
 
-def test_the_commands_of_the_guide_to_tasks_work_as_documented(user: User, system: System) -> None:
-    guide = (ROOT / "docs" / "guides" / "tasks.md").read_text()
-    settings = (
-        f"api={system.base_url}/api/v1 json='content-type: application/json'"
-        f" auth='authorization: {user.http.headers['authorization']}'"
-    )
-    script = "\n".join([settings, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)])
-    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+def output(guide: str, user: User, folder: Path, **variables: str) -> str:
+    """Return what the requests of a guide print, sent by a user; none of them may fail."""
+    text = (ROOT / "docs" / "guides" / guide).read_text()
+    blocks = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "curl" in block]
+    variables |= {"api": str(user.http.base_url).rstrip("/"), "json": "content-type: application/json"}
+    variables["auth"] = f"authorization: {user.http.headers['authorization']}"
+    settings = [f"{name}='{value}'" for name, value in variables.items()]
+    script = "\n".join([*settings, *blocks])
+    ran = subprocess.run(["bash", "-euc", script], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
     assert "urn:agentapi:problem" not in ran.stdout
-    assert '"prompt":"Summarize the logs of' in ran.stdout
-    assert ran.stdout.count('"execution_id":') >= 2
-    assert "event: task.trigger_fired\n" in ran.stdout
+    return ran.stdout
 
 
-def test_the_commands_of_the_guide_to_the_edge_work_as_documented(user: User, system: System) -> None:
-    guide = (ROOT / "docs" / "guides" / "edge.md").read_text()
-    settings = (
-        f"api={system.base_url}/api/v1 json='content-type: application/json'"
-        f" auth='authorization: {user.http.headers['authorization']}'"
-    )
-    blocks = [block for block in re.findall(r"```sh\n(.*?)```", guide, re.DOTALL) if "curl" in block]
-    ran = subprocess.run(
-        ["bash", "-euc", "\n".join([settings, *blocks])], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert "urn:agentapi:problem" not in ran.stdout
-    assert ran.stdout.count("idempotent-replayed: true") == 1
-    assert "HTTP/1.1 304" in ran.stdout
-    assert '"name":"Renamed"' in ran.stdout
-    assert ran.stdout.endswith("stale: 412\n")
+def test_the_commands_of_the_guide_to_tasks_work_as_documented(user: User, tmp_path: Path) -> None:
+    printed = output("tasks.md", user, tmp_path)
+    assert '"prompt":"Summarize the logs of' in printed
+    assert printed.count('"execution_id":') >= 2
+    assert "event: task.trigger_fired\n" in printed
 
 
-def test_the_commands_of_the_guide_to_administration_work(system: System) -> None:
-    guide = (ROOT / "docs" / "guides" / "admin.md").read_text()
-    admin = User(system.base_url)
-    with admin.http:
-        admin.log_in(system.admin_email, system.admin_password)
-    settings = f"api={system.base_url}/api/v1 auth='authorization: {admin.http.headers['authorization']}'"
-    script = "\n".join([settings, *re.findall(r"```sh\n(.*?)```", guide, re.DOTALL)])
-    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
-    assert "urn:agentapi:problem" not in ran.stdout
-    assert ran.stdout.count('"sums":') == 3
+def test_the_commands_of_the_guide_to_the_edge_work_as_documented(user: User, tmp_path: Path) -> None:
+    printed = output("edge.md", user, tmp_path)
+    assert printed.count("idempotent-replayed: true") == 1
+    assert "HTTP/1.1 304" in printed
+    assert '"name":"Renamed"' in printed
+    assert printed.endswith("stale: 412\n")
+
+
+def test_the_commands_of_the_guide_to_administration_work(admin: User, tmp_path: Path) -> None:
+    assert output("admin.md", admin, tmp_path).count('"sums":') == 3
+
+
+def test_the_command_of_the_guide_to_quotas_works(admin: User, user: User, tmp_path: Path) -> None:
+    assert '"concurrent_runs":10' in output("quotas.md", admin, tmp_path, user=user.id())
+
+
+def test_the_command_of_the_guide_to_the_audit_log_works(admin: User, tmp_path: Path) -> None:
+    output("audit.md", admin, tmp_path)
+    assert '"action":' in (tmp_path / "audit.jsonl").read_text()
 
 
 def test_every_root_entry_is_described() -> None:

@@ -1,31 +1,21 @@
 """The storage quota of a user: set by an administrator, and kept by concurrent uploads, agents, forks and archives."""
 
-from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from onebox.testing.system import System, until
+from onebox.testing.system import until
 from simulator.testing import bash, scripted
 
-from tests.e2e.user import User, error
+from tests.e2e.user import User, change, error
 
 QUOTA = 1_000_000
 
 
 @pytest.fixture
-def admin(system: System) -> Generator[User]:
-    admin = User(system.base_url)
-    with admin.http:
-        admin.log_in(system.admin_email, system.admin_password)
-        yield admin
-
-
-@pytest.fixture
 def limited(user: User, admin: User) -> User:
     """A user with a quota, which is in force."""
-    user_id = user.http.get("/auth/me").json()["id"]
-    admin.http.patch(f"/admin/users/{user_id}", json={"quotas": {"storage_bytes": QUOTA}}).raise_for_status()
+    change(admin, user, quotas={"storage_bytes": QUOTA})
     until(lambda: user.http.get("/auth/me/usage").json()["storage_bytes"]["limit"] == QUOTA)
     return user
 

@@ -82,6 +82,19 @@ def newcomer(system: System) -> Generator[User]:
         yield user
 
 
+def admin_of(system: System) -> Generator[User]:
+    """Log in the administrator."""
+    admin = User(system.base_url)
+    with admin.http:
+        admin.log_in(system.admin_email, system.admin_password)
+        yield admin
+
+
+def change(admin: User, user: User, **changes: Any) -> None:
+    """Change an account."""
+    admin.http.patch(f"/admin/users/{user.id()}", json=changes).raise_for_status()
+
+
 def let_go(system: System, session_id: str) -> None:
     """Let the command of `HELD` come to its end."""
     (system.data_dir / "workspaces" / session_id / "go").touch()
@@ -93,7 +106,7 @@ def error(answer: httpx.Response) -> tuple[int, str]:
 
 
 def set_active(system: System, user: User, *, active: bool) -> None:
-    """Disable or enable an account in the database of the system, since no endpoint does it yet."""
+    """Disable or enable an account in the database alone, so that its tokens stay valid."""
 
     async def update() -> None:
         socket = quote(str(system.data_dir / "postgres"), safe="/")

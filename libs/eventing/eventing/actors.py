@@ -1,4 +1,4 @@
-"""The present role of users: work that is done later is done with the role that its owner has at that time."""
+"""The roles of users: what only administrators may do, and the present role for work that is done later."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,7 @@ from uuid import UUID
 
 from contracts.identity.user import GetActor
 from contracts.messages import Actor
+from contracts.refusals import Code, Refusal
 from runtime.envelope import Envelope
 
 MAX_AGE = 1.0
@@ -34,3 +35,13 @@ class Actors:
         self._known = {id_: known for id_, known in self._known.items() if asked_at - known[0] < MAX_AGE}
         self._known[user_id] = asked_at, actor
         return actor
+
+
+def check_admin(actor: Actor, what: str) -> None:
+    """Check that an actor is an administrator; `what` says what only administrators may do.
+
+    Raises:
+        Refusal: ADMINS_ONLY.
+    """
+    if actor.role != "admin":
+        raise Refusal(Code.ADMINS_ONLY, f"Only administrators may {what}.")

@@ -5,17 +5,12 @@ import hashlib
 import json
 import os
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.algorithms import OKPAlgorithm
+from runtime.signing_key import new_signing_key
 
 
 def new_key_ring() -> str:
-    """Return a new JWK Set with one private Ed25519 key, whose id is its thumbprint (RFC 7638)."""
-    key = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
-    public = json.dumps({name: key[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
-    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(public.encode()).digest()).rstrip(b"=")
-    named = {name: key[name] for name in ("kty", "crv", "x", "d")} | {"kid": thumbprint.decode()}
-    return json.dumps({"keys": [named]})
+    """Return a new JWK Set with one key that signs access tokens, as `KEY_RING_FILE` holds it."""
+    return json.dumps({"keys": [new_signing_key()]})
 
 
 def new_master_keys() -> str:

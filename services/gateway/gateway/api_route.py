@@ -4,7 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Iterator
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from contracts.refusals import Code
 from fastapi import FastAPI
@@ -13,6 +13,7 @@ from fastapi.security.base import SecurityBase
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.admission import authorize
 from gateway.entity_tags import expected_versions, is_current, not_modified, tag_of
 from gateway.preconditions import check_file
 from gateway.problems import EdgeCode, documented
@@ -24,17 +25,20 @@ ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.RATE_LIMIT_EXCEEDED, EdgeCode
 """Every operation refuses unknown query parameters, is counted, and depends on a service."""
 REPEATABLE = (EdgeCode.IDEMPOTENCY_KEY_IN_USE, EdgeCode.IDEMPOTENCY_KEY_REUSED, Code.COMMAND_REPEATED)
 CONDITIONAL_METHODS = frozenset({"PUT", "PATCH", "DELETE"})
-METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+KEYED_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+"""The methods of requests that an Idempotency-Key makes safe to repeat."""
 ACCOUNT_PREFIX = "/api/v1/auth/"
+"""Where keys count without a token."""
+MAX_KEY_LENGTH = 255
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Makes the request safe to repeat for 24 hours: a repetition with the same key gets the first "
-    "response. A new, random text for each request, of at most 255 visible ASCII characters.",
+    f"response. A new, random text for each request, of at most {MAX_KEY_LENGTH} visible ASCII characters.",
     "schema": {
         "type": "string",
         "minLength": 1,
-        "maxLength": 255,
+        "maxLength": MAX_KEY_LENGTH,
         "examples": ["order-7d7b3f7e5b0c4f7c"],
     },
 }
@@ -86,7 +90,7 @@ class ApiRoute(APIRoute):
     def takes_key(self) -> bool:
         """Whether the operation takes an Idempotency-Key: all that change something, for a user or for an account."""
         guarded = any(isinstance(dependency.call, Guard) for dependency in self.dependant.dependencies)
-        return bool((self.methods or set[str]()) & METHODS) and (guarded or self.path.startswith(ACCOUNT_PREFIX))
+        return bool((self.methods or set[str]()) & KEYED_METHODS) and (guarded or self.path.startswith(ACCOUNT_PREFIX))
 
     def get_route_handler(self) -> Handler:
         """Return the handler of the framework, which conditional requests and entity tags are added to."""
@@ -111,9 +115,7 @@ class ApiRoute(APIRoute):
     async def _expected(self, request: Request) -> tuple[int, ...]:
         if not self.is_conditional or not {"if-match", "if-none-match"} & {*request.headers.keys()}:
             return ()
-        for dependency in self.dependant.dependencies:
-            if isinstance(dependency.call, Guard):  # a precondition matters only to clients who may change the resource
-                await cast(Any, dependency.call)(request)
+        await authorize(request, self)  # a precondition matters only to clients who may change the resource
         if self.path_format in _paths_of(request.app, _is_download):
             await check_file(request)
             return ()

@@ -58,7 +58,10 @@ ROUTERS = (
     *(mcp_catalog.router, mcp_file.router, mcp_server.router),  # in this order: `/export` is no id of a server
     *(operations.router, identity.well_known, mcp.router),
 )
-DESCRIPTION = "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format."
+DESCRIPTION = (
+    "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format. Besides those "
+    "that an operation lists, every request may get 408, 414, 421, 431 or 500."
+)
 LOCAL_HOSTS = Hosts("localhost", [])
 NO_PROXIES = Proxies([])
 

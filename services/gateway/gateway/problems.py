@@ -1,7 +1,7 @@
 """The problems (RFC 9457) that requests can fail with: their codes, statuses, titles and one shape for all."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -186,6 +186,14 @@ RETRY_AFTER = 1
 """Seconds after which a client may retry a request that failed with 503, or with 429 unless that says otherwise."""
 RETRYABLE_QUOTAS = frozenset({"concurrent_runs", "sessions_per_month"})
 """Quotas of which a 429 says that they are used up, since the same request succeeds later; of the others, a 409."""
+_NEXT_MONTH: dict[str, Any] = {"resets_at": "2026-12-01T00:00:00Z", "retry_after": 486_000}
+OVER_QUOTA: dict[str, dict[str, Any]] = {
+    "concurrent_runs": {"quota": "concurrent_runs", "limit": 5, "used": 5, "resets_at": None},
+    "sessions_per_month": {"quota": "sessions_per_month", "limit": 1000, "used": 1000} | _NEXT_MONTH,
+    "storage_bytes": {"quota": "storage_bytes", "limit": 10**10, "used": 9_990_000_000, "resets_at": None},
+    "budget_per_month_usd": {"quota": "budget_per_month_usd", "limit": 50.0, "used": 50.2} | _NEXT_MONTH,
+}
+"""Examples of what the problem says about each quota."""
 RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
@@ -243,10 +251,11 @@ class Problem(Exception):
         return Response(body, self.status, self.headers, MEDIA_TYPE)
 
 
-def documented(*codes: Code | EdgeCode) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of an operation that can fail with these problems."""
+def documented(*codes: Code | EdgeCode, quotas: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of an operation that can fail with these problems, or because of these quotas."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for problem in (Problem(code, TABLE[code][1] + ".") for code in sorted(codes)):
+    over = (Problem(Code.QUOTA_EXCEEDED, f"The quota {each} is used up.", **OVER_QUOTA[each]) for each in quotas)
+    for problem in (*(Problem(code, TABLE[code][1] + ".") for code in sorted(codes)), *over):
         content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         empty = {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: content}}
         examples = responses.setdefault(problem.status, empty)["content"][MEDIA_TYPE]["examples"]

@@ -46,6 +46,7 @@ def is_denial(problem: Problem) -> bool:
     """
     # A resource of somebody else, which does not exist for the client.
     hidden = problem.owner is not None and problem.status == HTTPStatus.NOT_FOUND
+    # Browsers ask whether pages may send requests; nobody counts these questions, so they must not fill the log.
     forbidden = problem.status == HTTPStatus.FORBIDDEN and problem.code is not EdgeCode.ORIGIN_NOT_ALLOWED
     return hidden or forbidden or problem.code in FAILED_AUTHENTICATION
 

@@ -21,7 +21,8 @@ log = get_logger()
 
 MAX_ERRORS = 20
 COLLECTION = re.compile(r"/api/v1/(?:auth/api-keys|admin/[^/]+|(?!auth/)[^/]+)")
-"""The beginning of a path that is the path of a list."""
+"""The beginning of a path that is the path of a list, unless the list is elsewhere."""
+LISTED_AT = {"/api/v1/admin/service-accounts": "/api/v1/admin/users"}
 
 _NAMED = frozenset(
     (
@@ -92,8 +93,14 @@ def _creates_something(request: Request) -> bool:
 
 
 def _unknown_outcome(request: Request) -> Problem:
-    collection = COLLECTION.match(request.url.path)
-    return in_doubt(f"check GET {collection[0]}" if collection else "try to log in")
+    path = list_of(request.url.path)
+    return in_doubt(f"check GET {path}" if path else "try to log in")
+
+
+def list_of(path: str) -> str | None:
+    """Return the path of the list in which what a request creates appears; None for accounts."""
+    found = COLLECTION.match(path)
+    return found and LISTED_AT.get(found[0], found[0])
 
 
 def in_doubt(check: str) -> Problem:

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import httpx
 import pytest
+from contracts.identity.values import Quotas
 from contracts.refusals import Code
-from gateway.problems import EdgeCode
+from gateway.problems import OVER_QUOTA, EdgeCode
 from jsonschema import Draft202012Validator, FormatChecker
 
 from services.gateway.tests.harness import Harness
@@ -94,6 +95,33 @@ def test_every_body_has_a_valid_example(document: dict[str, Any]):
             if schema and "$ref" in schema:  # the body of a webhook is any object
                 name = schema["$ref"].rpartition("/")[2]
                 validate(document["components"]["schemas"][name]["examples"][0], name, document)
+
+
+def quotas(document: dict[str, Any], path: str, status: str) -> str | None:
+    """Return the quota in the documented problem of a POST with a status."""
+    content = document["paths"][path]["post"]["responses"][status]["content"]["application/problem+json"]
+    problem = content["examples"].get(Code.QUOTA_EXCEEDED)
+    return problem and problem["value"]["quota"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "quota"),
+    [
+        ("", "429", "sessions_per_month"),
+        ("", "409", None),
+        ("/{session_id}/fork", "429", "sessions_per_month"),
+        ("/{session_id}/fork", "409", "storage_bytes"),
+        ("/{session_id}/query", "429", "concurrent_runs"),
+        ("/{session_id}/query", "409", "budget_per_month_usd"),
+        ("/{session_id}/archive", "409", "storage_bytes"),
+    ],
+)
+def test_the_status_of_each_quota_is_documented(document: dict[str, Any], path: str, status: str, quota: str | None):
+    assert quotas(document, f"/api/v1/sessions{path}", status) == quota
+
+
+def test_every_quota_has_an_example():
+    assert {*OVER_QUOTA} == {*Quotas.model_fields}
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])

@@ -13,6 +13,7 @@ from contracts.samples import SESSION
 from contracts.session.session import CreateSession, DeleteSession, GetSession, PauseSession
 from gateway import translation
 from gateway.problems import TABLE, EdgeCode
+from gateway.translation import REPEATABLE
 from structlog.testing import capture_logs
 
 from services.gateway.tests.fake_services import FakeServices
@@ -84,9 +85,19 @@ async def test_a_failed_idempotent_operation_has_retry_after(
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
+def test_a_creation_in_doubt_names_a_list_that_exists(harness: Harness):
+    paths: dict[str, Any] = harness.app.openapi()["paths"]
+    lists = {path for path in paths if "get" in paths[path]}
+    created = [
+        p for p, methods in paths.items() if "post" in methods and methods["post"]["operationId"] not in REPEATABLE
+    ]
+    named = {translation.list_of(path) for path in created}
+    assert named - {None} <= lists
+
+
 def test_repeatable_operations_exist(harness: Harness):
     paths = harness.app.openapi()["paths"].values()
-    assert {path["post"]["operationId"] for path in paths if "post" in path} >= translation.REPEATABLE
+    assert {path["post"]["operationId"] for path in paths if "post" in path} >= REPEATABLE
 
 
 async def test_a_fault_is_503_without_internal_details(client: httpx.AsyncClient, services: FakeServices):

@@ -177,6 +177,7 @@ async def test_a_request_without_valid_credentials_is_not_reported(harness: Harn
     [
         (Problem(EdgeCode.FORBIDDEN, ""), True),
         (Problem(Code.ADMINS_ONLY, ""), True),
+        (Problem(EdgeCode.ORIGIN_NOT_ALLOWED, ""), False),
         (Problem(Code.ACCOUNT_LOCKED, "", owner=OTHER), True),
         (Problem(Code.TOO_MANY_LOGINS, "", owner=OTHER), False),
         (Problem(Code.SESSION_BUSY, "", owner=OTHER), False),

@@ -1,8 +1,6 @@
 """The ring of Ed25519 keys for access tokens: the first key that is in use signs, all keys verify."""
 
 import asyncio
-import base64
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,10 +13,9 @@ import jwt
 from contracts.identity.login import KeysView
 from contracts.identity.values import Role
 from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from jwt.algorithms import OKPAlgorithm
 from runtime import clock
 from runtime.logging import get_logger
+from runtime.signing_key import new_signing_key
 
 log = get_logger()
 
@@ -75,7 +72,8 @@ class KeyRing:
         # Keys before the signing one wait for their turn; keys behind it may have signed tokens until it took over.
         last = self.keys.index(signing)
         kept = self.keys if _signs_from(signing) > retired else self.keys[: last + 1]
-        return replace(self, keys=(_new_key(now + PUBLICATION_LEAD), *kept))
+        new = new_signing_key() | {NOT_BEFORE: int((now + PUBLICATION_LEAD).timestamp())}
+        return replace(self, keys=(new, *kept))
 
     def signing_key(self, now: datetime) -> Mapping[str, Any]:
         """Return the newest key whose time has come.
@@ -133,11 +131,3 @@ class KeyRingFile:
 
 def _signs_from(key: Mapping[str, Any]) -> datetime:
     return datetime.fromtimestamp(key.get(NOT_BEFORE, 0), UTC)
-
-
-def _new_key(not_before: datetime) -> dict[str, Any]:
-    key = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
-    public = json.dumps({name: key[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
-    thumbprint = base64.urlsafe_b64encode(hashlib.sha256(public.encode()).digest()).rstrip(b"=")  # RFC 7638
-    named = {name: key[name] for name in ("kty", "crv", "x", "d")}
-    return named | {"kid": thumbprint.decode(), NOT_BEFORE: int(not_before.timestamp())}

@@ -14,11 +14,9 @@ from contracts.mcp_registry.server import CreateServer, GetServer, ServerView, U
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition, ServerSecrets, Tool
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from eventing import wire
 from eventing.actors import Actors
 from eventing.database import Database
 from eventing.testing import harness
-from eventing.testing.reacting import reaction_to
 from mcp_connection import ConnectionFailed, Connector
 from mcp_registry.app import service
 from mcp_registry.catalog import Catalog
@@ -149,17 +147,11 @@ class Desk(harness.ServiceHarness):
 
     async def do_job(self, server_id: UUID) -> None:
         """Do the job that the latest request of a check started."""
-        await CheckServerJob.react(*await self._requested(server_id))
+        await self.do(CheckServerJob, CheckRequested, server_id)
 
     async def give_up(self, server_id: UUID) -> None:
         """Give up the job that the latest request of a check started."""
-        await CheckServerJob.react_to_dead_letter(*await self._requested(server_id))
-
-    async def _requested(self, server_id: UUID) -> Any:
-        stored = await self.dispatcher.store.latest(CheckRequested, server_id)
-        assert stored
-        recorded = wire.as_published(stored)
-        return recorded, reaction_to(recorded, cast(Any, self.dependencies), self.dispatcher, service.name)
+        await self.give_up_job(CheckServerJob, CheckRequested, server_id)
 
     async def due(self) -> list[datetime]:
         """Return the times of the next checks."""

@@ -1,7 +1,7 @@
 """The commands, queries and jobs of authorizations, on a database of their own and a scripted authorization server."""
 
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,14 +17,10 @@ from contracts.mcp_registry.oauth import OAuthSecrets
 from contracts.mcp_registry.refresh import RefreshRequested, RequestRefresh
 from contracts.mcp_registry.revocation import RevocationRequested
 from contracts.mcp_registry.server import ServerView
-from contracts.messages import Actor, Event
+from contracts.messages import Actor
 from contracts.refusals import Refusal
-from eventing import wire
 from eventing.database import Database
-from eventing.jobs import Job
-from eventing.testing.reacting import reaction_to
 from httpx2 import URL
-from mcp_registry.app import service
 from mcp_registry.reactions.authorization import ExchangeCode, PrepareAuthorization
 from mcp_registry.reactions.refresh import RefreshTokens
 from mcp_registry.reactions.revocation import RevokeTokens
@@ -93,14 +89,6 @@ class OAuthDesk(Desk):
         for row in await self.database.fetch("SELECT id FROM revocations"):
             await self.do(RevokeTokens, RevocationRequested, row["id"])
 
-    async def do(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
-        """Carry out the job that the latest event of its kind requested."""
-        await kind.react(*await self.requested_job(event, id))
-
-    async def give_up_job(self, kind: type[Job[Any, Any]], event: type[Event], id: UUID) -> None:
-        """Give up the job that the latest event of its kind requested."""
-        await kind.react_to_dead_letter(*await self.requested_job(event, id))
-
     async def attempt(self, attempt: AuthorizationView) -> AuthorizationView:
         """Return an attempt as it is now."""
         return await self.ask(GetAuthorization(server_id=attempt.server_id, authorization_id=attempt.id))
@@ -113,13 +101,6 @@ class OAuthDesk(Desk):
         """Return the due times of a kind, as the time from `NOON` on."""
         rows = await self.database.fetch("SELECT at FROM due WHERE kind = $1 ORDER BY at", kind)
         return [row["at"] - NOON for row in rows]
-
-    async def requested_job(self, event: type[Event], id: UUID) -> Any:
-        """Return the arguments of a job that the latest event of its kind requested."""
-        stored = await self.dispatcher.store.latest(event, id)
-        assert stored
-        recorded = wire.as_published(stored)
-        return recorded, reaction_to(recorded, cast(Any, self.dependencies), self.dispatcher, service.name)
 
 
 async def refusal(sent: Any) -> Refusal:

@@ -169,8 +169,8 @@ async def test_a_failed_attempt_leaves_earlier_tokens(oauth: OAuthDesk) -> None:
 async def test_tokens_of_an_attempt_that_was_replaced_are_revoked(oauth: OAuthDesk) -> None:
     server_id = await oauth.create_one()
     await oauth.come_back(await oauth.start(server_id))
-    recorded, reaction = await oauth.requested_job(AuthorizationReturned, server_id)
-    late = ExchangeCode(recorded, reaction)
+    recorded = await oauth.latest_event(AuthorizationReturned, server_id)
+    late = ExchangeCode(recorded, oauth.reaction(recorded))
     await late.authorize()
     await oauth.authorize(server_id)
     await late.discard()

@@ -22,12 +22,10 @@ from contracts.report.report import (
 from contracts.report.values import ReportFile
 from contracts.samples import SESSION, USER
 from contracts.task_scheduler.values import ReportFormat
-from eventing import wire
 from eventing.database import Database
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from eventing.testing import harness
-from eventing.testing.reacting import reaction_to
 from report.app import service
 from report.reactions.creation import IN_PROGRESS, CreateReport
 from report.rendering.render import Rendered
@@ -145,35 +143,27 @@ class Desk(harness.ServiceHarness):
 
     async def create(self, report_id: UUID) -> None:
         """Do the job that creates the file of a report."""
-        await CreateReport.react(*await self.requested(report_id))
+        await self.do(CreateReport, ReportRequested, report_id)
 
     async def give_up(self, report_id: UUID) -> None:
         """Give up the job that creates the file of a report."""
-        await CreateReport.react_to_dead_letter(*await self.requested(report_id))
-
-    async def requested(self, report_id: UUID) -> tuple[Recorded[Any], Reaction[Any]]:
-        """Return the event that requested a report, and a reaction to it."""
-        stored = await self.dispatcher.store.latest(ReportRequested, report_id)
-        assert stored
-        return self.reaction(wire.as_published(stored))
+        await self.give_up_job(CreateReport, ReportRequested, report_id)
 
     async def see_latest(self, kind: type[Event], id: UUID) -> None:
         """React to the latest event of a kind."""
-        stored = await self.dispatcher.store.latest(kind, id)
-        assert stored
-        await self.see(wire.as_published(stored))
+        await self.see(await self.latest_event(kind, id))
 
     async def see(self, recorded: Recorded[Any]) -> None:
         """React to an event, which this service or another one has published."""
         for registration in service.reactions.by_name.values():
             if registration.event is type(recorded.event):
-                await registration.react(*self.reaction(recorded))
+                await registration.react(recorded, self.reaction(recorded))
 
-    def reaction(self, recorded: Recorded[Any]) -> tuple[Recorded[Any], Reaction[Any]]:
+    def reaction(self, recorded: Recorded[Any]) -> Reaction[Any]:
         """Return the context of a reaction to an event."""
-        reaction = reaction_to(recorded, cast(Any, self.dependencies), self.dispatcher, service.name)
+        reaction = super().reaction(recorded)
         reaction.router.bus = cast(Bus, self.others)
-        return recorded, reaction
+        return reaction
 
 
 def refusal(code: Code) -> Refusal:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from contracts.identity.values import Role
+from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from runtime.envelope import Envelope
@@ -15,16 +16,21 @@ class Accounts:
         self._database = database
 
     async def role(self, user_id: UUID, envelope: Envelope) -> Role:
-        """Return the role that a user has now.
-
-        Until the first event of the account was read, it is that in the envelope of a message of the user.
-        """
+        """Return the role that a user has now; see `assumed_role` until the first event of the account was read."""
         if role := await self._database.fetchval("SELECT role FROM accounts WHERE user_id = $1", user_id):
             return role
-        return envelope.actor.role if envelope.actor and envelope.actor.user_id == user_id else "user"
+        return assumed_role(user_id, envelope.actor)
 
     async def refusal(self, user_id: UUID) -> Refusal | None:
         """Return the refusal of agents of a user whose account is disabled; None if it is not."""
         if await self._database.fetchval("SELECT NOT is_active FROM accounts WHERE user_id = $1", user_id):
             return Refusal(Code.OWNER_DISABLED, "The account of the session's owner is disabled.")
         return None
+
+
+def assumed_role(user_id: UUID, actor: Actor | None) -> Role:
+    """Return the role of a user of whose account no event was read yet: that of the actor, if it is the user.
+
+    If somebody else acts, as an administrator does who cancels a run, it is `user`.
+    """
+    return actor.role if actor and actor.user_id == user_id else "user"

@@ -10,7 +10,7 @@ from contracts.refusals import Code, not_found
 from eventing.database import Connection, Database
 from runtime import clock
 
-from session.quotas.concurrency import quota_role
+from session.accounts import assumed_role
 from session.quotas.storage import check_growth, check_storage
 
 MAX_RESERVED = timedelta(minutes=10)
@@ -87,7 +87,7 @@ class Storage:
         Raises:
             Refusal: QUOTA_EXCEEDED.
         """
-        await check_storage(owner, quota_role(owner, actor), self._database)
+        await check_storage(owner, assumed_role(owner, actor), self._database)
 
     async def measure(self, session_id: UUID, measure: Callable[[], Awaitable[int]], *, again: bool = True) -> None:
         """Store the measured size of a workspace; unless `again` is set, only if it was never measured.
@@ -107,4 +107,4 @@ async def _reserve(session_id: UUID, size: int, actor: Actor | None, db: Connect
     owner = await db.fetchval(RESERVE, session_id, size, clock.now())
     if owner is None:
         raise not_found(Code.SESSION_NOT_FOUND, session_id)
-    await check_growth(owner, quota_role(owner, actor), size, db)
+    await check_growth(owner, assumed_role(owner, actor), size, db)

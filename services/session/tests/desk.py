@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.samples import SESSION, USER
 from contracts.session.run import RunView, SubmitQuery
@@ -11,6 +12,8 @@ from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
 from eventing.testing import harness
 from runtime.clock import new_id
+from runtime.envelope import Envelope
+from session.accounts import assumed_role
 from session.app import service
 from session.ceilings import Ceilings
 
@@ -19,12 +22,21 @@ STRANGER = Actor(user_id=UUID(SESSION), role="user")
 ADMIN = Actor(user_id=UUID(SESSION), role="admin")
 
 
+class AssumedRoles:
+    """Accounts of which no event was read."""
+
+    async def role(self, user_id: UUID, envelope: Envelope) -> Role:
+        """Return the role of a user."""
+        return assumed_role(user_id, envelope.actor)
+
+
 @dataclass
 class OfferedModels:
     """Dependencies that offer models within ceilings, and nothing else."""
 
     models: tuple[str, ...] = ()
     ceilings: Ceilings = field(default_factory=Ceilings)
+    accounts: AssumedRoles = field(default_factory=AssumedRoles)
 
 
 class Desk(harness.ServiceHarness):

@@ -25,6 +25,7 @@ from onebox.testing.databases import Databases
 from runtime import clock
 from runtime.clock import new_id
 from session.app import service
+from session.ceilings import Ceilings
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, OfferedModels
 
@@ -108,6 +109,18 @@ async def test_a_session_without_a_model_uses_the_first_that_is_offered(desk: De
     assert isinstance(desk.dispatcher.dependencies, OfferedModels)
     await run_once(desk)
     assert await keys(desk, "model") == {"haiku": Decimal("0.25")}
+
+
+async def test_a_run_under_a_ceiling_counts_for_the_model_that_its_agent_got(desk: Desk) -> None:
+    ceilings = Ceilings.parse("models=haiku")
+    desk.dispatcher.dependencies = OfferedModels(models=("opus", "haiku"), ceilings=Ceilings())
+    session_id = await desk.create()
+    await desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(model="opus")))
+    desk.dispatcher.dependencies = OfferedModels(models=("opus", "haiku"), ceilings=ceilings)
+    run = await start(desk, session_id)
+    await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1, usage=USAGE))
+    await run_once(desk)
+    assert await keys(desk, "model") == {"haiku": Decimal("0.5")}
 
 
 async def test_if_nobody_names_a_model_it_is_the_one_that_answered(desk: Desk) -> None:

@@ -9,10 +9,8 @@ from contracts.messages import Actor, Command, Event, Query
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.attempt import ExecutionStarted
 from contracts.task_scheduler.execution import ExecutionView
-from eventing import wire
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
-from eventing.testing.reacting import reaction_to
 from runtime import clock
 from runtime.bus import Bus
 from runtime.envelope import Envelope
@@ -81,7 +79,7 @@ class Reacting:
 
     async def see_latest(self, kind: type[Event], id: UUID) -> None:
         """React to the latest event of a kind of an aggregate."""
-        await self._react(await self._latest(kind, id))
+        await self._react(await self.desk.latest_event(kind, id))
 
     async def _react(self, recorded: Recorded[Any]) -> None:
         for registration in service.reactions.by_name.values():
@@ -89,15 +87,10 @@ class Reacting:
                 await registration.react(recorded, self._reaction(recorded))
 
     async def _started(self, execution: ExecutionView) -> tuple[Recorded[Any], Reaction[Any]]:
-        recorded = await self._latest(ExecutionStarted, execution.id)
+        recorded = await self.desk.latest_event(ExecutionStarted, execution.id)
         return recorded, self._reaction(recorded)
 
-    async def _latest(self, kind: type[Event], id: UUID) -> Recorded[Any]:
-        stored = await self.desk.dispatcher.store.latest(kind, id)
-        assert stored
-        return wire.as_published(stored)
-
     def _reaction(self, recorded: Recorded[Any]) -> Reaction[Any]:
-        reaction = reaction_to(recorded, cast(Any, self.desk.dependencies), self.desk.dispatcher, service.name)
+        reaction = self.desk.reaction(recorded)
         reaction.router.bus = cast(Bus, self.others)
         return reaction

@@ -1,19 +1,25 @@
-"""The handlers and queries of a service on a database of its own, without a bus."""
+"""The handlers, queries and jobs of a service on a database of its own, without a bus."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import UUID
 
-from contracts.messages import Actor, Command, Query
+from contracts.messages import Actor, Command, Event, Query
 from runtime.envelope import Envelope
 
+from eventing import wire
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
+from eventing.jobs import Job
 from eventing.migrating import migrate
 from eventing.postgres import PostgresStore
+from eventing.reactions import Reaction
+from eventing.recording import Recorded
 from eventing.service import Service
 from eventing.testing.key_rings import default_ring
+from eventing.testing.reacting import reaction_to
 
 
 class ServiceHarness:
@@ -24,7 +30,7 @@ class ServiceHarness:
 
     def __init__(self, service: Service[Any, Any], database: Database, dependencies: object) -> None:
         store = PostgresStore(database, service.events, service.project)
-        self.database = database
+        self.database, self.name = database, service.name
         self.dispatcher = Dispatcher[Any](
             store, database, dependencies, service.commands, service.queries, service.unique_violations
         )
@@ -36,6 +42,30 @@ class ServiceHarness:
     async def ask[R](self, query: Query[R], actor: Actor | None = None) -> R:
         """Return the answer to a query."""
         return await self.dispatcher.ask(query, Envelope.begin(actor=actor or self.actor))
+
+    async def latest_event(self, kind: type[Event], id: UUID) -> Recorded[Any]:
+        """Return the latest event of a kind of an aggregate, as it is published.
+
+        Raises:
+            LookupError: there is none.
+        """
+        if stored := await self.dispatcher.store.latest(kind, id):
+            return wire.as_published(stored)
+        raise LookupError(f"{id} has no {kind.__name__}")
+
+    def reaction(self, recorded: Recorded[Any]) -> Reaction[Any]:
+        """Return the context of a reaction to an event."""
+        return reaction_to(recorded, self.dispatcher.dependencies, self.dispatcher, self.name)
+
+    async def do(self, job: type[Job[Any, Any]], kind: type[Event], id: UUID) -> None:
+        """Carry out the job that the latest event of a kind requested."""
+        recorded = await self.latest_event(kind, id)
+        await job.react(recorded, self.reaction(recorded))
+
+    async def give_up_job(self, job: type[Job[Any, Any]], kind: type[Event], id: UUID) -> None:
+        """Give up the job that the latest event of a kind requested."""
+        recorded = await self.latest_event(kind, id)
+        await job.react_to_dead_letter(recorded, self.reaction(recorded))
 
 
 class Databases(Protocol):

@@ -12,18 +12,17 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import Message, Receive, Scope
 
+from gateway.api_route import ACCOUNT_PREFIX, IDEMPOTENCY_KEY, KEYED_METHODS, MAX_KEY_LENGTH
 from gateway.auth.token import Token
 from gateway.client_address import client_address
 from gateway.prefer import preferred, prefers_events
 from gateway.problems import EdgeCode, Problem
 
-HEADER = "Idempotency-Key"
-MAX_LENGTH = 255
-METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-PREFIX, ANONYMOUS_PREFIX = "/api/", "/api/v1/auth/"
-"""Where keys count, and where they do without a token: other paths without one are verified by other means."""
+HEADER: str = IDEMPOTENCY_KEY["name"]
+PREFIX = "/api/"
+"""Where keys count with a token."""
 
-_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_LENGTH}}}")
+_KEY = re.compile(rf"[\x21-\x7e]{{1,{MAX_KEY_LENGTH}}}")
 _BOUNDARY = re.compile(rb'^multipart/.*;\s*boundary="?([^";\s]{1,200})', re.IGNORECASE)
 _NAMESPACE = UUID("0197a1f0-0000-7000-8000-00000000001d")
 
@@ -48,7 +47,7 @@ class KeyedRequest:
         Raises:
             Problem: the key is not valid.
         """
-        if scope["type"] != "http" or scope["method"] not in METHODS or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or scope["method"] not in KEYED_METHODS or not scope["path"].startswith(PREFIX):
             return None
         if not (keys := Headers(scope=scope).getlist(HEADER)):
             return None
@@ -121,7 +120,7 @@ def _user(scope: Scope) -> str | None:
     match scope.get("authenticated"):
         case Token() as token:
             return str(token.actor.user_id)
-        case _ if scope["path"].startswith(ANONYMOUS_PREFIX):
+        case _ if scope["path"].startswith(ACCOUNT_PREFIX):  # other paths without a token are verified otherwise
             return f"anonymous {client_address(HTTPConnection(scope)) or ''}"
         case _:
             return None
@@ -142,6 +141,6 @@ def _variant(scope: Scope) -> str:
 
 
 def _invalid() -> Problem:
-    message = f"Must be sent once, with 1 to {MAX_LENGTH} visible ASCII characters"
+    message = f"Must be sent once, with 1 to {MAX_KEY_LENGTH} visible ASCII characters"
     error = {"loc": ["header", HEADER], "msg": message, "type": "invalid_key"}
     return Problem(EdgeCode.VALIDATION_ERROR, f"{HEADER}: {message}.", errors=[error])

@@ -30,8 +30,8 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Archives"], ro
         Code.SESSION_NOT_READY,
         Code.SESSION_ARCHIVED,
         Code.WORKSPACE_FULL,
-        Code.QUOTA_EXCEEDED,
         Code.STORAGE_FAILED,
+        quotas=("storage_bytes",),
     ),
 )
 async def archive(session_id: UUID, caller: Caller, request: Request, body: NewArchive = NO_BODY) -> Response:

@@ -98,7 +98,8 @@ async def pause(session_id: UUID, caller: Caller) -> Response:
     response_model=Session,
     responses=documented(
         *(Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED),
-        *(Code.WORKSPACE_FULL, Code.QUOTA_EXCEEDED, Code.STORAGE_FAILED),
+        *(Code.WORKSPACE_FULL, Code.STORAGE_FAILED),
+        quotas=("storage_bytes",),
     ),
 )
 async def resume(session_id: UUID, caller: Caller, request: Request) -> Response:

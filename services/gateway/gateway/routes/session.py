@@ -39,7 +39,6 @@ QUERY_RESPONSES = headed(
         Code.SESSION_ARCHIVED,
         Code.SESSION_PAUSED,
         Code.QUEUE_FULL,
-        Code.QUOTA_EXCEEDED,
         Code.WORKSPACE_FULL,
         Code.STORAGE_FAILED,
         Code.MODEL_ERROR,
@@ -55,6 +54,7 @@ QUERY_RESPONSES = headed(
         EdgeCode.ANSWER_NOT_READY,
         EdgeCode.NOT_RESUMABLE,
         EdgeCode.TOO_MANY_STREAMS,
+        quotas=("concurrent_runs", "budget_per_month_usd"),
     ),
     {
         200: ("Location", "Cache-Control"),
@@ -73,7 +73,9 @@ router = APIRouter(prefix="/api/v1/sessions", tags=["Sessions"], route_class=Jso
     summary="Create a session",
     status_code=201,
     response_model=Session,
-    responses=headed(documented(*OPTION_PROBLEMS, Code.TEMPLATE_NOT_FOUND, Code.QUOTA_EXCEEDED), {201: ("Location",)}),
+    responses=headed(
+        documented(*OPTION_PROBLEMS, Code.TEMPLATE_NOT_FOUND, quotas=("sessions_per_month",)), {201: ("Location",)}
+    ),
 )
 async def create(body: NewSession, caller: Caller) -> Response:
     """Creates a session with its own workspace and conversation. The agent starts with the first query.

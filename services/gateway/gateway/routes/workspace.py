@@ -26,8 +26,18 @@ from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
 
 SESSION_PROBLEMS = (Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION_ARCHIVED)
 PATH_PROBLEMS = (Code.INVALID_PATH, Code.NOT_A_FILE)
-STORAGE_PROBLEMS = (Code.WORKSPACE_FULL, Code.QUOTA_EXCEEDED, Code.STORAGE_FAILED)
-BINARY_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": binary_content("application/octet-stream")}}
+STORAGE_PROBLEMS = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
+UPLOAD: dict[str, Any] = {
+    "requestBody": {"required": True, "content": binary_content("application/octet-stream")},
+    "parameters": [
+        {
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "`*`: the response is 412 if the file exists already.",
+            "schema": {"type": "string", "examples": ["*"]},
+        }
+    ],
+}
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"], route_class=ApiRoute)
 
@@ -71,10 +81,13 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
     operation_id="writeFile",
     summary="Write a file",
     response_model=WorkspaceFile,
-    openapi_extra=BINARY_BODY,
+    openapi_extra=UPLOAD,
     responses=headed(
         {201: {"model": WorkspaceFile, "description": "The file was created"}}
-        | documented(*SESSION_PROBLEMS, *PATH_PROBLEMS, *STORAGE_PROBLEMS, EdgeCode.PAYLOAD_TOO_LARGE),
+        | documented(
+            *(*SESSION_PROBLEMS, *PATH_PROBLEMS, *STORAGE_PROBLEMS, EdgeCode.PAYLOAD_TOO_LARGE),
+            quotas=("storage_bytes",),
+        ),
         {200: ("Location",), 201: ("Location",)},
     ),
 )

@@ -2,13 +2,14 @@
 
 from contracts.identity.password import ChangePassword, IssuePasswordReset, PasswordResetView, ResetPassword
 from contracts.refusals import Code, Refusal
+from eventing.actors import check_admin
 from eventing.handling import Handlers
 from eventing.store import AggregateNotFound
 
 from identity.aggregate import PasswordReset, User
 from identity.dependencies import Work
 from identity.handlers.password_checks import matches_password
-from identity.handlers.user import check_admin
+from identity.handlers.user import MANAGE_ACCOUNTS
 from identity.passwords import check_strength
 from identity.reset_tokens import RESET_TOKEN_LIFETIME, ResetToken
 
@@ -33,7 +34,7 @@ async def change_password(command: ChangePassword, work: Work) -> None:
 @handles
 async def issue_password_reset(command: IssuePasswordReset, work: Work) -> PasswordResetView:
     """Issue a token that sets a new password once, for an administrator to pass on."""
-    check_admin(work)
+    check_admin(work.actor, MANAGE_ACCOUNTS)
     token, expires_at = ResetToken.new(command.user_id), work.now + RESET_TOKEN_LIFETIME
     async with work.change(User, command.user_id) as user:
         user.issue_password_reset(PasswordReset(token.id, expires_at))

@@ -2,12 +2,15 @@
 
 from contracts.identity.user import ChangeUser, CreateServiceAccount, EnsureAdmin, RegisterUser
 from contracts.refusals import Code, Refusal
+from eventing.actors import check_admin
 from eventing.handling import Handlers
 
 from identity.aggregate import User
 from identity.dependencies import Work
 from identity.names import RESERVED_USERNAMES, comparable_username, service_email
 from identity.passwords import check_strength
+
+MANAGE_ACCOUNTS = "manage accounts"
 
 handles = Handlers()
 
@@ -39,7 +42,7 @@ async def ensure_admin(command: EnsureAdmin, work: Work) -> None:
 @handles
 async def create_service_account(command: CreateServiceAccount, work: Work) -> None:
     """Create an account for a program."""
-    check_admin(work)
+    check_admin(work.actor, MANAGE_ACCOUNTS)
     _check_username(command.username)
     user = User(command.user_id)
     user.register_service_account(service_email(command.user_id), command.username, command.full_name, command.role)
@@ -49,7 +52,7 @@ async def create_service_account(command: CreateServiceAccount, work: Work) -> N
 @handles
 async def change_user(command: ChangeUser, work: Work) -> None:
     """Change the role, the quotas or the state of an account. The projection refuses to lose the last administrator."""
-    check_admin(work)
+    check_admin(work.actor, MANAGE_ACCOUNTS)
     async with work.change(User, command.user_id) as user:
         if command.role is not None:
             user.change_role(command.role)
@@ -57,16 +60,6 @@ async def change_user(command: ChangeUser, work: Work) -> None:
             (user.enable if command.is_active else user.disable)()
         if command.quotas is not None:
             user.change_quotas(command.quotas)
-
-
-def check_admin(work: Work) -> None:
-    """Check that the actor is an administrator.
-
-    Raises:
-        Refusal: ADMINS_ONLY.
-    """
-    if work.actor.role != "admin":
-        raise Refusal(Code.ADMINS_ONLY, "Only administrators may manage accounts.")
 
 
 def _check_username(username: str) -> None:

@@ -3,14 +3,14 @@
 from contracts.identity.user import GetActor, GetUser, ListUsers, UserView
 from contracts.messages import Actor, Page
 from contracts.refusals import Code, Refusal
+from eventing.actors import check_admin
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.reading import Filters, Listing, Table
 
 from identity.dependencies import Context
-from identity.queries.admins import check_admin
 
-# Readable by every caller, since the bus is trusted: the gateway only requests the account that is logged in.
+# Readable by every caller, since the bus is trusted: the gateway requests other accounts for administrators only.
 USERS = Table("users", Code.USER_NOT_FOUND, readable=None)
 USER = ", ".join(UserView.model_fields)
 # A range instead of LIKE, whose pattern would have to be known when the statement is prepared to use the indexes.
@@ -39,7 +39,7 @@ async def get_user(query: GetUser, context: Context) -> UserView:
 @answers
 async def list_users(query: ListUsers, context: Context) -> Page[UserView]:
     """Return all accounts, newest first."""
-    check_admin(context)
+    check_admin(context.actor, "list accounts")
     filters = Filters(role=query.role, is_active=query.is_active, is_service_account=query.is_service_account)
     filters.add(f"({STARTS_WITH})", query.search)
     return await (FOUND if query.search else LISTING).page(query, context, filters)

@@ -35,7 +35,7 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
 async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
     async with change_and_start_next(command.session_id, work) as session:
-        session.start_run(command.run_id, session.sdk_options.model or next(iter(work.dependencies.models), None))
+        session.start_run(command.run_id, await _model(session, work))
 
 
 @handles
@@ -80,3 +80,11 @@ async def start_waiting(command: StartWaiting, work: Work) -> None:
     """Start the first queued run of a session that waits for runs of other sessions to end."""
     async with change_and_start_next(command.session_id, work):
         pass
+
+
+async def _model(session: Session, work: Work) -> str | None:
+    """Return the model that the agent of a run gets; None if neither the session nor the operator names one."""
+    dependencies = work.dependencies
+    ceiling = dependencies.ceilings.of(await dependencies.accounts.role(session.owner, work.envelope))
+    usable = ceiling.usable_models(dependencies.models)
+    return ceiling.reduced(session.sdk_options).model or next(iter(usable), None)

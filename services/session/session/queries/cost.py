@@ -1,7 +1,7 @@
 """Handlers of queries about costs."""
 
-from contracts.refusals import Code, Refusal
 from contracts.session.cost import CostDimension, CostPage, Costs, GroupCosts, ListCosts
+from eventing.actors import check_admin
 from eventing.handling import Handlers
 from eventing.reading import Filters, Sums
 
@@ -21,8 +21,7 @@ answers = Handlers()
 @answers
 async def list_costs(query: ListCosts, context: Context) -> CostPage:
     """Return the costs of all users, grouped."""
-    if context.actor.role != "admin":
-        raise Refusal(Code.ADMINS_ONLY, "Only administrators may read the costs of all users.")
+    check_admin(context.actor, "read the costs of all users")
     filters = Filters(user_id=query.user_id, model=query.model, template_id=query.template_id)
     filters.add("day >= {}", query.first_day)
     filters.add("day <= {}", query.last_day)

@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from contracts.identity.values import Quotas, Role
-from contracts.messages import Actor
 from contracts.session.run import StartWaiting
 from eventing.database import Connection, Row
 from eventing.due import DueKind, DueTime
@@ -18,6 +17,7 @@ from eventing.recording import Recorded
 from eventing.store import Conflict
 from runtime.envelope import Envelope
 
+from session.accounts import assumed_role
 from session.quotas.refusal import exceeded
 from session.quotas.rules import LIMITS, limits_of
 
@@ -69,17 +69,9 @@ BEFORE = """
 """The number of sessions that wait longer than a session."""
 
 
-def quota_role(owner: UUID, actor: Actor | None) -> Role:
-    """Return the role by which the quotas of an owner are determined.
-
-    If somebody else acts, as an administrator does who cancels a run, that is `user`.
-    """
-    return actor.role if actor and actor.user_id == owner else "user"
-
-
 def role_of(recorded: Recorded[Any]) -> Role:
-    """Return the role by which the quotas of an event's owner are determined."""
-    return quota_role(recorded.owner, recorded.envelope.actor)
+    """Return the role of an event's owner until the first event of the account was read."""
+    return assumed_role(recorded.owner, recorded.envelope.actor)
 
 
 async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:

@@ -7,7 +7,7 @@ from contracts.identity.values import Role
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 
-from session.quotas.concurrency import quota_role
+from session.accounts import assumed_role
 from session.quotas.refusal import exceeded
 from session.quotas.rules import limits_of
 
@@ -60,7 +60,7 @@ async def copy_storage(parent_id: UUID, recorded: Recorded[Any], db: Connection)
     """
     owner = recorded.owner
     if growth := await db.fetchval(COPY, recorded.id, owner, parent_id):
-        await check_growth(owner, quota_role(owner, recorded.envelope.actor), growth, db)
+        await check_growth(owner, assumed_role(owner, recorded.envelope.actor), growth, db)
 
 
 async def set_storage(session_id: UUID, db: Connection, *, workspace_bytes: int = 0, archive_bytes: int = 0) -> None:

@@ -9,7 +9,8 @@ from contracts.session.quota import Allowance, CountUse, MoneyUse, UsageView
 from eventing.database import Database
 from runtime import clock
 
-from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, BEFORE, quota_role
+from session.accounts import assumed_role
+from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, BEFORE
 from session.quotas.months import budget_refusal, end_of_month, used_in_month
 from session.quotas.refusal import exceeded
 from session.quotas.rules import LIMITS, NAMES, limits_of
@@ -43,7 +44,7 @@ async def usage_of(user_id: UUID, role: Role, actor: Actor, database: Database) 
 
 async def allowance_of(session_id: UUID, owner: UUID, actor: Actor, database: Database, *, may_wait: bool) -> Allowance:
     """Return whether the quotas of a session's owner allow a run; without `may_wait`, only one that can start now."""
-    row = await database.fetchrow(ALLOWANCE, owner, session_id, quota_role(owner, actor)) or {}
+    row = await database.fetchrow(ALLOWANCE, owner, session_id, assumed_role(owner, actor)) or {}
     limits = Quotas.model_validate({name: row[name] for name in NAMES})
     refusal = await budget_refusal(limits, owner, clock.now(), database)
     refused = Refused.of(refusal) if refusal else None
