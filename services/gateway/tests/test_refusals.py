@@ -182,7 +182,6 @@ async def test_a_request_without_valid_credentials_is_not_reported(harness: Harn
         (Problem(Code.TOO_MANY_LOGINS, "", owner=OTHER), False),
         (Problem(Code.SESSION_BUSY, "", owner=OTHER), False),
         (Problem(EdgeCode.UNAUTHENTICATED, ""), False),
-        (Problem(EdgeCode.ORIGIN_NOT_ALLOWED, ""), False),
         (Problem(EdgeCode.RATE_LIMIT_EXCEEDED, ""), False),
     ],
 )
