@@ -96,8 +96,10 @@ def change(admin: User, user: User, **changes: Any) -> None:
 
 
 def let_go(system: System, session_id: str) -> None:
-    """Let the command of `HELD` come to its end."""
-    (system.data_dir / "workspaces" / session_id / "go").touch()
+    """Let the command of `HELD` come to its end, or not even wait."""
+    folder = system.data_dir / "workspaces" / session_id
+    until(folder.is_dir)  # a run is started before its agent is
+    (folder / "go").touch()
 
 
 def error(answer: httpx.Response) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from gateway.admission import authorize
 from gateway.entity_tags import expected_versions, is_current, not_modified, tag_of
@@ -124,7 +124,8 @@ class ApiRoute(APIRoute):
     async def _read(self, handle: Handler, request: Request) -> Response:
         with tracking(Versions(wanted=self.path_format in _paths_of(request.app, _is_change))) as versions:
             response = await handle(request)
-        if response.status_code != HTTPStatus.OK or "etag" in response.headers:
+        is_stream = isinstance(response, StreamingResponse)  # of which there is no body yet
+        if response.status_code != HTTPStatus.OK or is_stream or "etag" in response.headers:
             return response
         is_list = getattr(self.response_model, "is_list", False)
         tag = response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read, weak=is_list)
