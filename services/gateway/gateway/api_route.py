@@ -124,8 +124,8 @@ class ApiRoute(APIRoute):
     async def _read(self, handle: Handler, request: Request) -> Response:
         with tracking(Versions(wanted=self.path_format in _paths_of(request.app, _is_change))) as versions:
             response = await handle(request)
-        if response.status_code != HTTPStatus.OK or "etag" in response.headers:
-            return response
+        if response.status_code != HTTPStatus.OK or "etag" in response.headers or not hasattr(response, "body"):
+            return response  # an error, or what has a tag already, or is streamed
         is_list = getattr(self.response_model, "is_list", False)
         tag = response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read, weak=is_list)
         return not_modified(response) if is_current(request.headers, tag) else response
