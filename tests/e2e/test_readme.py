@@ -51,12 +51,12 @@ def test_the_first_session_runs_as_documented(spare_system: System) -> None:
     assert ran.stdout.endswith("hello, please")
 
 
-def output(guide: str, user: User, folder: Path, **variables: str) -> str:
+def output(guide: str, client: User, folder: Path, /, **variables: str) -> str:
     """Return what the requests of a guide print, sent by a user; none of them may fail."""
     text = (ROOT / "docs" / "guides" / guide).read_text()
     blocks = [block for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) if "curl" in block]
-    variables |= {"api": str(user.http.base_url).rstrip("/"), "json": "content-type: application/json"}
-    variables["auth"] = f"authorization: {user.http.headers['authorization']}"
+    variables |= {"api": str(client.http.base_url).rstrip("/"), "json": "content-type: application/json"}
+    variables["auth"] = f"authorization: {client.http.headers['authorization']}"
     settings = [f"{name}='{value}'" for name, value in variables.items()]
     script = "\n".join([*settings, *blocks])
     ran = subprocess.run(["bash", "-euc", script], cwd=folder, capture_output=True, text=True, timeout=60, check=True)

@@ -112,9 +112,10 @@ def set_active(system: System, user: User, *, active: bool) -> None:
 
     async def update() -> None:
         socket = quote(str(system.data_dir / "postgres"), safe="/")
-        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
+        url = f"postgresql://agentapi@/agentapi?host={socket}"
+        connection = await asyncpg.connect(url, server_settings={"search_path": "identity"})
         try:
-            statement = "UPDATE identity.users SET is_active = $2 WHERE username = $1"
+            statement = "UPDATE users SET is_active = $2 WHERE username = $1"
             assert await connection.execute(statement, user.name, active) == "UPDATE 1"
         finally:
             await connection.close()

@@ -21,6 +21,7 @@ USAGE: dict[str, Any] = {
     "concurrent_runs": {"used": 2, "limit": 5, "resets_at": None},
     "sessions_per_month": {"used": 40, "limit": None, "resets_at": RESETS},
     "budget_per_month_usd": {"used": 12.5, "limit": 50.0, "resets_at": RESETS},
+    "storage_bytes": {"used": 4096, "limit": 1048576, "resets_at": None},
 }
 NEW_SESSION = {"name": "one", "mode": "interactive"}
 
