@@ -8,6 +8,7 @@ import httpx
 import pytest
 from contracts.identity.statistics import GetStatistics, RecordApiCalls, StatisticsView
 from contracts.identity.user import GetUser, ListUsers
+from contracts.identity.values import Quotas
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION, TIME, USER
@@ -75,6 +76,7 @@ async def test_accounts_are_listed_with_the_fields_of_the_specification(
             "role": "user",
             "is_active": True,
             "is_service_account": False,
+            "quotas": dict.fromkeys(Quotas.model_fields),
             "created_at": TIME,
             "last_login_at": TIME,
         }
