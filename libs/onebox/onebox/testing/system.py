@@ -180,6 +180,7 @@ class System:
 
     def kill(self, name: str) -> int:
         """Kill one process with SIGKILL, wait until it has ended, and return its id. The launcher restarts it."""
+        until(lambda: is_alive(self.pids()[name]))  # it may have been killed before, and is being restarted
         pid = self.pids()[name]
         os.kill(pid, signal.SIGKILL)
         if name == LAUNCHER:
