@@ -1,6 +1,7 @@
 """Ceilings of roles and quotas of users, as administrators and users see them on the whole system."""
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def test_a_demoted_administrator_is_limited_in_sessions_of_before(user: User, ad
     change(admin, user, role="admin")
     until(lambda: user.http.get("/auth/me").json()["role"] == "admin")
     session_id = user.create("Bash", permission_mode="bypassPermissions")
-    assert tool_status(user, session_id) == "success"
+    until(lambda: tool_status(user, session_id) == "success", 60)  # the session service learns of the role a bit later
     change(admin, user, role="user")
     until(lambda: tool_status(user, session_id) == "error", 60)
     assert error(user.http.post(f"/sessions/{session_id}/fork", json={"name": "two"})) == (403, "ADMINS_ONLY")
@@ -85,6 +86,7 @@ def test_a_higher_quota_of_concurrent_runs_starts_what_waits(limited_system: Sys
     change(admin, user, quotas={"concurrent_runs": 2})
     until(lambda: user.run(sessions[1], runs[1])["status"] == "running", 60)
     for session_id in sessions:
+        until(partial(user.items, f"/sessions/{session_id}/tool-calls"), 60)
         let_go(limited_system, session_id)
 
 
