@@ -1,6 +1,7 @@
 """Ceilings of roles and quotas of users, as administrators and users see them on the whole system."""
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ def test_a_higher_quota_of_concurrent_runs_starts_what_waits(limited_system: Sys
     change(admin, user, quotas={"concurrent_runs": 2})
     until(lambda: user.run(sessions[1], runs[1])["status"] == "running", 60)
     for session_id in sessions:
-        until(lambda: user.items(f"/sessions/{session_id}/tool-calls"), 60)
+        until(partial(user.items, f"/sessions/{session_id}/tool-calls"), 60)
         let_go(limited_system, session_id)
 
 
