@@ -8,15 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
-from eventing.database import Database
+from eventing.database import Connection, Database
 from eventing.dispatch import Dispatcher
 from eventing.reactions import Reaction, Reactions, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
 from eventing.testing import background, eventually
-from eventing.testing.closing import CLOSING, LONG_AGO, project_due
+from eventing.testing.closing import CLOSING, LONG_AGO
 from eventing.testing.jars import MIGRATIONS, UNIQUE_VIOLATIONS, Jar, answers, handles, project
-from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
+from eventing.testing.messages import AddMarble, GetJar, JarOpened, MarbleAdded, OpenJar
 from nats.aio.client import Client as NatsClient
 from onebox.ports import ReservedPort
 from runtime.bus import Bus, Client, Unavailable
@@ -95,9 +95,15 @@ async def marbles(bus: Bus) -> int | None:
         return None
 
 
-async def opened(bus: Bus, open_jar: OpenJar | None = None) -> Any:
+async def close_after_first_marble(recorded: Recorded[Any], db: Connection) -> None:
+    await project(recorded, db)
+    if isinstance(recorded.event, MarbleAdded) and recorded.event.colour == "red":
+        await CLOSING.set(recorded, recorded.id, LONG_AGO, db)
+
+
+async def opened(bus: Bus) -> Any:
     try:
-        return await bus.ask(open_jar or OpenJar.example(), Envelope.begin())
+        return await bus.ask(OpenJar.example(), Envelope.begin())
     except Unavailable:
         return None
 
@@ -113,11 +119,10 @@ async def test_a_service_reacts_to_the_event_of_a_command(settings: ServiceSetti
 
 async def test_a_service_sends_the_commands_of_due_times(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
-    jars.service = replace(jars.service, project=project_due, due=[CLOSING])
-    open_jar = OpenJar(jar_id=JAR, label=LONG_AGO.isoformat())
+    jars.service = replace(jars.service, project=close_after_first_marble, due=[CLOSING])
     async with running(jars, settings, stop):
-        await eventually(lambda: opened(bus, open_jar))
-        assert await eventually(lambda: _has_marbles(bus, 2))  # the reaction adds the other one
+        await eventually(lambda: opened(bus))
+        assert await eventually(lambda: _has_marbles(bus, 2))  # that of the reaction, and the one that is due
         stop.set()
 
 
