@@ -44,6 +44,7 @@ def fuzz(budget: Budget, report: Path | None = None) -> int:
             bystander.register()
             bystander.log_in()
             invented = _run(system, owner, budget, {})
+            owner.log_in()  # some requests end the logins of their sender
             ids = owner.create_all(bystander)
             return max(invented, _run(system, owner, budget, ids))
 
