@@ -53,7 +53,7 @@ class Clients:
     """Clients of one user, who send each request until it is answered, and sometimes once again."""
 
     def __init__(self, gateways: list[str], outcome: Outcome) -> None:
-        self.gateways, self.outcome, self.random = gateways, outcome, Random(outcome.seed)  # noqa: S311
+        self.gateways, self.outcome, self.random = gateways, outcome, Random(outcome.seed)  # noqa: S311  a seed is the point
         self.left = list(range(outcome.requests))
         self.ids, self.headers = dict[int, str](), dict[str, str]()
 

@@ -21,7 +21,7 @@ ADD = """
 USED = """
     SELECT coalesce(sum(sessions), 0)::bigint AS sessions, coalesce(sum(cost_usd), 0) AS cost_usd
     FROM usage WHERE user_id = $1 AND month = $2"""
-ADD_TO_RUN = f"WITH run AS (UPDATE runs SET charged_usd = charged_usd + $4 WHERE id = $5) {ADD}"  # noqa: S608
+ADD_TO_RUN = f"WITH run AS (UPDATE runs SET charged_usd = charged_usd + $4 WHERE id = $5) {ADD}"  # noqa: S608  no input
 # What was charged before is not given back: a run that was continued by another worker reports only the last part.
 CHARGE_RUN = """
     WITH run AS (SELECT greatest(0, $2 - charged_usd) AS uncharged FROM runs WHERE id = $1 FOR UPDATE)

@@ -22,10 +22,10 @@ LIMITS = f"""
     SELECT {", ".join(f"coalesce(a.{name}, r.{name}) AS {name}" for name in NAMES)}
     FROM (SELECT $1::uuid AS user_id, $2::text AS role) AS u
     LEFT JOIN accounts AS a ON a.user_id = u.user_id
-    LEFT JOIN role_quotas AS r ON r.role = coalesce(a.role, u.role)"""  # noqa: S608
+    LEFT JOIN role_quotas AS r ON r.role = coalesce(a.role, u.role)"""  # noqa: S608  no input
 STORE = f"""
     INSERT INTO role_quotas (role, {COLUMNS}) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (role) DO UPDATE SET ({COLUMNS}) = ROW ({", ".join(f"excluded.{name}" for name in NAMES)})"""  # noqa: S608
+    ON CONFLICT (role) DO UPDATE SET ({COLUMNS}) = ROW ({", ".join(f"excluded.{name}" for name in NAMES)})"""  # noqa: S608  no input
 
 
 class Rules:

@@ -3,6 +3,7 @@
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -169,7 +170,7 @@ async def _may_continue(run: RunSummary, recorded: Recorded[RunRequested], react
         if disabled := await retry_transient(lambda: dependencies.accounts.refusal(recorded.owner)):
             raise disabled
         await convert_storage_errors(writing.run(files.check_quota))
-        measure = lambda: writing.run(files.size)  # noqa: E731
+        measure = partial(writing.run, files.size)
         await retry_transient(lambda: storage.measure(run.session_id, measure, again=False))
         await retry_transient(lambda: storage.check(recorded.owner, recorded.envelope.actor))
     except (StorageFailed, Refusal) as failure:
