@@ -14,6 +14,7 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.postgres import PostgresStore
+from eventing.subscribers import IN_FLIGHT
 from eventing.testing import eventually, jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
@@ -173,6 +174,18 @@ async def test_draining_finishes_messages_in_progress_and_accepts_none(
         bed.wake.set()
     assert reply.result() == "well rested"
     assert bed.asleep == 1
+
+
+async def test_draining_answers_every_accepted_message(
+    nats_url: str, dispatcher: Dispatcher[None], bus: Bus, bed: Bed
+) -> None:
+    async with asyncio.TaskGroup() as tasks, _serving(nats_url, dispatcher) as drain:
+        replies = [tasks.create_task(bus.ask(Sleep(), Envelope.begin())) for _ in range(IN_FLIGHT + 36)]
+        await eventually(lambda: bed.asleep == IN_FLIGHT)
+        tasks.create_task(drain())
+        await eventually(lambda: _has_no_responder(bus))
+        bed.wake.set()
+    assert {reply.result() for reply in replies} == {"well rested"}
 
 
 async def test_draining_during_an_outage_of_the_bus_closes_the_connection(
