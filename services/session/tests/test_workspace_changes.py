@@ -1,18 +1,20 @@
 """Changes of files with preconditions: compared and carried out under one lock, in all replicas."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier
+from threading import Barrier, Event
 from uuid import UUID, uuid5
 
 import pytest
 from contracts.files import ByteRange, FilePrecondition
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
+from session import workspace as module
 from session.workspace import ANY_STATE, Uploads, Workspace, changes
 
 NEW, ANY = FilePrecondition(if_none_match=("*",)), FilePrecondition(if_match=("*",))
@@ -62,6 +64,17 @@ def failed(act: Callable[[], object]) -> bool:
     return False
 
 
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let time pass between comparisons and replacements, in which others would replace the file without a lock."""
+
+    def check(precondition: FilePrecondition, status: os.stat_result | None) -> None:
+        changes.check_precondition(precondition, status)
+        Event().wait(0.02)
+
+    monkeypatch.setattr(module, "check_precondition", check)
+
+
 def winners(folder: Path, act: Callable[[Workspace, int], object]) -> list[int]:
     """Return the numbers of those that succeed of changes at the same time, each in a replica of its own."""
     begin = Barrier(WRITERS)
@@ -79,17 +92,20 @@ def test_the_tag_of_a_written_file_is_that_of_its_downloads(files: Workspace) ->
     assert write(files) == read(files)[1]
 
 
+@pytest.mark.usefixtures("slow")
 def test_of_writers_with_one_tag_exactly_one_replaces_the_file(files: Workspace, tmp_path: Path) -> None:
     state = having(write(files))
     [winner] = winners(tmp_path, lambda files, number: write(files, number, state))
     assert read(files)[0] == b"%05d" % winner
 
 
+@pytest.mark.usefixtures("slow")
 def test_of_writers_that_create_a_file_exactly_one_does(files: Workspace, tmp_path: Path) -> None:
     [winner] = winners(tmp_path, lambda files, number: write(files, number, NEW))
     assert read(files)[0] == b"%05d" % winner
 
 
+@pytest.mark.usefixtures("slow")
 def test_of_deletions_and_writes_with_one_tag_exactly_one_is_carried_out(files: Workspace, tmp_path: Path) -> None:
     state = having(write(files))
 
