@@ -21,6 +21,25 @@ class ByteRange(Message):
     etag: str | None = None
 
 
+class FilePrecondition(Message):
+    """The state that a file must have to be changed, by its `etag`; `*` stands for that of any file.
+
+    With `if_match`, the file has one of these tags. It has none of those in `if_none_match`.
+    """
+
+    if_match: tuple[str, ...] | None = None
+    if_none_match: tuple[str, ...] = ()
+
+    def permits(self, etag: str | None) -> bool:
+        """Return whether a file with this tag may be changed; None if there is no file."""
+        matches = self.if_match is None or _is_one_of(self.if_match, etag)
+        return matches and not _is_one_of(self.if_none_match, etag)
+
+
+def _is_one_of(tags: tuple[str, ...], etag: str | None) -> bool:
+    return etag is not None and ("*" in tags or etag in tags)
+
+
 class FilePart(Message):
     """The bytes of a file from an offset on. `etag` identifies the version of the file that was read."""
 

@@ -5,16 +5,13 @@ from contextlib import suppress
 from typing import Any, cast
 
 import nats.errors
-from nats.js.api import StorageType, StreamConfig
 from nats.js.errors import NotFoundError
 
 from runtime.bus import Client, Unavailable
-from runtime.jetstream import jetstream
+from runtime.jetstream import add_memory_stream, jetstream
 
 TIMEOUT_SECONDS = 0.5
 """How long a step may take. Steps are on the path of requests, so a slow bus must not delay them for longer."""
-MAX_COUNTERS = 500_000
-"""The oldest counters are dropped first. One takes about 200 bytes of the bus's memory."""
 
 
 class Counters:
@@ -50,16 +47,8 @@ class Counters:
         return _value(answer.data)
 
     async def _create(self) -> None:
-        config = StreamConfig(
-            name=self.stream,
-            subjects=[f"{self.prefix}.>"],
-            storage=StorageType.MEMORY,
-            allow_msg_counter=True,
-            max_msgs=MAX_COUNTERS,
-            max_msgs_per_subject=1,
-            max_age=self.seconds,
-        )
-        await jetstream(self.client, timeout=TIMEOUT_SECONDS).add_stream(config)
+        js = jetstream(self.client, timeout=TIMEOUT_SECONDS)
+        await add_memory_stream(js, self.stream, f"{self.prefix}.>", seconds=self.seconds, counters=True)
 
     def _subject(self, key: str) -> str:
         return f"{self.prefix}.{key}"

@@ -15,6 +15,7 @@ from nats.js.api import (
     KeyValueConfig,
     PubAck,
     RawStreamMsg,
+    StorageType,
     StreamConfig,
     StreamInfo,
 )
@@ -24,6 +25,8 @@ type PullSubscription = JetStreamContext.PullSubscription
 
 TIMEOUT = 5.0
 """Timeout of a request to JetStream, in seconds."""
+MAX_IN_MEMORY = 500_000
+"""How many messages a stream in memory holds. A short one takes about 200 bytes of the bus's memory."""
 
 
 class JetStream(Protocol):
@@ -109,6 +112,33 @@ def jetstream(client: Client, *, timeout: float = TIMEOUT) -> JetStream:
 def client_of(js: JetStream) -> Client:
     """Return the connection of a JetStream context, which nats-py does not expose."""
     return cast(Any, js)._nc  # noqa: SLF001
+
+
+async def add_memory_stream(
+    js: JetStream,
+    name: str,
+    subjects: str,
+    *,
+    seconds: float,
+    direct: bool | None = None,
+    counters: bool | None = None,
+) -> None:
+    """Create a stream in the memory of the bus, which holds the last message of each subject for `seconds`.
+
+    The oldest messages are dropped when there are too many. A `direct` stream answers reads of several subjects, and
+    one of `counters` adds up the messages of a subject.
+    """
+    config = StreamConfig(
+        name=name,
+        subjects=[subjects],
+        storage=StorageType.MEMORY,
+        max_msgs=MAX_IN_MEMORY,
+        max_msgs_per_subject=1,
+        max_age=seconds,
+        allow_direct=direct,
+        allow_msg_counter=counters,
+    )
+    await js.add_stream(config)
 
 
 def headers_of(message: RawStreamMsg) -> Mapping[str, str]:

@@ -6,16 +6,13 @@ from typing import Any, cast
 
 import nats.errors
 from nats.aio.msg import Msg
-from nats.js.api import StorageType, StreamConfig
 
 from runtime.bus import Client, Unavailable
-from runtime.jetstream import jetstream
+from runtime.jetstream import add_memory_stream, jetstream
 from runtime.pubsub import subscribe
 
 TIMEOUT_SECONDS = 0.5
 """How long a step may take. Steps are on the path of requests, so a slow bus must not delay them for longer."""
-MAX_ENTRIES = 500_000
-"""The oldest entries are dropped first. One takes about 200 bytes of the bus's memory."""
 MAX_HOLDERS = 1000
 WRONG_LAST_SEQUENCE = 10071
 OK, END, NO_RESULTS, NO_RESPONDERS = "", "204", "404", "503"
@@ -91,16 +88,8 @@ class Slots:
         return error is None
 
     async def _create(self) -> None:
-        config = StreamConfig(
-            name=self.stream,
-            subjects=[f"{self.prefix}.*.*"],
-            storage=StorageType.MEMORY,
-            allow_direct=True,
-            max_msgs=MAX_ENTRIES,
-            max_msgs_per_subject=1,
-            max_age=self.seconds,
-        )
-        await jetstream(self.client, timeout=TIMEOUT_SECONDS).add_stream(config)
+        js = jetstream(self.client, timeout=TIMEOUT_SECONDS)
+        await add_memory_stream(js, self.stream, f"{self.prefix}.*.*", seconds=self.seconds, direct=True)
 
     def _subject(self, key: str, holder: str) -> str:
         return f"{self.prefix}.{key}.{holder}"

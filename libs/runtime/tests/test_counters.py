@@ -9,6 +9,7 @@ from onebox.nats import EmbeddedNats
 from runtime.bus import Client, Unavailable, connected
 from runtime.counters import Counters
 from runtime.jetstream import jetstream
+from runtime.testing import eventually
 
 STREAM = "COUNTS"
 
@@ -59,6 +60,7 @@ async def test_a_lost_connection_is_reported_at_once(client: Client, nats_server
     counters = counters_on(client)
     await counters.add("a")
     await asyncio.to_thread(nats_server.stop)
+    await eventually(lambda: not client.is_connected)
     with pytest.raises(Unavailable):
         await counters.add("a")
 

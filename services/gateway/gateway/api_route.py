@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.admission import authorize
-from gateway.entity_tags import expected_versions, is_current, not_modified, tag_of
-from gateway.preconditions import check_file
+from gateway.entity_tags import expected_versions, file_precondition, is_current, not_modified, tag_of
 from gateway.problems import EdgeCode, documented
 from gateway.versions import Versions, tracking
 
@@ -99,7 +98,7 @@ class ApiRoute(APIRoute):
         async def conditional(request: Request) -> Response:
             if self.has_tag:
                 return await self._read(handle, request)
-            with tracking(Versions(await self._expected(request), wanted=request.method == "PATCH")) as versions:
+            with tracking(await self._expected(request)) as versions:
                 response = await handle(request)
             if versions.read is not None and response.status_code == HTTPStatus.OK:
                 response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read)
@@ -112,14 +111,14 @@ class ApiRoute(APIRoute):
         """Whether the operation takes `If-Match`."""
         return bool((self.methods or set[str]()) & CONDITIONAL_METHODS)
 
-    async def _expected(self, request: Request) -> tuple[int, ...]:
+    async def _expected(self, request: Request) -> Versions:
+        wanted = request.method == "PATCH"
         if not self.is_conditional or not {"if-match", "if-none-match"} & {*request.headers.keys()}:
-            return ()
+            return Versions(wanted=wanted)
         await authorize(request, self)  # a precondition matters only to clients who may change the resource
         if self.path_format in _paths_of(request.app, _is_download):
-            await check_file(request)
-            return ()
-        return expected_versions(request.headers, request.url.path)
+            return Versions(file=file_precondition(request.headers))
+        return Versions(expected_versions(request.headers, request.url.path), wanted=wanted)
 
     async def _read(self, handle: Handler, request: Request) -> Response:
         with tracking(Versions(wanted=self.path_format in _paths_of(request.app, _is_change))) as versions:

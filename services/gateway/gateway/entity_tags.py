@@ -7,6 +7,7 @@ changes with all that the client can see. The version is the aggregate's, and wh
 import re
 from hashlib import blake2b
 
+from contracts.files import FilePrecondition
 from contracts.refusals import Code
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from gateway.problems import EdgeCode, Problem
 PATH_DIGITS, BODY_BYTES = 8, 12
 _TAG = re.compile(r'\s*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"\s*(?:,|$)')
 _VERSIONED = re.compile(rf"(\d{{1,10}})-([0-9a-f]{{{PATH_DIGITS}}})[0-9a-f]+")
+ANY = [(False, "*")]
 _KEPT = ("etag", "cache-control", "location", "content-location", "vary")
 """The headers that a 304 has like the 200 that it stands for."""
 
@@ -40,24 +42,28 @@ def expected_versions(headers: Headers, path: str) -> tuple[int, ...]:
     Raises:
         Problem: the header is malformed, or none of its tags is one of this resource.
     """
-    wanted = ",".join(headers.getlist("if-match"))
-    if "if-match" not in headers or wanted.strip() == "*":
+    tags = _condition(headers, "If-Match")
+    if tags is None or tags == ANY:
         return ()
-    if not (tags := _parsed(wanted)):
-        message = 'Must be `*`, or tags in double quotes, separated by commas, such as `"5-0f3a"`'
-        error = {"loc": ["header", "If-Match"], "msg": message, "type": "invalid_tag"}
-        raise Problem(EdgeCode.VALIDATION_ERROR, f"If-Match: {message}.", errors=[error])
     strong = [_VERSIONED.fullmatch(tag[1:-1]) for is_weak, tag in tags if not is_weak]
     versions = [int(found[1]) for found in strong if found and found[2] == _path_digits(path)]
     if not versions:
-        raise failed()
+        detail = "The resource has none of the tags in `If-Match`. Read it again, and decide on its present state."
+        raise Problem(Code.PRECONDITION_FAILED, detail)
     return tuple(versions)
 
 
-def failed() -> Problem:
-    """Return the problem of a change whose precondition does not hold."""
-    detail = "The resource has none of the tags in `If-Match`. Read it again, and decide on its present state."
-    return Problem(Code.PRECONDITION_FAILED, detail)
+def file_precondition(headers: Headers) -> FilePrecondition:
+    """Return what `If-Match`, compared strongly, and `If-None-Match` require of a file that is to be changed.
+
+    Raises:
+        Problem: one of the headers is malformed.
+    """
+    match, none_match = _condition(headers, "If-Match"), _condition(headers, "If-None-Match")
+    return FilePrecondition(
+        if_match=None if match is None else tuple(tag.strip('"') for is_weak, tag in match if not is_weak),
+        if_none_match=tuple(tag.strip('"') for _, tag in none_match or ()),
+    )
 
 
 def not_modified(response: Response) -> Response:
@@ -65,6 +71,23 @@ def not_modified(response: Response) -> Response:
     return Response(
         status_code=304, headers={name: response.headers[name] for name in _KEPT if name in response.headers}
     )
+
+
+def _condition(headers: Headers, name: str) -> list[tuple[bool, str]] | None:
+    """Return the tags in a header, as `_parsed` does, or `ANY` for `*`; None without the header.
+
+    Raises:
+        Problem: the header is malformed.
+    """
+    if name not in headers:
+        return None
+    wanted = ",".join(headers.getlist(name))
+    tags = ANY if wanted.strip() == "*" else _parsed(wanted)
+    if not tags:
+        message = 'Must be `*`, or tags in double quotes, separated by commas, such as `"5-0f3a"`'
+        error = {"loc": ["header", name], "msg": message, "type": "invalid_tag"}
+        raise Problem(EdgeCode.VALIDATION_ERROR, f"{name}: {message}.", errors=[error])
+    return tags
 
 
 def _parsed(header: str) -> list[tuple[bool, str]]:

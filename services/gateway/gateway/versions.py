@@ -1,16 +1,22 @@
-"""The versions of resources within a request: what a read has returned, and what a change expects."""
+"""The states of resources within a request: the version that a read has returned, and what a change expects."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from contracts.files import FilePrecondition
+
 
 @dataclass
 class Versions:
-    """Those of one request. Only its first command is checked: the others follow from it."""
+    """Those of one request. Only its first command is checked: the others follow from it.
+
+    Files have no versions; a change of one is checked by its `file` precondition.
+    """
 
     expected: tuple[int, ...] = ()
+    file: FilePrecondition | None = None
     wanted: bool = False
     read: int | None = None
 

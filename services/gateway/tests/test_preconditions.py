@@ -4,17 +4,19 @@ from typing import Any
 
 import httpx
 import pytest
-from contracts.messages import Faulted, Page, Refused
+from contracts.files import FilePrecondition
+from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.session import ChangeSession, DeleteSession, GetSession, ListSessions
-from contracts.session.workspace import ReadFile
+from contracts.session.workspace import DeleteFile, FileWritten, WriteFile
 from gateway.entity_tags import expected_versions
 from gateway.problems import Problem
 from starlette.datastructures import Headers
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.test_workspace import FILE as ENTRY
 from services.gateway.tests.test_workspace import FILES, Store
 
 SESSIONS = "/api/v1/sessions"
@@ -168,30 +170,47 @@ FILE = f"{FILES}/a.txt"
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("headers", "if_match", "if_none_match"),
     [
-        ({"if-match": '"e1"'}, 201),
-        ({"if-match": '"e0", "e1"'}, 201),
-        ({"if-match": "*"}, 201),
-        ({"if-match": '"e0"'}, 412),
-        ({"if-none-match": "*"}, 412),
-        ({"if-none-match": '"e0"'}, 201),
+        ({"if-match": '"e1"'}, ("e1",), ()),
+        ({"if-match": '"e0", W/"weak", "e1"'}, ("e0", "e1"), ()),
+        ({"if-match": 'W/"weak"'}, (), ()),
+        ({"if-match": "*"}, ("*",), ()),
+        ({"if-none-match": "*"}, None, ("*",)),
+        ({"if-none-match": 'W/"e0"', "if-match": '"e1"'}, ("e1",), ("e0",)),
+        ({}, None, ()),
     ],
     ids=str,
 )
-async def test_a_file_is_compared_before_it_is_written(
-    client: httpx.AsyncClient, store: Store, headers: dict[str, str], status: int
+@pytest.mark.usefixtures("store")
+async def test_the_precondition_of_a_file_reaches_the_command(
+    client: httpx.AsyncClient,
+    services: FakeServices,
+    headers: dict[str, str],
+    if_match: tuple[str, ...] | None,
+    if_none_match: tuple[str, ...],
 ):
-    response = await client.put(FILE, content=b"new", headers=headers)
-    assert (response.status_code, bytes(store.uploaded)) == (status, b"new" if status == 201 else b"")
+    await services.answer(DeleteFile, None)
+    written = await client.put(FILE, content=b"new", headers=headers)
+    await client.delete(FILE, headers=headers)
+    changes = [message for message, _ in services.received if isinstance(message, FilePrecondition)]
+    assert (written.status_code, [type(change) for change in changes]) == (201, [WriteFile, DeleteFile])
+    assert {(change.if_match, change.if_none_match) for change in changes} == {(if_match, if_none_match)}
 
 
-async def test_a_file_that_does_not_exist_has_no_tag(client: httpx.AsyncClient, store: Store):
-    await store.services.answer(ReadFile, Refused(code=Code.FILE_NOT_FOUND, detail="None."))
-    assert (await client.put(FILE, content=b"new", headers={"if-match": "*"})).status_code == 412
-    assert (await client.put(FILE, content=b"new", headers={"if-none-match": "*"})).status_code == 201
+async def test_a_file_in_another_state_is_412(client: httpx.AsyncClient, store: Store):
+    await store.services.answer(WriteFile, Refused(code=Code.PRECONDITION_FAILED, detail="Other."))
+    response = await client.put(FILE, content=b"new", headers={"if-match": '"e0"'})
+    assert problem(response) == (412, "PRECONDITION_FAILED")
 
 
-async def test_a_file_that_cannot_be_compared_is_503(client: httpx.AsyncClient, store: Store):
-    await store.services.answer(ReadFile, Faulted(detail="Restarting."))
-    assert (await client.delete(FILE, headers={"if-match": '"e1"'})).status_code == 503
+@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+async def test_a_malformed_precondition_of_a_file_is_422(client: httpx.AsyncClient, store: Store, name: str):
+    response = await client.put(FILE, content=b"new", headers={name: "e1"})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["header", name])
+    assert not store.uploaded
+
+
+async def test_a_written_file_has_the_tag_of_its_downloads(client: httpx.AsyncClient, store: Store):
+    await store.services.answer(WriteFile, FileWritten(file=ENTRY, created=False, etag="e2"))
+    assert (await client.put(FILE, content=b"new")).headers["etag"] == '"e2"'

@@ -1,8 +1,13 @@
-"""The setting RATE_LIMITS."""
+"""The setting RATE_LIMITS, and any text as a setting of the gateway's limits."""
+
+from collections.abc import Callable
 
 import pytest
-from gateway.rates.rules import Kind, Payer, Rules
+from gateway.rates.rules import KINDS, PAYERS, Kind, Payer, Rules
+from gateway.rates.stream_limits import StreamLimits
 from gateway.settings import Settings
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 
@@ -53,3 +58,15 @@ def test_an_invalid_rule_is_refused_at_the_start(text: str):
         Settings(nats_url="nats://localhost", rate_limits=text)
     [error] = refused.value.errors()
     assert error["loc"] == ("rate_limits",)
+
+
+PIECES = [*PAYERS, *KINDS, *"..,,===;/ ", "none", "default", "5", "0", "9" * 400, "minute", "hour", "5/minute", "٣"]
+
+
+@pytest.mark.parametrize("parse", [Rules.parse, StreamLimits.parse])
+@given(text=st.lists(st.sampled_from(PIECES)).map("".join))
+def test_any_setting_is_read_or_refused_with_an_example_that_is_read(parse: Callable[[str], object], text: str):
+    try:
+        parse(text)
+    except ValueError as error:
+        parse(str(error).partition("an example is ")[2])

@@ -12,7 +12,7 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, SESSION, TASK, TRIGGER, USER
 from contracts.session.run import InterruptSession
 from contracts.session.session import CreateSession, GetSession
-from contracts.session.workspace import ReadFile
+from contracts.session.workspace import UploadPart
 from gateway import refusals
 from gateway.problems import EdgeCode, Problem
 from gateway.refusals import Refusals, is_denial
@@ -84,7 +84,7 @@ async def test_the_resource_of_another_user_is_reported_with_its_owner(
 async def test_a_file_of_another_user_is_reported_in_spite_of_a_precondition(
     client: httpx.AsyncClient, services: FakeServices, reported: Reported
 ):
-    await services.deny(ReadFile, Code.SESSION_NOT_FOUND, OTHER)
+    await services.deny(UploadPart, Code.SESSION_NOT_FOUND, OTHER)
     response = await client.put(f"{ONE}/workspace/a", content=b"x", headers={"if-match": '"tag"'})
     entry = await reported()
     assert response.status_code == 404

@@ -24,8 +24,13 @@ class Accounts:
     async def refusal(self, user_id: UUID) -> Refusal | None:
         """Return the refusal of agents of a user whose account is disabled; None if it is not."""
         if await self._database.fetchval("SELECT NOT is_active FROM accounts WHERE user_id = $1", user_id):
-            return Refusal(Code.OWNER_DISABLED, "The account of the session's owner is disabled.")
+            return owner_disabled()
         return None
+
+
+def owner_disabled() -> Refusal:
+    """Return the refusal of agents of a user whose account is disabled."""
+    return Refusal(Code.OWNER_DISABLED, "The account of the session's owner is disabled.")
 
 
 def assumed_role(user_id: UUID, actor: Actor | None) -> Role:

@@ -5,10 +5,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from contracts.identity.values import ROLES
 from contracts.session.values import SdkOptions
+from hypothesis import given
+from hypothesis import strategies as st
 from session.agent.model_proxy import Access
 from session.agent.model_proxy.access import Denied
 from session.ceilings import Ceiling, Ceilings
+from session.ceilings.rules import READERS
 
 
 def ceiling(text: str) -> Ceiling:
@@ -150,36 +154,48 @@ def test_a_mode_without_checks_for_all_roles_is_for_administrators_only() -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "reason"),
     [
-        ("max_turns", "max_turns: must be models or"),
-        ("root.max_turns=5", "root.max_turns=5: must be"),
-        ("user.turns=5", "user.turns=5: must be"),
-        ("user.max_turns=5, user.max_turns=6", "user.max_turns=6: user.max_turns is given twice"),
-        ("max_turns=0", "max_turns=0: must be a whole number from 1 to 10000"),
-        ("max_turns=-1", "max_turns=-1: must be"),
-        ("max_turns=1e3", "max_turns=1e3: must be"),
-        ("max_turns=٣", "max_turns=٣: must be"),
-        ("timeout_seconds=86401", "timeout_seconds=86401: must be"),
-        ("timeout_seconds=99999999999999999999", "timeout_seconds=99999999999999999999: must be"),
-        ("max_budget_usd=NaN", "max_budget_usd=NaN: must be a number above 0"),
-        ("max_budget_usd=Infinity", "max_budget_usd=Infinity: must be"),
-        ("max_budget_usd=5 dollars", "max_budget_usd=5 dollars: must be"),
-        ("max_budget_usd=0", "max_budget_usd=0: must be"),
-        ("models=", "models=: must not be empty"),
-        ("models=a||b", "models=a||b: must not be empty"),
-        ("models=[a]", "models=[a]: must be names of models"),
-        ("tools=Bash|!Read", "tools=Bash|!Read: must be either tools that are allowed"),
-        ("tools=Bsh", "tools=Bsh: Bsh is neither"),
-        ("tools=!mcp__github", "tools=!mcp__github: mcp__github is neither"),
-        ("tools=!Bash(rm:*)", "tools=!Bash(rm:*): Bash(rm:*) is neither"),
-        ("permission_modes=plan|all", "permission_modes=plan|all: must be some of default"),
+        ("max_turns", "must be one of models, tools"),
+        ("root.max_turns=5", "must be one of models, tools"),
+        ("user.turns=5", "must be one of models, tools"),
+        ("user.max_turns=5, user.max_turns=6", "user.max_turns is given twice"),
+        ("max_turns=0", "must be a whole number from 1 to 10000"),
+        ("max_turns=-1", "must be a whole number"),
+        ("max_turns=1e3", "must be a whole number"),
+        ("max_turns=٣", "must be a whole number"),
+        ("timeout_seconds=86401", "must be a whole number"),
+        ("timeout_seconds=99999999999999999999", "must be a whole number"),
+        ("max_budget_usd=NaN", "must be a number above 0"),
+        ("max_budget_usd=Infinity", "must be a number above 0"),
+        ("max_budget_usd=5 dollars", "must be a number above 0"),
+        ("max_budget_usd=0", "must be a number above 0"),
+        ("models=", "must not be empty"),
+        ("models=a||b", "must not be empty"),
+        ("models=[a]", "must be names of models"),
+        ("tools=Bash|!Read", "must be either tools that are allowed"),
+        ("tools=Bsh", "Bsh is neither"),
+        ("tools=!mcp__github", "mcp__github is neither"),
+        ("tools=!Bash(rm:*)", "Bash(rm:*) is neither"),
+        ("permission_modes=plan|all", "must be some of default"),
         ("user.permission_modes=bypassPermissions", "bypassPermissions is for the role admin only"),
     ],
 )
-def test_a_wrong_setting_is_named(text: str, named: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(named)):
+def test_a_wrong_entry_is_shown_with_the_reason(text: str, reason: str) -> None:
+    entry = text.rpartition(", ")[2]
+    with pytest.raises(ValueError, match=re.escape(f"{entry!r}: {reason}")):
         Ceilings.parse(text)
+
+
+PIECES = [*READERS, *(f"{role}." for role in ROLES), *",,===|!* ", "none", "5", "Bash", "mcp__a__b", "plan", "NaN", "٣"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_any_setting_is_read_or_refused_with_an_example_that_is_read(text: str) -> None:
+    try:
+        Ceilings.parse(text)
+    except ValueError as error:
+        Ceilings.parse(str(error).partition("an example is ")[2])
 
 
 def test_models_that_leave_a_role_none_are_refused() -> None:

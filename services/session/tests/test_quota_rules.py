@@ -4,9 +4,11 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from contracts.identity.values import Quotas, Role
+from contracts.identity.values import ROLES, Quotas, Role
 from contracts.samples import USER
-from session.quotas.rules import Rules, limits_of
+from hypothesis import given
+from hypothesis import strategies as st
+from session.quotas.rules import NAMES, Rules, limits_of
 
 from services.session.tests.desk import Desk
 from services.session.tests.quotas import set_quotas
@@ -48,12 +50,24 @@ def test_storage_has_units(text: str, size: int) -> None:
     [
         *("runs=5", "concurrent_runs", "concurrent_runs=", "concurrent_runs=-1", "concurrent_runs=many"),
         *("concurrent_runs=1, concurrent_runs=2", "root.concurrent_runs=1", "concurrent_runs=99999999999"),
+        *("storage_bytes=1" + "0" * 400, "concurrent_runs=" + "9" * 5000),
         *("storage_bytes=much", "storage_bytes=-1", "budget_per_month_usd=nan", "budget_per_month_usd=inf"),
     ],
 )
 def test_a_setting_that_is_not_of_the_form_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be quotas like"):
+    with pytest.raises(ValueError, match=r"^entry .* an example is concurrent_runs=5, admin"):
         Rules.parse(text)
+
+
+PIECES = [*NAMES, *(f"{role}." for role in ROLES), *",,=== ", "none", "5", "0.5", "9" * 400, "10GiB", "1e999", "٣"]
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_any_setting_is_read_or_refused_with_an_example_that_is_read(text: str) -> None:
+    try:
+        Rules.parse(text)
+    except ValueError as error:
+        Rules.parse(str(error).partition("an example is ")[2])
 
 
 async def test_the_limits_of_a_user_are_those_of_the_role(desk: Desk) -> None:

@@ -17,6 +17,7 @@ type Measured = Callable[[], int]
 
 @pytest.fixture
 def files(tmp_path: Path) -> Workspace:
+    (tmp_path / "one").mkdir()
     return Workspace(tmp_path / "one", Uploads(tmp_path / "uploads"), Quotas())
 
 
@@ -58,7 +59,6 @@ def test_writes_between_measurements_count(files: Workspace, monkeypatch: pytest
 
 
 def test_concurrent_checks_measure_the_workspace_once(files: Workspace, measured: Measured) -> None:
-    files.root.mkdir()
     with ThreadPoolExecutor(8) as threads:
         checks = [threads.submit(files.check_quota) for _ in range(32)]
     assert all(check.exception() is None for check in checks)
@@ -68,7 +68,6 @@ def test_concurrent_checks_measure_the_workspace_once(files: Workspace, measured
 def test_a_full_workspace_is_not_measured_at_each_check(
     files: Workspace, measured: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files.root.mkdir()
     (files.root / "a").write_bytes(b"12345678")
     monkeypatch.setattr(quota, "MAX_BYTES", 5)
     for _ in range(10):

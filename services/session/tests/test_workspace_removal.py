@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
+from contracts.files import FilePrecondition
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION
 from contracts.session.session import DeleteSession
@@ -18,7 +19,7 @@ from runtime.files import erasing
 from runtime.files.paths import FOLDER, opened
 from session import workspace as module
 from session.storage import Storage
-from session.workspace import Uploads, Workspace
+from session.workspace import ANY_STATE, Uploads, Workspace
 
 from services.session.tests.desk import Desk
 
@@ -103,7 +104,7 @@ class SlowWorkspace(Workspace):
         super().__init__(root / SESSION, Uploads(root / "uploads"))
         self.begun, self.over = threading.Event(), over
 
-    def delete(self, path: str) -> int:
+    def delete(self, path: str, precondition: FilePrecondition = ANY_STATE) -> int:
         self.begun.set()
         self.over.wait()
         return 0

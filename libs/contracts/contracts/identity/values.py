@@ -1,7 +1,7 @@
 """Value types of accounts."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 from pydantic import Field
@@ -12,6 +12,8 @@ OPERATOR_ID = UUID(int=0)
 """The id of the actor of what an operator does on the machine: no account has it."""
 
 type Role = Literal["admin", "user", "viewer"]
+
+ROLES: tuple[Role, ...] = get_args(Role.__value__)
 
 type Scope = Literal["read", "write", "admin"]
 """What an API key may be used for: requests that read, requests that change something, the routes of administrators."""

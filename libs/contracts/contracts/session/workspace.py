@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from contracts.files import ByteRange, FilePart, Part
+from contracts.files import ByteRange, FilePart, FilePrecondition, Part
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
 from contracts.wire import MAX_UPLOAD_BYTES
@@ -30,10 +30,11 @@ class FilesPage(Page[FileView]):
 
 
 class FileWritten(Message):
-    """A file that was written; `created` is false if it replaced another one."""
+    """A file that was written, with the `etag` of a download; `created` is false if it replaced another one."""
 
     file: FileView
     created: bool
+    etag: str | None = None
 
 
 class ListFiles(Window, Query[FilesPage]):
@@ -68,7 +69,7 @@ class UploadPart(Command[None]):
     data: Part
 
 
-class WriteFile(Command[FileWritten]):
+class WriteFile(FilePrecondition, Command[FileWritten]):
     """Write the `size` staged bytes of an upload to a file of the workspace, atomically."""
 
     subject = "cmd.session.write_file"
@@ -80,7 +81,7 @@ class WriteFile(Command[FileWritten]):
     size: int = Field(ge=0, le=MAX_UPLOAD_BYTES)
 
 
-class DeleteFile(Command[None]):
+class DeleteFile(FilePrecondition, Command[None]):
     """Delete a file, a symlink, or a folder with its content."""
 
     subject = "cmd.session.delete_file"

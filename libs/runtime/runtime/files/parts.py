@@ -51,12 +51,17 @@ def modified_at(status: os.stat_result) -> datetime:
         return datetime.fromtimestamp(0, UTC)
 
 
+def etag_of(status: os.stat_result) -> str:
+    """Return the tag of a file, which changes with the file."""
+    # The ctime, since a process that changes a file can set its mtime back, but not its ctime.
+    return f"{status.st_ino:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
+
+
 def _read(descriptor: int, window: ByteRange, content_type: str) -> FilePart:
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         raise Refusal(Code.NOT_A_FILE, "This is not a regular file.")
-    # The ctime, since a process that changes a file can set its mtime back, but not its ctime.
-    etag = f"{status.st_ino:x}-{status.st_size:x}-{status.st_ctime_ns:x}"
+    etag = etag_of(status)
     if window.etag not in (None, etag):
         raise Refusal(Code.FILE_CHANGED, "The file has changed since it was first read. Start the download again.")
     return FilePart(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+from contracts.files import FilePrecondition
 from contracts.identity.values import Scope
-from contracts.messages import Actor, Command, Credential, Query
+from contracts.messages import Actor, Command, Credential, Message, Query
 from runtime.bus import Bus
 from runtime.envelope import Envelope
 
@@ -43,8 +44,14 @@ class Anyone:
         )
         expected = tracked.take_expected() if is_command else ()
         envelope = replace(envelope, expected_versions=expected, wants_version=tracked.wanted)
-        result, tracked.read = await self.bus.ask_versioned(message, envelope)
+        result, tracked.read = await self.bus.ask_versioned(_conditional(message, tracked.file), envelope)
         return result
+
+
+def _conditional[M: Message](message: M, precondition: FilePrecondition | None) -> M:
+    if precondition is None or not isinstance(message, FilePrecondition):
+        return message
+    return message.model_copy(update=dict(precondition))
 
 
 @dataclass(frozen=True)

@@ -3,21 +3,21 @@
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
 
-from contracts.identity.values import Role
+from contracts.identity.values import ROLES, Role
 from limits import RateLimitItem, parse_many
+from runtime.named_values import NamedValues
 
 type Kind = Literal["read", "write", "login", "stream"]
 """The class of a request. Each message over a WebSocket that changes something is a `write`."""
 type Payer = Role | Literal["anonymous"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind.__value__)
-PAYERS = frozenset((*get_args(Role.__value__), "anonymous"))
+PAYERS: tuple[Payer, ...] = (*ROLES, "anonymous")
 DEFAULT = "default"
 DEFAULT_LIMITS = "60/minute;1000/hour"
 UNLIMITED = "none"
 MAX_WINDOW_SECONDS = 3600
 """Counters are kept for two windows; longer windows would keep those of short ones for too long as well."""
-FORM = "must be limits like 60/minute;1000/hour or none, or name=limits, separated by commas"
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,9 @@ class Rules:
         """Return the rules of a setting. One without a name is the default for all requests.
 
         Raises:
-            ValueError: it is not of the form, or has a name twice, an unknown name, or a window of more than an hour.
+            ValueError: see `NamedValues`.
         """
-        by_name: dict[str, Rule] = {}
-        for entry in filter(None, map(str.strip, text.split(","))):
-            name, equals, limits = entry.rpartition("=")
-            name = name.strip() if equals else DEFAULT
-            if name not in _NAMES or name in by_name:
-                raise ValueError(f"{name} is given twice, or is not a role, a class of requests, or role.class")
-            by_name[name] = Rule(name, _limits(limits.strip()))
-        return cls({DEFAULT: Rule(DEFAULT, _limits(DEFAULT_LIMITS))} | by_name)
+        return cls({DEFAULT: _rule(DEFAULT, DEFAULT_LIMITS)} | _RULES.parse(text))
 
     def find(self, payer: Payer, kind: Kind) -> Rule:
         """Return the most specific rule: by role and class of requests, by class, by role, or the default."""
@@ -56,7 +49,8 @@ class Rules:
         return next(self.by_name[name] for name in names if name in self.by_name)
 
 
-_NAMES = frozenset({DEFAULT, *KINDS, *PAYERS, *(f"{payer}.{kind}" for payer in PAYERS for kind in KINDS)})
+def _rule(name: str, text: str) -> Rule:
+    return Rule(name, _limits(text))
 
 
 def _limits(text: str) -> tuple[RateLimitItem, ...]:
@@ -65,9 +59,19 @@ def _limits(text: str) -> tuple[RateLimitItem, ...]:
     try:
         limits = tuple(sorted(parse_many(text), key=RateLimitItem.get_expiry))
     except ValueError:
-        raise ValueError(FORM) from None
+        raise ValueError("must be limits like 60/minute;1000/hour, or none") from None
     if not all(limit.amount and 0 < limit.get_expiry() <= MAX_WINDOW_SECONDS for limit in limits):
         raise ValueError("limits must allow at least one request, within at most an hour")
     if len({limit.get_expiry() for limit in limits}) < len(limits):
         raise ValueError("a rule must not have two limits for the same time")
     return limits
+
+
+_RULES = NamedValues(
+    _rule,
+    example="120/minute;2000/hour, login=10/minute, admin=none, viewer.read=30/minute",
+    names=KINDS,
+    alone=(DEFAULT, *PAYERS),
+    roles=PAYERS,
+    unnamed=DEFAULT,
+)

@@ -1,17 +1,19 @@
 """How many streams a user may have open, as the setting STREAMS_PER_USER writes it."""
 
-from typing import Self, get_args
+from typing import Self
 
-from contracts.identity.values import Role
+from contracts.identity.values import ROLES, Role
+from runtime.named_values import NamedValues
 
-DEFAULT_LIMIT = 50
-_ROLES: tuple[Role, ...] = get_args(Role.__value__)
+DEFAULT_LIMIT, MAX_LIMIT = 50, 1_000_000
+_OTHERS = ""
+"""The name of the limit that is written without a role."""
 
 
 class StreamLimits:
     """The limit of each role."""
 
-    def __init__(self, by_role: dict[str, int]) -> None:
+    def __init__(self, by_role: dict[Role, int]) -> None:
         self.by_role = by_role
 
     @classmethod
@@ -19,24 +21,21 @@ class StreamLimits:
         """Return the limits of a setting like `50, admin=200`. One without a role applies to all other roles.
 
         Raises:
-            ValueError: it is not of this form, or has a role twice or an unknown role.
+            ValueError: see `NamedValues`.
         """
-        found: dict[str, int] = {}
-        for entry in map(str.strip, text.split(",")):
-            role, equals, number = entry.rpartition("=")
-            role = role.strip() if equals else ""
-            if role in found or (equals and role not in _ROLES):
-                raise ValueError(f"{role or entry} is given twice, or is not a role")
-            found[role] = _positive(number.strip())
-        default = found.pop("", DEFAULT_LIMIT)
-        return cls(dict.fromkeys(_ROLES, default) | found)
+        found = _LIMITS.parse(text)
+        default = found.get(_OTHERS, DEFAULT_LIMIT)
+        return cls({role: found.get(role, default) for role in ROLES})
 
     def of(self, role: Role) -> int:
         """Return how many streams a user with a role may have open."""
         return self.by_role[role]
 
 
-def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text)):
-        raise ValueError("must be a number from 1 on, or numbers by role like 50, admin=200")
+def _limit(_name: str, text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_LIMIT)) and 0 < int(text) <= MAX_LIMIT):
+        raise ValueError(f"must be a whole number from 1 to {MAX_LIMIT}")
     return int(text)
+
+
+_LIMITS = NamedValues(_limit, example="50, admin=200", alone=ROLES, unnamed=_OTHERS)

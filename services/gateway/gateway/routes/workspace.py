@@ -33,7 +33,7 @@ UPLOAD: dict[str, Any] = {
         {
             "name": "If-None-Match",
             "in": "header",
-            "description": "`*`: the response is 412 if the file exists already.",
+            "description": "`*`: the response is 412 if the file exists already. Or tags that it must not have.",
             "schema": {"type": "string", "examples": ["*"]},
         }
     ],
@@ -88,7 +88,7 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
             *(*SESSION_PROBLEMS, *PATH_PROBLEMS, *STORAGE_PROBLEMS, EdgeCode.PAYLOAD_TOO_LARGE),
             quotas=("storage_bytes",),
         ),
-        {200: ("Location",), 201: ("Location",)},
+        {200: ("Location", "ETag"), 201: ("Location", "ETag")},
     ),
 )
 async def write(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
@@ -100,6 +100,8 @@ async def write(session_id: UUID, path: str, caller: Caller, request: Request) -
     size = await _upload(session_id, upload_id, caller, request)
     written = await caller.ask(WriteFile(session_id=session_id, path=path, upload_id=upload_id, size=size))
     headers = {"Location": f"/api/v1/sessions/{session_id}/workspace/{quote(path)}"}
+    if written.etag:
+        headers["ETag"] = f'"{written.etag}"'
     return WorkspaceFile.of(written.file).response(201 if written.created else 200, headers)
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from typing import Any, Self, cast, get_args
 
-from contracts.identity.values import Role
+from contracts.identity.values import ROLES, Role
 from contracts.session.values import KNOWN_TOOLS, PermissionMode
+from runtime.named_values import NamedValues, of_role
 
 from session.ceilings.ceiling import TOOL_ALIASES, Ceiling
 
-ROLES: tuple[Role, ...] = get_args(Role.__value__)
 MODES: tuple[PermissionMode, ...] = get_args(PermissionMode.__value__)
 NO_LIMIT = "none"
 MODEL = re.compile(r"[A-Za-z0-9*][A-Za-z0-9._:@/*-]{0,199}")
@@ -30,17 +30,9 @@ class Ceilings:
         """Return the ceilings of a setting: `role.limit=value` or, for all other roles, `limit=value`, with commas.
 
         Raises:
-            ValueError: an entry is not of the form, is given twice, or has a wrong name or value; contains the entry.
+            ValueError: see `NamedValues`.
         """
-        values: dict[str, str] = {}
-        for entry in filter(None, map(str.strip, text.split(","))):
-            name, equals, value = map(str.strip, entry.partition("="))
-            if not equals or name not in _NAMES:
-                raise ValueError(f"{entry}: must be {' or '.join(READERS)}, or role.name, followed by =value")
-            if name in values:
-                raise ValueError(f"{entry}: {name} is given twice")
-            values[name] = value
-        read = {name: _read(name, value) for name, value in values.items()}
+        read = _CEILINGS.parse(text)
         return cls({role: _ceiling(role, read) for role in ROLES})
 
     def of(self, role: Role) -> Ceiling:
@@ -64,7 +56,7 @@ class Ceilings:
 def _ceiling(role: Role, read: dict[str, dict[str, Any]]) -> Ceiling:
     fields: dict[str, Any] = {}
     for name in READERS:
-        fields |= read.get(f"{role}.{name}", read.get(name, {}))
+        fields |= of_role(read, role, name, {})
     modes: tuple[PermissionMode, ...] | None = fields.get("permission_modes")
     if modes is not None and role != "admin":
         fields["permission_modes"] = tuple(mode for mode in modes if mode != "bypassPermissions") or ("default",)
@@ -75,12 +67,9 @@ def _read(name: str, value: str) -> dict[str, Any]:
     role, _, limit = name.rpartition(".")
     if value == NO_LIMIT:
         return {}
-    try:
-        fields = READERS[limit](value)
-    except ValueError as error:
-        raise ValueError(f"{name}={value}: {error}") from None
+    fields = READERS[limit](value)
     if role not in ("", "admin") and "bypassPermissions" in fields.get("permission_modes", ()):
-        raise ValueError(f"{name}={value}: bypassPermissions is for the role admin only")
+        raise ValueError("bypassPermissions is for the role admin only")
     return fields
 
 
@@ -146,4 +135,8 @@ READERS: dict[str, Callable[[str], dict[str, Any]]] = {
     "max_turns": _whole("max_turns", MAX_TURNS),
     "timeout_seconds": _whole("timeout_seconds", MAX_SECONDS),
 }
-_NAMES = frozenset({*READERS, *(f"{role}.{name}" for role in ROLES for name in READERS)})
+_CEILINGS = NamedValues(
+    _read,
+    example="models=claude-sonnet-*|haiku, user.tools=!Bash, user.max_budget_usd=5, admin.models=none",
+    names=tuple(READERS),
+)

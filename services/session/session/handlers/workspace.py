@@ -33,7 +33,7 @@ async def write_file(command: WriteFile, work: Work) -> FileWritten:
         growth = await writing.run(files.growth, command.path, command.size)
         try:
             async with storage.growth(command.session_id, growth, work.actor):
-                return await writing.run(files.write, command.path, command.upload_id, command.size)
+                return await writing.run(files.write, command.path, command.upload_id, command.size, command)
         finally:
             await asyncio.to_thread(files.uploads.forget, command.upload_id)
 
@@ -43,7 +43,7 @@ async def delete_file(command: DeleteFile, work: Work) -> None:
     """Delete a file of the workspace."""
     await _lock_sizes(command.session_id, work)
     async with _open_files(command.session_id, work) as files:
-        size = await work.dependencies.blocking.run(files.delete, command.path)
+        size = await work.dependencies.blocking.run(files.delete, command.path, command)
         async with work.dependencies.storage.growth(command.session_id, -size, work.actor):
             pass
 

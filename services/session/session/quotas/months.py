@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.values import Quotas
 from contracts.refusals import Refusal
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
@@ -21,6 +20,7 @@ ADD = """
 USED = """
     SELECT coalesce(sum(sessions), 0)::bigint AS sessions, coalesce(sum(cost_usd), 0) AS cost_usd
     FROM usage WHERE user_id = $1 AND month = $2"""
+SPENT = "SELECT coalesce(sum(cost_usd), 0) FROM usage WHERE user_id = $1 AND month = $2"
 ADD_TO_RUN = f"WITH run AS (UPDATE runs SET charged_usd = charged_usd + $4 WHERE id = $5) {ADD}"  # noqa: S608  no input
 # What was charged before is not given back: a run that was continued by another worker reports only the last part.
 CHARGE_RUN = """
@@ -71,13 +71,11 @@ async def count_session(recorded: Recorded[Any], db: Connection) -> None:
     await db.execute(ADD, user_id, month_of(at), 1, Decimal(0))
 
 
-async def budget_refusal(limits: Quotas, user_id: UUID, at: datetime, db: Connection | Database) -> Refusal | None:
-    """Return the refusal of whatever costs money, or None if the user may spend more in this month."""
-    limit = limits.budget_per_month_usd
-    if limit is None:
+def budget_refusal(limit: Decimal | None, spent: Decimal, at: datetime) -> Refusal | None:
+    """Return the refusal of whatever costs money, or None if the user may spend more in the month of a time."""
+    if limit is None or spent < limit:
         return None
-    spent = (await used_in_month(user_id, at, db)).cost_usd
-    return exceeded("budget_per_month_usd", spent, limit, end_of_month(at)) if spent >= limit else None
+    return exceeded("budget_per_month_usd", spent, limit, end_of_month(at))
 
 
 async def charge_run(recorded: Recorded[Any], run_id: UUID, cost_usd: Decimal, db: Connection) -> None:

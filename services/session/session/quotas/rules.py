@@ -1,22 +1,18 @@
 """The quotas of each role, as the setting QUOTAS writes them, and the quotas of a user."""
 
 from collections.abc import Mapping
-from typing import Self, get_args
+from decimal import Decimal
+from typing import Self
 from uuid import UUID
 
-from contracts.identity.values import Quotas, Role
+from contracts.identity.values import ROLES, Quotas, Role
 from eventing.database import Connection, Database
 from pydantic import ByteSize, TypeAdapter, ValidationError
+from runtime.named_values import NamedValues, of_role
 
-ROLES: tuple[Role, ...] = get_args(Role.__value__)
 NAMES = tuple(Quotas.model_fields)
-DEFAULTS = {"concurrent_runs": "5"}
+DEFAULTS: dict[str, int | Decimal | None] = {"concurrent_runs": 5}
 UNLIMITED = "none"
-FORM = (
-    "must be quotas like concurrent_runs=5, admin.concurrent_runs=none, sessions_per_month=1000, storage_bytes=10GiB, "
-    "budget_per_month_usd=50"
-)
-
 COLUMNS = ", ".join(NAMES)
 LIMITS = f"""
     SELECT {", ".join(f"coalesce(a.{name}, r.{name}) AS {name}" for name in NAMES)}
@@ -39,15 +35,10 @@ class Rules:
         """Return the rules of a setting: `quota=limit` for all roles, or `role.quota=limit`, separated by commas.
 
         Raises:
-            ValueError: it is not of the form, or names a quota twice, or one that does not exist.
+            ValueError: see `NamedValues`.
         """
-        limits: dict[str, str] = {}
-        for entry in filter(None, map(str.strip, text.split(","))):
-            name, equals, limit = entry.partition("=")
-            if not equals or name.strip() not in _NAMES or name.strip() in limits:
-                raise ValueError(f"{FORM}; not {entry[:100]}")
-            limits[name.strip()] = limit.strip()
-        return cls({role: _quotas(role, DEFAULTS | limits) for role in ROLES})
+        limits = DEFAULTS | _QUOTAS.parse(text)
+        return cls({role: _quotas(role, limits) for role in ROLES})
 
     async def store(self, connection: Connection) -> None:
         """Store the rules, so that all replicas and `limits_of` use the same: those of the replica started last."""
@@ -65,14 +56,25 @@ async def limits_of(database: Connection | Database, user_id: UUID, role: Role) 
     return Quotas.model_validate(dict(row or {}))
 
 
-_NAMES = frozenset({*NAMES, *(f"{role}.{name}" for role in ROLES for name in NAMES)})
+def _quotas(role: Role, limits: Mapping[str, int | Decimal | None]) -> Quotas:
+    return Quotas.model_validate({name: of_role(limits, role, name, None) for name in NAMES})
 
 
-def _quotas(role: Role, limits: Mapping[str, str]) -> Quotas:
-    own = {name: limits.get(f"{role}.{name}", limits.get(name, UNLIMITED)) for name in NAMES}
+def _limit(name: str, text: str) -> int | Decimal | None:
+    if text == UNLIMITED:
+        return None
+    quota = name.rpartition(".")[2]
     try:
-        if own["storage_bytes"] != UNLIMITED:
-            own["storage_bytes"] = str(int(TypeAdapter(ByteSize).validate_python(own["storage_bytes"])))
-        return Quotas.model_validate({name: None if limit == UNLIMITED else limit for name, limit in own.items()})
+        limit = int(_SIZE.validate_python(text)) if quota == "storage_bytes" else text
+        return getattr(Quotas.model_validate({quota: limit}), quota)
     except ValidationError as error:
-        raise ValueError(f"{FORM}; {error.errors()[0]['msg']}") from None
+        raise ValueError(error.errors()[0]["msg"].partition(", unable to parse")[0]) from None
+
+
+_SIZE = TypeAdapter(ByteSize)
+_QUOTAS = NamedValues(
+    _limit,
+    example="concurrent_runs=5, admin.concurrent_runs=none, sessions_per_month=1000, storage_bytes=10GiB, "
+    "budget_per_month_usd=50",
+    names=NAMES,
+)

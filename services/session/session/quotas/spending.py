@@ -12,12 +12,18 @@ from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
 
-from session.accounts import Accounts
+from session.accounts import owner_disabled
 from session.quotas.concurrency import role_of
-from session.quotas.months import ADD_TO_RUN, budget_refusal, month_of
-from session.quotas.rules import limits_of
+from session.quotas.months import ADD_TO_RUN, SPENT, budget_refusal, month_of
+from session.quotas.rules import LIMITS
 
 log = get_logger()
+
+# One statement, because each request to the model waits for it.
+STATE = f"""
+    SELECT limits.budget_per_month_usd AS budget, ({SPENT.replace("$2", "$3")}) AS spent,
+        (SELECT NOT is_active FROM accounts WHERE user_id = $1) AS disabled
+    FROM ({LIMITS}) AS limits"""  # noqa: S608  no input
 
 
 class Spending:
@@ -37,10 +43,9 @@ class Spending:
             Exception: one of `TRANSIENT_ERRORS`; the database is not available.
         """
         async with self._charging:  # the answer before this request may still be charged
-            if disabled := await Accounts(self._database).refusal(self._user_id):
-                return disabled
-            limits = await limits_of(self._database, self._user_id, self._role)
-            return await budget_refusal(limits, self._user_id, clock.now(), self._database)
+            now = clock.now()
+            row = await self._database.fetchrow(STATE, self._user_id, self._role, month_of(now)) or {}
+        return owner_disabled() if row["disabled"] else budget_refusal(row["budget"], row["spent"], now)
 
     async def charge(self, total_usd: Decimal) -> None:
         """Add what the attempt has spent so far, in total, to that of the month.

@@ -11,13 +11,13 @@ from runtime import clock
 
 from session.accounts import assumed_role
 from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, BEFORE
-from session.quotas.months import budget_refusal, end_of_month, used_in_month
+from session.quotas.months import SPENT, budget_refusal, end_of_month, month_of, used_in_month
 from session.quotas.refusal import exceeded
 from session.quotas.rules import LIMITS, NAMES, limits_of
 from session.quotas.storage import storage_used
 
 ALLOWANCE = f"""
-    SELECT limits.*, ({ACTIVE_IN_OTHERS}) AS active, ({BEFORE}) AS before
+    SELECT limits.*, ({ACTIVE_IN_OTHERS}) AS active, ({BEFORE}) AS before, ({SPENT.replace("$2", "$4")}) AS spent
     FROM ({LIMITS.replace("$2", "$3")}) AS limits"""  # noqa: S608  no input
 NO_WAIT = "The user has too many active runs, and a run that an agent submits cannot wait for them to end."
 
@@ -44,9 +44,10 @@ async def usage_of(user_id: UUID, role: Role, actor: Actor, database: Database) 
 
 async def allowance_of(session_id: UUID, owner: UUID, actor: Actor, database: Database, *, may_wait: bool) -> Allowance:
     """Return whether the quotas of a session's owner allow a run; without `may_wait`, only one that can start now."""
-    row = await database.fetchrow(ALLOWANCE, owner, session_id, assumed_role(owner, actor)) or {}
+    now = clock.now()
+    row = await database.fetchrow(ALLOWANCE, owner, session_id, assumed_role(owner, actor), month_of(now)) or {}
     limits = Quotas.model_validate({name: row[name] for name in NAMES})
-    refusal = await budget_refusal(limits, owner, clock.now(), database)
+    refusal = budget_refusal(limits.budget_per_month_usd, row["spent"], now)
     refused = Refused.of(refusal) if refusal else None
     if (most := limits.concurrent_runs) is None:
         return Allowance(refused=refused)

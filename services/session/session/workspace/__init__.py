@@ -3,25 +3,27 @@
 import os
 import stat
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
-from contracts.files import ByteRange, FilePart
+from contracts.files import ByteRange, FilePart, FilePrecondition
 from contracts.refusals import Code, Refusal
 from contracts.session.values import Compression
-from contracts.session.workspace import FilesPage, FileType, FileView, FileWritten
+from contracts.session.workspace import FilesPage, FileWritten
 from runtime.files.erasing import erase
-from runtime.files.parts import modified_at, read_part_within
+from runtime.files.parts import etag_of, read_part_within
 from runtime.files.paths import FOLDER, grant_owner, opened, opened_folder, os_errors_as_refusals, split_path
 from runtime.logging import get_logger
 
+from session.workspace.changes import check_precondition, locked, replaceable
 from session.workspace.copying import CopyResult, copy
 from session.workspace.packing import SUFFIX, pack, summarize_archive, unpack
 from session.workspace.quota import Quota, Quotas
 from session.workspace.storage_errors import StorageFailed, convert_storage_errors
 from session.workspace.uploads import Uploads
+from session.workspace.views import view
 from session.workspace.walking import walk
 
 __all__ = [
@@ -37,6 +39,7 @@ __all__ = [
 
 MAX_LISTED = 20_000
 REMOVED_MARKER = ".removed-"
+ANY_STATE = FilePrecondition()
 
 log = get_logger()
 
@@ -51,7 +54,7 @@ class Workspace:
         """Return a page of the files, folders and symlinks, ordered by path."""
         try:
             with opened_folder(self.root, []) as top:
-                found = [_view(entry.path, entry.status) for entry in islice(walk(top), MAX_LISTED + 1)]
+                found = [view(entry.path, entry.status) for entry in islice(walk(top), MAX_LISTED + 1)]
         except FileNotFoundError:  # no agent has run here yet
             found = []
         listed = found[:MAX_LISTED]
@@ -66,35 +69,56 @@ class Workspace:
         """
         return read_part_within(self.root, path, window)
 
-    def write(self, path: str, upload_id: UUID, size: int) -> FileWritten:
+    def write(self, path: str, upload_id: UUID, size: int, precondition: FilePrecondition = ANY_STATE) -> FileWritten:
         """Move a finished upload to `path`, creating folders and replacing a file as necessary.
 
         Raises:
-            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL; the upload is discarded.
+            Refusal: INVALID_PATH, NOT_A_FILE, WORKSPACE_FULL, PRECONDITION_FAILED; the upload is discarded.
+            TimeoutError: other replicas change the workspace all the time.
         """
         try:
             *above, name = split_path(path)
+            present = self._present(path)
+            check_precondition(precondition, present)  # again under the lock, which no measurement should prolong
+            self.check_quota(size - (present.st_size if present else 0))
             uploaded = self.uploads.finish(upload_id, size)
-            with os_errors_as_refusals(path), opened_folder(self.root, above, create=True) as within:
-                before = _status(name, within)
-                self.check_quota(size - (before.st_size if before else 0))
+            with os_errors_as_refusals(path), opened_folder(self.root, above, create=True) as within, self._locked():
+                before = replaceable(name, within)
+                check_precondition(precondition, before)
                 uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
                 os.rename(uploaded, name, dst_dir_fd=within)
                 os.fsync(within)
                 after = os.stat(name, dir_fd=within, follow_symlinks=False)
         finally:
             self.uploads.forget(upload_id)
-        return FileWritten(file=_view(path, after), created=before is None)
+        return FileWritten(file=view(path, after), created=before is None, etag=etag_of(after))
 
     def growth(self, path: str, size: int) -> int:
         """Return the number of bytes by which the workspace grows if a file of `size` bytes is written to `path`."""
         try:
-            *above, name = split_path(path)
-            with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
-                before = _status(name, within)
-        except (Refusal, FileNotFoundError):  # no such folder, or `write` will refuse it
+            before = self._present(path)
+        except Refusal:  # `write` will refuse it
             before = None
         return size - (before.st_size if before else 0)
+
+    def _present(self, path: str) -> os.stat_result | None:
+        """Return the status of the file that `write` replaces; None if there is none. Raises as `write` does."""
+        *above, name = split_path(path)
+        try:
+            with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
+                return replaceable(name, within)
+        except Refusal as refusal:
+            if refusal.code is Code.FILE_NOT_FOUND:  # no such folder
+                return None
+            raise
+
+    def _locked(self) -> AbstractContextManager[None]:
+        """Exclude other changes of files, in all replicas."""
+        return locked(self._lock)
+
+    @property
+    def _lock(self) -> Path:
+        return self.root.parent / ".locks" / self.root.name
 
     def size(self) -> int:
         """Return the number of bytes in the files, as measured now."""
@@ -108,26 +132,33 @@ class Workspace:
         except FileNotFoundError:
             return 0
 
-    def delete(self, path: str) -> int:
+    def delete(self, path: str, precondition: FilePrecondition = ANY_STATE) -> int:
         """Delete a file, a symlink, or a folder with its contents, and return the number of bytes in it.
 
         A folder is first moved out of the agent's reach. Processes whose working directory is in it can still add to
         it; what they add is removed with the next deletion, or with the session.
 
         Raises:
-            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE.
+            Refusal: INVALID_PATH, FILE_NOT_FOUND, NOT_A_FILE, PRECONDITION_FAILED.
+            TimeoutError: as `write` does.
         """
         *above, name = split_path(path)
         removed = self._staging_root.with_name(f"{self.root.name}{REMOVED_MARKER}{os.urandom(8).hex()}")
-        with os_errors_as_refusals(path), opened_folder(self.root, above) as within:
-            before = os.stat(name, dir_fd=within, follow_symlinks=False)
-            if stat.S_ISDIR(before.st_mode):
-                removed.parent.mkdir(mode=0o700, exist_ok=True)
-                grant_owner(name, within)  # moving a folder requires write permission on it
-                os.rename(name, removed, src_dir_fd=within)
-            else:
-                os.unlink(name, dir_fd=within)
-            os.fsync(within)
+        try:
+            with os_errors_as_refusals(path), opened_folder(self.root, above) as within, self._locked():
+                before = os.stat(name, dir_fd=within, follow_symlinks=False)
+                check_precondition(precondition, before)
+                if stat.S_ISDIR(before.st_mode):
+                    removed.parent.mkdir(mode=0o700, exist_ok=True)
+                    grant_owner(name, within)  # moving a folder requires write permission on it
+                    os.rename(name, removed, src_dir_fd=within)
+                else:
+                    os.unlink(name, dir_fd=within)
+                os.fsync(within)
+        except Refusal as refusal:
+            if refusal.code is Code.FILE_NOT_FOUND:
+                check_precondition(precondition, None)
+            raise
         self.changed()
         size = before.st_size if stat.S_ISREG(before.st_mode) else self.size_of(removed)
         try:
@@ -224,7 +255,7 @@ class Workspace:
         Raises:
             OSError: something cannot be removed.
         """
-        for root in (self.root, self.uploads.root):
+        for root in (self.root, self.uploads.root, self._lock):
             erase(root)
         self.changed()
         self.remove_leftovers()
@@ -258,25 +289,3 @@ def _sync_parent(root: Path) -> None:
     """Sync the parent folder, so that a rename survives a power failure."""
     with opened(root.parent, FOLDER) as within:
         os.fsync(within)
-
-
-def _status(name: str, within: int) -> os.stat_result | None:
-    try:
-        status = os.stat(name, dir_fd=within, follow_symlinks=False)
-    except FileNotFoundError:
-        return None
-    if not stat.S_ISREG(status.st_mode):
-        raise Refusal(Code.NOT_A_FILE, f"{name!r} exists and is not a regular file; delete it first.")
-    return status
-
-
-def _view(path: str, status: os.stat_result) -> FileView:
-    return FileView(path=path, type=_type(status.st_mode), size_bytes=status.st_size, modified_at=modified_at(status))
-
-
-def _type(mode: int) -> FileType:
-    if stat.S_ISREG(mode):
-        return "file"
-    if stat.S_ISDIR(mode):
-        return "directory"
-    return "symlink" if stat.S_ISLNK(mode) else "other"
