@@ -9,7 +9,7 @@ import pytest
 from eventing.data_keys import unwrap, wrap
 from eventing.key_ring import SecretsSettings
 from eventing.testing.key_rings import ring, ring_json
-from onebox.keys import new_master_keys
+from onebox.keys import new_symmetric_keys
 from pydantic import ValidationError
 from runtime.key_ring import InvalidKeyRing, KeyRing, KeyRingFile
 from runtime.sealing import SecretUnreadable, new_key
@@ -95,4 +95,4 @@ def test_a_service_with_secrets_needs_one_ring(values: dict[str, object]) -> Non
 
 
 def test_make_run_creates_a_ring_that_can_be_read() -> None:
-    assert len(KeyRing.parse(new_master_keys(), "new").keys) == 1
+    assert len(KeyRing.parse(new_symmetric_keys(), "new").keys) == 1

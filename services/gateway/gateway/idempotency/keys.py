@@ -5,7 +5,7 @@ import hmac
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 from starlette.datastructures import Headers
@@ -29,15 +29,16 @@ _NAMESPACE = UUID("0197a1f0-0000-7000-8000-00000000001d")
 
 @dataclass(frozen=True)
 class KeyedRequest:
-    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is a user.
+    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is an account.
 
     A response is replayed only to requests of the same `variant`; other ones are carried out again, with the same ids.
     """
 
     id: UUID
+    user: str
     authenticated: bool
     path: str
-    key: str
+    key: str = field(repr=False)
     variant: str
 
     @classmethod
@@ -56,7 +57,7 @@ class KeyedRequest:
         if (user := _user(scope)) is None:
             return None
         id = uuid5(_NAMESPACE, "\n".join((user, scope["method"], scope["path"], keys[0])))
-        return cls(id, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(scope))
+        return cls(id, user, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(scope))
 
     def digest(self, scope: Scope, body: "Body") -> str:
         """Return what a repetition must have in common with the first request.
