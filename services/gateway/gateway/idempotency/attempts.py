@@ -54,6 +54,12 @@ class Attempt:
         """End the attempt, in which nothing was begun: the key may be used for another request."""
         await self._end("free")
 
+    async def keep(self) -> None:
+        """End the attempt, and leave its record as it is."""
+        written, self.stored = self.stored, None
+        if written:
+            await self.records.usage.add(self.request.user, len(written.entry.value))
+
     async def answer(self, response: StoredResponse, *, secret: bool) -> None:
         """End the attempt: repetitions get the response, or continue the request if it must not be stored."""
         may_store = self.records.usage.stores_responses(self.request.user)
@@ -65,9 +71,7 @@ class Attempt:
     async def _end(self, state: State, key_id: str | None = None, content: bytes = b"") -> None:
         ended = partial(Record, state=state, began=self.began, key_id=key_id, content=content)
         await self._write(lambda digest: ended(digest=digest))
-        written, self.stored = self.stored, None
-        if written:
-            await self.records.usage.add(self.request.user, len(written.entry.value))
+        await self.keep()
 
     async def _write(self, record: Callable[[str], Record]) -> None:
         async with self._writing:  # a renewal must not come between reading and writing `stored`
@@ -87,9 +91,7 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
         Problem: the key was used for another request, the request is running, or its user has too many records.
         Unavailable: the bus does not answer.
     """
-    stored: Stored | None = None
-    if records.usage.is_full(request.user) and not (stored := await records.read(request.id.hex)):
-        raise records.usage.refusal()
+    stored = await _existing(records, request)
     for _ in range(MAX_READS):
         if stored and _is_answered(stored.record, request, digest):
             response = records.seals.open(stored.record.key_id, stored.record.content, request)
@@ -103,6 +105,29 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
     raise _in_use()
 
 
+async def begin_open(records: Records, request: KeyedRequest, digest: str) -> Attempt:
+    """Begin or continue a request that any number of attempts may work on at the same time. Raises as `begin` does."""
+    stored = await _existing(records, request)
+    for _ in range(MAX_READS):
+        if stored and stored.record.state != "free":
+            _check(stored.record, request, digest)
+            return Attempt(records, request, stored.record.began, None)
+        record = Record(state="open", began=_began(None), digest=digest)
+        if written := await records.write(request.id.hex, record, stored):
+            return Attempt(records, request, record.began, written)
+        stored = await records.read(request.id.hex)
+    raise _in_use()
+
+
+async def _existing(records: Records, request: KeyedRequest) -> Stored | None:
+    """Return the record of a request whose user may not have any more; else None: mostly there is none, so try."""
+    if not records.usage.is_full(request.user):
+        return None
+    if stored := await records.read(request.id.hex):
+        return stored
+    raise records.usage.refusal()
+
+
 def _began(stored: Stored | None) -> int:
     if stored and stored.record.state != "free":
         return stored.record.began
@@ -113,12 +138,16 @@ def _is_answered(record: Record, request: KeyedRequest, digest: str) -> bool:
     """Return whether there is a response to a request; if not, it has to be carried out. Raises as `begin` does."""
     if record.state == "free":
         return False
-    if record.digest != digest:
-        detail = f"This key was used for another request to {request.path}. Use a new key for each request."
-        raise Problem(EdgeCode.IDEMPOTENCY_KEY_REUSED, detail)
+    _check(record, request, digest)
     if record.until and record.until > clock.now():
         raise _in_use()
     return record.state == "answered"
+
+
+def _check(record: Record, request: KeyedRequest, digest: str) -> None:
+    if record.digest != digest:
+        detail = f"This key was used for another request to {request.path}. Use a new key for each request."
+        raise Problem(EdgeCode.IDEMPOTENCY_KEY_REUSED, detail)
 
 
 def _running(began: int, digest: str) -> Record:
