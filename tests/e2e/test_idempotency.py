@@ -6,11 +6,15 @@ from typing import Any
 
 import httpx
 import pytest
+from contracts.wire import IDEMPOTENCY
 from httpx_sse import connect_sse
 from onebox.testing.system import System, until
 from simulator.testing import scripted
 
-from tests.e2e.user import HELD, User, error, let_go
+from tests.e2e.test_secrets import files, holders
+from tests.e2e.user import HELD, User, let_go
+
+API_KEY = {"name": "CI", "scopes": ["read"]}
 
 
 @pytest.fixture
@@ -55,11 +59,34 @@ def test_twenty_creates_at_once_with_one_key_create_one(user: User, key: dict[st
     assert len(user.items("/sessions")) == 1
 
 
-def test_an_api_key_is_shown_once(user: User, key: dict[str, str]) -> None:
-    body = {"name": "CI", "scopes": ["read"]}
-    assert post(user, "/auth/api-keys", key, body).status_code == 201
-    assert error(post(user, "/auth/api-keys", key, body)) == (409, "COMMAND_REPEATED")
+def test_an_api_key_is_replayed(user: User, key: dict[str, str]) -> None:
+    first, again = [post(user, "/auth/api-keys", key, API_KEY) for _ in range(2)]
+    assert (again.status_code, again.content) == (201, first.content)
     assert len(user.items("/auth/api-keys")) == 1
+
+
+def test_a_link_to_a_report_is_replayed(user: User, key: dict[str, str]) -> None:
+    report = {"session_id": user.create(), "format": "json"}
+    created = user.http.post("/reports", json=report).raise_for_status().json()
+    until(lambda: user.http.get(f"/reports/{created['id']}").json()["status"] == "completed", 60)
+    first, again = [post(user, f"/reports/{created['id']}/links", key, {}) for _ in range(2)]
+    assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
+
+
+def test_a_response_with_a_secret_survives_a_killed_gateway(spare_system: System, spare_user: User) -> None:
+    key = {"idempotency-key": secrets.token_hex(16)}
+    first = post(spare_user, "/auth/api-keys", key, API_KEY)
+    spare_system.kill("gateway")
+    again = post_until_answered(spare_user, "/auth/api-keys", key, API_KEY)
+    assert (again.status_code, again.content) == (201, first.content)
+
+
+def test_no_file_holds_a_replayed_secret_or_its_key(system: System, user: User, key: dict[str, str]) -> None:
+    secret = post(user, "/auth/api-keys", key, API_KEY).json()["key"].rpartition("_")[2]
+    assert post(user, "/auth/api-keys", key, API_KEY).headers["idempotent-replayed"] == "true"
+    stored = dict(files(system))
+    assert any(name.startswith("nats/") for name in holders(stored, [IDEMPOTENCY]))
+    assert holders(stored, [secret, key["idempotency-key"]]) == []
 
 
 def test_a_repeated_delete_succeeds(user: User, key: dict[str, str]) -> None:

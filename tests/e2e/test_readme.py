@@ -15,7 +15,7 @@ from identity import settings as identity
 from mcp_registry import settings as mcp_registry
 from onebox.children import SERVICE_SETTINGS, allowed_environment
 from onebox.demo import DemoSettings
-from onebox.keys import new_key_ring, new_master_keys
+from onebox.keys import new_key_ring, new_symmetric_keys
 from onebox.settings import BoxSettings
 from onebox.testing.system import System
 from report import settings as report
@@ -114,7 +114,8 @@ def test_each_program_starts_alone_as_documented(
 ) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "ring.json").write_text(new_key_ring())
-    (tmp_path / "keys" / "secrets.json").write_text(new_master_keys())
+    for ring in ("secrets", "replay"):
+        (tmp_path / "keys" / f"{ring}.json").write_text(new_symmetric_keys())
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     command = re.sub(r"postgresql://\S+", f"'{database_url}'", command).replace(".data", str(tmp_path))

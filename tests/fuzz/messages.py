@@ -43,7 +43,14 @@ _data: st.SearchStrategy[Any] = st.one_of(
     st.fixed_dictionaries({"approval_id": st.just(APPROVAL)}, optional={"message": _json}),
 )
 _envelopes: st.SearchStrategy[Any] = st.fixed_dictionaries(
-    {}, optional={"type": st.sampled_from(TYPES) | _json, "data": _data, "id": _json, "extra": _json}
+    {},
+    optional={
+        "type": st.sampled_from(TYPES) | _json,
+        "data": _data,
+        "id": _json,
+        "idempotency_key": st.sampled_from(("one", "two")) | _json,
+        "extra": _json,
+    },
 )
 
 

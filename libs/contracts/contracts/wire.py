@@ -22,6 +22,8 @@ OPEN_STREAMS, OPEN_STREAMS_PREFIX = "OPEN_STREAMS", "open"
 
 IDEMPOTENCY = "IDEMPOTENCY"
 """The key-value bucket with the keyed requests of the last 24 hours, and the responses to them."""
+IDEMPOTENCY_USAGE, IDEMPOTENCY_PREFIX = "IDEMPOTENCY_USAGE", "keyed"
+"""The stream that counts how many bytes each user has in that bucket, and the first token of its subjects."""
 
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"

@@ -11,12 +11,13 @@ from typing import Any
 
 from runtime import bus, logging
 from runtime.jetstream import jetstream
+from runtime.key_ring import InvalidKeyRing
+from runtime.sealing import SecretUnreadable
 from runtime.settings import InvalidSettings, Settings, load
 
 from eventing.database import Database
-from eventing.key_ring import InvalidKeyRing, SecretsSettings
+from eventing.key_ring import SecretsSettings
 from eventing.reread import NoCommonEvent, RelayRunning, reread
-from eventing.sealing import SecretUnreadable
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>"""

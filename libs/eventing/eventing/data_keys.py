@@ -1,13 +1,12 @@
 """The data keys of aggregates: created with the first secret, wrapped by a master key, erased with the aggregate."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from runtime.key_ring import KeyRing, Ring
+from runtime.sealing import SecretUnreadable, new_key
 from runtime.starting import CannotStart
-
-from eventing.key_ring import KeyRing
-from eventing.sealing import SecretUnreadable, new_key
 
 if TYPE_CHECKING:
     from eventing.database import Connection, Database
@@ -27,13 +26,31 @@ REWRAP = """
     FROM unnest($2::uuid[], $3::bytea[]) AS new (aggregate, wrapped) WHERE k.aggregate = new.aggregate"""
 
 
+def wrap(ring: KeyRing, aggregate: UUID, data_key: bytes) -> tuple[str, bytes]:
+    """Return a data key wrapped by the newest master key, and the id of that key."""
+    return ring.seal(data_key, _place(aggregate))
+
+
+def unwrap(ring: KeyRing, aggregate: UUID, key_id: str, wrapped: bytes) -> bytes:
+    """Return a data key.
+
+    Raises:
+        SecretUnreadable: the ring has no such master key, or another one with this id.
+    """
+    return ring.unseal(key_id, wrapped, _place(aggregate))
+
+
+def _place(aggregate: UUID) -> str:
+    return f"data key of {aggregate}"
+
+
 class DataKeys:
     """The data keys of one service. Unwrapped keys are not cached, so erasing one takes effect in all replicas.
 
     They are needed only when a secret is stored, and when an aggregate with secrets is not in memory.
     """
 
-    def __init__(self, ring: Callable[[], KeyRing] | None) -> None:
+    def __init__(self, ring: Ring | None) -> None:
         self._ring = ring
 
     @property
@@ -55,7 +72,7 @@ class DataKeys:
         """
         rows, ring = await reader.fetch(READ, [*aggregates]), self.ring
         return {
-            row["aggregate"]: ring.unwrap(row["aggregate"], row["key_id"], row["wrapped"]) if row["key_id"] else None
+            row["aggregate"]: unwrap(ring, row["aggregate"], row["key_id"], row["wrapped"]) if row["key_id"] else None
             for row in rows
         }
 
@@ -64,7 +81,7 @@ class DataKeys:
         if not keys:
             return
         ring = self.ring
-        wrapped = [ring.wrap(aggregate, key) for aggregate, key in keys.items()]
+        wrapped = [wrap(ring, aggregate, key) for aggregate, key in keys.items()]
         await connection.execute(INSERT + on_conflict, [*keys], [id for id, _ in wrapped], [key for _, key in wrapped])
 
     async def get_or_create(self, aggregate: UUID, connection: "Connection") -> bytes | None:
@@ -80,7 +97,7 @@ class DataKeys:
         """
         for row in await database.fetch(ONE_OF_EACH):
             try:
-                self.ring.unwrap(row["aggregate"], row["key_id"], row["wrapped"])
+                unwrap(self.ring, row["aggregate"], row["key_id"], row["wrapped"])
             except SecretUnreadable as error:
                 raise CannotStart(
                     f"SECRETS_KEY_FILE or SECRETS_KEYS: stored secrets need the master key {row['key_id']!r}, which is "
@@ -107,8 +124,8 @@ class DataKeys:
         async with database.transaction() as connection:
             rows = await connection.fetch(WRAPPED_BY_OTHERS, ring.newest, BATCH_SIZE)
             ids = [row["aggregate"] for row in rows]
-            plain = [ring.unwrap(row["aggregate"], row["key_id"], row["wrapped"]) for row in rows]
-            wrapped = [ring.wrap(id, key)[1] for id, key in zip(ids, plain, strict=True)]
+            plain = [unwrap(ring, row["aggregate"], row["key_id"], row["wrapped"]) for row in rows]
+            wrapped = [wrap(ring, id, key)[1] for id, key in zip(ids, plain, strict=True)]
             await connection.execute(REWRAP, ring.newest, ids, wrapped)
         return len(rows)
 

@@ -2,15 +2,15 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, cast
 
 import asyncpg
 from pydantic_core import to_json
+from runtime.key_ring import Ring
 
 from eventing.data_keys import DataKeys
-from eventing.key_ring import KeyRing
 
 type Row = dict[str, Any]
 
@@ -79,7 +79,7 @@ class Database:
         schema: str,
         *,
         size: int = 10,
-        ring: Callable[[], KeyRing] | None = None,
+        ring: Ring | None = None,
         custom_plans: bool = False,
     ) -> AsyncGenerator["Database"]:
         """Open a pool of at most `size` connections, which connects when first used and replaces broken connections.

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from runtime.logging import get_logger
+from runtime.sealing import seal
 
 from eventing import data_keys, snapshots
 from eventing.database import Row
 from eventing.postgres import PostgresStore
 from eventing.recording import SEALED, event_place
-from eventing.sealing import seal
 from eventing.secrets import Secrets
 from eventing.store import AnyAggregate
 

@@ -10,6 +10,7 @@ import asyncpg
 from contracts.messages import Event
 from runtime import clock
 from runtime.envelope import Envelope
+from runtime.sealing import SecretUnreadable, new_key, seal
 
 from eventing.database import Connection, Database, Row
 from eventing.deferred import deferred_transaction
@@ -25,7 +26,6 @@ from eventing.recording import (
     StoredEvent,
     event_place,
 )
-from eventing.sealing import SecretUnreadable, new_key, seal
 from eventing.store import (
     AnyAggregate,
     Conflict,

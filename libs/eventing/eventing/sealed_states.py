@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
+from runtime.sealing import SecretUnreadable, unseal
+
 from eventing.database import Database, Row
 from eventing.recording import SEALED, event_place
-from eventing.sealing import SecretUnreadable, unseal
 
 
 class SealedStates:

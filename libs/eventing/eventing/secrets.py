@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+from runtime.sealing import SecretUnreadable, seal, unseal
+
+from eventing.data_keys import unwrap
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
-from eventing.sealing import SecretUnreadable, seal, unseal
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Secrets:
             return cast(dict[str, str], found["found"])
         if found["key_id"] is None:
             raise SecretUnreadable(f"{self._place(owner)}: the data key is missing")
-        key = database.data_keys.ring.unwrap(owner, found["key_id"], found["wrapped"])
+        key = unwrap(database.data_keys.ring, owner, found["key_id"], found["wrapped"])
         return json.loads(unseal(key, base64.b64decode(found["found"]), self._place(owner)))
 
     async def in_clear(self, limit: int, database: Database) -> list[UUID]:

@@ -8,9 +8,9 @@ from eventing import __main__ as command
 from eventing import data_keys
 from eventing.data_keys import DataKeys
 from eventing.database import Database
-from eventing.sealing import SecretUnreadable
 from eventing.testing.key_rings import ring, ring_json
 from runtime.clock import new_id
+from runtime.sealing import SecretUnreadable
 from runtime.starting import CannotStart
 
 
@@ -56,7 +56,7 @@ async def test_an_erased_key_is_not_rotated(database: Database) -> None:
 
 async def test_a_rotation_without_the_old_master_key_fails(database: Database) -> None:
     await create_keys(database, 1)
-    with pytest.raises(SecretUnreadable, match="the ring has no master key 'test'"):
+    with pytest.raises(SecretUnreadable, match="the ring has no key 'test'"):
         await use(database, "new").rotate(database)
 
 
@@ -95,7 +95,7 @@ async def test_the_command_rotates_and_reports(
 
 async def test_the_command_reports_a_missing_master_key(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     await create_keys(database, 1)
-    assert "the ring has no master key 'test'" in str(await run_command(database, monkeypatch, "new"))
+    assert "the ring has no key 'test'" in str(await run_command(database, monkeypatch, "new"))
 
 
 def test_the_command_requires_a_ring(monkeypatch: pytest.MonkeyPatch) -> None:

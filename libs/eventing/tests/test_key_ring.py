@@ -6,11 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from eventing.key_ring import InvalidKeyRing, KeyRing, KeyRingFile, SecretsSettings
-from eventing.sealing import SecretUnreadable, new_key
+from eventing.data_keys import unwrap, wrap
+from eventing.key_ring import SecretsSettings
 from eventing.testing.key_rings import ring, ring_json
-from onebox.keys import new_master_keys
+from onebox.keys import new_symmetric_keys
 from pydantic import ValidationError
+from runtime.key_ring import InvalidKeyRing, KeyRing, KeyRingFile
+from runtime.sealing import SecretUnreadable, new_key
 
 AGGREGATE = UUID(int=1)
 KEY = {"id": "a", "key": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="}
@@ -30,15 +32,15 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_first_key_wraps_and_all_keys_unwrap() -> None:
-    key_id, wrapped = ring("new", "old").wrap(AGGREGATE, b"data key")
+    key_id, wrapped = wrap(ring("new", "old"), AGGREGATE, b"data key")
     assert key_id == "new"
-    assert ring("newest", "new").unwrap(AGGREGATE, key_id, wrapped) == b"data key"
+    assert unwrap(ring("newest", "new"), AGGREGATE, key_id, wrapped) == b"data key"
 
 
 def test_a_data_key_is_wrapped_for_its_aggregate() -> None:
-    key_id, wrapped = ring("one").wrap(AGGREGATE, new_key())
+    key_id, wrapped = wrap(ring("one"), AGGREGATE, new_key())
     with pytest.raises(SecretUnreadable):
-        ring("one").unwrap(UUID(int=2), key_id, wrapped)
+        unwrap(ring("one"), UUID(int=2), key_id, wrapped)
 
 
 @pytest.mark.parametrize(
@@ -60,11 +62,11 @@ def test_an_invalid_ring_is_refused_without_showing_it(content: str) -> None:
 
 def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InvalidKeyRing, match=r"SECRETS_KEY_FILE: .*cannot be read"):
-        KeyRingFile(tmp_path / "none.json")
+        KeyRingFile(tmp_path / "none.json", "SECRETS_KEY_FILE")
 
 
 def test_a_changed_file_is_read_again(path: Path) -> None:
-    ring_file = KeyRingFile(path)
+    ring_file = KeyRingFile(path, "SECRETS_KEY_FILE")
     assert ring_file().newest == "old"
     replace(path, ring_json("new", "old"))
     assert ring_file().newest == "new"
@@ -76,7 +78,7 @@ def spoil_ring(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [Path.unlink, spoil_ring])
 def test_the_last_valid_ring_is_used_if_the_file_becomes_unusable(path: Path, spoil: Callable[[Path], None]) -> None:
-    ring_file = KeyRingFile(path)
+    ring_file = KeyRingFile(path, "SECRETS_KEY_FILE")
     spoil(path)
     assert ring_file().newest == "old"
 
@@ -93,4 +95,4 @@ def test_a_service_with_secrets_needs_one_ring(values: dict[str, object]) -> Non
 
 
 def test_make_run_creates_a_ring_that_can_be_read() -> None:
-    assert len(KeyRing.parse(new_master_keys(), "new").keys) == 1
+    assert len(KeyRing.parse(new_symmetric_keys(), "new").keys) == 1

@@ -8,12 +8,12 @@ import pytest
 from eventing.data_keys import DataKeys
 from eventing.database import Database
 from eventing.postgres import PostgresStore
-from eventing.sealing import SecretUnreadable
 from eventing.store import Conflict
 from eventing.testing.jars import Jar, project
 from eventing.testing.key_rings import ring
 from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
 from runtime.envelope import Envelope
+from runtime.sealing import SecretUnreadable
 
 OTHER = UUID(int=2)
 CODE = "open sesame"

@@ -7,13 +7,13 @@ from eventing.data_keys import DataKeys
 from eventing.database import Connection, Database
 from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
-from eventing.sealing import SecretUnreadable
 from eventing.secrets import Secrets
 from eventing.testing.jars import Jar, project
 from eventing.testing.key_rings import ring
 from eventing.testing.messages import JarOpened, LockSet
 from runtime.clock import new_id
 from runtime.envelope import Envelope
+from runtime.sealing import SecretUnreadable
 
 SECRETS = Secrets("jar_secrets", owner="jar_id", values="headers")
 OWNER, OTHER = new_id(), new_id()
@@ -88,5 +88,5 @@ async def test_values_without_a_data_key_cannot_be_read(store: PostgresStore):
 
 async def test_values_cannot_be_read_with_another_ring(store: PostgresStore):
     store.database.data_keys = DataKeys(lambda: ring("another"))
-    with pytest.raises(SecretUnreadable, match="the ring has no master key 'test'"):
+    with pytest.raises(SecretUnreadable, match="the ring has no key 'test'"):
         await SECRETS.get(OWNER, store.database)

@@ -1,4 +1,4 @@
-"""New key rings: for signing access tokens, and for encrypting secrets."""
+"""New key rings: for signing access tokens, for encrypting secrets, and for sealing responses."""
 
 import base64
 import hashlib
@@ -13,8 +13,8 @@ def new_key_ring() -> str:
     return json.dumps({"keys": [new_signing_key()]})
 
 
-def new_master_keys() -> str:
-    """Return a new ring with one master key of 256 random bits, as `SECRETS_KEY_FILE` holds it."""
+def new_symmetric_keys() -> str:
+    """Return a new ring with one key of 256 random bits, as `SECRETS_KEY_FILE` and `REPLAY_KEY_FILE` hold it."""
     key = os.urandom(32)
     name = hashlib.sha256(key).hexdigest()[:16]
     return json.dumps({"keys": [{"id": name, "key": base64.b64encode(key).decode()}]})

@@ -9,7 +9,7 @@ from contracts.catalogue import SERVICES
 
 from onebox.children import Program
 from onebox.folder import DataFolder
-from onebox.keys import new_key_ring, new_master_keys
+from onebox.keys import new_key_ring, new_symmetric_keys
 from onebox.settings import BoxSettings
 
 # A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
@@ -34,8 +34,16 @@ class LaunchContext:
     @property
     def master_keys(self) -> Path:
         """The file with the master keys that encrypt secrets, which is created if it does not exist."""
-        file = self.folder.keys / "secrets.json"
-        self.folder.secret(file, new_master_keys)
+        return self._key_ring("secrets.json")
+
+    @property
+    def replay_keys(self) -> Path:
+        """The file with the keys that seal stored responses, which is created if it does not exist."""
+        return self._key_ring("replay.json")
+
+    def _key_ring(self, name: str) -> Path:
+        file = self.folder.keys / name
+        self.folder.secret(file, new_symmetric_keys)
         return file
 
     @property
@@ -128,6 +136,7 @@ def _report(context: LaunchContext) -> Service:
 def _gateway(context: LaunchContext) -> Service:
     settings = context.settings
     env = context.common_env | {"HOST": settings.host, "PORT": str(settings.port)}
+    env["REPLAY_KEY_FILE"] = str(context.replay_keys)
     local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  asked for by HOST
     return _service("gateway", settings.port, env, local)
 

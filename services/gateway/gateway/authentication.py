@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from gateway.api_route import Guard
 from gateway.auth.callers import Anyone, User
-from gateway.auth.token import Token
+from gateway.auth.token import ACTS_FOR_ACCOUNT, Token
 from gateway.client_address import exact_address
 from gateway.problems import EdgeCode, Problem
 from gateway.state import gateway_of
@@ -53,6 +53,7 @@ def user_of(connection: HTTPConnection) -> User:
     authenticated: Token | Problem | Unavailable = connection.scope["authenticated"]
     if not isinstance(authenticated, Token):
         raise authenticated
+    connection.scope[ACTS_FOR_ACCOUNT] = True
     bus, address = gateway_of(connection).bus, exact_address(connection)
     return User(bus, connection.scope["request_id"], authenticated, address=address)
 

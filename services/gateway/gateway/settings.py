@@ -2,9 +2,11 @@
 
 import re
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveFloat
+from runtime.key_ring import KeyRingFile, Ring
 from runtime.process import ProcessSettings
 
 from gateway.proxies import Network
@@ -63,6 +65,15 @@ class Settings(ProcessSettings):
     rate_limits: Annotated[str, AfterValidator(_rate_limits)] = ""
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
+    replay_key_file: Path | None = None
+
+    def replay_ring(self) -> Ring | None:
+        """Return a function that returns the present ring of the keys that seal stored responses, or None.
+
+        Raises:
+            InvalidKeyRing: the ring cannot be used.
+        """
+        return self.replay_key_file and KeyRingFile(self.replay_key_file, "REPLAY_KEY_FILE")
 
     @property
     def origins(self) -> list[str]:

@@ -76,7 +76,7 @@ class Gateway:
             streams=Streams(client, bus, tokens, open_streams, heartbeat),
             totals=SessionTotals(bus),
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
-            records=Records(client),
+            records=Records(client, settings.replay_ring()),
             api_calls=ApiCalls(bus),
             refusals=Refusals(bus),
         )

@@ -12,7 +12,7 @@ from contracts.samples import SESSION
 from contracts.session.run import InterruptSession
 from contracts.session.session import ChangeSession, CreateSession, DeleteSession, ListSessions, SessionView
 from contracts.wire import IDEMPOTENCY
-from gateway.idempotency import attempts, requests
+from gateway.idempotency import attempts
 from runtime.jetstream import jetstream
 from runtime.testing import background, eventually
 
@@ -234,12 +234,21 @@ async def test_a_request_that_began_nothing_leaves_its_key_unused(client: httpx.
     assert len(created(services)) == 1
 
 
-async def test_a_large_response_is_computed_again(
-    client: httpx.AsyncClient, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+async def test_a_large_response_is_replayed(client: httpx.AsyncClient, services: FakeServices, session: SessionView):
+    await services.answer(CreateSession, session.model_copy(update={"metadata": {"lines": ["a line"] * 80_000}}))
+    first, again = await create(client), await create(client)
+    assert len(first.content) > 2**19
+    assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
+
+
+@pytest.mark.parametrize("limit", ["requests.MAX_RESPONSE_BYTES", "responses.MAX_STORED_BYTES"])
+async def test_a_too_large_response_is_computed_again(
+    client: httpx.AsyncClient, services: FakeServices, monkeypatch: pytest.MonkeyPatch, limit: str
 ):
-    monkeypatch.setattr(requests, "MAX_RESPONSE_BYTES", 10)
+    monkeypatch.setattr(f"gateway.idempotency.{limit}", 10)
     responses = [await create(client) for _ in range(2)]
     assert [response.status_code for response in responses] == [201, 201]
+    assert [response.headers.get("idempotent-replayed") for response in responses] == [None, None]
     assert len({*created(services)}) == len({*ids_of_messages(services, CreateSession)}) == 1
 
 

@@ -1,8 +1,15 @@
-"""Secrets in keyed requests and in the responses to them: none is stored."""
+"""Secrets in keyed requests, and in the responses to them, which are stored only sealed."""
 
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
+import pytest
 from contracts.identity.api_key import CreateApiKey, NewApiKeyView
 from contracts.identity.login import LogIn
 from contracts.identity.user import RegisterUser
@@ -10,13 +17,21 @@ from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import API_KEY, TIME, USER
 from contracts.wire import IDEMPOTENCY
+from gateway.idempotency.keys import KeyedRequest
+from gateway.idempotency.responses import Seals, StoredResponse
 from gateway.schemas.base import ResponseModel, SecretResponse
+from gateway.settings import Settings
+from onebox.keys import new_symmetric_keys
 from runtime.jetstream import jetstream
+from runtime.key_ring import InvalidKeyRing, KeyRingFile
+from runtime.testing import eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness, running_gateway
 from services.gateway.tests.test_idempotency import KEY, ids_of_messages, problem
 
+SECRET_KEY = "key-of-the-client-7f3a"
 NEW_API_KEY: dict[str, Any] = {
     "id": API_KEY,
     "user_id": USER,
@@ -29,15 +44,103 @@ NEW_API_KEY: dict[str, Any] = {
 }
 
 
-async def test_responses_with_secrets_are_not_stored(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(CreateApiKey, NewApiKeyView.model_validate(NEW_API_KEY))
+@pytest.fixture
+def ring(tmp_path: Path) -> Path:
+    """The key ring of all gateways."""
+    path = tmp_path / "replay.json"
+    replace_keys(path)
+    return path
+
+
+@pytest.fixture
+def settings(settings: Settings, ring: Path) -> Settings:
+    return settings.model_copy(update={"replay_key_file": ring})
+
+
+@pytest.fixture(autouse=True)
+async def keys_of_clients(services: FakeServices) -> None:
+    """Create an API key once; a repeated command is refused, as the identity service does."""
+
+    def create(_: CreateApiKey) -> object:
+        if len(services.of(CreateApiKey)) > 1:
+            return Refused(code=Code.COMMAND_REPEATED, detail="Done already.")
+        return NewApiKeyView.model_validate(NEW_API_KEY)
+
+    await services.answer_with(CreateApiKey, create)
+
+
+async def create(client: httpx.AsyncClient) -> httpx.Response:
     body = {"name": "CI", "scopes": ["read"]}
-    first = await client.post("/api/v1/auth/api-keys", json=body, headers=KEY)
-    assert first.status_code == 201
-    await services.answer(CreateApiKey, Refused(code=Code.COMMAND_REPEATED, detail="Done already."))
-    assert problem(await client.post("/api/v1/auth/api-keys", json=body, headers=KEY)) == (409, "COMMAND_REPEATED")
-    assert first.json()["key"].encode() not in await stored(services)
+    return await client.post("/api/v1/auth/api-keys", json=body, headers={"idempotency-key": SECRET_KEY})
+
+
+async def test_a_response_with_a_secret_is_replayed(client: httpx.AsyncClient, services: FakeServices):
+    first, again = await create(client), await create(client)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert (again.headers["idempotent-replayed"], again.headers["cache-control"]) == ("true", "no-store")
+    assert len(services.of(CreateApiKey)) == 1
+
+
+async def test_another_gateway_replays_it(client: httpx.AsyncClient, services: FakeServices, settings: Settings):
+    first = await create(client)
+    async with other_gateway(services, settings) as other:
+        again = await create(other)
+    assert (again.status_code, again.json()) == (201, first.json())
+
+
+async def test_the_bus_shows_neither_the_secret_nor_the_key(client: httpx.AsyncClient, services: FakeServices):
+    secret = (await create(client)).json()["key"]
+    on_bus = await stored(services)
+    assert b"answered" in on_bus
+    assert [text for text in (secret, secret.rpartition("_")[2], SECRET_KEY, "CI") if text.encode() in on_bus] == []
+
+
+async def test_a_rotated_ring_opens_earlier_responses(client: httpx.AsyncClient, ring: Path):
+    await create(client)
+    add_key(ring)
+    assert (await create(client)).headers["idempotent-replayed"] == "true"
+
+
+async def test_a_secret_whose_key_was_lost_is_409(client: httpx.AsyncClient, ring: Path):
+    await create(client)
+    replace_keys(ring)
+    assert problem(await create(client)) == (409, "COMMAND_REPEATED")
+
+
+async def test_a_gateway_with_another_ring_keeps_the_response(
+    client: httpx.AsyncClient, services: FakeServices, settings: Settings, tmp_path: Path
+):
+    await create(client)
+    other_ring = tmp_path / "other.json"
+    replace_keys(other_ring)
+    async with other_gateway(services, settings.model_copy(update={"replay_key_file": other_ring})) as other:
+        assert problem(await create(other)) == (409, "COMMAND_REPEATED")
+    assert (await create(client)).headers["idempotent-replayed"] == "true"
+
+
+async def test_without_a_ring_secrets_are_not_stored(services: FakeServices, settings: Settings):
+    async with other_gateway(services, settings.model_copy(update={"replay_key_file": None})) as client:
+        secret = (await create(client)).json()["key"]
+        assert problem(await create(client)) == (409, "COMMAND_REPEATED")
+    assert secret.encode() not in await stored(services)
     assert len({*ids_of_messages(services, CreateApiKey)}) == 1
+
+
+@pytest.mark.parametrize("changed", [{"id": UUID(int=2)}, {"key": "another"}], ids=["user", "key"])
+def test_a_response_cannot_be_opened_for_another_request(ring: Path, changed: dict[str, Any]):
+    request = KeyedRequest(UUID(int=1), "ada", True, "/api/v1/sessions", "key", "user")
+    seals = Seals(KeyRingFile(ring, "REPLAY_KEY_FILE"))
+    sealed = seals.seal(
+        StoredResponse(status=201, headers=[], body=b"secret", variant="user", route=""), request, secret=True
+    )
+    assert sealed
+    assert seals.open(*sealed, replace(request, **changed)) is None
+
+
+def test_an_unusable_ring_stops_the_start(settings: Settings, ring: Path):
+    ring.write_text("{}")
+    with pytest.raises(InvalidKeyRing, match="REPLAY_KEY_FILE"):
+        settings.replay_ring()
 
 
 async def test_passwords_are_not_stored(anonymous: httpx.AsyncClient, services: FakeServices):
@@ -56,6 +159,31 @@ async def test_logins_are_carried_out_each_time(anonymous: httpx.AsyncClient, se
         response = await anonymous.post("/api/v1/auth/login", json=body, headers=KEY)
         assert (response.status_code, response.headers.get("idempotent-replayed")) == (200, None)
     assert len({*ids_of_messages(services, LogIn)}) == 2
+
+
+async def test_a_login_of_a_client_with_a_token_is_not_stored(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(LogIn, samples.tokens())
+    body = {"email": "ada@example.com", "password": "analytical engine"}
+    for _ in range(2):
+        response = await client.post("/api/v1/auth/login", json=body, headers=KEY)
+        assert (response.status_code, response.headers.get("idempotent-replayed")) == (200, None)
+
+
+@asynccontextmanager
+async def other_gateway(services: FakeServices, settings: Settings) -> AsyncGenerator[httpx.AsyncClient]:
+    async with running_gateway(settings) as gateway:
+        await eventually(lambda: gateway.revocations.known and gateway.keys.published is not None)
+        async with Harness(gateway, services).client() as client:
+            yield client
+
+
+def add_key(ring: Path) -> None:
+    new, old = json.loads(new_symmetric_keys()), json.loads(ring.read_text())
+    ring.write_text(json.dumps({"keys": new["keys"] + old["keys"]}))
+
+
+def replace_keys(ring: Path) -> None:
+    ring.write_text(new_symmetric_keys())
 
 
 async def stored(services: FakeServices) -> bytes:

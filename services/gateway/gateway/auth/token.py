@@ -14,6 +14,8 @@ from gateway.problems import EdgeCode, Problem
 ALL_SCOPES: frozenset[Scope] = frozenset(("read", "write", "admin"))
 SUBPROTOCOL_PREFIX = "bearer."
 """The beginning of the subprotocol with the access token or API key of a WebSocket."""
+ACTS_FOR_ACCOUNT = "acts_for_account"
+"""Is in the scope of a request whose route acts for the account that the client has authenticated as."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from runtime import clock
 from runtime.bus import Unavailable
 from runtime.logging import get_logger
 
 from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.records import Record, Records, State, Stored, StoredResponse
+from gateway.idempotency.records import Record, Records, State, Stored
+from gateway.idempotency.responses import StoredResponse
 from gateway.ids import DerivedIds
 from gateway.problems import EdgeCode, Problem
 
@@ -52,13 +54,24 @@ class Attempt:
         """End the attempt, in which nothing was begun: the key may be used for another request."""
         await self._end("free")
 
-    async def answer(self, response: StoredResponse) -> None:
-        """End the attempt: repetitions get the response."""
-        await self._end("answered", response)
+    async def keep(self) -> None:
+        """End the attempt, and leave its record as it is."""
+        written, self.stored = self.stored, None
+        if written:
+            await self.records.usage.add(self.request.user, len(written.entry.value))
 
-    async def _end(self, state: State, response: StoredResponse | None = None) -> None:
-        await self._write(lambda digest: Record(state=state, began=self.began, digest=digest, response=response))
-        self.stored = None
+    async def answer(self, response: StoredResponse, *, secret: bool) -> None:
+        """End the attempt: repetitions get the response, or continue the request if it must not be stored."""
+        may_store = self.records.usage.stores_responses(self.request.user)
+        if may_store and (sealed := self.records.seals.seal(response, self.request, secret=secret)):
+            await self._end("answered", *sealed)
+        else:
+            await self.open()
+
+    async def _end(self, state: State, key_id: str | None = None, content: bytes = b"") -> None:
+        ended = partial(Record, state=state, began=self.began, key_id=key_id, content=content)
+        await self._write(lambda digest: ended(digest=digest))
+        await self.keep()
 
     async def _write(self, record: Callable[[str], Record]) -> None:
         async with self._writing:  # a renewal must not come between reading and writing `stored`
@@ -75,21 +88,44 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
     """Begin or continue a request, or return the response to it.
 
     Raises:
-        Problem: the key was used for another request, or the request is running.
+        Problem: the key was used for another request, the request is running, or its user has too many records.
         Unavailable: the bus does not answer.
     """
-    stored: Stored | None = None
+    stored = await _existing(records, request)
     for _ in range(MAX_READS):
-        if stored is None or not (response := _response(stored.record, request, digest)):
-            began = _began(stored)
-            if written := await records.write(request.id.hex, _running(began, digest), stored):
-                return Attempt(records, request, began, written)
-        elif response.variant == request.variant:
-            return response
-        else:
-            return Attempt(records, request, stored.record.began, None)
+        if stored and _is_answered(stored.record, request, digest):
+            response = records.seals.open(stored.record.key_id, stored.record.content, request)
+            if response and response.variant == request.variant:
+                return response
+            return Attempt(records, request, stored.record.began, None)  # the response stays, for whom it can be opened
+        began = _began(stored)
+        if written := await records.write(request.id.hex, _running(began, digest), stored):
+            return Attempt(records, request, began, written)
         stored = await records.read(request.id.hex)
     raise _in_use()
+
+
+async def begin_open(records: Records, request: KeyedRequest, digest: str) -> Attempt:
+    """Begin or continue a request that any number of attempts may work on at the same time. Raises as `begin` does."""
+    stored = await _existing(records, request)
+    for _ in range(MAX_READS):
+        if stored and stored.record.state != "free":
+            _check(stored.record, request, digest)
+            return Attempt(records, request, stored.record.began, None)
+        record = Record(state="open", began=_began(None), digest=digest)
+        if written := await records.write(request.id.hex, record, stored):
+            return Attempt(records, request, record.began, written)
+        stored = await records.read(request.id.hex)
+    raise _in_use()
+
+
+async def _existing(records: Records, request: KeyedRequest) -> Stored | None:
+    """Return the record of a request whose user may not have any more; else None: mostly there is none, so try."""
+    if not records.usage.is_full(request.user):
+        return None
+    if stored := await records.read(request.id.hex):
+        return stored
+    raise records.usage.refusal()
 
 
 def _began(stored: Stored | None) -> int:
@@ -98,16 +134,20 @@ def _began(stored: Stored | None) -> int:
     return int(clock.now().timestamp() * 1000)
 
 
-def _response(record: Record, request: KeyedRequest, digest: str) -> StoredResponse | None:
-    """Return the response to a request, None if it has to be carried out. Raises as `begin` does."""
+def _is_answered(record: Record, request: KeyedRequest, digest: str) -> bool:
+    """Return whether there is a response to a request; if not, it has to be carried out. Raises as `begin` does."""
     if record.state == "free":
-        return None
+        return False
+    _check(record, request, digest)
+    if record.until and record.until > clock.now():
+        raise _in_use()
+    return record.state == "answered"
+
+
+def _check(record: Record, request: KeyedRequest, digest: str) -> None:
     if record.digest != digest:
         detail = f"This key was used for another request to {request.path}. Use a new key for each request."
         raise Problem(EdgeCode.IDEMPOTENCY_KEY_REUSED, detail)
-    if record.until and record.until > clock.now():
-        raise _in_use()
-    return record.response
 
 
 def _running(began: int, digest: str) -> Record:

@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
+import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 from starlette.datastructures import Headers
@@ -19,6 +20,8 @@ from gateway.prefer import preferred, prefers_events
 from gateway.problems import EdgeCode, Problem
 
 HEADER: str = IDEMPOTENCY_KEY["name"]
+MEMBER = "idempotency_key"
+"""The name of the key in messages of WebSockets, and in the `_meta` of MCP messages."""
 PREFIX = "/api/"
 """Where keys count with a token."""
 
@@ -29,15 +32,16 @@ _NAMESPACE = UUID("0197a1f0-0000-7000-8000-00000000001d")
 
 @dataclass(frozen=True)
 class KeyedRequest:
-    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is a user.
+    """A request with a key. `id` derives from user, method, path and key; `authenticated` says if there is an account.
 
     A response is replayed only to requests of the same `variant`; other ones are carried out again, with the same ids.
     """
 
     id: UUID
+    user: str
     authenticated: bool
     path: str
-    key: str
+    key: str = field(repr=False)
     variant: str
 
     @classmethod
@@ -52,11 +56,27 @@ class KeyedRequest:
         if not (keys := Headers(scope=scope).getlist(HEADER)):
             return None
         if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
-            raise _invalid()
+            raise _invalid("header", HEADER)
         if (user := _user(scope)) is None:
             return None
         id = uuid5(_NAMESPACE, "\n".join((user, scope["method"], scope["path"], keys[0])))
-        return cls(id, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(scope))
+        return cls(id, user, isinstance(scope["authenticated"], Token), scope["path"], keys[0], _variant(scope))
+
+    @classmethod
+    def of_message(cls, token: Token, name: str, key: object) -> "KeyedRequest":
+        """Return the keyed request in a message that is no HTTP request; `name` says what it asks for, and of what.
+
+        Raises:
+            Problem: the key is not valid.
+        """
+        if not isinstance(key, str) or not _KEY.fullmatch(key):
+            raise _invalid("message", MEMBER)
+        user = str(token.actor.user_id)
+        return cls(uuid5(_NAMESPACE, "\n".join((user, name, key))), user, True, name, key, "")
+
+    def digest_of(self, content: object) -> str:
+        """Return what the repetition of a message must have in common with the first one: its content, from JSON."""
+        return hmac.new(self.key.encode(), json.dumps(content, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
     def digest(self, scope: Scope, body: "Body") -> str:
         """Return what a repetition must have in common with the first request.
@@ -140,7 +160,7 @@ def _variant(scope: Scope) -> str:
             return " ".join(forms)
 
 
-def _invalid() -> Problem:
+def _invalid(place: str, name: str) -> Problem:
     message = f"Must be sent once, with 1 to {MAX_KEY_LENGTH} visible ASCII characters"
-    error = {"loc": ["header", HEADER], "msg": message, "type": "invalid_key"}
-    return Problem(EdgeCode.VALIDATION_ERROR, f"{HEADER}: {message}.", errors=[error])
+    error = {"loc": [place, name], "msg": message, "type": "invalid_key"}
+    return Problem(EdgeCode.VALIDATION_ERROR, f"{name}: {message}.", errors=[error])

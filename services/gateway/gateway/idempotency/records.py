@@ -3,46 +3,53 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from contracts.wire import IDEMPOTENCY
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from runtime.bus import BUS_ERRORS, Client, Unavailable
+from runtime.key_ring import Ring
 from runtime.key_value import Bucket, Entry
+
+from gateway.idempotency.responses import Seals
+from gateway.idempotency.usage import Usage
 
 type State = Literal["running", "open", "free", "answered"]
 
 RETENTION_SECONDS = 24 * 3600.0
 MAX_BUCKET_BYTES = 2**28
 """The oldest records are dropped first. Repetitions of their requests are still recognised by the services."""
-MAX_RESPONSE_BYTES = 256 * 1024
-
-
-class StoredResponse(BaseModel):
-    """A response to replay; `variant` and `route` are those of the request."""
-
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    variant: str
-    route: str
 
 
 class Record(BaseModel):
     """A keyed request.
 
     `running` until a time that its gateway postpones; `open` if it has to be continued; `free` if nothing was begun, so
-    that the key may be used for another request; `answered` with its response. `began` is the time of the first
-    attempt, in milliseconds since 1970, `digest` that of the body.
+    that the key may be used for another request; `answered` with its response, the `content`, which is sealed with the
+    key of this id if there is one (`gateway.idempotency.responses`). `began` is the time of the first attempt, in
+    milliseconds since 1970, `digest` that of the body.
     """
 
     state: State
     began: int
     digest: str
     until: datetime | None = None
-    response: StoredResponse | None = None
+    key_id: str | None = None
+    content: bytes = Field(exclude=True, default=b"")
+
+    def encoded(self) -> bytes:
+        """Return the record as bytes: JSON, and after a line break the content."""
+        return b"%b\n%b" % (self.model_dump_json(exclude_none=True).encode(), self.content)
+
+    @classmethod
+    def decoded(cls, encoded: bytes) -> Self:
+        """Return the record that was encoded.
+
+        Raises:
+            ValidationError: the bytes are no record.
+        """
+        head, _, content = encoded.partition(b"\n")
+        return cls.model_validate_json(head).model_copy(update={"content": content})
 
 
 @dataclass(frozen=True)
@@ -56,21 +63,21 @@ class Stored:
 class Records:
     """The records of all gateways. The methods raise Unavailable if the bus does not answer."""
 
-    def __init__(self, client: Client) -> None:
-        self.client = client
+    def __init__(self, client: Client, ring: Ring | None = None) -> None:
+        self.client, self.seals, self.usage = client, Seals(ring), Usage(client)
         self._bucket: Bucket | None = None
 
     async def read(self, key: str) -> Stored | None:
         """Return the record of a key, or None."""
         entry = await self._with_bucket(lambda bucket: bucket.get(key))
         try:
-            return entry and Stored(Record.model_validate_json(entry.value), entry)
+            return entry and Stored(Record.decoded(entry.value), entry)
         except ValidationError:  # written by a newer release
             raise Unavailable("the record of a keyed request cannot be read") from None
 
     async def write(self, key: str, record: Record, before: Stored | None) -> Stored | None:
         """Replace the record that was read or written before; return None if another one was written since then."""
-        value, entry = record.model_dump_json(exclude_none=True).encode(), before and before.entry
+        value, entry = record.encoded(), before and before.entry
         written = await self._with_bucket(lambda bucket: bucket.replace(key, value, entry))
         return written and Stored(record, written)
 

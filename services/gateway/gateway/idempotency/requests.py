@@ -11,10 +11,12 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import ids
+from gateway.auth.token import ACTS_FOR_ACCOUNT
 from gateway.bodies import SMALL_BODY_BYTES, limited
 from gateway.idempotency.attempts import Attempt, begin
 from gateway.idempotency.keys import Body, KeyedRequest
-from gateway.idempotency.records import MAX_RESPONSE_BYTES, Records, StoredResponse
+from gateway.idempotency.records import Records
+from gateway.idempotency.responses import MAX_RESPONSE_BYTES, StoredResponse
 from gateway.problems import Problem
 
 REPLAYED = "Idempotent-Replayed"
@@ -57,7 +59,11 @@ class _Route:
 
 
 class _Execution:
-    """A request that is carried out. Its response is held back until it is stored, unless it is a stream."""
+    """A request that is carried out. Its response is held back until it is complete, unless it is a stream.
+
+    The client does not wait until it is stored: if it is lost, a repetition is carried out again, with the same ids.
+    Only a response with a secret is stored before, because no service could return it again.
+    """
 
     def __init__(self, attempt: Attempt, scope: Scope, send: Send) -> None:
         self.attempt, self.scope, self._send = attempt, scope, send
@@ -67,8 +73,8 @@ class _Execution:
 
     async def run(self, app: ASGIApp, body: Body) -> None:
         error: Exception | None = None
-        async with asyncio.TaskGroup() as tasks:
-            renewal = tasks.create_task(self.attempt.stay_alive())
+        async with asyncio.TaskGroup() as self.tasks:
+            renewal = self.tasks.create_task(self.attempt.stay_alive())
             try:
                 with ids.deriving(self.ids):
                     await app(self.scope, body.receive, self.send)
@@ -104,18 +110,31 @@ class _Execution:
         if status >= HTTPStatus.BAD_REQUEST and not self._has_begun:
             await self.attempt.free()
         elif complete and self._is_final(status):
-            await self.attempt.answer(self._response())
+            await self._answer(secret=self._is_secret)
         else:
             await self.attempt.open()
+
+    async def _answer(self, *, secret: bool) -> None:
+        answer = self.attempt.answer(self._response(), secret=secret)
+        if secret:
+            await answer
+        else:
+            self.tasks.create_task(answer)
+            await asyncio.sleep(0)  # it is on its way to the bus before the client can send the request again
 
     def _is_stream(self) -> bool:
         return self._headers().get("content-type", "").startswith("text/event-stream")
 
     def _is_final(self, status: int) -> bool:
-        # What a route marks as `no-store` is secret, and must not lie on the bus.
-        is_secret = "no-store" in self._headers().get("cache-control", "")
-        small = self.size <= MAX_RESPONSE_BYTES
-        return small and not is_secret and status < HTTPStatus.INTERNAL_SERVER_ERROR and not self._is_passing(status)
+        if self.size > MAX_RESPONSE_BYTES or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return False
+        # New tokens of a login or a refresh: an earlier refresh token would count as stolen if it was sent again.
+        is_login = self._is_secret and not self.scope.get(ACTS_FOR_ACCOUNT)
+        return not is_login and not self._is_passing(status)
+
+    @property
+    def _is_secret(self) -> bool:
+        return "no-store" in self._headers().get("cache-control", "")
 
     def _is_passing(self, status: int) -> bool:
         """Return whether a repetition may get another response below 500."""

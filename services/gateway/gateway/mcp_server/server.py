@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
@@ -30,6 +30,8 @@ from runtime.logging import get_logger
 from starlette.requests import ClientDisconnect
 
 from gateway import metrics, translation
+from gateway.idempotency.keys import MEMBER
+from gateway.idempotency.messages import continuing
 from gateway.mcp_server import approval, conversation, execution, report, run, session, task
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.resources import TEMPLATES, list_resources, read_resource
@@ -59,7 +61,8 @@ def create_server(call: Call, version: str) -> Server:
 
     async def call_tool(context: Context, params: CallToolRequestParams) -> CallToolResult:
         with_progress = replace(call, report_progress=context.session.report_progress)
-        return await _call_tool(params.name, params.arguments or {}, with_progress)
+        key = cast(dict[str, object], params.meta or {}).get(MEMBER)
+        return await _call_tool(params.name, params.arguments or {}, with_progress, key)
 
     async def resources(_context: Context, params: PaginatedRequestParams | None) -> ListResourcesResult:
         with _protocol_errors(call):
@@ -88,17 +91,18 @@ def create_server(call: Call, version: str) -> Server:
     return server
 
 
-async def _call_tool(name: str, arguments: dict[str, Any], call: Call) -> CallToolResult:
+async def _call_tool(name: str, arguments: dict[str, Any], call: Call, key: object) -> CallToolResult:
     tool = TOOLS.get(name)
     if tool is None:
         raise MCPError(INVALID_PARAMS, f"There is no tool {name[:100]}.")
-    outcome = SUCCEEDED
+    outcome, key = SUCCEEDED, None if tool.annotations.read_only_hint else key
     try:
-        result = _succeeded(await tool(arguments, call))
+        async with continuing(call.gateway.records, call.caller.token, f"MCP {name}", key, arguments):
+            result = _succeeded(await tool(arguments, call))
     except ClientDisconnect:
         raise MCPError(CONNECTION_CLOSED, "The client disconnected.") from None
     except Exception as error:  # noqa: BLE001  `translation` logs those that are not expected
-        problem = _problem(error, tool)
+        problem = _problem(error, is_repeatable=key is not None or tool.annotations.idempotent_hint is True)
         # Other names than those of the tool are the client's own text.
         named = {field: arguments[field] for field in tool.arguments.model_fields if field in arguments}
         call.gateway.refusals.add(call.request.scope, problem, f"mcp.{name}", named)
@@ -108,8 +112,8 @@ async def _call_tool(name: str, arguments: dict[str, Any], call: Call) -> CallTo
     return result
 
 
-def _problem(error: Exception, tool: Tool) -> Problem:
-    if isinstance(error, OutcomeUnknown) and not tool.annotations.idempotent_hint:
+def _problem(error: Exception, *, is_repeatable: bool) -> Problem:
+    if isinstance(error, OutcomeUnknown) and not is_repeatable:
         return translation.in_doubt("check whether it took effect")
     return translation.of(error)
 

@@ -103,6 +103,6 @@ async def stream(socket: WebSocket, session_id: str) -> None:
     report = partial(gateway.refusals.add, socket.scope)
 
     def commands(user: User, id: UUID) -> Commands:
-        return Commands(user, id, gateway.runs, gateway.limiter, report)
+        return Commands(user, id, gateway.runs, gateway.limiter, gateway.records, report)
 
     await converse(socket, session_id, user_of, gateway.streams, commands, report)

@@ -78,7 +78,7 @@ class ResponseModel(BaseModel):
 
 
 class SecretResponse(ResponseModel):
-    """The body of a response with a secret, which may be stored nowhere: neither in caches nor for repetitions."""
+    """The body of a response with a secret, which no cache may store; for repetitions it is stored only sealed."""
 
     def response(self, status: int = 200, headers: dict[str, str] | None = None) -> Response:
         """Return the HTTP response with this body, marked as `no-store`."""

@@ -1,8 +1,8 @@
 """The messages that clients send over a WebSocket, `{type, data}`: validated, and carried out."""
 
 import json
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 from uuid import UUID
@@ -17,6 +17,9 @@ from runtime.bus import Unavailable
 from gateway import translation
 from gateway.auth.callers import User
 from gateway.bodies import find_violation
+from gateway.idempotency.keys import MEMBER
+from gateway.idempotency.messages import continuing
+from gateway.idempotency.records import Records
 from gateway.problems import EdgeCode, Problem
 from gateway.rates.limiter import Limiter, Requester
 from gateway.runs import Runs
@@ -31,6 +34,7 @@ UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query
 
 type Report = Callable[[Problem, str], None]
 """Reports a problem of an operation to the audit log, if it is a refusal of permission."""
+type MakeCommand = Callable[[], SubmitQuery | InterruptSession | DecideApproval]
 type Outcome = RunView | SessionView | ApprovalView
 
 
@@ -46,9 +50,11 @@ class Reply:
 class Commands:
     """The commands of one client to one session."""
 
-    def __init__(self, user: User, session_id: UUID, runs: Runs, limiter: Limiter, report: Report) -> None:
+    def __init__(
+        self, user: User, session_id: UUID, runs: Runs, limiter: Limiter, records: Records, report: Report
+    ) -> None:
         self.user, self.session_id, self.runs, self.limiter = user, session_id, runs, limiter
-        self.report = report
+        self.records, self.report = records, report
 
     async def answer(self, text: str) -> Reply:
         """Carry out one message, and return the reply."""
@@ -58,40 +64,41 @@ class Commands:
             return _error(EdgeCode.VALIDATION_ERROR, INVALID_ID)
         if len(str(message_id)) > MAX_ID_LENGTH:
             return _error(EdgeCode.VALIDATION_ERROR, INVALID_ID)
-        return replace(await self._answer(message.get("type"), message.get("data", {})), to=message_id)
+        return replace(await self._answer(message), to=message_id)
 
-    async def _answer(self, kind: object, data: object) -> Reply:
+    async def _answer(self, message: Mapping[str, object]) -> Reply:
+        kind, data = message.get("type"), message.get("data", {})
         if violation := find_violation(data):
             return _error(EdgeCode.VALIDATION_ERROR, f"data: {violation[1]}.")
-        match kind:
-            case "ping":
-                return Reply("pong", {})
-            case "query":
-                return await self._carry_out(
-                    "querySession", lambda: _validated(NewQuery, data).command(self.session_id)
-                )
-            case "interrupt":
-                return await self._carry_out("interruptSession", lambda: InterruptSession(session_id=self.session_id))
-            case "approve":
-                return await self._carry_out(
-                    "approve", lambda: _validated(WebSocketDecision, data).decide(self.session_id, "approved")
-                )
-            case "deny":
-                return await self._carry_out(
-                    "deny", lambda: _validated(WebSocketDecision, data).decide(self.session_id, "denied")
-                )
-            case _:
-                return _error(EdgeCode.VALIDATION_ERROR, UNKNOWN_TYPE)
+        if kind == "ping":
+            return Reply("pong", {})
+        if not (operation := self._operation(kind, data)):
+            return _error(EdgeCode.VALIDATION_ERROR, UNKNOWN_TYPE)
+        name, key = f"WebSocket {self.session_id} {kind}", message.get(MEMBER)
+        return await self._carry_out(*operation, continuing(self.records, self.user.token, name, key, data))
 
-    async def _carry_out(
-        self, operation: str, make: Callable[[], SubmitQuery | InterruptSession | DecideApproval]
-    ) -> Reply:
+    def _operation(self, kind: object, data: object) -> tuple[str, MakeCommand] | None:
+        """Return the name of the operation that a message asks for, and what makes its command."""
+        match kind:
+            case "query":
+                return "querySession", lambda: _validated(NewQuery, data).command(self.session_id)
+            case "interrupt":
+                return "interruptSession", lambda: InterruptSession(session_id=self.session_id)
+            case "approve":
+                return "approve", lambda: _validated(WebSocketDecision, data).decide(self.session_id, "approved")
+            case "deny":
+                return "deny", lambda: _validated(WebSocketDecision, data).decide(self.session_id, "denied")
+            case _:
+                return None
+
+    async def _carry_out(self, operation: str, make: MakeCommand, keyed: AbstractAsyncContextManager[None]) -> Reply:
         try:
             await self.limiter.check(Requester.of(self.user.actor), "write")
             self.user.check("write")
-            command = make()
-            starts_run = isinstance(command, SubmitQuery)
-            outcome: Outcome = await (self.runs.start(command, self.user) if starts_run else self.user.ask(command))
+            async with keyed:
+                command = make()
+                starts_run = isinstance(command, SubmitQuery)
+                outcome: Outcome = await (self.runs.start(command, self.user) if starts_run else self.user.ask(command))
         except (Problem, Refusal, Unavailable) as error:
             problem = translation.of(error)
             self.report(problem, operation)

@@ -1,0 +1,86 @@
+"""Responses that are kept for repetitions: packed, and sealed if the gateways have a key ring.
+
+Neither the bus nor a gateway alone can open one. Its key derives from a key of the ring, which the bus does not have,
+and from the Idempotency-Key of the client, which only a repetition of the request brings along.
+"""
+
+import zlib
+from typing import Self
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from pydantic import BaseModel, Field
+from runtime.key_ring import Ring
+from runtime.logging import get_logger
+from runtime.sealing import KEY_BYTES, SecretUnreadable, seal, unseal
+
+from gateway.idempotency.keys import KeyedRequest
+
+log = get_logger()
+
+MAX_RESPONSE_BYTES = 2**20
+"""Size of the largest response that is held back until it is complete."""
+MAX_STORED_BYTES = 2**18
+"""Size of the largest packed response that is stored; JSON shrinks to a fourth or less."""
+_FAST = 1
+_MAX_UNPACKED = 2 * MAX_RESPONSE_BYTES
+
+
+class StoredResponse(BaseModel):
+    """A response to replay; `variant` and `route` are those of the request."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes = Field(exclude=True, default=b"")
+    variant: str
+    route: str
+
+    def packed(self) -> bytes:
+        """Return the response as compressed bytes."""
+        return zlib.compress(b"%b\n%b" % (self.model_dump_json().encode(), self.body), _FAST)
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> Self:
+        """Return the response that was packed."""
+        head, _, body = zlib.decompressobj().decompress(packed, _MAX_UNPACKED).partition(b"\n")
+        return cls.model_validate_json(head).model_copy(update={"body": body})
+
+
+class Seals:
+    """Packs and seals responses, and opens them for repetitions of their requests."""
+
+    def __init__(self, ring: Ring | None) -> None:
+        self.ring = ring
+
+    def seal(self, response: StoredResponse, request: KeyedRequest, *, secret: bool) -> tuple[str | None, bytes] | None:
+        """Return what to store of a response, after the id of the key that it is sealed with if there is a ring.
+
+        Returns None for a response that must not be stored: one that is too large, or a secret without a ring.
+        """
+        packed = response.packed()
+        if len(packed) > MAX_STORED_BYTES or (secret and not self.ring):
+            return None
+        if not self.ring:
+            return None, packed
+        ring = self.ring()
+        return ring.newest, seal(_key(ring.keys[ring.newest], request), packed, _place(request))
+
+    def open(self, key_id: str | None, content: bytes, request: KeyedRequest) -> StoredResponse | None:
+        """Return the stored response to a request; None if its key is not in the ring any more, or is another one."""
+        if key_id is None:
+            return StoredResponse.unpacked(content)
+        key = self.ring().keys.get(key_id) if self.ring else None
+        try:
+            return StoredResponse.unpacked(unseal(_key(key, request), content, _place(request))) if key else None
+        except SecretUnreadable as error:
+            log.warning("stored response cannot be opened", error=str(error))
+            return None
+
+
+def _key(of_gateways: bytes, request: KeyedRequest) -> bytes:
+    derivation = HKDF(SHA256(), KEY_BYTES, salt=None, info=_place(request).encode())
+    return derivation.derive(of_gateways + request.key.encode())
+
+
+def _place(request: KeyedRequest) -> str:
+    return f"response to keyed request {request.id}"
