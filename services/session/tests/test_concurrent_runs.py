@@ -193,24 +193,6 @@ async def test_a_run_that_waits_for_an_approval_makes_room(limited: Desk) -> Non
     assert (await active(limited))[-1] == runs[LIMIT].id
 
 
-async def test_runs_that_only_wait_cannot_occupy_every_replica(limited: Desk) -> None:
-    runs = await start(limited, LIMIT + concurrency.MAX_ONLY_WAITING + 2)
-    for run in runs[:-2]:
-        await wait_for_approval(limited, run)
-        await start_due(limited)
-    assert await active(limited) == [run.id for run in runs[:-2]]
-
-
-async def test_a_decision_makes_room_once_its_run_has_ended(limited: Desk) -> None:
-    runs = await start(limited, LIMIT + concurrency.MAX_ONLY_WAITING + 1)
-    for run in runs[:-1]:
-        await wait_for_approval(limited, run)
-        await start_due(limited)
-    await end(limited, runs[0])
-    await start_due(limited)
-    assert (await active(limited))[-1] == runs[-1].id
-
-
 async def test_a_run_with_a_tool_in_progress_makes_no_room(limited: Desk) -> None:
     runs = await start(limited, LIMIT + 1)
     await wait_for_approval(limited, runs[0], tools=2)
