@@ -38,6 +38,7 @@ class BoxSettings(Settings):
     report_s3_secret_access_key: SecretStr | None = None
     report_theme_dir: Path | None = None
     dependency_wait_seconds: PositiveFloat = 8.0
+    drain_seconds: float = Field(default=10.0, ge=0, le=3600)
     pg_bindir: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None
 
