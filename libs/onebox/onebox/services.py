@@ -96,7 +96,7 @@ def _mcp_registry(context: LaunchContext) -> Service:
     env = {
         "DATABASE_URL": context.database_url,
         "SECRETS_KEY_FILE": str(context.master_keys),
-        "PUBLIC_URL": context.settings.public_url or f"http://localhost:{context.settings.port}",
+        "PUBLIC_URL": context.settings.browser_url,
     }
     return _internal_service("mcp_registry", context, env)
 

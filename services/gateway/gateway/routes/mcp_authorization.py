@@ -30,7 +30,8 @@ RETURNED = PAGE.format(
 NOT_AUTHORIZED = PAGE.format(
     title="Not authorized",
     text="The authorization was refused, is not valid, was used already, has expired, or was started in another "
-    "browser. Start it again. If a program started it, request the address of this page with your access token.",
+    "browser, or at another address of this service. Start it again. If a program started it, request the address of "
+    "this page with your access token.",
 )
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
