@@ -21,16 +21,19 @@ from onebox.readiness import ReadyCheck
 from runtime import bus, clock
 from runtime.bus import Bus, Client, Unavailable
 from runtime.clock import new_id
+from runtime.envelope import Envelope
 from runtime.jetstream import jetstream
 from runtime.testing import eventually
 
 from tests.bench import cpu
 from tests.bench.copies import copy, vacuum
 from tests.bench.report import Aim, Line, milliseconds
-from tests.bench.samples import new_envelope
+from tests.bench.samples import ACTOR
 from tests.bench.stage import Stage, until
 
 SPREAD, MANY = 20_000, 100_000
+ADMIN = ACTOR.model_copy(update={"role": "admin"})
+"""Users have a limited number of tasks."""
 MINUTE = timedelta(minutes=1)
 PREPARING = timedelta(seconds=40)
 """More than it takes to copy tasks and to publish their events."""
@@ -79,7 +82,7 @@ class Alone:
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
         """Send a message to the service."""
-        return await Bus(self.client).ask(message, new_envelope())
+        return await Bus(self.client).ask(message, Envelope.begin(actor=ADMIN))
 
     async def answers(self) -> bool:
         """Return whether the service answers."""

@@ -51,14 +51,13 @@ log = get_logger()
 
 type Task = Callable[[], Coroutine[Any, Any, None]]
 
-DRAIN_TIMEOUT = 10.0
-
 
 class ServiceSettings(ProcessSettings):
     """The settings of every service. Probes and metrics are served on `ops_port`.
 
     `stream_max_bytes` limits the events that stay on the bus, for clients to resume from. `stream_replicas` is the
-    number of servers of a NATS cluster that store a new stream.
+    number of servers of a NATS cluster that store a new stream. A service that stops finishes its work in progress for
+    up to `drain_seconds`.
     """
 
     database_url: str
@@ -67,6 +66,7 @@ class ServiceSettings(ProcessSettings):
     ops_port: int = 0
     stream_max_bytes: int = Field(default=MAX_STREAM_BYTES, ge=MIN_STREAM_BYTES)
     stream_replicas: int = Field(default=1, ge=1, le=5)
+    drain_seconds: float = Field(default=10.0, ge=0, le=3600)
 
 
 class SecretServiceSettings(ServiceSettings, SecretsSettings):
@@ -112,7 +112,7 @@ class Service[S: ServiceSettings, T]:
         return {subject: event for kind in self.aggregates for subject, event in kind.events.items()}
 
     async def run(self, settings: S, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then accept nothing new and finish the work in progress for up to 10 s.
+        """Serve until `stop` is set, then start nothing new and finish the work in progress for `drain_seconds`.
 
         Raises:
             CannotStart: the database, the bus or the port cannot be used.
@@ -150,7 +150,7 @@ class Service[S: ServiceSettings, T]:
             log.info("ready", migrations=applied)
             always = self._endless_tasks(store, relay, leases, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
-            await _work(always, self._draining_tasks(reactor, due_times, stop), stop)
+            await _work(always, self._draining_tasks(reactor, due_times, stop), stop, settings.drain_seconds)
 
     def _database(self, settings: S) -> AbstractAsyncContextManager[Database]:
         ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
@@ -190,15 +190,15 @@ class Service[S: ServiceSettings, T]:
             await provision_work(js, self.name, replicas=replicas)
 
 
-async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event) -> None:
-    """Run all tasks until `stop` is set, wait up to 10 s for those that end by themselves, and cancel the others."""
+async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event, drain_seconds: float) -> None:
+    """Run all tasks until `stop` is set, wait some seconds for those that end by themselves, and cancel the others."""
     async with asyncio.TaskGroup() as tasks:
         endless = [tasks.create_task(task()) for task in always]
         drained = [tasks.create_task(task()) for task in until_stopped]
         await stop.wait()
         log.info("draining")
         if drained:
-            await asyncio.wait(drained, timeout=DRAIN_TIMEOUT)
+            await asyncio.wait(drained, timeout=drain_seconds)
         await _end({*drained, *endless})
 
 

@@ -196,6 +196,17 @@ async def test_stopping_finishes_a_reaction_in_progress(settings: ServiceSetting
         stop.set()
 
 
+async def test_stopping_cancels_work_that_outlasts_the_drain(settings: ServiceSettings, bus: Bus) -> None:
+    jars, stop = Jars(), asyncio.Event()
+    jars.go.clear()
+    async with running(jars, settings.model_copy(update={"drain_seconds": 0}), stop) as [run]:
+        await eventually(lambda: opened(bus))
+        await jars.started.wait()
+        stop.set()
+        await eventually(run.done)
+    assert not jars.go.is_set()
+
+
 async def test_readiness_is_reported_over_http(settings: ServiceSettings) -> None:
     stop = asyncio.Event()
     with ReservedPort() as port:

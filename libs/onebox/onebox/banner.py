@@ -4,15 +4,9 @@ import json
 from pathlib import Path
 
 from onebox.services import LaunchContext
-from onebox.settings import BoxSettings
+from onebox.settings import BoxSettings, url_of
 
 NO_SANDBOX = "WITHOUT TOOLS: this machine cannot create a sandbox. The log of the session service says why."
-
-
-def url_of(host: str, port: int) -> str:
-    """Return the URL to open in a browser; a wildcard host becomes the loopback address."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
-    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
 def demo_command(settings: BoxSettings) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 from runtime.settings import InvalidSettings, Settings, load
 
-from onebox.banner import url_of
 from onebox.folder import ADDRESS
+from onebox.settings import url_of
 from onebox.terminal import fail, report
 
 CONTENT = "Hello from the demo."

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from runtime.settings import InvalidSettings, load, misspelled_settings
 
 from onebox.account import drop_root
-from onebox.banner import banner, url_of
+from onebox.banner import banner
 from onebox.children import SERVICE_SETTINGS, Child, stop_all
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
@@ -19,7 +19,7 @@ from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
 from onebox.services import STOP_ORDER, LaunchContext, Service, services
-from onebox.settings import PREFIXES, BoxSettings
+from onebox.settings import PREFIXES, BoxSettings, url_of
 from onebox.supervision import Supervisor
 from onebox.terminal import fail, report
 

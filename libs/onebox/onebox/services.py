@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contracts.catalogue import SERVICES
@@ -14,6 +14,8 @@ from onebox.settings import BoxSettings
 
 # A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
 STOP_ORDER = (("gateway",), SERVICES, ("simulator",), ("nats",), ("postgres",))
+CLOSE_SECONDS = 10.0
+"""What a service has for closing what it has opened, after its work in progress."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class LaunchContext:
         settings = self.settings
         env = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level, "NATS_URL": self.nats_url}
         env["DEPENDENCY_WAIT_SECONDS"] = str(settings.dependency_wait_seconds)
+        env["DRAIN_SECONDS"] = str(settings.drain_seconds)
         if settings.otel_exporter_otlp_endpoint:
             env["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
         return env
@@ -101,7 +104,7 @@ def _mcp_registry(context: LaunchContext) -> Service:
     env = {
         "DATABASE_URL": context.database_url,
         "SECRETS_KEY_FILE": str(context.master_keys),
-        "PUBLIC_URL": context.settings.public_url or f"http://localhost:{context.settings.port}",
+        "PUBLIC_URL": context.settings.browser_url,
     }
     return _internal_service("mcp_registry", context, env)
 
@@ -144,7 +147,8 @@ def _gateway(context: LaunchContext) -> Service:
 def _internal_service(name: str, context: LaunchContext, env: dict[str, str]) -> Service:
     """Return a service that is reached only over the bus; its port is for health and metrics."""
     port = context.free_port()
-    return _service(name, port, context.common_env | env | {"OPS_PORT": str(port)})
+    service = _service(name, port, context.common_env | env | {"OPS_PORT": str(port)})
+    return replace(service, program=replace(service.program, grace=context.settings.drain_seconds + CLOSE_SECONDS))
 
 
 def _service(name: str, port: int, env: dict[str, str], host: str = "127.0.0.1") -> Service:

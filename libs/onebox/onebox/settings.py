@@ -22,6 +22,12 @@ PREFIXES = (
 """A variable with such a prefix that is not a setting is probably misspelled."""
 
 
+def url_of(host: str, port: int) -> str:
+    """Return the URL to open in a browser; a wildcard host becomes the loopback address."""
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
+    return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
+
+
 class BoxSettings(Settings):
     """Settings from the environment. With `database_url` or `nats_url`, the server is external instead of embedded."""
 
@@ -38,6 +44,7 @@ class BoxSettings(Settings):
     report_s3_secret_access_key: SecretStr | None = None
     report_theme_dir: Path | None = None
     dependency_wait_seconds: PositiveFloat = 8.0
+    drain_seconds: float = Field(default=10.0, ge=0, le=3600)
     pg_bindir: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None
 
@@ -45,6 +52,16 @@ class BoxSettings(Settings):
     def model(self) -> str | None:
         """The base URL of the model; None means the simulator."""
         return self.model_base_url or (PUBLIC_MODEL if self.model_api_key else None)
+
+    @property
+    def browser_url(self) -> str:
+        """Where browsers reach the API: without PUBLIC_URL, the address that the banner shows if it is of this machine.
+
+        A cookie ties the authorization of an MCP server to this host, so it has to be the one that users open.
+        """
+        shown = url_of(self.host, self.port)
+        is_local = AnyHttpUrl(shown).host in ("localhost", "127.0.0.1", "[::1]")
+        return self.public_url or (shown if is_local else f"http://localhost:{self.port}")
 
     @field_validator("admin_password")
     @classmethod

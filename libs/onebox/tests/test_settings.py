@@ -3,6 +3,20 @@ from onebox.settings import PUBLIC_MODEL, BoxSettings
 from runtime.settings import InvalidSettings, load
 
 
+@pytest.mark.parametrize(
+    ("host", "public_url", "browser_url"),
+    [
+        ("127.0.0.1", None, "http://127.0.0.1:8000"),
+        ("0.0.0.0", None, "http://127.0.0.1:8000"),  # noqa: S104  a setting of operators
+        ("::", None, "http://[::1]:8000"),
+        ("192.0.2.1", None, "http://localhost:8000"),
+        ("192.0.2.1", "https://agents.example.com", "https://agents.example.com"),
+    ],
+)
+def test_browsers_return_to_the_address_that_the_banner_shows(host: str, public_url: str | None, browser_url: str):
+    assert BoxSettings(host=host, public_url=public_url).browser_url == browser_url
+
+
 def test_without_model_settings_there_is_no_model() -> None:
     assert load(BoxSettings).model is None
 

@@ -6,8 +6,22 @@ from pathlib import Path
 
 from runtime.testing import eventually
 from sandbox import Heartbeats, Program, Sandbox
+from sandbox.bwrap_args import PYTHON
 
 from libs.sandbox.tests.running import output_of, shell, started
+
+# Opens them only. The host's root is judged by the user id that the sandbox maps, whatever its capabilities.
+WRITABLE_SETTINGS = """
+import os
+opened, files = 0, [os.path.join(folder, name) for folder, _, names in os.walk("/proc/sys") for name in names]
+for path in files:
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+        opened += 1
+    except OSError:
+        pass
+print(opened, "of many" if len(files) > 100 else files)
+"""
 
 
 async def test_an_unavailable_sandbox_reports_the_reason() -> None:
@@ -42,6 +56,11 @@ async def test_a_program_reads_further_paths_that_it_is_given(sandbox: Sandbox, 
     command = f"cat {open_folder}/text"
     assert await output_of(sandbox, command, readable=(open_folder,)) == "seen"
     assert "No such file" in await output_of(sandbox, command)
+
+
+async def test_kernel_settings_are_read_only_even_for_the_hosts_root(sandbox: Sandbox) -> None:
+    output = await output_of(sandbox, Program(command=(str(PYTHON), "-c", WRITABLE_SETTINGS)))
+    assert output == "0 of many"
 
 
 async def test_an_unknown_command_is_named(sandbox: Sandbox) -> None:

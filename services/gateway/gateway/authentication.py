@@ -69,6 +69,14 @@ async def _anyone(request: Request) -> Anyone:
     return Anyone(gateway_of(request).bus, request.scope["request_id"], address=exact_address(request))
 
 
+async def _anyone_or_writer(request: Request) -> Anyone:
+    if not isinstance(request.scope["authenticated"], Token):
+        return await _anyone(request)
+    user = user_of(request)
+    user.check("write")
+    return user
+
+
 class _BearerOrLink(_Bearer):
     """Accepts, besides access tokens, requests with the token of a link; the service of the resource verifies it."""
 
@@ -79,6 +87,8 @@ class _BearerOrLink(_Bearer):
 
 
 AnyClient = Annotated[Anyone, Depends(_anyone)]
+AnyoneOrWriter = Annotated[Anyone, Depends(_anyone_or_writer)]
+"""For requests that need no credentials; if a client sends valid ones, they have to allow changes."""
 Caller = Annotated[User, Depends(_Bearer())]
 CallerOrLinkHolder = Annotated[Anyone, Depends(_BearerOrLink())]
 TokenHolder = Annotated[User, Depends(_Bearer(viewers_write=True))]

@@ -146,6 +146,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TOO_MANY_LOGINS: (503, "Too many concurrent logins"),
     Code.TOO_MANY_REPORTS: (429, "Too many reports in progress"),
     Code.TOO_MANY_SERVERS: (409, "Too many MCP servers"),
+    Code.TOO_MANY_TASKS: (409, "Too many tasks"),
     Code.TOO_MANY_TRIGGERS: (409, "Too many triggers"),
     Code.TRIGGER_NOT_FOUND: (404, "Trigger not found"),
     Code.TRIGGER_RATE_LIMITED: (429, "Too many requests to this trigger"),

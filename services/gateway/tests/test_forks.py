@@ -58,6 +58,7 @@ async def test_a_slow_fork_is_returned_before_it_is_ready(
     [
         (Code.SESSION_BUSY, 409),
         (Code.SESSION_NOT_READY, 409),
+        (Code.CONVERSATION_FULL, 409),
         (Code.MESSAGE_NOT_FOUND, 404),
         (Code.SESSION_NOT_FOUND, 404),
     ],

@@ -44,6 +44,12 @@ async def offered(services: FakeServices) -> None:
     await services.answer(GetAuthorization, attempt(status="offered", authorization_url=URL))
 
 
+async def start_with_cookie(client: httpx.AsyncClient, services: FakeServices, redirect_uri: str) -> httpx.Response:
+    url = f"{URL}&redirect_uri={redirect_uri}"
+    await services.answer(GetAuthorization, attempt(status="offered", authorization_url=url, browser_secret="b"))
+    return await client.post(AUTHORIZE)
+
+
 @pytest.mark.usefixtures("offered")
 async def test_the_url_is_returned_when_it_is_ready(client: httpx.AsyncClient) -> None:
     response = await client.post(AUTHORIZE)
@@ -102,6 +108,59 @@ async def test_a_user_comes_back_without_a_login(harness: Harness, services: Fak
     command: ReturnAuthorization = services.received[-1][0]
     assert (response.status_code, "Authorization received" in response.text) == (200, True)
     assert (command.state, command.code, command.issuer) == ("s", "c", "https://a")
+
+
+@pytest.mark.usefixtures("offered")
+@pytest.mark.parametrize(
+    ("redirect_uri", "beginning", "is_secure"),
+    [("http://localhost:8000/x", "mcp-authorization-", False), ("https://a.example.com/x", "__Host-mcp-", True)],
+)
+async def test_the_browser_that_started_gets_a_cookie(
+    client: httpx.AsyncClient, services: FakeServices, redirect_uri: str, beginning: str, is_secure: bool
+) -> None:
+    cookie = (await start_with_cookie(client, services, redirect_uri)).headers["set-cookie"]
+    assert cookie.startswith(beginning)
+    assert {"HttpOnly", "Max-Age=600", "Path=/", "SameSite=lax"} <= set(cookie.split("; "))
+    assert ("Secure" in cookie.split("; "), "Domain" in cookie) == (is_secure, False)
+
+
+@pytest.mark.usefixtures("offered")
+async def test_the_cookie_of_an_attempt_is_sent_with_its_state_only(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    await services.answer(ReturnAuthorization, True)
+    await services.answer(
+        GetAuthorization,
+        attempt(status="offered", authorization_url=f"{URL}&redirect_uri=http://a/x", browser_secret="b"),
+    )
+    await client.post(AUTHORIZE)
+    await client.get(CALLBACK, params={"state": "other", "code": "c"})
+    await client.get(CALLBACK, params={"state": "s", "code": "c"})
+    assert [command.browser_secret for command in services.of(ReturnAuthorization)] == [None, "b"]
+
+
+@pytest.mark.usefixtures("offered")
+async def test_the_cookie_is_deleted_when_the_user_has_returned(
+    client: httpx.AsyncClient, services: FakeServices
+) -> None:
+    await services.answer(ReturnAuthorization, True)
+    await services.answer(
+        GetAuthorization,
+        attempt(status="offered", authorization_url=f"{URL}&redirect_uri=http://a/x", browser_secret="b"),
+    )
+    await client.post(AUTHORIZE)
+    await client.get(CALLBACK, params={"state": "s", "code": "c"})
+    assert not client.cookies
+
+
+async def test_a_token_shows_who_comes_back(client: httpx.AsyncClient, services: FakeServices) -> None:
+    await services.answer(ReturnAuthorization, True)
+    await client.get(CALLBACK, params={"state": "s", "code": "c"})
+    assert services.received[-1][1].actor is not None
+
+
+async def test_viewers_cannot_come_back_with_their_token(harness: Harness) -> None:
+    assert (await harness.client("viewer").get(CALLBACK, params={"state": "s", "code": "c"})).status_code == 403
 
 
 async def test_other_parameters_of_the_response_are_ignored(harness: Harness, services: FakeServices) -> None:

@@ -52,6 +52,12 @@ async def test_a_task_with_a_cron_is_scheduled_unless_the_client_disables_it(
     assert (await created(client, services, **fields)).definition.is_scheduled is scheduled
 
 
+async def test_too_many_tasks_are_a_conflict(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(CreateTask, Refused(code=Code.TOO_MANY_TASKS, detail="You have 500 tasks."))
+    response = await client.post(TASKS, json=BODY)
+    assert (response.status_code, response.json()["error_code"]) == (409, "TOO_MANY_TASKS")
+
+
 REFUSED = [
     (Code.INVALID_SCHEDULE, "schedule_cron: six fields."),
     (Code.INVALID_TIMEZONE, "schedule_timezone: unknown."),

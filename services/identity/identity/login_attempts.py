@@ -1,4 +1,8 @@
-"""Limits failed logins by account and by network address, exactly and over all replicas."""
+"""Limits failed logins by account and by network address, exactly and over all replicas.
+
+Failures from an address from which the account's owner has logged in before are counted separately, so that nobody can
+lock the owner out by wrong passwords from elsewhere.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,6 +14,8 @@ from contracts.refusals import Code, Refusal
 from eventing.database import Connection, Database
 
 WINDOW = timedelta(minutes=15)
+KNOWN_FOR = timedelta(days=30)
+"""How long an address is known after a login from it."""
 
 # One statement, so that concurrent attempts wait for each other and none of them passes the limit. It counts the
 # attempt as failed from the beginning: ten guesses that are sent at once are ten.
@@ -20,17 +26,31 @@ COUNT = """
     WHERE (SELECT count(*) FROM unnest(stored.times) AS at WHERE at > $3) < $4
     RETURNING true"""
 FIRST = "SELECT min(at) FROM login_failures, unnest(times) AS at WHERE key = $1 AND at > $2"
+IS_KNOWN = "SELECT EXISTS (SELECT FROM known_addresses WHERE key = $1 AND last_at > $2)"
+REMEMBER = """
+    INSERT INTO known_addresses (key, last_at) VALUES ($1, $2)
+    ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at"""
 REMOVE = "UPDATE login_failures SET times = array_remove(times, $2) WHERE key = $1"
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """An attempt to log in. `limits` holds the number of failures that each of its keys may have."""
+    """An attempt to log in to an account, by a `client`: the account from one address, or None without an address.
+
+    `limits` holds the number of failures that each of its keys may have: of the client if it is known, or else of the
+    account, and of the address.
+    """
 
     database: Database
     account: bytes
+    client: bytes | None
     limits: Mapping[bytes, int]
     at: datetime
+
+    @property
+    def payer(self) -> str:
+        """What waits together for its turn: attempts of a known client do not wait with those of strangers."""
+        return next(iter(self.limits)).hex()
 
     async def begin(self) -> None:
         """Count the attempt as failed, until it succeeds.
@@ -45,9 +65,11 @@ class Attempt:
 
     async def succeed(self) -> None:
         """Forget the failures of the account: only its owner knows the password. Those of the address are kept."""
-        await self.database.execute("DELETE FROM login_failures WHERE key = $1", self.account)
-        for address in self.limits.keys() - {self.account}:
+        await self.database.execute("DELETE FROM login_failures WHERE key IN ($1, $2)", self.account, self.client)
+        for address in self.limits.keys() - {self.account, self.client}:
             await self.database.execute(REMOVE, address, self.at)
+        if self.client:
+            await self.database.execute(REMEMBER, self.client, self.at)
 
 
 @dataclass(frozen=True)
@@ -58,13 +80,15 @@ class LoginAttempts:
     max_per_account: int
     max_per_address: int
 
-    def attempt(self, email: str, address: str | None, at: datetime) -> Attempt:
+    async def attempt(self, email: str, address: str | None, at: datetime) -> Attempt:
         """Return an attempt to log in, which is not counted before it begins."""
         account = _key("account", email)
-        limits = {account: self.max_per_account}
-        if address is not None:
-            limits[_key("address", address)] = self.max_per_address
-        return Attempt(self.database, account, limits, at)
+        if address is None:
+            return Attempt(self.database, account, None, {account: self.max_per_account}, at)
+        client = _key("client", f"{address} {email}")
+        is_known = await self.database.fetchval(IS_KNOWN, client, at - KNOWN_FOR)
+        limits = {client if is_known else account: self.max_per_account, _key("address", address): self.max_per_address}
+        return Attempt(self.database, account, client, limits, at)
 
     async def forget(self, email: str) -> None:
         """Forget the failures of an account, because its password was reset."""
@@ -73,6 +97,7 @@ class LoginAttempts:
     async def remove_expired(self, now: datetime) -> None:
         """Delete what no longer counts."""
         await self.database.execute("DELETE FROM login_failures WHERE last_at <= $1", now - WINDOW)
+        await self.database.execute("DELETE FROM known_addresses WHERE last_at <= $1", now - KNOWN_FOR)
 
 
 async def _locked(key: bytes, now: datetime, connection: Connection) -> Refusal:

@@ -22,8 +22,8 @@ LOW_PRIORITY = 10
 class Passwords:
     """Hashes and verifies passwords, shared out fairly among accounts.
 
-    `account` is the requested e-mail address, with or without an account. Methods that wait raise `Refusal`
-    TOO_MANY_LOGINS, without hashing anything, if too many requests are waiting.
+    `account` identifies the requested account, which may not exist, or the account and an address that is known for it.
+    Methods that wait raise `Refusal` TOO_MANY_LOGINS, without hashing anything, if too many requests are waiting.
     """
 
     def __init__(self) -> None:

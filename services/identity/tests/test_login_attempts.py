@@ -85,6 +85,40 @@ async def test_a_login_does_not_forget_the_failures_of_its_address(desk: Desk, a
     assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
 
 
+async def test_strangers_cannot_lock_an_owner_out(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    await fail(desk, 10, address="198.51.100.1")
+    assert await desk.log_in(ada, address="192.0.2.1")
+
+
+async def test_an_owners_address_is_known_for_their_account_only(desk: Desk, ada: str):
+    await desk.register("eve@example.com", "eve")
+    await desk.log_in("eve@example.com", address="192.0.2.1")
+    await fail(desk, 10, address="198.51.100.1")
+    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+
+
+async def test_failures_from_a_known_address_are_limited(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    await fail(desk, 10, address="192.0.2.1")
+    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+
+
+async def test_an_address_is_not_known_for_ever(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
+    await desk.log_in(ada, address="192.0.2.1")
+    monkeypatch.setattr(login_attempts, "KNOWN_FOR", timedelta())
+    await fail(desk, 10, address="198.51.100.1")
+    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+
+
+async def test_a_known_client_does_not_wait_with_strangers(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    attempts, at = desk.dispatcher.dependencies.attempts, now()
+    addresses = ("192.0.2.1", "198.51.100.1", "198.51.100.2")
+    known, one, other = [await attempts.attempt(ada, address, at) for address in addresses]
+    assert (known.payer == one.payer, one.payer == other.payer) == (False, True)
+
+
 async def test_failures_expire(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
     await fail(desk, 10)
     monkeypatch.setattr(login_attempts, "WINDOW", timedelta())
@@ -93,7 +127,8 @@ async def test_failures_expire(desk: Desk, ada: str, monkeypatch: pytest.MonkeyP
 
 async def test_guesses_that_are_sent_at_once_do_not_pass_the_limit(desk: Desk):
     attempts, at = desk.dispatcher.dependencies.attempts, now()
-    begun = await asyncio.gather(*(attempts.attempt(ADA, None, at).begin() for _ in range(40)), return_exceptions=True)
+    guesses = [await attempts.attempt(ADA, None, at) for _ in range(40)]
+    begun = await asyncio.gather(*(guess.begin() for guess in guesses), return_exceptions=True)
     assert sum(not isinstance(attempt, Refusal) for attempt in begun) == 10
 
 
@@ -114,9 +149,20 @@ async def test_expired_failures_are_deleted(desk: Desk, monkeypatch: pytest.Monk
     assert await desk.database.fetchval("SELECT count(*) FROM login_failures") == 0
 
 
-async def test_neither_addresses_nor_accounts_are_stored_in_clear(desk: Desk):
+async def test_known_addresses_are_deleted_after_a_month(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    attempts: LoginAttempts = desk.dispatcher.dependencies.attempts
+    await attempts.remove_expired(now())
+    assert await desk.database.fetchval("SELECT count(*) FROM known_addresses") == 1
+    await attempts.remove_expired(now() + timedelta(days=31))
+    assert await desk.database.fetchval("SELECT count(*) FROM known_addresses") == 0
+
+
+async def test_neither_addresses_nor_accounts_are_stored_in_clear(desk: Desk, ada: str):
     await fail(desk, 1, address="192.0.2.1")
-    stored = str(await desk.database.fetch("SELECT * FROM login_failures"))
+    await desk.log_in(ada, address="192.0.2.1")
+    await fail(desk, 1, address="192.0.2.1")
+    stored = str(await desk.database.fetch("SELECT * FROM login_failures, known_addresses"))
     assert ADA not in stored
     assert "192.0.2.1" not in stored
 

@@ -63,10 +63,14 @@ class OAuthDesk(Desk):
         return await self.ask(GetAuthorization(server_id=server_id, authorization_id=started.id), actor)
 
     async def come_back(self, attempt: AuthorizationView, **fields: Any) -> bool:
-        """Send the response of the authorization server, without an actor; by default the user consents."""
+        """Send the response of the authorization server, from the browser that started; normally a consent."""
+        return await self.come_back_as(None, attempt, **({"browser_secret": attempt.browser_secret} | fields))
+
+    async def come_back_as(self, actor: Actor | None, attempt: AuthorizationView, **fields: Any) -> bool:
+        """Send the response of the authorization server from another browser, with the credentials of an actor."""
         state = URL(attempt.authorization_url or "").params["state"]
         command = ReturnAuthorization.model_validate({"state": state, "code": "code-1"} | fields)
-        return await self.dispatcher.send(command, Envelope.begin())
+        return await self.dispatcher.send(command, Envelope.begin(actor=actor))
 
     async def authorize(self, server_id: UUID) -> ServerView:
         """Authorize a server, and return it."""

@@ -13,6 +13,7 @@ from contracts.mcp_registry.authorization import (
 )
 from contracts.mcp_registry.oauth import OAuthClient
 from contracts.mcp_registry.server import ResolveServers
+from contracts.messages import Actor
 from contracts.refusals import Code
 from httpx2 import URL
 from mcp_registry.oauth.state import new_state
@@ -116,6 +117,41 @@ async def test_a_state_authorizes_no_other_server(oauth: OAuthDesk) -> None:
     await oauth.come_back(await oauth.start(one))
     await oauth.exchange(one)
     assert not (await oauth.latest(other)).is_authorized
+
+
+@pytest.mark.parametrize("secret", [None, "", "guessed", "é"])
+async def test_another_browser_cannot_come_back(oauth: OAuthDesk, secret: str | None) -> None:
+    attempt = await oauth.start(await oauth.create_one())
+    assert (await refusal(oauth.come_back(attempt, browser_secret=secret))).detail == NOT_VALID
+
+
+async def test_another_user_cannot_come_back(oauth: OAuthDesk) -> None:
+    attempt = await oauth.start(await oauth.create_one())
+    assert (await refusal(oauth.come_back_as(STRANGER, attempt))).detail == NOT_VALID
+
+
+async def test_the_secret_of_another_attempt_is_not_valid(oauth: OAuthDesk) -> None:
+    one, own = await oauth.create_one(), await oauth.create_one(STRANGER)
+    attempt, attackers = await oauth.start(one), await oauth.start(own, STRANGER)
+    sent = oauth.come_back(attempt, browser_secret=attackers.browser_secret)
+    assert (await refusal(sent)).detail == NOT_VALID
+
+
+async def test_another_browser_does_not_end_the_attempt(oauth: OAuthDesk) -> None:
+    attempt = await oauth.start(await oauth.create_one())
+    await refusal(oauth.come_back(attempt, browser_secret=None))
+    assert await oauth.come_back(attempt)
+
+
+@pytest.mark.parametrize("actor", [OWNER, ADMIN])
+async def test_who_may_change_the_server_can_come_back_without_the_browser(oauth: OAuthDesk, actor: Actor) -> None:
+    assert await oauth.come_back_as(actor, await oauth.start(await oauth.create_one()))
+
+
+async def test_the_secret_of_the_browser_is_not_shown_later(oauth: OAuthDesk) -> None:
+    attempt = await oauth.start(await oauth.create_one())
+    await oauth.come_back(attempt)
+    assert (await oauth.attempt(attempt)).browser_secret is None
 
 
 async def test_a_response_of_another_issuer_is_refused(oauth: OAuthDesk) -> None:

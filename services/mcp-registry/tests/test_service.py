@@ -10,7 +10,12 @@ from uuid import UUID
 
 import pytest
 from contracts.identity.user import GetActor
-from contracts.mcp_registry.authorization import GetAuthorization, ReturnAuthorization, StartAuthorization
+from contracts.mcp_registry.authorization import (
+    AuthorizationView,
+    GetAuthorization,
+    ReturnAuthorization,
+    StartAuthorization,
+)
 from contracts.mcp_registry.check import AcceptTools
 from contracts.mcp_registry.server import (
     CreateServer,
@@ -77,10 +82,12 @@ class Remote:
         command = StartAuthorization(server_id=server_id, authorization_id=clock.new_id())
         query = GetAuthorization(server_id=server_id, authorization_id=(await self.ask(command)).id)
 
-        async def url() -> str | None:
-            return (await self.ask(query)).authorization_url
+        async def offered() -> AuthorizationView | None:
+            attempt = await self.ask(query)
+            return attempt if attempt.authorization_url else None
 
-        back = await consent(await eventually(url, within=30))
+        attempt = await eventually(offered, within=30)
+        back = await consent(attempt.authorization_url or "") | {"browser_secret": attempt.browser_secret}
         await Bus(self.others.client).ask(ReturnAuthorization.model_validate(back), Envelope.begin())
 
         async def is_authorized() -> bool:

@@ -16,9 +16,10 @@ from contracts.session.archive import (
     UnarchiveRequested,
 )
 from contracts.session.conversation import MessageRecorded
-from contracts.session.fork import ForkCompleted, ForkFailed, SessionForked
+from contracts.session.fork import MAX_FORKED_MESSAGES, ForkCompleted, ForkFailed, SessionForked
 from contracts.session.run import RunCompleted, RunQueued, RunRequested, RunStarted
 from contracts.session.session import SessionCreated, SessionDeleted, SessionPaused
+from eventing.recording import MAX_EVENT_BYTES
 from eventing.testing import refused
 from session.aggregate import Session
 
@@ -56,6 +57,18 @@ def test_a_fork_starts_with_the_messages_of_its_parent() -> None:
 
 def test_a_fork_lacks_messages_that_were_not_passed_to_it() -> None:
     assert forked(after(CREATED, FIRST_MESSAGE, STARTED, COMPLETED), RUN_ID, OTHER).message_ids == [RUN_ID]
+
+
+def test_as_many_messages_as_fit_into_an_event_are_forked() -> None:
+    parent = after(CREATED)
+    parent.messages = MAX_FORKED_MESSAGES
+    assert len(forked(parent, *[OTHER] * MAX_FORKED_MESSAGES).model_dump_json()) < MAX_EVENT_BYTES
+
+
+def test_a_fork_of_more_messages_is_refused() -> None:
+    parent = after(CREATED)
+    parent.messages = number = MAX_FORKED_MESSAGES + 1
+    refused(Code.CONVERSATION_FULL, lambda: parent.fork(UUID(FORK), UUID(USER), "fork", [OTHER] * number))
 
 
 def test_a_fork_numbers_its_messages_after_those_of_its_parent() -> None:

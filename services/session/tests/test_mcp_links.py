@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection, Tool
@@ -14,8 +15,9 @@ from contracts.session.values import SdkOptions
 from eventing.testing import eventually
 from mcp.types import CallToolResult, ServerCapabilities, TextContent
 from mcp_connection import Callbacks, ConnectionFailed, Upstream, fingerprint
+from runtime.clock import new_id
 from session.mcp import link, servers
-from session.mcp.connections import Connections
+from session.mcp.connections import DEFAULT_BOUNDS, Bounds, Connections
 from session.mcp.link import Link
 from session.mcp.permits import Permits
 from session.mcp.servers import AgentServers
@@ -64,10 +66,10 @@ class Server:
 
 @asynccontextmanager
 async def connected(
-    server: Server, *resolved_servers: ResolvedServer, limit: int = 100
+    server: Server, *resolved_servers: ResolvedServer, bounds: Bounds = DEFAULT_BOUNDS
 ) -> AsyncGenerator[AgentServers]:
     """Connect an agent to its servers, of which all are the same one here."""
-    async with Connections(server, limit) as connections:
+    async with Connections(server, bounds) as connections:
         agent = AgentServers(resolved_servers or (resolved("lab"),), Path("/w"), connections, Permits(SdkOptions()))
         await agent.connect()
         yield agent
@@ -145,9 +147,39 @@ async def test_connections_are_closed_with_the_agent() -> None:
     assert server.open == 0
 
 
-async def test_the_number_of_connections_is_limited() -> None:
-    async with connected(Server(LIST), resolved("one"), resolved("two"), limit=1) as agent:
+@pytest.mark.parametrize("bounds", [Bounds(connections=1), Bounds(user_connections=1)])
+async def test_the_number_of_connections_is_limited(bounds: Bounds) -> None:
+    async with connected(Server(LIST), resolved("one"), resolved("two"), bounds=bounds) as agent:
         assert sorted(use.status for use in agent.uses()) == ["connected", "failed"]
+
+
+async def test_the_number_of_programs_of_a_user_is_limited() -> None:
+    program = {"server_type": "STDIO", "url": None, "command": "lab"}
+    programs = [resolved(name, definition=program | {"name": name}) for name in ("one", "two")]
+    async with connected(Server(LIST), *programs, resolved("three"), bounds=Bounds(user_programs=1)) as agent:
+        assert sorted(use.status for use in agent.uses()) == ["connected", "connected", "failed"]
+
+
+async def test_one_user_does_not_use_up_the_connections_of_another() -> None:
+    server, one, other = Server(LIST), new_id(), new_id()
+    async with Connections(server, Bounds(user_connections=1)) as connections, AsyncExitStack() as opened:
+        for user_id in (one, other):
+            await opened.enter_async_context(open_lab(connections, user_id))
+        with pytest.raises(ConnectionFailed, match="The user has too many"):
+            await opened.enter_async_context(open_lab(connections, one))
+
+
+async def test_a_closed_connection_of_a_user_does_not_count() -> None:
+    async with Connections(Server(LIST), Bounds(user_connections=1)) as connections:
+        user_id = new_id()
+        for _ in range(2):
+            async with open_lab(connections, user_id) as upstream:
+                assert upstream
+
+
+def open_lab(connections: Connections, user_id: UUID) -> AbstractAsyncContextManager[Upstream]:
+    connection = cast(ServerConnection, resolved("lab").connection)
+    return connections.connect(user_id, connection, Path("/w"), Callbacks())
 
 
 async def test_an_agent_with_a_failed_server_is_not_kept() -> None:

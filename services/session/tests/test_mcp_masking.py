@@ -6,7 +6,7 @@ import pytest
 from contracts.mcp_registry.values import ServerSecrets
 from mcp.types import CallToolResult, TextContent
 from runtime.redaction import redactor
-from session.mcp.masking import masked, masked_json, secret_values
+from session.mcp.masking import masked, masked_json, secret_values, secret_words
 
 REDACT = redactor(["s3cret-value", "12345678", '"},{"type":'])
 
@@ -36,4 +36,15 @@ def test_the_credentials_of_a_header_are_masked_without_their_scheme() -> None:
 
 def test_headers_that_hold_no_secrets_and_short_values_are_not_masked() -> None:
     secrets = ServerSecrets(env={"DEBUG": "true"}, headers={"Content-Type": "application/json"})
-    assert secret_values(secrets) == []
+    assert (secret_values(secrets), secret_words(secrets)) == ([], [])
+
+
+def test_short_values_that_are_named_as_secrets_are_masked_as_words() -> None:
+    env = {"PIN": "4711", "DB_PASSWORD": "hunter2", "SPINDLE": "4712", "AUTH": "none", "API_KEY": "abc"}
+    secrets = ServerSecrets(env=env, headers={"Authorization": "Bearer tok3n"})
+    assert secret_words(secrets) == ["4711", "hunter2", "tok3n"]
+
+
+def test_a_short_secret_is_masked_in_a_result_but_not_in_other_words() -> None:
+    redact = redactor([], secret_words(ServerSecrets(env={"PIN": "4711"})))
+    assert masked_json({"pin": 4711, "text": "4711 of 47110"}, redact) == {"pin": "***", "text": "*** of 47110"}

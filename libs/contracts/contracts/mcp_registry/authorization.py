@@ -22,7 +22,10 @@ _FAILURE = {"error_code": "AUTHORIZATION_FAILED", "error_detail": "The authoriza
 
 
 class AuthorizationView(Message):
-    """An attempt to authorize a server. `authorization_url` is what its owner has to open while it is `offered`."""
+    """An attempt to authorize a server. `authorization_url` is what its owner has to open while it is `offered`.
+
+    `browser_secret` is for the browser that opens it: it has to come back with it.
+    """
 
     id: UUID
     server_id: UUID
@@ -31,6 +34,7 @@ class AuthorizationView(Message):
     expires_at: AwareDatetime
     error_code: Code | None
     error_detail: str | None
+    browser_secret: str | None = Field(default=None, repr=False)
 
 
 class GetAuthorization(Query[AuthorizationView]):
@@ -77,10 +81,12 @@ class OfferAuthorization(Command[None]):
 
 
 class ReturnAuthorization(Command[bool]):
-    """Record the response with which an authorization server sends the user back. The message names no actor.
+    """Record the response with which an authorization server sends the user back.
 
+    The message is from the browser that started (`browser_secret`), or its actor may change the server.
     The result is whether the user consented.
-    Refused with AUTHORIZATION_FAILED if `state` is not that of an authorization in progress, or was used before.
+    Refused with AUTHORIZATION_FAILED if `state` is not that of an authorization in progress, or was used before, and if
+    the message is from somebody else.
     """
 
     subject = "cmd.mcp_registry.return_authorization"
@@ -90,6 +96,7 @@ class ReturnAuthorization(Command[bool]):
     code: str | None = Field(default=None, max_length=4000, repr=False)
     issuer: str | None = Field(default=None, max_length=2000)
     error: str | None = Field(default=None, max_length=2000)
+    browser_secret: str | None = Field(default=None, max_length=200, repr=False)
 
 
 class CompleteAuthorization(Command[None]):

@@ -43,6 +43,8 @@ class PendingAuthorization(Registration):
     requires_issuer: bool = False
     """Whether the authorization server names itself in its responses (RFC 9207)."""
     code: str | None = Field(default=None, repr=False)
+    browser_secret: str | None = Field(default=None, repr=False)
+    """What the browser that started the attempt has as a cookie. None for attempts of earlier releases."""
 
 
 class Tokens(Registration):

@@ -44,6 +44,10 @@ class FailFork(Failure, Command[None]):
     session_id: UUID
 
 
+MAX_FORKED_MESSAGES = 150_000
+"""Of one fork: the ids of more messages would exceed the size of an event."""
+
+
 class SessionForked(Event):
     """A fork was created with messages of its parent; transcript and workspace are still to be copied."""
 

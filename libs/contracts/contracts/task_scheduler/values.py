@@ -23,6 +23,8 @@ type TaskCancelReason = Literal["requested", "overlap", "backfill_cancelled", "t
 
 TERMINAL_EXECUTION_STATUSES = frozenset({"completed", "failed", "cancelled", "skipped", "missed", "timed_out"})
 
+MAX_TASKS = 500
+"""Tasks of a user who is no administrator."""
 MAX_ACTIVE_EXECUTIONS = 50
 """Executions of one task that run at the same time (`allow`)."""
 MAX_WAITING_EXECUTIONS = 50

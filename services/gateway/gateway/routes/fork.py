@@ -33,6 +33,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], ro
             Code.ADMINS_ONLY,
             Code.MODEL_NOT_ALLOWED,
             Code.OPTION_NOT_ALLOWED,
+            Code.CONVERSATION_FULL,
             Code.WORKSPACE_FULL,
             Code.STORAGE_FAILED,
             quotas=("sessions_per_month", "storage_bytes"),

@@ -10,8 +10,9 @@ from runtime.bus import Unavailable
 from starlette.responses import HTMLResponse
 
 from gateway.auth.callers import Anyone
-from gateway.authentication import AnyClient, Caller
+from gateway.authentication import AnyoneOrWriter, Caller
 from gateway.bodies import JsonRoute
+from gateway.browser_secrets import forget_secret, secret_of, set_secret
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.mcp_authorization import McpAuthorization, NewMcpAuthorization, returned
 from gateway.schemas.mcp_server import server_path
@@ -28,7 +29,9 @@ RETURNED = PAGE.format(
 )
 NOT_AUTHORIZED = PAGE.format(
     title="Not authorized",
-    text="The authorization was refused, is not valid, was used already, or has expired. Start it again.",
+    text="The authorization was refused, is not valid, was used already, has expired, or was started in another "
+    "browser, or at another address of this service. Start it again. If a program started it, request the address of "
+    "this page with your access token.",
 )
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
@@ -55,6 +58,7 @@ async def authorize(
 ) -> Response:
     """Finds the authorization server of an MCP server, and returns the URL at which a user consents.
 
+    The same browser has to open it: the response sets a cookie, without which, or an access token, nobody can return.
     Afterwards the server `is_authorized`, and is checked. The event `mcp_server.authorized` or
     `mcp_server.authorization_failed` is sent. Starting again replaces an authorization in progress.
     """
@@ -65,7 +69,10 @@ async def authorize(
     if attempt.authorization_url is None:
         code, detail = attempt.error_code or Code.AUTHORIZATION_FAILED, attempt.error_detail or "It was ended."
         raise Problem(code, detail)
-    return McpAuthorization(authorization_url=attempt.authorization_url, expires_at=attempt.expires_at).response()
+    response = McpAuthorization(authorization_url=attempt.authorization_url, expires_at=attempt.expires_at).response()
+    if attempt.browser_secret:
+        set_secret(response, attempt.authorization_url, attempt.browser_secret)
+    return response
 
 
 @router.delete(
@@ -82,14 +89,16 @@ async def revoke(server_id: UUID, caller: Caller) -> Response:
 
 
 @callback.get("/api/v1/mcp-servers/oauth/callback", include_in_schema=False)
-async def come_back(client: AnyClient, request: Request) -> Response:
-    """Receives a user from an authorization server; no login, because `state` proves who sent the user there."""
-    command = returned(request.query_params)
+async def come_back(client: AnyoneOrWriter, request: Request) -> Response:
+    """Receives a user from an authorization server, with the cookie of the browser that started, or an access token."""
+    command = returned(request.query_params, secret_of(request))
     try:
         consented = command is not None and await client.ask(command)
     except Refusal:
         consented = False
-    return HTMLResponse(RETURNED if consented else NOT_AUTHORIZED, 200 if consented else 400, PAGE_HEADERS)
+    page = HTMLResponse(RETURNED if consented else NOT_AUTHORIZED, 200 if consented else 400, PAGE_HEADERS)
+    forget_secret(page, request)
+    return page
 
 
 def _is_prepared(attempt: AuthorizationView) -> bool:

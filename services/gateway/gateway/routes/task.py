@@ -38,7 +38,7 @@ router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], route_class=JsonRoute
     summary="Create a task",
     status_code=201,
     response_model=Task,
-    responses=headed(documented(*DEFINITION_PROBLEMS), {201: ("Location",)}),
+    responses=headed(documented(*DEFINITION_PROBLEMS, Code.TOO_MANY_TASKS), {201: ("Location",)}),
 )
 async def create(body: NewTask, caller: Caller) -> Response:
     """Creates a task: a prompt that is sent to a new session at each execution, and when that happens.

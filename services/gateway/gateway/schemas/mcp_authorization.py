@@ -59,7 +59,7 @@ class McpAuthorization(SecretResponse):
     expires_at: Annotated[datetime, Field(description="Time until which the user has to return.")]
 
 
-def returned(parameters: QueryParams) -> ReturnAuthorization | None:
+def returned(parameters: QueryParams, browser_secret: str | None) -> ReturnAuthorization | None:
     """Return the command for the response of an authorization server; None if that cannot be one of ours.
 
     Other parameters are ignored, as OAuth requires.
@@ -67,6 +67,6 @@ def returned(parameters: QueryParams) -> ReturnAuthorization | None:
     names = {"state": "state", "code": "code", "issuer": "iss", "error": "error"}
     sent = {field: parameters[name] for field, name in names.items() if name in parameters}
     try:
-        return ReturnAuthorization.model_validate(sent)
+        return ReturnAuthorization.model_validate(sent | {"browser_secret": browser_secret})
     except ValidationError:
         return None

@@ -27,10 +27,10 @@ async def matches_password(
     Raises:
         Refusal: ACCOUNT_LOCKED, too many attempts have failed; TOO_MANY_LOGINS, the password was not checked.
     """
-    attempt = work.dependencies.attempts.attempt(email, address, work.now)
+    attempt = await work.dependencies.attempts.attempt(email, address, work.now)
     # It begins when it is its turn: attempts that wait or are refused are no failures.
     matches = await work.dependencies.passwords.matches(
-        password, password_hash, email, work.envelope, begin=attempt.begin
+        password, password_hash, attempt.payer, work.envelope, begin=attempt.begin
     )
     if matches:
         await attempt.succeed()

@@ -66,6 +66,19 @@ class Authorizing(Refreshing):
         self._set_oauth(pending=pending)
         self.record(AuthorizationOffered(authorization_id=authorization_id, state_hash=state_hash))
 
+    def check_return(self, response: ReturnAuthorization, state_hash: str, now: datetime, *, by_owner: bool) -> None:
+        """Check that a response belongs to the attempt, and is sent `by_owner`, or by the browser that started it.
+
+        Otherwise a user who consents at a URL that somebody else has sent would authorize a server of theirs.
+
+        Raises:
+            Refusal: AUTHORIZATION_FAILED, the same one for every reason.
+        """
+        self.check_state(state_hash, now)
+        expected = self.oauth.pending.browser_secret if self.oauth.pending else None
+        if expected is not None and not by_owner and not _equal(expected, response.browser_secret):
+            raise Refusal(Code.AUTHORIZATION_FAILED, INVALID_STATE)
+
     def check_state(self, state_hash: str, now: datetime) -> Attempt:
         """Return the attempt that a state belongs to.
 
@@ -154,6 +167,10 @@ class Authorizing(Refreshing):
 
     def _change_attempt(self, **changes: str | bool | None) -> None:
         self.attempt = self.attempt and self.attempt.model_copy(update=changes)
+
+
+def _equal(expected: str, sent: str | None) -> bool:
+    return hmac.compare_digest(expected.encode(), (sent or "").encode())
 
 
 def _refusal_reason(response: ReturnAuthorization, pending: PendingAuthorization | None) -> str | None:

@@ -58,6 +58,12 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
         """Return whether the server exists for an actor: for its owner and for admins; for all if it is global."""
         return self.definition.is_global or super().visible_to(actor)
 
+    def authorizable_by(self, actor: Actor | None) -> bool:
+        """Return whether an actor may authorize the server: its owner unless it is global, and admins."""
+        if actor is None or (self.definition.is_global and actor.role != "admin"):
+            return False
+        return super().visible_to(actor)
+
     def create(
         self, user_id: UUID, definition: ServerDefinition, secrets: ServerSecrets, check_id: UUID, *, is_enabled: bool
     ) -> None:

@@ -47,7 +47,9 @@ async def return_authorization(command: ReturnAuthorization, work: Work) -> bool
     """Record the response of an authorization server, on behalf of the owner of the server that the state names."""
     state_hash = hash_state(command.state)
     server = await _find(command.state, work)
-    server.check_state(state_hash, work.now)  # on a copy: only those who know the state may hold up the owner
+    # On a copy: only those who know the state, and started the attempt, may hold up the owner.
+    by_owner = server.authorizable_by(work.envelope.actor)
+    server.check_return(command, state_hash, work.now, by_owner=by_owner)
     work.envelope = work.envelope.on_behalf_of(Actor(user_id=server.owner, role="user"))
     async with loaded(server.id, work) as server:
         return server.return_authorization(command, state_hash, work.now)

@@ -21,6 +21,7 @@ SECRET_METHODS: tuple[AuthMethod, ...] = ("client_secret_post", "client_secret_b
 """The preferred one first: for the other, servers differ in how they decode the secret."""
 AUTH_METHODS: tuple[AuthMethod, ...] = (*SECRET_METHODS, "none")
 VERIFIER_BYTES = 64
+BROWSER_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ async def prepare(wanted: Preparation, requests: Requests) -> PendingAuthorizati
         redirect_uri=wanted.redirect_uri,
         code_verifier=verifier,
         requires_issuer=bool(found.metadata.authorization_response_iss_parameter_supported),
+        browser_secret=secrets.token_urlsafe(BROWSER_SECRET_BYTES),
     )
 
 

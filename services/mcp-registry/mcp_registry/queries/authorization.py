@@ -19,10 +19,14 @@ answers = Handlers()
 
 @answers
 async def get_authorization(query: GetAuthorization, context: Context) -> AuthorizationView:
-    """Return an attempt to authorize a server, with its URL while it is offered."""
+    """Return an attempt to authorize a server, with its URL and its secret while it is offered."""
     await OWN_SERVERS.fetch("id", query.server_id, context)
     row = await context.database.fetchrow(ATTEMPT, query.server_id, query.authorization_id)
     if row is None:
         raise Refusal(Code.AUTHORIZATION_FAILED, "Another authorization of this server was started, or it was ended.")
     pending = (await get_oauth(query.server_id, context.database)).pending if row["status"] == "offered" else None
-    return AuthorizationView(**row, authorization_url=pending.authorization_url if pending else None)
+    return AuthorizationView(
+        **row,
+        authorization_url=pending.authorization_url if pending else None,
+        browser_secret=pending.browser_secret if pending else None,
+    )

@@ -87,7 +87,7 @@ class Agent:
         self._translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = deny_all
         self._permits = Permits(spec.options, spec.ceiling)
-        self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits)
+        self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
         self._frames: Frames | None = None

@@ -35,7 +35,7 @@ type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """The session, workspace, options and MCP servers of an agent, and the run and attempt that it works for.
+    """The session, its owner, workspace, options and MCP servers of an agent, and the run and attempt it works for.
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
     it starts now; a warm agent counts what it has spent itself. Agents are compared without run, attempt and budget, so
@@ -50,6 +50,7 @@ class AgentSpec:
     run_id: UUID | None = field(default=None, compare=False)
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
+    owner: UUID | None = None
     spending: Spending | None = field(default=None, compare=False)
 
 

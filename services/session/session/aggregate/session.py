@@ -3,13 +3,13 @@
 from typing import assert_never
 from uuid import UUID
 
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.secrets import unmasked
 from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalEvent
 from contracts.session.archive import ArchiveEvent, UnarchiveRequested
 from contracts.session.conversation import ConversationEvent
-from contracts.session.fork import ForkEvent, SessionForked
+from contracts.session.fork import MAX_FORKED_MESSAGES, ForkEvent, SessionForked
 from contracts.session.run import RunEvent
 from contracts.session.session import (
     DepthIncreased,
@@ -33,6 +33,10 @@ from session.aggregate.mcp import UsingMcpServers
 from session.aggregate.queue import Queue
 from session.aggregate.run import Running
 from session.aggregate.state import Phase
+
+TOO_MANY_MESSAGES = (
+    f"A fork takes over at most {MAX_FORKED_MESSAGES} messages. Fork from an earlier message (`from_message_id`)."
+)
 
 
 class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving, UsingMcpServers):
@@ -102,10 +106,12 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         """Return a new session that starts with the given messages of this one.
 
         Raises:
-            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED.
+            Refusal: SESSION_BUSY, SESSION_NOT_READY, SESSION_ARCHIVED; CONVERSATION_FULL, there are too many messages.
         """
         self.check_idle()
         copied_ids = message_ids[: self.messages]  # more messages may have been recorded since this session was loaded
+        if len(copied_ids) > MAX_FORKED_MESSAGES:
+            raise Refusal(Code.CONVERSATION_FULL, TOO_MANY_MESSAGES)
         fork = Session(id)
         fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
         fork.increase_depth(self.depth)

@@ -18,7 +18,7 @@ from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, answer, decline_all
 from session.mcp.forwarding import Forwarder, failure_detail
 from session.mcp.link import Link
-from session.mcp.masking import secret_values
+from session.mcp.masking import secret_values, secret_words
 from session.mcp.naming import prefixes
 from session.mcp.permits import Permits
 
@@ -31,16 +31,21 @@ NOT_CONNECTED = "The connection failed."
 
 
 class AgentServers:
-    """Connects to the servers of an agent, and forwards to them until the agent ends.
+    """Connects to the servers of an agent of a user, and forwards to them until the agent ends.
 
     `elicit` asks the user on behalf of a server; it belongs to the current turn.
     """
 
     def __init__(
-        self, resolved: Sequence[ResolvedServer], workspace: Path, connections: Connections, permits: Permits
+        self,
+        resolved: Sequence[ResolvedServer],
+        workspace: Path,
+        connections: Connections,
+        permits: Permits,
+        user_id: UUID | None = None,
     ) -> None:
         self.elicit: Elicit = decline_all
-        self._resolved, self._workspace = resolved, workspace
+        self._resolved, self._workspace, self._user_id = resolved, workspace, user_id
         self._connections, self._permits = connections, permits
         self._failures = dict[UUID, str]()
         self._opening = list[asyncio.Task[None]]()
@@ -49,7 +54,8 @@ class AgentServers:
         servers = {each.connection.id: each.connection for each in resolved if each.connection}
         named = zip(servers.values(), prefixes(each.definition.name for each in servers.values()), strict=True)
         self.secrets = [value for server in servers.values() for value in secret_values(server)]
-        self._redact = redactor(self.secrets)
+        words = [word for server in servers.values() for word in secret_words(server)]
+        self._redact = redactor(self.secrets, words)
         self._links = {server.id: self._link(server, prefix) for server, prefix in named}
 
     @property
@@ -87,7 +93,8 @@ class AgentServers:
             elicit=lambda question: answer(question, prefix.removesuffix("__"), self._redact, self.elicit),
             on_tools_changed=self._note_change,
         )
-        return Link(server, prefix, partial(self._connections.connect, server, self._workspace, callbacks))
+        connect = partial(self._connections.connect, self._user_id, server, self._workspace, callbacks)
+        return Link(server, prefix, connect)
 
     def _note_change(self) -> None:
         self._changed = True

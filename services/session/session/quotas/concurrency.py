@@ -23,13 +23,18 @@ from session.quotas.rules import LIMITS, limits_of
 
 MAX_WAITING_SESSIONS = 100
 """The number of a user's sessions that may wait because of the quota; more are refused."""
+MAX_ONLY_WAITING = 10
+"""The number of a user's runs that do not count while they only wait for approvals."""
 MAX_STARTS = 20
 """The number of waiting sessions that one event starts."""
 
 START_WAITING = DueKind("start_waiting", lambda due: StartWaiting(session_id=due.id), retry_forever=True)
 
-COUNTED = "user_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL AND NOT only_waits"
-ACTIVE = f"SELECT count(*) FROM runs WHERE {COUNTED}"  # noqa: S608  no input
+# A run that only waits for approvals has an agent and a slot of its replica all the same. Without this bound one user
+# could take all of them, by runs whose approvals are never decided.
+ACTIVE = f"""
+    SELECT count(*) FILTER (WHERE NOT only_waits) + greatest(0, count(*) FILTER (WHERE only_waits) - {MAX_ONLY_WAITING})
+    FROM runs WHERE user_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL"""  # noqa: S608  no input
 ACTIVE_IN_OTHERS = f"{ACTIVE} AND session_id <> $2"
 # A tool call is in progress unless it waits for its own approval, for those of calls in it, or for input.
 UPDATE_ONLY_WAITS = """

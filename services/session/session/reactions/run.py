@@ -159,6 +159,7 @@ async def _agent_spec(run: RunSummary, recorded: Recorded[RunRequested], reactio
         run.id,
         run.attempt,
         _remaining_budget(session, options),
+        recorded.owner,
     )
 
 

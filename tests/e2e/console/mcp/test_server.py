@@ -4,6 +4,7 @@ import re
 
 import pytest
 from mcp_connection.testing.programs import started
+from onebox.testing.authorization_server import protected_server
 from playwright.async_api import expect
 
 from tests.e2e.console.mcp.lab import Lab, register
@@ -90,6 +91,16 @@ async def test_the_page_of_the_authorization_server_is_opened(console: Console, 
         await console.press("Authorize")
     await (await opening.value).wait_for_url(address)
     await expect(console.view.get_by_role("link", name="Authorize at")).to_have_attribute("href", address)
+
+
+async def test_the_browser_that_started_returns_with_the_authorization(console: Console, user: User) -> None:
+    async with protected_server() as protected:
+        await console.open_servers(register(user, protected.url))
+        await console.unfold("Authorization")
+        async with console.page.expect_popup() as opening:
+            await console.press("Authorize")
+        returned = await opening.value
+        await expect(returned.get_by_role("heading")).to_have_text("Authorization received")
 
 
 async def test_a_url_of_an_authorization_server_that_is_a_script_is_refused(console: Console, user: User) -> None:
