@@ -16,7 +16,7 @@ from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockS
 from runtime.envelope import Envelope
 
 OTHER = UUID(int=2)
-CODE = "open sesame"
+CODE = "plantedsecret"
 
 
 @pytest.fixture

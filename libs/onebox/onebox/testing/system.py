@@ -19,6 +19,7 @@ from onebox.children import allowed_environment, signal_on_parent_death
 from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import is_alive
+from onebox.testing.planted import check_files, planted
 from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
@@ -54,6 +55,8 @@ def _with_default_sighup(then: Callable[[], None]) -> Callable[[], None]:
 class System:
     """A `python -m onebox` with its own data folder and port. Use it as a context manager, which stops and removes it.
 
+    Before it is removed, all its files are searched for secrets.
+
     Args:
         environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL, ADMIN_PASSWORD, RATE_LIMITS and QUOTAS.
         command: the command of the launcher.
@@ -61,7 +64,7 @@ class System:
 
     host = "127.0.0.1"
     admin_email = "admin@example.com"
-    admin_password = "correct horse battery staple"
+    admin_password = planted("correct horse battery staple")
 
     def __init__(
         self,
@@ -95,7 +98,11 @@ class System:
     ) -> None:
         self._end()
         self._port.release()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            if error is None:
+                check_files(self._folder)
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def output(self) -> str:
