@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from services.gateway.tests.secret_responses import check_async
+from tests.e2e.user import SEARCHED
 
 PASSWORD = "plantedsecret-analytical engine"
 SESSIONS = 3
@@ -62,7 +62,7 @@ class User:
 
     def __init__(self, gateways: list[str], random: Random, answers: Counter[str]) -> None:
         self.gateways, self.random, self.answers = gateways, random, answers
-        self.http = httpx.AsyncClient(timeout=WAIT_SECONDS, event_hooks={"response": [check_async]})
+        self.http = httpx.AsyncClient(timeout=WAIT_SECONDS, event_hooks={"response": [SEARCHED.check_async]})
         self.sessions: list[Held] = []
         self.forks: list[str] = []
         self.deleted: list[str] = []

@@ -8,11 +8,13 @@ from urllib.parse import quote
 
 import asyncpg
 import httpx
+from gateway.app import ROUTERS
+from gateway.schemas.base import SecretResponse
+from onebox.testing.responses import SearchedResponses
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
-from services.gateway.tests.secret_responses import check
-
+SEARCHED = SearchedResponses(ROUTERS, SecretResponse)
 PASSWORD = "plantedsecret-analytical engine"
 HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
 """A prompt whose agent works until `let_go`."""
@@ -20,7 +22,7 @@ HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"}
 
 def searched_client(base_url: str, **headers: str) -> httpx.Client:
     """Return a client that fails when a response has a secret that it should not have."""
-    return httpx.Client(base_url=base_url, headers=headers, timeout=60, event_hooks={"response": [check]})
+    return httpx.Client(base_url=base_url, headers=headers, timeout=60, event_hooks={"response": [SEARCHED.check]})
 
 
 class User:

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from onebox.testing.planted import PLANTED
 
-from services.gateway.tests.secret_responses import SECRET_ROUTES, check
+from services.gateway.tests.secret_responses import SEARCHED
 
 KEY = "agk_0197a1f0000070008000000000000016_" + "x" * 43
 
@@ -15,7 +15,7 @@ def response(method: str, path: str, **content: object) -> httpx.Response:
 
 
 def test_operations_with_secrets_are_known() -> None:
-    names = {route.operation_id for route in SECRET_ROUTES}
+    names = {route.operation_id for route in SEARCHED.routes}
     assert names >= {"login", "refreshTokens", "createApiKey", "createTrigger", "rotateTrigger", "createReportLink"}
 
 
@@ -30,7 +30,7 @@ def test_operations_with_secrets_are_known() -> None:
 )
 def test_a_secret_in_a_response_is_found(found: httpx.Response) -> None:
     with pytest.raises(AssertionError, match="secrets in the response to "):
-        check(found)
+        SEARCHED.check(found)
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_a_secret_in_a_response_is_found(found: httpx.Response) -> None:
     ],
 )
 def test_a_secret_where_it_is_declared_is_accepted(expected: httpx.Response) -> None:
-    check(expected)
+    SEARCHED.check(expected)
