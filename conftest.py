@@ -4,4 +4,4 @@ import sys
 
 sys.dont_write_bytecode = False  # otherwise every process of a run would compile everything that it imports
 
-pytest_plugins = ["onebox.testing"]
+pytest_plugins = ["onebox.testing", "onebox.testing.captured"]

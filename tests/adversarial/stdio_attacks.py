@@ -23,7 +23,7 @@ from onebox.account import switch_to
 from runtime.addresses import Address, AddressRules
 from sandbox import Sandbox
 
-SECRET = "canary-that-no-server-may-see"
+SECRET = "plantedsecret-canary-that-no-server-may-see"
 FORBIDDEN = {"loopback": "127.0.0.1", "name": "localhost", "metadata": "169.254.169.254", "mapped": "[::ffff:7f00:1]"}
 REBOUND = "rebound.test"
 """A name that has the address 127.0.0.1, and was allowed by the owner of the server."""

@@ -91,7 +91,7 @@ class Cluster:
                 port=self._free_port(),
                 data_dir=self._path,
                 admin_email="admin@example.com",
-                admin_password=SecretStr("correct horse battery staple"),
+                admin_password=SecretStr("plantedsecret-correct horse battery staple"),
                 model_base_url=f"http://127.0.0.1:{port}",
             )
             self.gateways.append(f"http://127.0.0.1:{settings.port}")

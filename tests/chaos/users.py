@@ -14,7 +14,9 @@ from typing import Any
 
 import httpx
 
-PASSWORD = "analytical engine"
+from tests.e2e.user import SEARCHED
+
+PASSWORD = "plantedsecret-analytical engine"
 SESSIONS = 3
 MAX_PAUSE = 0.6
 WAIT_SECONDS = 20.0
@@ -60,7 +62,7 @@ class User:
 
     def __init__(self, gateways: list[str], random: Random, answers: Counter[str]) -> None:
         self.gateways, self.random, self.answers = gateways, random, answers
-        self.http = httpx.AsyncClient(timeout=WAIT_SECONDS)
+        self.http = httpx.AsyncClient(timeout=WAIT_SECONDS, event_hooks={"response": [SEARCHED.check_async]})
         self.sessions: list[Held] = []
         self.forks: list[str] = []
         self.deleted: list[str] = []

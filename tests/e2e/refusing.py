@@ -44,7 +44,7 @@ async def old_postgres() -> AsyncGenerator[str]:
         writer.write(b"".join(kind + (len(body) + 4).to_bytes(4) + body for kind, body in received.items()))
 
     async with _server(talk) as port:
-        yield f"postgresql://me:secret@127.0.0.1:{port}/app"
+        yield f"postgresql://me:plantedsecret@127.0.0.1:{port}/app"
 
 
 async def _message(reader: asyncio.StreamReader) -> bytes:
@@ -63,14 +63,14 @@ async def old_nats() -> AsyncGenerator[str]:
         writer.write(b"PONG\r\n")
 
     async with _server(talk) as port:
-        yield f"nats://me:secret@127.0.0.1:{port}"
+        yield f"nats://me:plantedsecret@127.0.0.1:{port}"
 
 
 @contextmanager
 def nats_without_streams() -> Generator[str]:
     """Start a real server whose JetStream is not enabled; return the address."""
     with ReservedPort() as port:
-        command = [NATS, "-a", "127.0.0.1", "-p", str(port.number), "--user", "me", "--pass", "secret"]
+        command = [NATS, "-a", "127.0.0.1", "-p", str(port.number), "--user", "me", "--pass", "plantedsecret"]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
-            yield f"nats://me:secret@127.0.0.1:{port.number}"
+            yield f"nats://me:plantedsecret@127.0.0.1:{port.number}"
             server.terminate()

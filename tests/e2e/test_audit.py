@@ -100,7 +100,7 @@ def test_an_unknown_session_is_no_refusal(admin: User, user: User, stranger: Use
 
 
 def test_a_failed_login_is_recorded_with_the_account(admin: User, user: User) -> None:
-    body = {"email": user.email, "password": "wrong password"}
+    body = {"email": user.email, "password": "plantedsecret-wrong password"}
     answer = httpx.post(str(user.http.base_url.join("auth/login")), json=body, timeout=60)
     assert answer.status_code == 401
     found = entry(admin, request_id(answer), action="login", client_address=ADDRESS)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 from onebox.testing.system import System, until
 
-from tests.e2e.user import PASSWORD, User, change
+from tests.e2e.user import PASSWORD, User, change, searched_client
 
 
 def key_of(user: User, *scopes: str, **more: Any) -> dict[str, Any]:
@@ -16,7 +16,7 @@ def key_of(user: User, *scopes: str, **more: Any) -> dict[str, Any]:
 
 
 def program(system: System, key: str) -> httpx.Client:
-    return httpx.Client(base_url=f"{system.base_url}/api/v1", headers={"x-api-key": key}, timeout=60)
+    return searched_client(f"{system.base_url}/api/v1", **{"x-api-key": key})
 
 
 def test_a_key_works_until_it_is_revoked(system: System, user: User) -> None:
@@ -62,7 +62,7 @@ def test_a_changed_password_ends_the_other_login(system: System, user: User) -> 
     other = User(system.base_url)
     with other.http:
         other.log_in(user.email)
-        body = {"current_password": PASSWORD, "new_password": "difference engine"}
+        body = {"current_password": PASSWORD, "new_password": "plantedsecret-difference engine"}
         assert user.http.post("/auth/change-password", json=body).status_code == 204
         until(lambda: other.http.get("/auth/me").status_code == 401)
     assert user.http.get("/auth/me").status_code == 200
@@ -72,7 +72,7 @@ def test_a_flood_of_logins_leaves_other_routes_answering(system: System, user: U
     stop, statuses = Event(), set[int]()
 
     def flood() -> None:
-        with httpx.Client(base_url=f"{system.base_url}/api/v1", timeout=60) as client:
+        with searched_client(f"{system.base_url}/api/v1") as client:
             while not stop.is_set():
                 body = {"email": user.email, "password": PASSWORD}
                 statuses.add(client.post("/auth/login", json=body).status_code)

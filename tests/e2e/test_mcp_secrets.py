@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 from mcp_connection.testing import started
+from onebox.testing.planted import planted
 from onebox.testing.system import System
 from simulator.testing import DONE, bash, calling, scripted
 
@@ -17,7 +18,7 @@ ENCODE = str.maketrans("0123456789abcdef", "ABCDEFGHIJKLMNOP")
 
 def search(*values: str) -> str:
     """Return a command that lists the files with one of the values, which are not in the command itself."""
-    encoded = " ".join(value.translate(ENCODE) for value in values)
+    encoded = " ".join(value.removeprefix(planted("")).translate(ENCODE) for value in values)
     places = "/proc/[0-9]*/environ /proc/[0-9]*/cmdline /workspace /home /tmp /etc /dev/shm"
     return f"printf '%s\\n' {encoded} | tr A-P 0-9a-f | grep -rlasF -D skip -f - {places}; true"
 
@@ -36,13 +37,14 @@ def answers(user: User, session_id: str) -> dict[str, bytes]:
 async def test_secrets_of_used_servers_are_nowhere_in_clear(
     mcp_user: User, mcp_admin: User, mcp_system: System
 ) -> None:
-    label, *planted = (secrets.token_hex(24) for _ in range(3))
+    label, *tokens = (secrets.token_hex(24) for _ in range(3))
+    values = [planted(token) for token in tokens]
     async with started() as server:
-        register(mcp_admin, "lab", PROGRAM | {"is_global": True, "env": {"TOKEN": planted[0]}})
-        register_url(mcp_user, "web", server.url, headers={"X-Key": planted[1]})
+        register(mcp_admin, "lab", PROGRAM | {"is_global": True, "env": {"TOKEN": values[0]}})
+        register_url(mcp_user, "web", server.url, headers={"X-Key": values[1]})
         session_id = mcp_user.create("Bash", "mcp__lab", "mcp__web", mcp_servers=["lab", "web"])
         tools = [execute("result = os.environ['TOKEN']"), ("mcp__web__header", {"name": "x-key"})]
-        control, attack = bash(f"export MARK={label}; {search(label)}"), bash(search(*planted))
+        control, attack = bash(f"export MARK={label}; {search(label)}"), bash(search(*values))
         turn = ask(mcp_user, session_id, scripted(*map(calling, tools), control, attack, DONE))
         seen = answers(mcp_user, session_id)
     assert turn.statuses == ["connected"] * 2
@@ -50,8 +52,8 @@ async def test_secrets_of_used_servers_are_nowhere_in_clear(
     assert "/environ" in turn.outputs[2]
     assert "/proc/" not in turn.outputs[3]
     assert "/home" not in turn.outputs[3]
-    assert mcp_admin.http.get("/mcp-servers/export", params={"include_secrets": True}).text.count(planted[0]) == 1
+    assert mcp_admin.http.get("/mcp-servers/export", params={"include_secrets": True}).text.count(values[0]) == 1
     tables = await asyncio.to_thread(copies, mcp_system)
     stored = seen | tables | dict(files(mcp_system)) | {"output": mcp_system.output.encode()}
     assert {f"/sessions/{session_id}/tool-calls", "events", "session.events"} <= {*holders(stored, [label])}
-    assert holders(stored, planted) == []
+    assert holders(stored, values) == []

@@ -26,12 +26,12 @@ def imported(user: User, text: str, **query: str) -> dict[str, Any]:
 
 
 def test_an_export_can_be_imported_by_another_user(user: User, other: User) -> None:
-    user.http.post("/mcp-servers", json=REMOTE | {"headers": {"X-Key": "sesame"}}).raise_for_status()
+    user.http.post("/mcp-servers", json=REMOTE | {"headers": {"X-Key": "plantedsecret"}}).raise_for_status()
     assert imported(other, exported(user, include_secrets="true"))["imported_count"] == 1
     assert exported(other, include_secrets="true") == exported(user, include_secrets="true")
     user.http.patch(f"/mcp-servers/{user.http.get('/mcp-servers').json()['items'][0]['id']}", json={"description": "d"})
     assert imported(user, exported(other), on_conflict="replace")["errors"] == []
-    assert "sesame" in exported(user, include_secrets="true")
+    assert "plantedsecret" in exported(user, include_secrets="true")
 
 
 def test_a_program_needs_the_permission_of_the_operator(user: User) -> None:

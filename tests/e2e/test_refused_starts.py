@@ -66,14 +66,14 @@ async def allow(server: EmbeddedPostgres, rule: str, role: str) -> None:
 
 
 def test_an_unreachable_database_is_reported(refused: Refused) -> None:
-    line = refused(DATABASE_URL=f"postgresql://me:secret@{NOBODY}/app")
+    line = refused(DATABASE_URL=f"postgresql://me:plantedsecret@{NOBODY}/app")
     assert "cannot start: DATABASE_URL=postgresql://127.0.0.1:1/app: cannot connect (Connection refused)" in line
     assert "Start PostgreSQL there, or correct DATABASE_URL." in line
 
 
 async def test_a_wrong_database_password_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
     await allow(guarded, "local all stranger scram-sha-256", "stranger LOGIN PASSWORD 'right'")
-    line = refused(DATABASE_URL=guarded.url.replace("//agentapi@", "//stranger:secret@"))
+    line = refused(DATABASE_URL=guarded.url.replace("//agentapi@", "//stranger:plantedsecret@"))
     assert 'password authentication failed for user "stranger"' in line
     assert "Correct the user and the password in DATABASE_URL." in line
 
@@ -98,13 +98,13 @@ async def test_a_database_that_is_too_old_is_reported(refused: Refused) -> None:
 
 
 def test_an_unreachable_bus_is_reported(refused: Refused) -> None:
-    line = refused(NATS_URL=f"nats://me:secret@{NOBODY}")
+    line = refused(NATS_URL=f"nats://me:plantedsecret@{NOBODY}")
     assert "cannot start: NATS_URL=nats://127.0.0.1:1: cannot connect (Connection refused)" in line
     assert "Start NATS, or correct NATS_URL." in line
 
 
 def test_wrong_bus_credentials_are_reported(refused: Refused, nats_server: EmbeddedNats) -> None:
-    line = refused(NATS_URL=f"nats://me:secret@{nats_server.url.rpartition('@')[2]}")
+    line = refused(NATS_URL=f"nats://me:plantedsecret@{nats_server.url.rpartition('@')[2]}")
     assert "NATS rejected the credentials. Correct the user and the password in NATS_URL." in line
 
 
@@ -123,11 +123,11 @@ def test_a_bus_without_jetstream_is_reported(refused: Refused) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
-        ("DATABASE_URL", "postgresql://me:secret@[::1/app", "this is not a valid address"),
-        ("NATS_URL", "nats://me:secret@127.0.0.1:port", "this is not a valid URL"),
+        ("DATABASE_URL", "postgresql://me:plantedsecret@[::1/app", "this is not a valid address"),
+        ("NATS_URL", "nats://me:plantedsecret@127.0.0.1:port", "this is not a valid URL"),
         ("ADMIN_PASSWORD", "password1", "one of the most common passwords"),
         ("ADMIN_PASSWORD", "short", "at least 8 characters"),
-        ("MODEL_BASE_URL", "http://me:secret@", "is not a URL"),
+        ("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL"),
         ("MODEL_BASE_URL", "example.com", "must begin with"),
         ("PORT", "eighty", "valid integer"),
         ("DATA_DIR", "/proc/sys", "Choose an"),  # another one; or, for root, an empty one
@@ -151,7 +151,7 @@ def test_a_single_service_reports_an_unavailable_dependency_in_one_line(
     name: str, tmp_path: Path, database_url: str
 ) -> None:
     settings = {
-        "NATS_URL": f"nats://me:secret@{NOBODY}",
+        "NATS_URL": f"nats://me:plantedsecret@{NOBODY}",
         "DATABASE_URL": database_url,
         "DEPENDENCY_WAIT_SECONDS": "1",
         "PORT": str(free_port()),

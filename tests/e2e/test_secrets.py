@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from onebox.children import allowed_environment
+from onebox.testing.planted import planted
 from onebox.testing.system import System
 from simulator.testing import scripted
 
@@ -22,7 +23,7 @@ SERVICES = ("session", "task_scheduler", "mcp_registry")
 
 def plant(user: User, label: str) -> list[str]:
     """Use secrets everywhere they can be used; return them. `label` is stored with them, and is no secret."""
-    values = [secrets.token_hex(24) for _ in range(3)]
+    values = [planted(secrets.token_hex(24)) for _ in range(3)]
     session_id = user.create(env={"TOKEN": values[0]})
     user.http.patch(f"/sessions/{session_id}", json={"name": label, "sdk_options": {"env": {"TOKEN": values[1]}}})
     user.ask(session_id, scripted({"text": "Hello."})).raise_for_status()
@@ -37,7 +38,7 @@ def plant(user: User, label: str) -> list[str]:
 
 def plant_in_servers(user: User, system: System, label: str) -> list[str]:
     """Use secrets in MCP servers: in headers, and in the environment of a program that writes it to its log."""
-    values = [secrets.token_hex(24) for _ in range(3)]
+    values = [planted(secrets.token_hex(24)) for _ in range(3)]
     remote = {"name": label, "server_type": "HTTP", "url": "http://127.0.0.1:1", "headers": {"X-Key": values[0]}}
     server = user.http.post("/mcp-servers", json=remote).raise_for_status().json()
     user.http.patch(f"/mcp-servers/{server['id']}", json={"headers": {"X-Key": values[1]}}).raise_for_status()
@@ -58,20 +59,20 @@ def plant_in_servers(user: User, system: System, label: str) -> list[str]:
 
 def test_no_secret_is_stored_in_clear(user: User, system: System) -> None:
     label = secrets.token_hex(24)
-    planted = plant(user, label) + plant_in_servers(user, system, label)
+    values = plant(user, label) + plant_in_servers(user, system, label)
     tables = copies(system)
     expected = {"session.sessions", "session.events", "task_scheduler.events", "mcp_registry.servers"}
     assert expected <= {*holders(tables, [label])}
-    assert holders(tables, planted) == []
+    assert holders(tables, values) == []
 
 
 def test_no_file_of_the_system_holds_a_secret_in_clear(user: User, system: System) -> None:
     label = secrets.token_hex(24)
-    planted = plant(user, label) + plant_in_servers(user, system, label)
+    values = plant(user, label) + plant_in_servers(user, system, label)
     stored = dict(files(system))
     folders = {name.partition("/")[0] for name in holders(stored, [label])}
     assert {"postgres", "nats"} <= folders
-    assert holders(stored, planted) == []
+    assert holders(stored, values) == []
 
 
 def rotate(system: System) -> list[str]:
@@ -105,21 +106,21 @@ def old_keys(spare_system: System) -> list[dict[str, str]]:
 def test_master_keys_are_rotated_while_the_system_runs(
     spare_user: User, spare_system: System, old_keys: list[dict[str, str]]
 ) -> None:
-    before = spare_user.create("Bash", env={"TOKEN": "sesame"})
+    before = spare_user.create("Bash", env={"TOKEN": "plantedsecret"})
     new = {"id": "new", "key": base64.b64encode(secrets.token_bytes(32)).decode()}
     replace_ring(spare_system, [new, *old_keys])
-    during = spare_user.create("Bash", env={"TOKEN": "tahini"})
+    during = spare_user.create("Bash", env={"TOKEN": "plantedsecret-2"})
     assert all("data keys by master key: " in report for report in rotate(spare_system))
     replace_ring(spare_system, [new])
     assert rotate(spare_system)[0].startswith("0 data keys wrapped again; data keys by master key: new: ")
     spare_system.restart()
-    assert [spare_user.bash(id, "echo ${#TOKEN}${TOKEN:0:1}") for id in (before, during)] == ["6s", "6t"]
+    assert [spare_user.bash(id, "echo ${#TOKEN}${TOKEN:7:1}") for id in (before, during)] == ["13s", "15s"]
 
 
 def test_a_missing_master_key_stops_the_start_with_a_clear_error(
     spare_user: User, spare_system: System, old_keys: list[dict[str, str]]
 ) -> None:
-    spare_user.create(env={"TOKEN": "sesame"})
+    spare_user.create(env={"TOKEN": "plantedsecret"})
     replace_ring(spare_system, [{"id": "other", "key": base64.b64encode(bytes(32)).decode()}])
     spare_system.stop()
     try:

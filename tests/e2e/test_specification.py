@@ -11,6 +11,8 @@ import httpx
 import pytest
 from onebox.testing.system import System, until
 
+from tests.e2e.user import searched_client
+
 TEXT = (Path(__file__).parent / "specification.md").read_text()
 OPERATION = re.compile(r"^### (GET|POST|DELETE) (/\S*)\n(.*?)(?=^#{2,3} |\Z)", re.DOTALL | re.MULTILINE)
 BLOCK = r".*?```json\n(.*?)```"
@@ -127,7 +129,7 @@ def test_every_implemented_endpoint_of_the_specification_is_called() -> None:
 
 
 def test_the_examples_of_the_specification_work_word_for_word(system: System) -> None:
-    with httpx.Client(base_url=system.base_url, timeout=60) as http:
+    with searched_client(system.base_url) as http:
         login = {"email": system.admin_email, "password": system.admin_password}
         token = http.post("/api/v1/auth/login", json=login).json()["access_token"]
         reader = Reader(http, {"authorization": f"Bearer {token}"})
@@ -146,8 +148,8 @@ def test_metrics_have_the_names_of_the_specification(system: System) -> None:
 
 
 def test_links_are_those_of_the_specification(system: System) -> None:
-    with httpx.Client(base_url=system.base_url, timeout=60) as http:
-        account = {"email": "links@example.com", "username": "links", "password": "analytical engine"}
+    with searched_client(system.base_url) as http:
+        account = {"email": "links@example.com", "username": "links", "password": "plantedsecret-analytical engine"}
         http.post("/api/v1/auth/register", json=account).raise_for_status()
         tokens = http.post("/api/v1/auth/login", json={k: account[k] for k in ("email", "password")}).json()
         http.headers["authorization"] = f"Bearer {tokens['access_token']}"

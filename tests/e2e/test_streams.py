@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from httpx_sse import ServerSentEvent, connect_sse
+from onebox.testing.planted import check_none, revealed
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 from websockets.exceptions import ConnectionClosedError
@@ -58,13 +59,16 @@ def read_events(events: Iterator[ServerSentEvent], last: str = "session.run_comp
     read: list[ServerSentEvent] = []
     while not read or read[-1].event != last:
         event = next(events)
+        check_none("an event of a stream", revealed(event.data))
         if event.event != "text_delta":
             read.append(event)
     return read
 
 
 def message(connection: ClientConnection) -> dict[str, Any]:
-    return json.loads(connection.recv(20))
+    received = connection.recv(20)
+    check_none("a message of a socket", revealed(received))
+    return json.loads(received)
 
 
 def close_code(connection: ClientConnection) -> int | None:

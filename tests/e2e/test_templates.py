@@ -61,8 +61,8 @@ def test_events_of_a_template_are_sent_to_its_owner_only(user: User, other: User
 
 
 def test_values_of_variables_are_never_sent(user: User) -> None:
-    session_id = user.create(env={"TOKEN": "sesame"})
-    changed = {"sdk_options": {"env": {"TOKEN": "***", "A": "open sesame"}}}
+    session_id = user.create(env={"TOKEN": "plantedsecret"})
+    changed = {"sdk_options": {"env": {"TOKEN": "***", "A": "plantedsecret"}}}
     answers = [
         user.http.patch(f"/sessions/{session_id}", json=changed).raise_for_status(),
         user.http.get(f"/sessions/{session_id}"),
@@ -70,7 +70,7 @@ def test_values_of_variables_are_never_sent(user: User) -> None:
     ]
     events = [event for event in received(user, "/events") if event.get("resource_id") == session_id]
     assert [event["type"] for event in events] == ["session.created", "session.changed"]
-    assert "sesame" not in str([answer.text for answer in answers]) + str(events)
+    assert "plantedsecret" not in str([answer.text for answer in answers]) + str(events)
     assert events[0]["data"]["sdk_options"]["env"] == {"TOKEN": "***"}
 
 
@@ -98,11 +98,11 @@ def test_a_change_during_a_run_applies_to_the_next_run(user: User, system: Syste
 
 
 def test_a_fork_inherits_the_variables_of_its_parent(user: User) -> None:
-    session_id = user.create("Bash", env={"TOKEN": "sesame"})
+    session_id = user.create("Bash", env={"TOKEN": "plantedsecret"})
     user.ask(session_id, scripted({"text": "Hello."})).raise_for_status()
     fork = user.http.post(f"/sessions/{session_id}/fork", json={"name": "two"}).raise_for_status().json()
     assert fork["sdk_options"]["env"] == {"TOKEN": "***"}
-    assert user.bash(fork["id"], "echo ${#TOKEN}") == "6"
+    assert user.bash(fork["id"], "echo ${#TOKEN}") == "13"
 
 
 def test_another_users_session_cannot_be_changed(user: User, other: User) -> None:
@@ -134,7 +134,7 @@ def test_a_public_template_is_readable_by_all_and_changed_by_its_owner(user: Use
 
 
 def test_a_changed_session_uses_its_new_options(user: User) -> None:
-    session_id = user.create("Read", env={"TOKEN": "sesame"})
+    session_id = user.create("Read", env={"TOKEN": "plantedsecret"})
     change = {"name": "renamed", "metadata": {"ticket": 42}, "sdk_options": {"allowed_tools": ["Bash"]}}
     session = user.http.patch(f"/sessions/{session_id}", json=change).raise_for_status().json()
     assert (session["name"], session["metadata"], session["sdk_options"]["env"]) == (
@@ -142,7 +142,7 @@ def test_a_changed_session_uses_its_new_options(user: User) -> None:
         {"ticket": 42},
         {"TOKEN": "***"},
     )
-    assert user.bash(session_id, "echo ${#TOKEN}") == "6"
+    assert user.bash(session_id, "echo ${#TOKEN}") == "13"
     user.http.patch(f"/sessions/{session_id}", json={"sdk_options": {"env": {"TOKEN": "ab"}}}).raise_for_status()
     assert user.bash(session_id, "echo ${#TOKEN}") == "2"
 

@@ -8,19 +8,28 @@ from urllib.parse import quote
 
 import asyncpg
 import httpx
+from gateway.app import ROUTERS
+from gateway.schemas.base import SecretResponse
+from onebox.testing.responses import SearchedResponses
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
-PASSWORD = "analytical engine"
+SEARCHED = SearchedResponses(ROUTERS, SecretResponse)
+PASSWORD = "plantedsecret-analytical engine"
 HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
 """A prompt whose agent works until `let_go`."""
+
+
+def searched_client(base_url: str, **headers: str) -> httpx.Client:
+    """Return a client that fails when a response has a secret that it should not have."""
+    return httpx.Client(base_url=base_url, headers=headers, timeout=60, event_hooks={"response": [SEARCHED.check]})
 
 
 class User:
     """Someone with an account, who is logged in."""
 
     def __init__(self, base_url: str) -> None:
-        self.http = httpx.Client(base_url=f"{base_url}/api/v1", timeout=60)
+        self.http = searched_client(f"{base_url}/api/v1")
         self.name = f"user-{secrets.token_hex(6)}"
         self.email = f"{self.name}@example.com"
         self.password = PASSWORD

@@ -8,19 +8,19 @@ FIELD = "sdk_options.env"
 
 
 def test_masking_keeps_the_names_and_hides_the_values() -> None:
-    assert masked({"TOKEN": "s3cr3t", "KEY": ""}) == {"TOKEN": MASK, "KEY": MASK}
+    assert masked({"TOKEN": "plantedsecret", "KEY": ""}) == {"TOKEN": MASK, "KEY": MASK}
 
 
 def test_a_mask_is_replaced_by_the_stored_value() -> None:
     sent = {"TOKEN": MASK, "KEY": "new"}
-    assert unmasked(sent, {"TOKEN": "s3cr3t", "KEY": "old"}, Code.VARIABLE_NOT_SET, FIELD) == {
-        "TOKEN": "s3cr3t",
+    assert unmasked(sent, {"TOKEN": "plantedsecret", "KEY": "old"}, Code.VARIABLE_NOT_SET, FIELD) == {
+        "TOKEN": "plantedsecret",
         "KEY": "new",
     }
 
 
 def test_a_stored_value_that_is_not_sent_is_removed() -> None:
-    assert unmasked({}, {"TOKEN": "s3cr3t"}, Code.VARIABLE_NOT_SET, FIELD) == {}
+    assert unmasked({}, {"TOKEN": "plantedsecret"}, Code.VARIABLE_NOT_SET, FIELD) == {}
 
 
 def test_a_mask_without_a_stored_value_is_refused() -> None:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 
 def test_a_validation_error_names_the_fields_but_not_their_values() -> None:
-    with pytest.raises(ValidationError, match="s3cret") as raised:
-        OpenJar.model_validate({"jar_id": "s3cret"})
+    with pytest.raises(ValidationError, match="plantedsecret") as raised:
+        OpenJar.model_validate({"jar_id": "plantedsecret"})
     reported = describe_error(raised.value)
     assert "jar_id" in reported
-    assert "s3cret" not in reported
+    assert "plantedsecret" not in reported

@@ -18,7 +18,7 @@ from runtime.envelope import Envelope
 STORE_DELETION = """
     INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, owner)
     SELECT originator_id, 2, 'evt.jar.broken;1', '{}', envelope, now(), owner FROM events"""
-OPENED, LOCKED = JarOpened.example(), LockSet(code="sesame")
+OPENED, LOCKED = JarOpened.example(), LockSet(code="plantedsecret")
 
 
 def marble(colour: str) -> MarbleAdded:

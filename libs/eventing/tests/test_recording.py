@@ -42,8 +42,8 @@ def test_a_deeply_nested_event_is_read_back(event: Event) -> None:
 
 def test_the_error_of_an_unreadable_event_does_not_contain_its_payload() -> None:
     with pytest.raises(EventUnreadable) as unreadable:
-        EventMapper().to_event("evt.jar.lock_set;1", b'{"code": ["sesame"]}', {LockSet.subject: LockSet})
-    assert "sesame" not in str(unreadable.value)
+        EventMapper().to_event("evt.jar.lock_set;1", b'{"code": ["plantedsecret"]}', {LockSet.subject: LockSet})
+    assert "plantedsecret" not in str(unreadable.value)
 
 
 def test_an_event_too_large_for_the_bus_is_not_stored() -> None:

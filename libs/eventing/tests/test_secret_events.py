@@ -16,7 +16,7 @@ from runtime.envelope import Envelope
 from runtime.sealing import SecretUnreadable
 
 OTHER = UUID(int=2)
-CODE = "open sesame"
+CODE = "plantedsecret"
 
 
 @pytest.fixture

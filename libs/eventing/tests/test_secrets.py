@@ -31,7 +31,7 @@ async def project_secrets(recorded: Recorded[Any], connection: Connection) -> No
 async def store(database: Database) -> PostgresStore:
     await database.execute("CREATE TABLE jar_secrets (jar_id uuid PRIMARY KEY, headers jsonb NOT NULL)")
     store = PostgresStore(database, Jar.events, project_secrets)
-    for id, code in ((OWNER, "s3cr3t"), (OTHER, "other")):
+    for id, code in ((OWNER, "plantedsecret"), (OTHER, "other")):
         jar = Jar(id)
         jar.record(JarOpened(label=str(id)))
         jar.record(LockSet(code=code))
@@ -46,7 +46,7 @@ async def lock(store: PostgresStore, code: str) -> None:
 
 
 async def test_secrets_are_read_by_owner(store: PostgresStore):
-    assert await SECRETS.get(OWNER, store.database) == {"TOKEN": "s3cr3t"}
+    assert await SECRETS.get(OWNER, store.database) == {"TOKEN": "plantedsecret"}
 
 
 async def test_an_owner_without_secrets_has_no_values(store: PostgresStore):
@@ -64,12 +64,12 @@ async def test_new_values_replace_all_old_ones(store: PostgresStore):
 async def test_values_of_a_failed_transaction_are_not_stored(store: PostgresStore):
     with pytest.raises(ZeroDivisionError):
         await lock(store, "fails")
-    assert await SECRETS.get(OWNER, store.database) == {"TOKEN": "s3cr3t"}
+    assert await SECRETS.get(OWNER, store.database) == {"TOKEN": "plantedsecret"}
 
 
 async def test_values_are_stored_encrypted(store: PostgresStore):
     rows = await store.database.fetch("SELECT * FROM jar_secrets")
-    assert "s3cr3t" not in str(rows)
+    assert "plantedsecret" not in str(rows)
 
 
 async def test_values_that_were_moved_to_another_owner_cannot_be_read(store: PostgresStore):

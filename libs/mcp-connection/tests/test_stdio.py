@@ -123,7 +123,7 @@ async def test_an_unknown_command_is_reported(connector: Connector) -> None:
 
 
 async def test_the_last_line_of_a_program_that_ends_is_reported_without_secrets(connector: Connector) -> None:
-    env = {"TOKEN": "s3cr3t", "BEFORE": "sys.exit('bad token ' + os.environ['TOKEN'])"}
+    env = {"TOKEN": "plantedsecret", "BEFORE": "sys.exit('bad token ' + os.environ['TOKEN'])"}
     assert (await failure_of(connector, env=env)).detail == "The program ended with status 1: bad token ***"
 
 
@@ -134,9 +134,9 @@ async def test_a_program_that_writes_no_messages_times_out(sandbox: Sandbox) -> 
 
 
 async def test_lines_that_are_no_messages_are_skipped_and_logged(connector: Connector) -> None:
-    greeting = "print('Welcome s3cr3t'); print('{}'); print(); sys.stdout.flush()"
+    greeting = "print('Welcome plantedsecret'); print('{}'); print(); sys.stdout.flush()"
     with capture_logs() as logs:
-        async with connector.connect(stdio_server(env={"BEFORE": greeting, "TOKEN": "s3cr3t"})) as upstream:
+        async with connector.connect(stdio_server(env={"BEFORE": greeting, "TOKEN": "plantedsecret"})) as upstream:
             assert await execute(upstream, "result = 1") == 1
     assert [entry["line"] for entry in logs if "not a message" in entry["event"]] == ["Welcome ***", "{}"]
 
@@ -155,9 +155,9 @@ async def test_the_end_of_a_server_fails_the_running_call(connector: Connector) 
 
 
 async def test_stderr_is_logged_without_secrets_and_up_to_a_bound(connector: Connector) -> None:
-    flood = "sys.stderr.write('is s3cr3t\\n' * 100_000 + 'last\\n')"
+    flood = "sys.stderr.write('is plantedsecret\\n' * 100_000 + 'last\\n')"
     with capture_logs() as logs:
-        async with connector.connect(stdio_server(env={"BEFORE": flood, "TOKEN": "s3cr3t"})) as upstream:
+        async with connector.connect(stdio_server(env={"BEFORE": flood, "TOKEN": "plantedsecret"})) as upstream:
             await execute(upstream, "result = 1")
     logged = [entry["line"] for entry in logs if entry["event"] == "mcp server wrote to stderr"]
     assert (set(logged), 0 < sum(map(len, logged)) <= MAX_LOGGED_BYTES) == ({"is ***"}, True)

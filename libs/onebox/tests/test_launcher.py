@@ -69,7 +69,12 @@ def test_the_data_folder_has_the_address_while_the_system_runs(box: Box) -> None
 
 
 def test_a_misspelled_setting_prints_a_warning(box: Box) -> None:
-    system = box("session=wrong", REGISTRATION_OPN="secret", MODEL_HOST="secret", ANTHROPIC_API_KEYS="secret")
+    system = box(
+        "session=wrong",
+        REGISTRATION_OPN="plantedsecret",
+        MODEL_HOST="plantedsecret",
+        ANTHROPIC_API_KEYS="plantedsecret",
+    )
     system.launch()
     system.wait()
     warnings = [line for line in system.output.splitlines() if line.startswith("Warning: ")]
@@ -207,10 +212,10 @@ def test_external_servers_are_used_instead_of_embedded_ones(
 
 
 def test_with_a_model_the_simulator_is_not_started(box: Box) -> None:
-    system = box(MODEL_BASE_URL="http://localhost:11434", MODEL_API_KEY="key")
+    system = box(MODEL_BASE_URL="http://localhost:11434", MODEL_API_KEY="plantedsecret")
     system.start()
     assert "simulator" not in system.pids()
-    assert environment_of(system, "session")["MODEL_API_KEY"] == "key"
+    assert environment_of(system, "session")["MODEL_API_KEY"] == "plantedsecret"
 
 
 def test_the_banner_says_if_no_sandbox_can_be_created(box: Box, running: System) -> None:

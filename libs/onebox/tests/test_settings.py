@@ -52,6 +52,6 @@ def test_an_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str,
 
 
 def test_secrets_are_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("ADMIN_PASSWORD", "hush-hush"), ("MODEL_API_KEY", "hush-hush")):
+    for name, value in (("ADMIN_PASSWORD", "plantedsecret"), ("MODEL_API_KEY", "plantedsecret")):
         monkeypatch.setenv(name, value)
-    assert "hush" not in repr(load(BoxSettings))
+    assert "plantedsecret" not in repr(load(BoxSettings))

@@ -5,7 +5,11 @@ from runtime.redaction import redactor
 @pytest.mark.parametrize(
     ("values", "text", "redacted"),
     [
-        (["s3cr3t", "s3cr3t-longer"], "is s3cr3t-longer s3cr3t", "is *** ***"),
+        (
+            ["plantedsecret", "plantedsecret-longer"],
+            "is plantedsecret-longer plantedsecret",
+            "is *** ***",
+        ),
         (["*", "\n"], "2 * 3\n", "2 *** 3\n"),
         (['say "so"'], r'{"it": "say \"so\""}', '{"it": "***"}'),
         (["one\ntwo"], "line two", "line ***"),

@@ -17,7 +17,11 @@ def client_address(connection: HTTPConnection) -> str | None:
         address = ip_address(connection.client.host)
     except ValueError:  # not a network connection, as in tests
         return connection.client.host
-    return str(ip_network((address, IPV6_PREFIX), strict=False)) if isinstance(address, IPv6Address) else str(address)
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped:  # otherwise all clients of an IPv4 network would be one
+        return str(address.ipv4_mapped)
+    return str(ip_network((address, IPV6_PREFIX), strict=False))
 
 
 def exact_address(connection: HTTPConnection) -> str | None:

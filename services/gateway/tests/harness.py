@@ -15,6 +15,7 @@ from runtime.bus import connected
 from runtime.forever import forever
 
 from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.secret_responses import SEARCHED
 
 
 class Harness:
@@ -31,7 +32,8 @@ class Harness:
         if role:
             headers = {"authorization": f"Bearer {self.services.token(role=role)}"} | headers
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers)
+        hooks = {"response": [SEARCHED.check_async]}
+        return httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers, event_hooks=hooks)
 
 
 @asynccontextmanager

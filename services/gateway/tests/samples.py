@@ -33,7 +33,7 @@ from contracts.task_scheduler.trigger import NewTrigger, TriggerView
 from contracts.task_scheduler.values import TaskDefinition
 from pydantic import BaseModel
 
-REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
+REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
 
 
 def user(**changed: Any) -> UserView:

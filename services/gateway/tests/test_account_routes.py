@@ -24,8 +24,8 @@ KEY: dict[str, Any] = {
     "expires_at": None, "last_used_at": None,
 }  # fmt: skip
 NEW_KEY = {"name": "CI", "scopes": ["write", "read", "read"]}
-CHANGE = {"current_password": "analytical engine", "new_password": "difference engine"}
-RESET = {"reset_token": "opaque", "new_password": "difference engine"}
+CHANGE = {"current_password": "plantedsecret-analytical engine", "new_password": "plantedsecret-difference engine"}
+RESET = {"reset_token": "opaque", "new_password": "plantedsecret-difference engine"}
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def test_an_unusable_ring_stops_the_start(settings: Settings, ring: Path):
 
 async def test_passwords_are_not_stored(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(RegisterUser, samples.user())
-    body = {"email": "ada@example.com", "username": "ada", "password": "analytical engine"}
+    body = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
     first, again = [await anonymous.post("/api/v1/auth/register", json=body, headers=KEY) for _ in range(2)]
     assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (201, 201, "true")
     assert len(services.of(RegisterUser)) == 1
@@ -154,7 +154,7 @@ async def test_passwords_are_not_stored(anonymous: httpx.AsyncClient, services: 
 
 async def test_logins_are_carried_out_each_time(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(LogIn, samples.tokens())
-    body = {"email": "ada@example.com", "password": "analytical engine"}
+    body = {"email": "ada@example.com", "password": "plantedsecret-analytical engine"}
     for _ in range(2):
         response = await anonymous.post("/api/v1/auth/login", json=body, headers=KEY)
         assert (response.status_code, response.headers.get("idempotent-replayed")) == (200, None)

@@ -59,10 +59,10 @@ async def test_the_url_is_returned_when_it_is_ready(client: httpx.AsyncClient) -
 
 @pytest.mark.usefixtures("offered")
 async def test_a_configured_client_is_sent(client: httpx.AsyncClient, services: FakeServices) -> None:
-    await client.post(AUTHORIZE, json={"client_id": "c", "client_secret": "s3cret", "scope": "read write"})
+    await client.post(AUTHORIZE, json={"client_id": "c", "client_secret": "plantedsecret", "scope": "read write"})
     command: StartAuthorization = services.of(StartAuthorization)[-1]
     assert command.client
-    assert (command.client.client_id, command.client.client_secret) == ("c", "s3cret")
+    assert (command.client.client_id, command.client.client_secret) == ("c", "plantedsecret")
     assert command.scope == "read write"
 
 

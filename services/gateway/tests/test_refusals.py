@@ -102,7 +102,7 @@ async def test_a_resource_in_the_body_is_reported_by_its_type(
 
 async def test_a_failed_login_is_reported(anonymous: httpx.AsyncClient, services: FakeServices, reported: Reported):
     await services.deny(LogIn, Code.INVALID_CREDENTIALS, OTHER)
-    body = {"email": "ada@example.com", "password": "analytical engine"}
+    body = {"email": "ada@example.com", "password": "plantedsecret-analytical engine"}
     await anonymous.post("/api/v1/auth/login", json=body)
     entry = await reported()
     assert (entry.action, entry.error_code) == ("login", "INVALID_CREDENTIALS")

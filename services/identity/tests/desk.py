@@ -22,7 +22,7 @@ from identity.operations import OPERATOR
 from identity.passwords import Passwords
 from runtime.clock import new_id
 
-PASSWORD = "analytical engine"
+PASSWORD = "plantedsecret-analytical engine"
 
 
 def family_of(tokens: TokensView) -> UUID:

@@ -47,10 +47,10 @@ def test_an_unusable_key_ring_is_an_error_that_names_the_setting(tmp_path: Path,
 
 async def test_only_the_right_password_matches_a_hash() -> None:
     passwords = Passwords()
-    encoded = await passwords.hash("analytical engine", ADA, Envelope.begin())
+    encoded = await passwords.hash("plantedsecret-analytical engine", ADA, Envelope.begin())
     assert encoded.startswith("$argon2id$")
-    assert await passwords.matches("analytical engine", encoded, ADA, Envelope.begin())
-    assert not await passwords.matches("difference engine", encoded, ADA, Envelope.begin())
+    assert await passwords.matches("plantedsecret-analytical engine", encoded, ADA, Envelope.begin())
+    assert not await passwords.matches("plantedsecret-difference engine", encoded, ADA, Envelope.begin())
 
 
 async def test_no_password_matches_a_missing_hash() -> None:
@@ -59,13 +59,13 @@ async def test_no_password_matches_a_missing_hash() -> None:
 
 async def test_a_request_past_its_deadline_is_refused_without_hashing(quick_passwords: None) -> None:
     with pytest.raises(Refusal, match=Code.TOO_MANY_LOGINS):
-        await Passwords().hash("analytical engine", ADA, Envelope.begin().within(-1))
+        await Passwords().hash("plantedsecret-analytical engine", ADA, Envelope.begin().within(-1))
 
 
 def test_common_passwords_are_recognized_in_any_case() -> None:
     assert is_common("PassWord1")
     assert not is_common("secret123")  # the example of the API specification
-    assert not is_common("analytical engine")
+    assert not is_common("plantedsecret-analytical engine")
 
 
 def test_a_refresh_token_is_parsed_from_its_text() -> None:

@@ -71,7 +71,9 @@ async def test_a_login_returns_tokens_of_the_user(desk: Desk) -> None:
     assert (tokens.expires_in, tokens.refresh_expires_in) == (3600, 7 * 24 * 3600)
 
 
-@pytest.mark.parametrize(("email", "password"), [("ada@example.com", "wrong password"), ("eve@example.com", PASSWORD)])
+@pytest.mark.parametrize(
+    ("email", "password"), [("ada@example.com", "plantedsecret-wrong password"), ("eve@example.com", PASSWORD)]
+)
 async def test_wrong_password_and_unknown_address_get_the_same_refusal(desk: Desk, email: str, password: str) -> None:
     await desk.register()
     with pytest.raises(Refusal) as refusal:
@@ -90,7 +92,7 @@ async def test_a_wrong_password_does_not_load_the_account(desk: Desk, monkeypatc
 
     monkeypatch.setattr(desk.dispatcher.store, "load", load)
     with pytest.raises(Refusal, match=Code.INVALID_CREDENTIALS):
-        await desk.log_in(password="wrong password")
+        await desk.log_in(password="plantedsecret-wrong password")
 
 
 async def test_a_user_that_an_earlier_release_registered_can_log_in(desk: Desk) -> None:
@@ -117,7 +119,7 @@ async def test_honest_users_can_log_in_while_a_hundred_clients_guess(
     async def guess(number: int) -> None:
         while True:
             try:
-                await desk.log_in(f"guessed-{number}@example.com", "wrong password")
+                await desk.log_in(f"guessed-{number}@example.com", "plantedsecret-wrong password")
             except Refusal as refusal:
                 refusals.add(refusal.code)
                 attempts[number] += 1

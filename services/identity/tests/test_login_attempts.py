@@ -14,7 +14,7 @@ from runtime.clock import now
 from services.identity.tests.desk import Desk
 
 ADA, NOBODY = "ada@example.com", "nobody@example.com"
-WRONG = "wrong password"
+WRONG = "plantedsecret-wrong password"
 
 
 async def outcome(desk: Desk, email: str = ADA, password: str = WRONG, address: str | None = None) -> Code | None:

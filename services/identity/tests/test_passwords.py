@@ -14,7 +14,7 @@ from runtime.clock import new_id
 
 from services.identity.tests.desk import PASSWORD, Desk, family_of
 
-ADA, NEW = "ada@example.com", "difference engine"
+ADA, NEW = "ada@example.com", "plantedsecret-difference engine"
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_a_wrong_current_password_is_refused_and_counted(desk: Desk, ada: 
     family_id = family_of(await desk.log_in())
     for _ in range(10):
         with pytest.raises(Refusal, match=Code.WRONG_PASSWORD):
-            await change(desk, ada, family_id, "wrong password")
+            await change(desk, ada, family_id, "plantedsecret-wrong password")
     with pytest.raises(Refusal, match=Code.ACCOUNT_LOCKED):
         await change(desk, ada, family_id)
 
@@ -108,7 +108,7 @@ async def test_a_reset_ends_all_logins(desk: Desk, ada: Actor) -> None:
 async def test_a_reset_unlocks_the_account(desk: Desk, ada: Actor) -> None:
     for _ in range(10):
         with pytest.raises(Refusal, match=Code.INVALID_CREDENTIALS):
-            await desk.log_in(password="wrong password")
+            await desk.log_in(password="plantedsecret-wrong password")
     await reset(desk, await issue(desk, ada.user_id))
     assert await desk.log_in(password=NEW)
 

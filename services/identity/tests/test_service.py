@@ -29,7 +29,7 @@ from runtime.envelope import Envelope
 from runtime.jetstream import jetstream
 from runtime.key_value import Bucket
 
-PASSWORD = "analytical engine"
+PASSWORD = "plantedsecret-analytical engine"
 
 
 @dataclass

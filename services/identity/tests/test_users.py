@@ -56,7 +56,7 @@ async def test_a_disabled_user_with_a_wrong_password_gets_the_usual_refusal(desk
     await desk.admin()
     await desk.change(await desk.register(), is_active=False)
     with pytest.raises(Refusal, match=Code.INVALID_CREDENTIALS):
-        await desk.log_in(password="wrong password")
+        await desk.log_in(password="plantedsecret-wrong password")
 
 
 async def test_a_disabled_user_cannot_refresh(desk: Desk) -> None:

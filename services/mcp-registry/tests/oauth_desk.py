@@ -32,7 +32,12 @@ from .desk import Desk
 from .samples import NOON, OWNER
 from .scripted_server import ISSUER
 
-ISSUED = {"access_token": "access-1", "token_type": "Bearer", "refresh_token": "refresh-1", "expires_in": 3600}
+ISSUED = {
+    "access_token": "plantedsecret-access-1",
+    "token_type": "Bearer",
+    "refresh_token": "plantedsecret-refresh-1",
+    "expires_in": 3600,
+}
 
 
 class OAuthDesk(Desk):
@@ -69,7 +74,7 @@ class OAuthDesk(Desk):
     async def come_back_as(self, actor: Actor | None, attempt: AuthorizationView, **fields: Any) -> bool:
         """Send the response of the authorization server from another browser, with the credentials of an actor."""
         state = URL(attempt.authorization_url or "").params["state"]
-        command = ReturnAuthorization.model_validate({"state": state, "code": "code-1"} | fields)
+        command = ReturnAuthorization.model_validate({"state": state, "code": "plantedsecret-code-1"} | fields)
         return await self.dispatcher.send(command, Envelope.begin(actor=actor))
 
     async def authorize(self, server_id: UUID) -> ServerView:

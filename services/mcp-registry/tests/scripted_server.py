@@ -34,7 +34,7 @@ REGISTRATION: dict[str, Any] = {
 PENDING = PendingAuthorization(
     **REGISTRATION, authorization_url=ISSUER, redirect_uri=REDIRECT_URI, code_verifier="verifier", code="code"
 )
-TOKENS = Tokens(**REGISTRATION, access_token="access", refresh_token="refresh")
+TOKENS = Tokens(**REGISTRATION, access_token="plantedsecret-access", refresh_token="plantedsecret-refresh")
 
 
 @dataclass

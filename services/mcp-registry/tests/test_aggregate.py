@@ -25,7 +25,7 @@ from .samples import ADMIN, OWNER, STRANGER, URL, program, remote
 
 SERVER_ID, CHECK_ID, EARLIER = UUID(MCP_SERVER), UUID(CHECK), UUID(int=5)
 REQUESTED = CheckRequested(check_id=CHECK_ID)
-HEADERS = {"Authorization": "Bearer sesame"}
+HEADERS = {"Authorization": "Bearer plantedsecret"}
 STORED = ServerSecretsSet(headers=HEADERS)
 
 
@@ -110,7 +110,7 @@ def test_stored_secrets_are_not_sent_to_another_url(headers: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("changes", [{"command": "other"}, {"args": ["evil-package"]}])
 def test_stored_variables_are_not_given_to_another_program(changes: dict[str, Any]) -> None:
-    stored = ServerSecretsSet(env={"TOKEN": "sesame"})
+    stored = ServerSecretsSet(env={"TOKEN": "plantedsecret"})
     started = Given(McpServer(SERVER_ID), created(program()), stored)
     started.when(lambda s: update(s, **changes)).refused(Code.VARIABLE_NOT_SET)
 
@@ -156,8 +156,8 @@ def test_only_a_global_server_is_visible_to_others() -> None:
 
 def test_secrets_are_in_no_snapshot() -> None:
     server = given(STORED).aggregate
-    assert b"sesame" not in codec_of(McpServer).dump(server, secrets=False)
-    assert b"sesame" in codec_of(McpServer).dump(server)
+    assert b"plantedsecret" not in codec_of(McpServer).dump(server, secrets=False)
+    assert b"plantedsecret" in codec_of(McpServer).dump(server)
 
 
 def test_the_error_about_a_secret_names_it_without_its_value() -> None:

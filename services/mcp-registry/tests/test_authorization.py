@@ -37,14 +37,14 @@ async def test_an_owner_is_offered_a_url(oauth: OAuthDesk) -> None:
 async def test_a_code_authorizes_the_server(oauth: OAuthDesk) -> None:
     view = await oauth.authorize(await oauth.create_one())
     assert view.is_authorized
-    assert "code=code-1" in oauth.requested("/token")[0]
+    assert "code=plantedsecret-code-1" in oauth.requested("/token")[0]
 
 
 async def test_sessions_connect_with_the_access_token(oauth: OAuthDesk) -> None:
     await oauth.authorize(await oauth.create_one())
     [resolved] = await oauth.ask(ResolveServers(references=["tickets"]))
     assert resolved.connection
-    assert resolved.connection.headers == {"Authorization": "Bearer access-1"}
+    assert resolved.connection.headers == {"Authorization": "Bearer plantedsecret-access-1"}
     assert resolved.connection.expires_at == NOON + timedelta(hours=1)
 
 
@@ -68,7 +68,7 @@ async def test_the_url_is_no_longer_shown_when_the_user_has_returned(oauth: OAut
 
 
 async def test_a_configured_client_is_used(oauth: OAuthDesk) -> None:
-    client = OAuthClient(client_id="configured", client_secret="s3cret")
+    client = OAuthClient(client_id="configured", client_secret="plantedsecret")
     attempt = await oauth.start(await oauth.create_one(), client=client, scope="read write")
     parameters = URL(attempt.authorization_url or "").params
     assert (parameters["client_id"], parameters["scope"]) == ("configured", "read write")
@@ -210,7 +210,10 @@ async def test_tokens_of_an_attempt_that_was_replaced_are_revoked(oauth: OAuthDe
     await late.authorize()
     await oauth.authorize(server_id)
     await late.discard()
-    assert [body.partition("&")[0] for body in oauth.requested("/revoke")] == ["token=refresh-1", "token=access-1"]
+    assert [body.partition("&")[0] for body in oauth.requested("/revoke")] == [
+        "token=plantedsecret-refresh-1",
+        "token=plantedsecret-access-1",
+    ]
 
 
 async def test_a_server_without_authorization_fails_the_attempt(oauth: OAuthDesk) -> None:

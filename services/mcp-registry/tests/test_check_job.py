@@ -13,9 +13,9 @@ from .samples import ADMIN, program, tool
 
 
 async def test_a_check_connects_with_the_secrets_of_the_server(desk: Desk) -> None:
-    server = await desk.create(headers={"X-Key": "sesame"})
+    server = await desk.create(headers={"X-Key": "plantedsecret"})
     await desk.do_job(server.id)
-    assert [(each.id, each.headers) for each in desk.connector.connected] == [(server.id, {"X-Key": "sesame"})]
+    assert [(each.id, each.headers) for each in desk.connector.connected] == [(server.id, {"X-Key": "plantedsecret"})]
     assert (await desk.latest(server.id)).health == "healthy"
 
 

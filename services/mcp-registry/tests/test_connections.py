@@ -28,14 +28,19 @@ async def connection(desk: Desk, reference: object, actor: Actor = OWNER) -> Ser
 
 
 async def test_a_server_is_resolved_with_its_secrets(desk: Desk) -> None:
-    server = await desk.create(headers={"X-Key": "sesame"})
+    server = await desk.create(headers={"X-Key": "plantedsecret"})
     found = await connection(desk, "Tickets")
-    assert (found.id, found.definition.url, found.headers, found.env) == (server.id, URL, {"X-Key": "sesame"}, {})
+    assert (found.id, found.definition.url, found.headers, found.env) == (
+        server.id,
+        URL,
+        {"X-Key": "plantedsecret"},
+        {},
+    )
 
 
 async def test_a_program_is_resolved_with_its_variables(desk: Desk) -> None:
-    server = await desk.create_program(TOKEN="sesame")
-    assert (await connection(desk, server.id)).env == {"TOKEN": "sesame"}
+    server = await desk.create_program(TOKEN="plantedsecret")
+    assert (await connection(desk, server.id)).env == {"TOKEN": "plantedsecret"}
 
 
 async def test_servers_are_resolved_in_the_order_of_the_references(desk: Desk) -> None:
@@ -60,8 +65,8 @@ async def test_only_users_who_see_how_a_server_is_reached_see_why_it_fails(desk:
 
 
 async def test_a_global_server_is_resolved_with_its_secrets_for_everybody(desk: Desk) -> None:
-    server = await desk.create_global(headers={"X-Key": "sesame"})
-    assert (await connection(desk, server.id, STRANGER)).headers == {"X-Key": "sesame"}
+    server = await desk.create_global(headers={"X-Key": "plantedsecret"})
+    assert (await connection(desk, server.id, STRANGER)).headers == {"X-Key": "plantedsecret"}
 
 
 @pytest.mark.parametrize("actor", [STRANGER, ADMIN])
@@ -83,7 +88,7 @@ async def test_a_server_without_its_authorization_is_not_resolved(desk: Desk) ->
     server = await desk.create()
     await desk.check(server.id, failure=ConnectionFailed(Code.AUTHORIZATION_REQUIRED, "The server wants a token."))
     assert (await resolve(desk, server.id)).problem == "authorization_required"
-    await desk.update(server.id, headers={"Authorization": "Bearer sesame"})
+    await desk.update(server.id, headers={"Authorization": "Bearer plantedsecret"})
     assert await connection(desk, server.id)
 
 

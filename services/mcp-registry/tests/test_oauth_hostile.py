@@ -22,7 +22,7 @@ from .scripted_server import ISSUER, PENDING, PREPARATION, PRIVATE, RESOURCE, SE
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 WELL_KNOWN = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
-TOKEN = {"access_token": "access", "token_type": "Bearer"}
+TOKEN = {"access_token": "plantedsecret-access", "token_type": "Bearer"}
 
 
 async def refused(server: ScriptedServer) -> AuthorizationRefused:
@@ -172,7 +172,7 @@ async def test_a_failure_shows_no_text_of_the_server() -> None:
 
 async def test_a_server_that_does_not_rotate_keeps_the_refresh_token() -> None:
     server = ScriptedServer().answer(f"{ISSUER}/token", json=TOKEN)
-    assert (await refresh(TOKENS, NOW, server.sender())).refresh_token == "refresh"
+    assert (await refresh(TOKENS, NOW, server.sender())).refresh_token == "plantedsecret-refresh"
 
 
 async def test_a_server_without_metadata_cannot_be_authorized() -> None:

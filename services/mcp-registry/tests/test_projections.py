@@ -22,24 +22,27 @@ async def test_creating_a_server_returns_its_view(desk: Desk) -> None:
 
 
 async def test_secrets_are_masked_in_the_view(desk: Desk) -> None:
-    assert (await desk.create(headers={"Authorization": "sesame"})).headers == {"Authorization": "***"}
-    assert (await desk.create_program(TOKEN="sesame")).env == {"TOKEN": "***"}
+    assert (await desk.create(headers={"Authorization": "plantedsecret"})).headers == {"Authorization": "***"}
+    assert (await desk.create_program(TOKEN="plantedsecret")).env == {"TOKEN": "***"}
 
 
 async def test_values_of_secrets_are_stored_apart(desk: Desk) -> None:
-    headers, env = await desk.create(headers={"X-Key": "sesame"}), await desk.create_program(TOKEN="tahini")
-    assert await HEADERS.get(headers.id, desk.database) == {"X-Key": "sesame"}
-    assert await ENVIRONMENTS.get(env.id, desk.database) == {"TOKEN": "tahini"}
+    headers, env = (
+        await desk.create(headers={"X-Key": "plantedsecret"}),
+        await desk.create_program(TOKEN="plantedsecret-2"),
+    )
+    assert await HEADERS.get(headers.id, desk.database) == {"X-Key": "plantedsecret"}
+    assert await ENVIRONMENTS.get(env.id, desk.database) == {"TOKEN": "plantedsecret-2"}
 
 
 async def test_updating_a_server_returns_its_view(desk: Desk) -> None:
-    server = await desk.create(program(args=["a"]), env={"TOKEN": "sesame"})
+    server = await desk.create(program(args=["a"]), env={"TOKEN": "plantedsecret"})
     desk.at(NOON + timedelta(hours=1))
     changed = await desk.update(server.id, name="renamed", workspace="read", env={"TOKEN": "***", "B": "1"})
     assert (changed.name, changed.workspace, changed.args) == ("renamed", "read", ["a"])
     assert changed.env == {"TOKEN": "***", "B": "***"}
     assert changed.updated_at == NOON + timedelta(hours=1)
-    assert await ENVIRONMENTS.get(server.id, desk.database) == {"TOKEN": "sesame", "B": "1"}
+    assert await ENVIRONMENTS.get(server.id, desk.database) == {"TOKEN": "plantedsecret", "B": "1"}
 
 
 async def test_a_checked_server_shows_its_health_and_tools(desk: Desk) -> None:
@@ -116,7 +119,7 @@ async def test_an_enabled_server_is_checked_immediately(desk: Desk) -> None:
 
 
 async def test_a_deleted_server_leaves_no_row_no_secret_and_no_due_time(desk: Desk) -> None:
-    server = await desk.create(headers={"X-Key": "sesame"})
+    server = await desk.create(headers={"X-Key": "plantedsecret"})
     await desk.check(server.id)
     await desk.send(DeleteServer(server_id=server.id))
     counts = [await desk.database.fetchval(f"SELECT count(*) FROM {name}") for name in TABLES]  # noqa: S608
@@ -126,7 +129,7 @@ async def test_a_deleted_server_leaves_no_row_no_secret_and_no_due_time(desk: De
 
 
 async def test_no_table_holds_a_secret_in_clear(desk: Desk) -> None:
-    server = await desk.create_program(TOKEN="sesame")
+    server = await desk.create_program(TOKEN="plantedsecret")
     await desk.check(server.id)
-    await desk.update(server.id, env={"TOKEN": "tahini"})
-    assert await desk.found("sesame", "tahini") == []
+    await desk.update(server.id, env={"TOKEN": "plantedsecret-2"})
+    assert await desk.found("plantedsecret", "plantedsecret-2") == []

@@ -30,7 +30,7 @@ async def test_another_users_server_is_not_found(desk: Desk) -> None:
 
 
 async def test_users_of_a_global_server_do_not_see_how_it_is_reached(desk: Desk) -> None:
-    server = await desk.create_global(headers={"X-Key": "sesame"})
+    server = await desk.create_global(headers={"X-Key": "plantedsecret"})
     await desk.check(server.id, tool("search"))
     seen = await desk.ask(GetServer(server_id=server.id))
     assert [seen.command, seen.args, seen.url, seen.env, seen.headers] == [None] * 5
@@ -64,7 +64,7 @@ async def test_an_enabled_server_has_no_health_of_an_earlier_check(desk: Desk) -
 
 
 async def test_the_owner_and_admins_see_how_a_global_server_is_reached(desk: Desk) -> None:
-    server = await desk.create(headers={"X-Key": "sesame"})
+    server = await desk.create(headers={"X-Key": "plantedsecret"})
     await desk.update(server.id, ADMIN, is_global=True)
     for actor in (OWNER, ADMIN):
         assert (await desk.ask(GetServer(server_id=server.id), actor)).headers == {"X-Key": "***"}
@@ -116,10 +116,10 @@ async def test_only_own_servers_are_exported_by_name(desk: Desk) -> None:
 
 
 async def test_an_export_has_secrets_only_if_they_are_requested(desk: Desk) -> None:
-    await desk.create(program(args=["a"]), env={"TOKEN": "sesame"})
+    await desk.create(program(args=["a"]), env={"TOKEN": "plantedsecret"})
     [without] = await desk.ask(ExportServers())
     [complete] = await desk.ask(ExportServers(include_secrets=True))
-    assert (without.env, complete.env) == ({}, {"TOKEN": "sesame"})
+    assert (without.env, complete.env) == ({}, {"TOKEN": "plantedsecret"})
     assert (complete.args, complete.is_enabled) == (["a"], True)
 
 

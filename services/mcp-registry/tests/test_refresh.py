@@ -17,8 +17,8 @@ from .oauth_desk import ISSUED, OAuthDesk, refusal
 from .samples import STRANGER
 from .scripted_server import ISSUER, TOKENS
 
-ROTATED = ISSUED | {"access_token": "access-2", "refresh_token": "refresh-2"}
-SECRETS = ("access-1", "refresh-1", "code-1")
+ROTATED = ISSUED | {"access_token": "plantedsecret-access-2", "refresh_token": "plantedsecret-refresh-2"}
+SECRETS = ("plantedsecret-access-1", "plantedsecret-refresh-1", "plantedsecret-code-1")
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ async def test_the_time_of_a_refresh_depends_on_the_lifetime(
 async def test_a_refresh_replaces_the_tokens(oauth: OAuthDesk, server_id: UUID) -> None:
     oauth.issue(ROTATED)
     await oauth.refresh(server_id)
-    assert "refresh_token=refresh-1" in oauth.requested("/token")[-1]
+    assert "refresh_token=plantedsecret-refresh-1" in oauth.requested("/token")[-1]
     tokens = (await oauth.secrets(server_id)).tokens
     assert tokens
-    assert (tokens.access_token, tokens.refresh_token) == ("access-2", "refresh-2")
+    assert (tokens.access_token, tokens.refresh_token) == ("plantedsecret-access-2", "plantedsecret-refresh-2")
 
 
 async def test_a_refresh_ends_warm_connections(oauth: OAuthDesk, server_id: UUID) -> None:
@@ -109,7 +109,7 @@ async def test_a_refresh_that_was_given_up_is_postponed(oauth: OAuthDesk, server
 
 
 async def test_tokens_without_a_refresh_token_expire(oauth: OAuthDesk) -> None:
-    oauth.issue({"access_token": "access-1", "token_type": "Bearer", "expires_in": 3600})
+    oauth.issue({"access_token": "plantedsecret-access-1", "token_type": "Bearer", "expires_in": 3600})
     server_id = (await oauth.authorize(await oauth.create_one())).id
     await oauth.send(RequestRefresh(server_id=server_id))
     assert (await oauth.latest(server_id)).health == "authorization_required"
@@ -131,7 +131,10 @@ async def test_revoked_tokens_are_revoked_at_the_authorization_server(oauth: OAu
     oauth.server.answer(f"{ISSUER}/revoke")
     await oauth.send(RevokeAuthorization(server_id=server_id))
     await oauth.revoke()
-    assert [body.partition("&")[0] for body in oauth.requested("/revoke")] == ["token=refresh-1", "token=access-1"]
+    assert [body.partition("&")[0] for body in oauth.requested("/revoke")] == [
+        "token=plantedsecret-refresh-1",
+        "token=plantedsecret-access-1",
+    ]
 
 
 async def test_the_tokens_of_a_deleted_server_are_revoked(oauth: OAuthDesk, server_id: UUID) -> None:

@@ -201,18 +201,18 @@ async def test_changed_tools_are_withheld_until_they_are_accepted(client: Remote
 
 async def test_a_server_is_resolved_over_the_bus(client: Remote, start: Start) -> None:
     await start()
-    await client.create(program(), env={"TOKEN": "sesame"})
+    await client.create(program(), env={"TOKEN": "plantedsecret"})
     [resolved] = await client.ask(ResolveServers(references=["files"]))
     assert resolved.connection
-    assert resolved.connection.env == {"TOKEN": "sesame"}
+    assert resolved.connection.env == {"TOKEN": "plantedsecret"}
 
 
 async def test_published_events_hold_no_secret_and_no_tools(client: Remote, start: Start) -> None:
     await start()
-    server = await client.create(headers={"X-Key": "sesame"})
+    server = await client.create(headers={"X-Key": "plantedsecret"})
     await client.until(server.id, "healthy")
     await client.ask(SetServerEnabled(server_id=server.id, is_enabled=False))
     await client.ask(DeleteServer(server_id=server.id))
     subjects, bodies = await client.published("deleted")
     assert subjects == ["created", "checked", "disabled", "deleted"]
-    assert not any(b"sesame" in body or b"search" in body for body in bodies)
+    assert not any(b"plantedsecret" in body or b"search" in body for body in bodies)

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from sandbox.bwrap_args import PYTHON
 from starlette.applications import Starlette
 
-SECRET = "a-secret-of-the-server"
+SECRET = "plantedsecret-of-the-server"
 
 
 def resolved(name: str, reference: str | None = None, **fields: Any) -> ResolvedServer:

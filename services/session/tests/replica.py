@@ -26,7 +26,7 @@ from session.mcp.connections import Connections
 from simulator.testing import bash_prompt
 
 ASSIGN_RUN = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
-PROVIDER_KEY = "sk-key-of-the-provider"
+PROVIDER_KEY = "sk-plantedsecret-of-the-provider"
 # Unique to this test process: other processes run tests at the same time, and agents are found by their session ids.
 SESSIONS = uuid5(NAMESPACE_OID, str(os.getpid()))
 

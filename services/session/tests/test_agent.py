@@ -251,15 +251,15 @@ async def test_an_agent_that_cannot_start_fails(new_replica: NewReplica) -> None
 
 async def test_a_failed_start_logs_no_values_of_environment_variables(replica: Replica) -> None:
     with capture_logs() as logged:
-        end = (await replica.ask("Hi.", env={"HTTPS_PROXY": "http://user:s3cr3t@proxy:99999"})).end
+        end = (await replica.ask("Hi.", env={"HTTPS_PROXY": "http://user:plantedsecret@proxy:99999"})).end
     assert end.error_code is Code.AGENT_FAILED
     assert 'HTTPS_PROXY: "***"' in str(logged)
-    assert "s3cr3t" not in str((logged, end))
+    assert "plantedsecret" not in str((logged, end))
 
 
 async def test_an_error_detail_contains_no_values_of_environment_variables(replica: Replica) -> None:
-    invalid = {"type": "json_schema", "schema": {"$ref": "#/s3cr3t"}}
-    end = (await replica.ask("Hi.", env={"TOKEN": "s3cr3t"}, output_format=invalid)).end
+    invalid = {"type": "json_schema", "schema": {"$ref": "#/plantedsecret"}}
+    end = (await replica.ask("Hi.", env={"TOKEN": "plantedsecret"}, output_format=invalid)).end
     assert "sdk_options.output_format: can't resolve reference #/***" in str(end.error_detail)
 
 

@@ -63,9 +63,9 @@ def test_the_state_of_a_session_does_not_grow_with_its_runs() -> None:
 
 def test_snapshots_contain_no_values_of_environment_variables() -> None:
     session = Session(UUID(SESSION))
-    session.create(UUID(USER), "one", "interactive", SdkOptions(env={"TOKEN": "sesame"}))
-    assert session.environment == {"TOKEN": "sesame"}
-    assert b"sesame" not in codec_of(Session).dump(session, secrets=False)
+    session.create(UUID(USER), "one", "interactive", SdkOptions(env={"TOKEN": "plantedsecret"}))
+    assert session.environment == {"TOKEN": "plantedsecret"}
+    assert b"plantedsecret" not in codec_of(Session).dump(session, secrets=False)
     assert Session.secrets == {"environment": EnvironmentSet}
 
 

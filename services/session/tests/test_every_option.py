@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, tuple[Any, list[str]]] = {
     "max_budget_usd": (1.5, ["--max-budget-usd", "1.5"]),
     "effort": ("xhigh", ["--effort", "xhigh"]),
     "output_format": (OUTPUT_FORMAT, ["--json-schema", json.dumps(OUTPUT_FORMAT["schema"])]),
-    "env": ({"TOKEN": "sesame"}, ["TOKEN", "sesame"]),
+    "env": ({"TOKEN": "plantedsecret"}, ["TOKEN", "plantedsecret"]),
 }
 TESTED_ELSEWHERE = {
     "timeout_seconds": "the service ends the run: test_service.py",

@@ -8,14 +8,14 @@ from mcp.types import CallToolResult, TextContent
 from runtime.redaction import redactor
 from session.mcp.masking import masked, masked_json, secret_values, secret_words
 
-REDACT = redactor(["s3cret-value", "12345678", '"},{"type":'])
+REDACT = redactor(["plantedsecret-value", "12345678", '"},{"type":'])
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("the s3cret-value", "the ***"),
-        ({"s3cret-value": [True, None, 1.5]}, {"***": [True, None, 1.5]}),
+        ("the plantedsecret-value", "the ***"),
+        ({"plantedsecret-value": [True, None, 1.5]}, {"***": [True, None, 1.5]}),
         ({"pin": 12345678}, {"pin": "***"}),
         ([{"type": "a"}, {"type": "b"}], [{"type": "a"}, {"type": "b"}]),  # the third secret is part of its JSON
     ],
@@ -25,7 +25,7 @@ def test_secrets_are_masked_in_names_texts_and_numbers(value: Any, expected: Any
 
 
 def test_a_result_is_masked() -> None:
-    result = CallToolResult(content=[TextContent(type="text", text="s3cret-value")])
+    result = CallToolResult(content=[TextContent(type="text", text="plantedsecret-value")])
     assert masked(result, REDACT).content == [TextContent(type="text", text="***")]
 
 

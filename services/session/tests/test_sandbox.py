@@ -20,7 +20,7 @@ from simulator.testing import bash, bash_prompt, calling, scripted
 from services.session.tests.processes import command_lines
 from services.session.tests.replica import PROVIDER_KEY, NewReplica, Replica, TurnEvents
 
-SECRET = "canary-that-no-agent-may-see"
+SECRET = "plantedsecret-canary-that-no-agent-may-see"
 SEARCHES = [
     "env",
     "cat /proc/*/environ | tr '\\0' '\\n'",

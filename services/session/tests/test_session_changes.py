@@ -33,7 +33,7 @@ from session.environments import Environments
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, OfferedModels
 
 ID = UUID(SESSION)
-SECRET = SdkOptions(env={"TOKEN": "sesame"})
+SECRET = SdkOptions(env={"TOKEN": "plantedsecret"})
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_a_fork_gets_its_own_copy_of_the_environment_variables(desk: Desk)
     assert fork.sdk_options.env == {"TOKEN": "***"}
     await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "another"})))
     revealed = await Environments(desk.dispatcher.database).revealed(fork.id, fork.sdk_options)
-    assert revealed.env == {"TOKEN": "sesame"}
+    assert revealed.env == {"TOKEN": "plantedsecret"}
 
 
 async def test_a_change_is_visible_in_the_read_model(desk: Desk) -> None:
@@ -178,22 +178,22 @@ async def test_views_mask_environment_variables_and_the_agent_gets_them(desk: De
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
     session = await desk.ask(GetSession(session_id=ID))
     assert session.sdk_options.env == {"TOKEN": "***"}
-    assert "sesame" not in (await desk.ask(ListSessions())).model_dump_json()
+    assert "plantedsecret" not in (await desk.ask(ListSessions())).model_dump_json()
     revealed = await Environments(desk.dispatcher.database).revealed(ID, session.sdk_options)
-    assert revealed.env == {"TOKEN": "sesame"}
+    assert revealed.env == {"TOKEN": "plantedsecret"}
 
 
 async def test_published_events_contain_no_values_of_environment_variables(desk: Desk) -> None:
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
-    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "open sesame"})))
+    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "plantedsecret"})))
     events = [entry.recorded.event for entry in await desk.dispatcher.store.feed(START, 100)]
     assert [type(event) for event in events] == [SessionCreated, EnvironmentSet, EnvironmentSet]
-    assert all("sesame" not in event.model_dump_json() for event in events if event.published)
+    assert all("plantedsecret" not in event.model_dump_json() for event in events if event.published)
 
 
 def test_representations_contain_no_values_of_environment_variables() -> None:
     command = CreateSession(session_id=ID, name="one", sdk_options=SECRET)
-    assert "sesame" not in repr(command) + str(EnvironmentSet(variables={"TOKEN": "sesame"}))
+    assert "plantedsecret" not in repr(command) + str(EnvironmentSet(variables={"TOKEN": "plantedsecret"}))
 
 
 async def test_a_run_shows_its_structured_output(desk: Desk) -> None:

@@ -30,10 +30,12 @@ def test_a_change_keeps_the_options_that_it_does_not_name(template: SessionTempl
 
 
 def test_a_template_contains_no_environment_variables(template: SessionTemplate) -> None:
-    template.change(SdkOptions(model="m", env={"TOKEN": "sesame"}))
-    template.create(TemplateCreated.example().model_copy(update={"sdk_options": SdkOptions(env={"TOKEN": "sesame"})}))
+    template.change(SdkOptions(model="m", env={"TOKEN": "plantedsecret"}))
+    template.create(
+        TemplateCreated.example().model_copy(update={"sdk_options": SdkOptions(env={"TOKEN": "plantedsecret"})})
+    )
     assert len(template.pending) == 2
-    assert "sesame" not in str([event.model_dump() for event in template.pending])
+    assert "plantedsecret" not in str([event.model_dump() for event in template.pending])
 
 
 def test_a_change_to_the_current_values_records_nothing(template: SessionTemplate) -> None:

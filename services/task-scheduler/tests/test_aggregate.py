@@ -88,8 +88,8 @@ def test_an_invalid_schedule_is_refused_with_its_field(invalid: TaskDefinition, 
 
 
 def test_environment_variables_are_masked_and_kept_apart() -> None:
-    secret, masked = (definition(sdk_options={"env": {"TOKEN": value}}) for value in ("sesame", "***"))
-    then = created(masked), TaskEnvironmentSet(variables={"TOKEN": "sesame"})
+    secret, masked = (definition(sdk_options={"env": {"TOKEN": value}}) for value in ("plantedsecret", "***"))
+    then = created(masked), TaskEnvironmentSet(variables={"TOKEN": "plantedsecret"})
     Given(Task(TASK_ID)).when(lambda task: task.create(OWNER_ID, secret, NOON)).then(*then)
 
 
@@ -109,8 +109,8 @@ def test_only_the_value_of_an_environment_variable_changes() -> None:
 
 def test_snapshots_contain_no_environment_variables() -> None:
     task = Task(TASK_ID)
-    task.create(OWNER_ID, definition(sdk_options={"env": {"TOKEN": "sesame"}}), NOON)
-    assert b"sesame" not in codec_of(Task).dump(task, secrets=False)
+    task.create(OWNER_ID, definition(sdk_options={"env": {"TOKEN": "plantedsecret"}}), NOON)
+    assert b"plantedsecret" not in codec_of(Task).dump(task, secrets=False)
 
 
 def test_a_change_to_the_current_definition_records_nothing() -> None:

@@ -49,10 +49,10 @@ def test_creating_records_the_secret_in_an_event_of_its_own() -> None:
 
 def test_a_task_has_a_limited_number_of_triggers(task: Task) -> None:
     for n in range(MAX_TRIGGERS - 1):
-        task.create_trigger(uuid5(ID, str(n)), "", "secret")
-    refused(Code.TOO_MANY_TRIGGERS, lambda: task.create_trigger(OTHER, "", "secret"))
+        task.create_trigger(uuid5(ID, str(n)), "", "plantedsecret")
+    refused(Code.TOO_MANY_TRIGGERS, lambda: task.create_trigger(OTHER, "", "plantedsecret"))
     task.revoke_trigger(ID)
-    task.create_trigger(OTHER, "", "secret")
+    task.create_trigger(OTHER, "", "plantedsecret")
 
 
 def test_rotating_keeps_the_previous_secret_for_a_day() -> None:
@@ -132,7 +132,7 @@ def test_a_quiet_day_does_not_allow_more_than_a_burst(task: Task) -> None:
 
 
 def test_triggers_have_rates_of_their_own(task: Task) -> None:
-    task.create_trigger(OTHER, "", "secret")
+    task.create_trigger(OTHER, "", "plantedsecret")
     fire(task, 60)
     task.fire_trigger(OTHER, "msg", NOW)
 
@@ -159,7 +159,9 @@ def test_the_events_restore_the_triggers() -> None:
     assert (copy.triggers, copy.trigger_secrets) == (task.triggers, task.trigger_secrets)
 
 
-@pytest.mark.parametrize("secret", [TriggerSecret(secret="hidden", previous="hidden", previous_until=NOW)])
+@pytest.mark.parametrize(
+    "secret", [TriggerSecret(secret="plantedsecret", previous="plantedsecret", previous_until=NOW)]
+)
 def test_no_text_of_an_event_shows_a_secret(secret: TriggerSecret) -> None:
-    assert "hidden" not in repr(TriggerSecretsSet(secrets={ID: secret}))
-    assert "hidden" not in repr(secret)
+    assert "plantedsecret" not in repr(TriggerSecretsSet(secrets={ID: secret}))
+    assert "plantedsecret" not in repr(secret)

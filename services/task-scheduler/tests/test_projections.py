@@ -41,9 +41,9 @@ async def test_changing_a_task_replaces_its_definition(desk: Desk) -> None:
 
 
 async def test_values_of_environment_variables_are_stored_apart_from_the_view(desk: Desk) -> None:
-    task = await desk.create(sdk_options={"env": {"TOKEN": "secret"}})
+    task = await desk.create(sdk_options={"env": {"TOKEN": "plantedsecret"}})
     assert task.sdk_options.env == {"TOKEN": "***"}
-    assert await VARIABLES.get(task.id, desk.database) == {"TOKEN": "secret"}
+    assert await VARIABLES.get(task.id, desk.database) == {"TOKEN": "plantedsecret"}
 
 
 async def test_a_scheduled_task_has_a_next_run_and_a_due_time(desk: Desk) -> None:
@@ -96,7 +96,7 @@ async def test_a_resumed_task_continues_with_its_next_tick(desk: Desk) -> None:
 
 
 async def test_a_deleted_task_leaves_no_row_no_secret_and_no_due_time(desk: Desk) -> None:
-    task = await desk.create(**HOURLY, sdk_options={"env": {"TOKEN": "secret"}}, timeout_seconds=60)
+    task = await desk.create(**HOURLY, sdk_options={"env": {"TOKEN": "plantedsecret"}}, timeout_seconds=60)
     await desk.execute(task.id)
     await desk.send(DeleteTask(task_id=task.id))
     rows = "SELECT (SELECT count(*) FROM tasks) + (SELECT count(*) FROM task_environments) + (SELECT count(*) FROM due)"

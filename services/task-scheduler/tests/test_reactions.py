@@ -61,9 +61,9 @@ async def test_the_session_of_an_execution_that_an_agent_starts_has_its_depth(de
 
 
 async def test_environment_variables_are_sent_with_their_values(desk: Desk, reacting: Reacting) -> None:
-    await reacting.start(await started(desk, sdk_options={"env": {"TOKEN": "secret"}}))
+    await reacting.start(await started(desk, sdk_options={"env": {"TOKEN": "plantedsecret"}}))
     [session] = reacting.others.received(CreateSession)
-    assert session.sdk_options.env == {"TOKEN": "secret"}
+    assert session.sdk_options.env == {"TOKEN": "plantedsecret"}
 
 
 async def test_the_execution_of_a_tick_has_the_free_variables(desk: Desk, reacting: Reacting) -> None:

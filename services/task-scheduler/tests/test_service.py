@@ -189,15 +189,15 @@ async def test_the_history_of_a_deleted_task_is_deleted(remote: Remote, database
 
 
 async def test_published_events_contain_no_values_of_environment_variables(remote: Remote) -> None:
-    execution = await remote.execute(sdk_options={"env": {"TOKEN": "s3cret"}})
+    execution = await remote.execute(sdk_options={"env": {"TOKEN": "plantedsecret"}})
     await remote.until(execution, prompt="Hello Ada")
-    assert remote.received(CreateSession)[0].sdk_options.env == {"TOKEN": "s3cret"}
+    assert remote.received(CreateSession)[0].sdk_options.env == {"TOKEN": "plantedsecret"}
     seen = b""
     async with aclosing(ordered.messages(remote.others.js, event_stream(service.name), 0)) as batches:
         while b"Hello Ada" not in seen:
             seen += b"".join(message.data for message in await anext(batches))
     assert b"TOKEN" in seen
-    assert b"s3cret" not in seen
+    assert b"plantedsecret" not in seen
 
 
 async def test_a_signed_request_starts_an_execution_without_a_user(remote: Remote) -> None:

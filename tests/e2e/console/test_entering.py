@@ -38,10 +38,10 @@ async def test_a_wrong_password_is_shown(door: Console, user: User) -> None:
 async def test_the_link_of_an_administrator_sets_a_new_password(door: Console, user: User, system: System) -> None:
     await door.page.goto(await asyncio.to_thread(reset_link, system, user))
     new_password = door.page.get_by_role("textbox", name="New password")
-    await new_password.fill("difference engine")
+    await new_password.fill("plantedsecret-difference engine")
     await door.press("Set password")
     await expect(new_password).not_to_be_visible()
-    await door.log_in(user.email, "difference engine")
+    await door.log_in(user.email, "plantedsecret-difference engine")
     await expect(door.page.get_by_text(user.name)).to_be_visible()
 
 

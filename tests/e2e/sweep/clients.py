@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 from contracts.wire import TOKEN_ALGORITHM
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from onebox.testing.planted import planted
 from onebox.testing.system import System, until
 
 from tests.e2e.user import User
@@ -46,7 +47,7 @@ class Clients:
         """Return a new user with a role, logged in."""
         user = User(self.system.base_url)
         self.opened.enter_context(user.http)
-        user.password = secrets.token_hex(12)
+        user.password = planted(secrets.token_hex(12))
         user.register()
         user.log_in()
         if role != "user":

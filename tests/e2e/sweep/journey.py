@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import httpx
 from gateway.openapi import EXAMPLES
 from onebox.testing.system import System
 
@@ -16,7 +15,7 @@ from tests.e2e.sweep.operations import Ids, Operation, operations
 from tests.e2e.sweep.planted import Planter
 from tests.e2e.sweep.resources import Owner, administrator
 from tests.e2e.sweep.rules import ENDS_LOGIN, expected
-from tests.e2e.user import User
+from tests.e2e.user import User, searched_client
 
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
 VOLATILE = frozenset({"last_used_at", "checked_at", "timestamp", "request_id"})
@@ -42,7 +41,7 @@ class Sweeper:
 
     def __init__(self, system: System, opened: ExitStack) -> None:
         self.admin, self.user = administrator(system), Owner(system.base_url)
-        self.sender = Sender(opened.enter_context(httpx.Client(base_url=system.base_url, timeout=60)))
+        self.sender = Sender(opened.enter_context(searched_client(system.base_url)))
         for user in (self.admin, self.user):
             opened.enter_context(user.http)
         self.clients = Clients(system, self.admin, opened)

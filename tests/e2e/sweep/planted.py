@@ -4,6 +4,7 @@ import json
 import secrets
 from typing import Any
 
+from onebox.testing.planted import planted
 from onebox.testing.system import until
 from simulator.testing import scripted
 from websockets.sync.client import connect
@@ -36,7 +37,7 @@ class Planter:
         self._logins()
 
     def _new(self, kind: str) -> str:
-        self.planted[kind] = value = secrets.token_hex(24)
+        self.planted[kind] = value = planted(secrets.token_hex(24))
         return value
 
     def _logins(self) -> None:
@@ -45,7 +46,7 @@ class Planter:
         for tokens in (first, refreshed):
             self.planted[f"refresh token {len(self.planted)}"] = tokens["refresh_token"]
             self.planted[f"access token {len(self.planted)}"] = tokens["access_token"].rpartition(".")[2]
-        body = {"email": self.user.email, "password": self._new("wrong password")}
+        body = {"email": self.user.email, "password": self._new("plantedsecret-wrong password")}
         assert self.user.http.post("/auth/login", json=body).is_client_error
         body = {"email": f"{self._new('password in the wrong field')}@example.com", "password": "x"}
         assert self.user.http.post("/auth/login", json=body).is_client_error

@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterable
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 import pytest
 from gateway.openapi import EXAMPLES
 from onebox.testing.system import System
@@ -15,6 +14,7 @@ from tests.e2e.sweep.answers import Answer, Sender
 from tests.e2e.sweep.clients import Client
 from tests.e2e.sweep.operations import operations
 from tests.e2e.sweep.resources import administrator
+from tests.e2e.user import searched_client
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -37,7 +37,7 @@ def client(swept_system: System) -> Generator[Client]:
 
 @pytest.fixture(scope="module")
 def sender(swept_system: System) -> Generator[Sender]:
-    with httpx.Client(base_url=swept_system.base_url, timeout=60) as http:
+    with searched_client(swept_system.base_url) as http:
         yield Sender(http)
 
 

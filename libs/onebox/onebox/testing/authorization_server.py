@@ -27,6 +27,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
 from onebox.ports import ReservedPort
+from onebox.testing.planted import planted
 
 SCOPE = "mcp"
 
@@ -57,7 +58,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
     async def authorize(self, client: OAuthClientInformationFull, params: AuthorizationParams) -> str:
         """Return the URL with the code, to which the user who consents is sent."""
         code = AuthorizationCode(
-            code=secrets.token_urlsafe(),
+            code=planted(secrets.token_urlsafe()),
             scopes=params.scopes or [],
             expires_at=time.time() + 60,
             client_id=client.client_id,
@@ -114,7 +115,7 @@ class Provider(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken,
         self.refresh.pop(token.token, None)
 
     def _issue(self, client_id: str, scopes: list[str], resource: str | None) -> OAuthToken:
-        access, refresh = secrets.token_urlsafe(), secrets.token_urlsafe()
+        access, refresh = (planted(secrets.token_urlsafe()) for _ in range(2))
         expires_at = int(time.time()) + self.lifetime
         self.access[access] = AccessToken(
             token=access, client_id=client_id, scopes=scopes, resource=resource, expires_at=expires_at

@@ -9,6 +9,7 @@ from typing import Self
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.testing.folders import temporary_folder
+from onebox.testing.planted import check_files
 
 ACCOUNTS = 64
 
@@ -66,3 +67,4 @@ def _shared() -> Generator[SharedNats]:
         finally:
             server.stop()
             folder.close()
+        check_files(path)

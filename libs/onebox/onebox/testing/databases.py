@@ -12,6 +12,8 @@ from typing import Any, Self
 import asyncpg
 
 from onebox.postgres import EmbeddedPostgres
+from onebox.testing.planted import check_none
+from onebox.testing.planted_tables import revealed_in_tables
 
 
 class Databases:
@@ -51,10 +53,16 @@ class Databases:
 
     @asynccontextmanager
     async def fresh(self, template: str = "template1") -> AsyncGenerator[str]:
-        """Create a database, yield its URL, and drop it on exit even if clients are still connected."""
+        """Create a database, yield its URL, and drop it on exit even if clients are still connected.
+
+        Raises:
+            AssertionError: a secret is in a table.
+        """
         name = await self._create(template)
+        url = self._server.url_of(name)
         try:
-            yield self._server.url_of(name)
+            yield url
+            check_none(url, await self._from(revealed_in_tables(url)))
         finally:
             await self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -79,4 +87,7 @@ class Databases:
         return name
 
     async def _run(self, statement: str) -> None:
-        await asyncio.wrap_future(self._submit(self._admin.execute(statement)))
+        await self._from(self._admin.execute(statement))
+
+    async def _from[T](self, work: Coroutine[Any, Any, T]) -> T:
+        return await asyncio.wrap_future(self._submit(work))

@@ -13,12 +13,16 @@ from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import quote
 from urllib.request import urlopen
 
 from onebox.children import allowed_environment, signal_on_parent_death
+from onebox.cluster import NAME
 from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import is_alive
+from onebox.testing.planted import check_files, check_none, planted
+from onebox.testing.planted_tables import revealed_in_compressed_rows
 from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
@@ -54,6 +58,8 @@ def _with_default_sighup(then: Callable[[], None]) -> Callable[[], None]:
 class System:
     """A `python -m onebox` with its own data folder and port. Use it as a context manager, which stops and removes it.
 
+    Before it is removed, all its files are searched for secrets.
+
     Args:
         environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL, ADMIN_PASSWORD, RATE_LIMITS and QUOTAS.
         command: the command of the launcher.
@@ -61,7 +67,7 @@ class System:
 
     host = "127.0.0.1"
     admin_email = "admin@example.com"
-    admin_password = "correct horse battery staple"
+    admin_password = planted("correct horse battery staple")
 
     def __init__(
         self,
@@ -93,9 +99,16 @@ class System:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
-        self._port.release()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            if error is None:
+                self._check_tables()
+            self._end()
+            if error is None:
+                check_files(self._folder)
+        finally:
+            self._end()
+            self._port.release()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def output(self) -> str:
@@ -150,6 +163,12 @@ class System:
     def wait(self, seconds: float = 120.0) -> int:
         """Wait until the launcher has ended, and return its exit code."""
         return self._process.wait(seconds) if self._process else 0
+
+    def _check_tables(self) -> None:
+        socket, pid = self.data_dir / "postgres", self.pids().get("postgres")
+        if pid and is_alive(pid):
+            url = f"postgresql://{NAME}@/{NAME}?host={quote(str(socket), safe='/')}"
+            check_none(url, revealed_in_compressed_rows(url))
 
     def _end(self) -> None:
         # Without a graceful shutdown: the data is discarded, and the kernel ends the children with the launcher.

@@ -109,7 +109,7 @@ async def test_a_file_is_imported_and_its_errors_are_shown(console: Console, use
 
 
 async def test_servers_are_exported_as_the_form_says(console: Console, user: User) -> None:
-    register(user, NOWHERE, headers={"X-Key": "sesame"})
+    register(user, NOWHERE, headers={"X-Key": "plantedsecret"})
     await console.open_servers()
     await console.unfold("Export")
     await console.view.get_by_label("Format").select_option("JSON")
@@ -121,4 +121,4 @@ async def test_servers_are_exported_as_the_form_says(console: Console, user: Use
     content = await asyncio.to_thread(Path(await download.path()).read_text)
     assert download.suggested_filename == "mcp-servers.json"
     assert '"mcpServers"' in content
-    assert "sesame" in content
+    assert "plantedsecret" in content

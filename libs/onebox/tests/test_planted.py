@@ -1,0 +1,165 @@
+# nats-py does not annotate its options
+# pyright: reportUnknownMemberType=false
+"""Secrets are found wherever tests leave them."""
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import nats
+import pytest
+from onebox.testing.buses import Buses
+from onebox.testing.databases import Databases
+from onebox.testing.planted import check_files, planted, revealed, revealed_in_files
+from onebox.testing.system import System
+
+TOKEN, ID = "aB-_" * 10 + "xyz", "0197a1f0000070008000000000000016"
+SECRET = planted("one").encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"is " + SECRET,
+        b'{"token": "' + SECRET.hex().encode() + b'"}',
+        SECRET.hex().upper().encode(),
+        *(base64.b64encode(b"x" * before + SECRET) for before in range(4)),
+        *(base64.urlsafe_b64encode(b"\xff" * before + SECRET) for before in range(4)),
+        f"agk_{ID}_{TOKEN}".encode(),
+        f"Bearer eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.{TOKEN}{TOKEN}".encode(),
+        f"{ID}.{TOKEN}.{TOKEN}".encode(),
+        f"#reset={ID}.{TOKEN}".encode(),
+        b"whsec_" + b"a/+" * 14 + b"a=",
+        f"/download?link={TOKEN}".encode(),
+    ],
+)
+def test_a_secret_is_recognised(content: bytes) -> None:
+    assert len(revealed(content)) == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"planted secret",
+        f"agk_{ID}".encode(),
+        f"agk_{ID}_c2VjcmV0".encode(),
+        b"eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIxIn0.",
+        f"{ID}.json".encode(),
+        b"whsec_c2VjcmV0",
+        b"/download?link=bGluaw",
+    ],
+)
+def test_examples_and_ids_are_no_secrets(content: bytes) -> None:
+    assert revealed(content) == []
+
+
+def test_a_secret_is_shown_with_what_surrounds_it() -> None:
+    assert revealed(b"x" * 100 + SECRET + b"y" * 100) == ["x" * 40 + SECRET.decode()[:13] + "-one" + "y" * 36]
+
+
+def test_files_with_a_secret_are_found(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "log").write_bytes(b"\0\xff" + SECRET)
+    (tmp_path / "other").write_text("nothing")
+    assert [found.partition(":")[0] for found in revealed_in_files(tmp_path)] == ["./one/log"]
+
+
+def test_a_folder_that_cannot_be_searched_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises((AssertionError, FileNotFoundError)):
+        check_files(tmp_path / "none")
+
+
+async def leave_in_table(databases: Databases, kind: str, value: str | bytes) -> None:
+    async with databases.fresh() as url:
+        connection = await asyncpg.connect(url)
+        await connection.execute(f"CREATE TABLE sample (value {kind})")
+        await connection.execute("INSERT INTO sample VALUES ($1)", value)
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("text", "x" * 100_000 + SECRET.decode()),  # is stored compressed
+        ("jsonb", json.dumps({"token": SECRET.decode()})),
+        ("bytea", b"{" + SECRET + b"}"),
+    ],
+)
+async def test_a_secret_in_a_table_is_found(databases: Databases, kind: str, value: str | bytes) -> None:
+    with pytest.raises(AssertionError, match=r"public\.sample: .*plantedsecret"):
+        await leave_in_table(databases, kind, value)
+
+
+async def leave_on_bus() -> None:
+    with Buses() as buses:
+        client = await nats.connect(buses.fresh())
+        await client.jetstream().add_stream(name="events", subjects=["evt.>"])
+        await client.jetstream().publish("evt.one", SECRET)
+        await client.close()
+
+
+async def test_a_secret_on_a_bus_is_found() -> None:
+    with pytest.raises(AssertionError, match="plantedsecret"):
+        await leave_on_bus()
+
+
+def leave_in_system(error: Exception | None = None) -> None:
+    with System() as system:
+        (system.data_dir / "logs").mkdir(parents=True)
+        (system.data_dir / "logs" / "one.log").write_bytes(SECRET)
+        if error:
+            raise error
+
+
+def test_a_secret_in_a_file_of_a_system_is_found() -> None:
+    with pytest.raises(AssertionError, match=r"logs/one\.log: .*plantedsecret"):
+        leave_in_system()
+
+
+def test_an_error_of_a_test_is_not_replaced_by_the_search() -> None:
+    with pytest.raises(LookupError):
+        leave_in_system(LookupError())
+
+
+LEAKS = """
+import logging, os, sys, subprocess, structlog
+from structlog.testing import capture_logs
+SECRET = "planted" + "secret"
+
+def test_output():
+    print(SECRET)
+
+def test_errors_of_a_child():
+    subprocess.run([sys.executable, "-c", "import sys; sys.stderr.write('planted' + 'secret')"])
+
+def test_library():
+    logging.getLogger("one").warning(SECRET)
+
+def test_service():
+    structlog.get_logger().info("one", key=SECRET)
+
+def test_captured():
+    with capture_logs():
+        structlog.get_logger().info("one", key=SECRET)
+
+def test_traceback():
+    with capture_logs():
+        try:
+            raise LookupError(SECRET)
+        except LookupError:
+            structlog.get_logger().exception("one")
+
+def test_nothing():
+    assert SECRET
+"""
+
+
+def test_a_test_that_writes_or_logs_a_secret_fails(tmp_path: Path) -> None:
+    (tmp_path / "test_leaks.py").write_text(LEAKS)
+    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.captured", "--rootdir", ".", "."]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    assert "6 failed, 1 passed" in ran.stdout
+    assert "secrets in the output or the logs of this test" in ran.stdout
