@@ -12,6 +12,7 @@ from typing import Any
 from runtime import bus, logging
 from runtime.jetstream import jetstream
 from runtime.settings import InvalidSettings, Settings, load
+from runtime.usage import show_help
 
 from eventing.database import Database
 from eventing.key_ring import InvalidKeyRing, SecretsSettings
@@ -19,7 +20,9 @@ from eventing.reread import NoCommonEvent, RelayRunning, reread
 from eventing.sealing import SecretUnreadable
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
-       DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>"""
+           continue a stopped relay after a failover or a restore
+       DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
+           wrap all data keys with the newest master key"""
 
 
 class Stores(Settings):
@@ -54,6 +57,7 @@ async def _rotate_keys(settings: KeySettings, service: str) -> str:
 
 def main(arguments: list[str]) -> str | None:
     """Run the command; return an error message, or None after success."""
+    show_help(USAGE, arguments)
     match arguments:
         case ["reread", service]:
             return _run(lambda: _reread(load(Stores), service))
