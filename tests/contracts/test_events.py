@@ -29,4 +29,4 @@ def test_the_example_of_an_event_fits_the_schema(event: type[Event]) -> None:
         "at": "2026-11-26T09:00:00Z",
         "data": event.example().model_dump(mode="json"),
     }
-    assert [error.message for error in VALIDATOR.iter_errors(sent)] == []
+    VALIDATOR.validate(sent)
