@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from contracts.catalogue import PUBLISHED_EVENTS
@@ -8,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from tests.contracts.events import GUIDE, SCHEMA, guide, schema
 
-VALIDATOR = Draft202012Validator(json.loads(schema()))
+VALIDATOR: Any = Draft202012Validator(json.loads(schema()))
 
 
 def test_the_catalogue_of_events_matches_the_code() -> None:
