@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import uvloop
 from runtime import logging
+from runtime.usage import show_help
 
 from tests.bench import (
     append,
@@ -53,6 +54,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
 
 def main(names: list[str]) -> str | None:
     """Measure, and print the table; return the error in the names."""
+    show_help(f"usage: python -m tests.bench [NAME...]\n\nnames: {', '.join(BENCHES)}", names)
     if unknown := set(names) - set(BENCHES):
         return f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}"
     logging.set_up("bench", "ERROR")

@@ -83,6 +83,13 @@ def test_the_commands_of_the_guide_to_administration_work(admin: User, tmp_path:
     assert output("admin.md", admin, tmp_path).count('"sums":') == 3
 
 
+def test_the_commands_of_the_guide_to_sessions_work(user: User, tmp_path: Path) -> None:
+    printed = output("sessions.md", user, tmp_path)
+    assert '"status":"approved"' in printed
+    assert '"name":"Another way"' in printed
+    assert (tmp_path / "workspace.tar.zst").stat().st_size
+
+
 def test_the_command_of_the_guide_to_quotas_works(admin: User, user: User, tmp_path: Path) -> None:
     assert '"concurrent_runs":10' in output("quotas.md", admin, tmp_path, user=user.id())
 
@@ -98,6 +105,13 @@ def test_every_root_entry_is_described() -> None:
     the_map = README.partition("## Repository")[2]
     assert [place for place in sorted(visible - {"README.md"}) if place not in the_map] == []
     assert len(visible) <= 16  # deploy/ and docker-compose.yml follow with the images
+
+
+def test_every_guide_and_runbook_is_listed() -> None:
+    pages = [
+        f"docs/{folder}/{page.name}" for folder in ("guides", "runbooks") for page in (ROOT / "docs" / folder).iterdir()
+    ]
+    assert [page for page in pages if f"({page})" not in README] == []
 
 
 def test_every_setting_is_in_the_table() -> None:

@@ -14,13 +14,16 @@ from runtime.jetstream import jetstream
 from runtime.key_ring import InvalidKeyRing
 from runtime.sealing import SecretUnreadable
 from runtime.settings import InvalidSettings, Settings, load
+from runtime.usage import show_help
 
 from eventing.database import Database
 from eventing.key_ring import SecretsSettings
 from eventing.reread import NoCommonEvent, RelayRunning, reread
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
-       DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>"""
+           continue a stopped relay after a failover or a restore
+       DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
+           wrap all data keys with the newest master key"""
 
 
 class Stores(Settings):
@@ -55,6 +58,7 @@ async def _rotate_keys(settings: KeySettings, service: str) -> str:
 
 def main(arguments: list[str]) -> str | None:
     """Run the command; return an error message, or None after success."""
+    show_help(USAGE, arguments)
     match arguments:
         case ["reread", service]:
             return _run(lambda: _reread(load(Stores), service))

@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -153,4 +154,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    about = "Use the running system. Its address is BASE_URL, HOST and PORT, or the one recorded in its DATA_DIR."
+    ArgumentParser("python -m onebox.demo", description=about).parse_args()
     sys.exit(main())

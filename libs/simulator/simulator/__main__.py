@@ -1,6 +1,7 @@
 """Run the simulator until SIGTERM or SIGINT: `python -m simulator`."""
 
 import sys
+from argparse import ArgumentParser
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -14,6 +15,8 @@ SHUTDOWN_SECONDS = 0.1  # for aiohttp, zero means no limit
 
 def main() -> None:
     """Run the simulator. If it cannot start, write the reason to stderr and exit with 1."""
+    about = "Run the simulator until SIGTERM or SIGINT, at HOST (127.0.0.1) and PORT (8099)."
+    ArgumentParser("python -m simulator", description=about).parse_args()
     try:
         settings = Settings()
         web.run_app(

@@ -10,6 +10,7 @@ from runtime.forever import forever
 from runtime.health import serving
 from runtime.logging import get_logger
 from runtime.starting import check_port
+from runtime.usage import refuse_arguments
 
 from gateway.app import create_app
 from gateway.hosts import Hosts
@@ -65,4 +66,5 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
 
 
 if __name__ == "__main__":
+    refuse_arguments("gateway", Settings)
     process.run("gateway", Settings, main)

@@ -28,11 +28,11 @@ async def refuse_unknown(connection: HTTPConnection) -> None:
 
 
 def unknown_parameters(names: Iterable[str], known: Collection[str]) -> list[dict[str, Any]]:
-    """Return a validation error for each of the names that is not known."""
+    """Return a validation error for each of the names that is not known; `a.<key>` stands for `a.` and any key."""
     return [
         {"loc": ("query", name), "type": "extra_forbidden", "ctx": {"known": known}}
         for name in sorted(names)
-        if name not in known
+        if name not in known and "".join(name.partition(".")[:2]) + "<key>" not in known
     ]
 
 

@@ -121,10 +121,9 @@ def _allowed(request: Request) -> str:
 
 
 def _refused(refusal: Refusal) -> Problem:
-    field = refusal.detail.partition(": ")[0] if refusal.code in _NAMED else ""
-    if field:
-        path = field.split(".")
-        error = {"loc": ["body", *path], "msg": refusal.detail, "type": refusal.code.lower()}
+    if refusal.code in _NAMED:
+        field, _, reason = refusal.detail.partition(": ")
+        error = {"loc": ["body", *field.split(".")], "msg": reason.removesuffix("."), "type": refusal.code.lower()}
         return Problem(refusal.code, refusal.detail, owner=refusal.owner, errors=[error])
     return Problem(refusal.code, refusal.detail, retry_after=refusal.retry_after, owner=refusal.owner, **refusal.data)
 

@@ -158,6 +158,7 @@ async def test_a_service_account_is_created(admin: httpx.AsyncClient, services: 
     await services.answer(CreateServiceAccount, samples.user(is_service_account=True))
     response = await admin.post(f"{ADMIN}/service-accounts", json={"username": "build"})
     assert (response.status_code, response.json()["is_service_account"]) == (201, True)
+    assert response.headers["location"] == f"{ADMIN}/users/{response.json()['id']}"
 
 
 async def test_a_password_reset_is_a_link_whose_token_browsers_do_not_send(

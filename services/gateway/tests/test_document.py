@@ -18,7 +18,8 @@ from fastapi import Body, FastAPI
 from gateway.schemas.approval import Decision
 from gateway.schemas.archive import NewArchive
 from gateway.schemas.backfill import NewBackfill
-from gateway.schemas.descriptions import BY_MODEL, DESCRIPTIONS
+from gateway.schemas.common_descriptions import BY_NAME
+from gateway.schemas.descriptions import BY_MODEL
 from gateway.schemas.execution import NewExecution
 from gateway.schemas.fork import NewFork
 from gateway.schemas.mcp_catalog import Installation
@@ -269,4 +270,4 @@ def test_every_field_has_a_description(document: dict[str, Any]):
 def test_every_description_belongs_to_a_field(document: dict[str, Any]):
     described = {(model, name): text for model, name, text in fields(document)}
     assert all(described.get(key) == text for key, text in BY_MODEL.items())
-    assert set(DESCRIPTIONS.items()) <= {(name, text) for (_, name), text in described.items()}
+    assert set(BY_NAME.items()) <= {(name, text) for (_, name), text in described.items()}

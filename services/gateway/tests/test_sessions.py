@@ -102,6 +102,35 @@ async def test_sessions_are_listed_with_their_filters(client: httpx.AsyncClient,
     }
 
 
+async def test_sessions_are_found_by_name_and_metadata(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(ListSessions, page_of(samples.session(), total=2))
+    found = {"q": "fix", "metadata.ticket": "OPS-42", "metadata.team.name": "a b"}
+    response = await client.get(SESSIONS, params={"limit": 1, **found})
+    asked = services.received[-1][0]
+    assert asked == ListSessions(limit=1, q="fix", metadata={"ticket": "OPS-42", "team.name": "a b"})
+    query = "skip=1&limit=1&q=fix&metadata.ticket=OPS-42&metadata.team.name=a+b"
+    assert response.json()["links"]["next"] == f"{SESSIONS}?{query}"
+
+
+@pytest.mark.parametrize(
+    "query", ["metadata=a", "metadata.=a", "data.a=b", "q=", "q=%00", "metadata.a=1&metadata.a=2", "metadata.a=%00"]
+)
+async def test_an_invalid_filter_is_422(client: httpx.AsyncClient, query: str):
+    response = await client.get(f"{SESSIONS}?{query}")
+    assert (response.status_code, response.json()["error_code"]) == (422, "VALIDATION_ERROR")
+
+
+async def test_more_than_ten_filters_of_metadata_are_422(client: httpx.AsyncClient):
+    response = await client.get(SESSIONS, params={f"metadata.{n}": "a" for n in range(11)})
+    assert response.status_code == 422
+
+
+async def test_the_metadata_of_a_new_session_reaches_the_service(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(CreateSession, samples.session())
+    await client.post(SESSIONS, json={"metadata": {"ticket": 42}})
+    assert services.received[-1][0].metadata == {"ticket": 42}
+
+
 async def test_a_single_page_has_no_links(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(ListSessions, page_of(samples.session(), total=1))
     body = (await client.get(SESSIONS)).json()

@@ -17,6 +17,7 @@ from eventing.postgres import PostgresStore
 from runtime import bus, clock, logging
 from runtime.envelope import Envelope
 from runtime.settings import InvalidSettings, load
+from runtime.usage import show_help, variables
 
 from identity.app import service
 from identity.audit_log import MIN_AGE, AuditLog
@@ -94,6 +95,7 @@ async def prune_audit(settings: DatabaseSettings, days: str) -> str:
 
 def main(arguments: list[str]) -> str | None:
     """Run an operator's command; return an error message, or None after success."""
+    show_help(f"{USAGE}\n\n{variables(Settings)}", arguments)
     match arguments:
         case ["reset-password", email]:
             return _run(lambda: reset_password(load(Settings), email))

@@ -2,9 +2,11 @@
 
 from runtime.process import run
 from runtime.scratch import scratch_folder
+from runtime.usage import refuse_arguments
 
 from report.app import service
 from report.settings import Settings
 
+refuse_arguments(service.name, Settings)
 with scratch_folder(service.name):
     run(service.name, Settings, service.run)

@@ -38,6 +38,39 @@ async def test_a_filtered_list_counts_matching_items_only(desk: Desk) -> None:
     assert ([s.name for s in page.items], page.total) == (["busy"], 1)
 
 
+async def test_sessions_are_found_by_a_part_of_their_name(desk: Desk) -> None:
+    for name in ("Fix the build", "100% done", "Review"):
+        await desk.create(name)
+    page = await desk.ask(ListSessions(q="BUILD"))
+    assert ([s.name for s in page.items], page.total) == (["Fix the build"], 1)
+    assert await desk.names(ListSessions(q="%")) == ["100% done"]
+
+
+@pytest.mark.parametrize("wanted", [{"ticket": "42"}, {"urgent": "true"}, {"ticket": "42", "a'b": "c"}])
+async def test_sessions_are_found_by_their_metadata(desk: Desk, wanted: dict[str, str]) -> None:
+    command = CreateSession.example().model_copy(update={"metadata": {"ticket": 42, "urgent": True, "a'b": "c"}})
+    await desk.send(command)
+    await desk.create("other")
+    page = await desk.ask(ListSessions(metadata=wanted))
+    assert ([s.id for s in page.items], page.total) == ([command.session_id], 1)
+
+
+async def test_all_of_the_wanted_metadata_has_to_match(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    assert await desk.names(ListSessions(metadata={"ticket": "OPS-42", "team": "web"})) == []
+
+
+async def test_metadata_of_other_users_is_not_found(desk: Desk) -> None:
+    await desk.send(CreateSession.example(), STRANGER)
+    wanted = ListSessions(metadata={"ticket": "OPS-42"})
+    assert await desk.names(wanted) == []
+    assert (await desk.ask(wanted, ADMIN)).total == 1
+
+
+async def test_a_new_session_has_the_metadata_of_its_command(desk: Desk) -> None:
+    assert (await desk.send(CreateSession.example())).metadata == {"ticket": "OPS-42"}
+
+
 async def test_users_list_their_own_sessions_and_admins_all(desk: Desk) -> None:
     await desk.create("mine")
     await desk.create("theirs", STRANGER)

@@ -96,7 +96,10 @@ class RecordApiKeyUses(Command[None]):
 
 
 class ApiKeyCreated(Event):
-    """An API key was created. The event `ApiKeySecretSet` beside it has the hash of its secret."""
+    """An API key was created.
+
+    The event `ApiKeySecretSet` beside it has the hash of its secret.
+    """
 
     subject = "evt.identity.api_key_created"
     sample = {"key_id": API_KEY, "name": "CI", "scopes": ["read", "write"], "expires_at": TIME}

@@ -73,7 +73,10 @@ class PasswordResetIssued(Event):
 
 
 class PasswordChanged(Event):
-    """The password was changed by its owner or reset. The event `PasswordSet` beside it has the hash."""
+    """The password was changed by its owner or reset.
+
+    The event `PasswordSet` beside it has the hash.
+    """
 
     subject = "evt.identity.password_changed"
     sample = {"reset_id": None}

@@ -62,14 +62,19 @@ class GetSession(Query[SessionView]):
 
 
 class ListSessions(KeysetWindow, Query[Page[SessionSummary]]):
-    """Return the sessions of the actor, for an administrator those of all users or of `user_id`, newest first."""
+    """Return the sessions of the actor, for an administrator those of all users or of `user_id`, newest first.
+
+    They have the text `q` in the name, in any case, and the values of `metadata`, compared as text.
+    """
 
     subject = "qry.session.list"
-    sample = {"status": "active", "limit": 20}
+    sample = {"status": "active", "q": "build", "metadata": {"ticket": "OPS-42"}, "limit": 20}
 
     status: SessionStatus | None = None
     mode: Mode | None = None
     user_id: UUID | None = None
+    q: str | None = None
+    metadata: dict[str, str] = {}
 
 
 class FindSessions(Query[list[UUID]]):
@@ -115,6 +120,7 @@ class CreateSession(Command[SessionView]):
         "name": "My Investigation Session",
         "mode": "interactive",
         "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"]},
+        "metadata": {"ticket": "OPS-42"},
     }
 
     session_id: UUID
@@ -123,6 +129,7 @@ class CreateSession(Command[SessionView]):
     sdk_options: PartialSdkOptions
     template_id: UUID | None = None
     depth: int = 0
+    metadata: dict[str, JsonValue] = {}
 
 
 class ChangeSession(Command[SessionView]):
@@ -171,13 +178,20 @@ class SessionCreated(Event):
     """A session was created."""
 
     subject = "evt.session.created"
-    sample = {"user_id": USER, "name": "My Investigation Session", "mode": "interactive", "sdk_options": {}}
+    sample = {
+        "user_id": USER,
+        "name": "My Investigation Session",
+        "mode": "interactive",
+        "sdk_options": {},
+        "metadata": {"ticket": "OPS-42"},
+    }
 
     user_id: UUID
     name: str
     mode: Mode
     sdk_options: SdkOptions
     template_id: UUID | None = None
+    metadata: dict[str, JsonValue] = {}
 
 
 class SessionChanged(Event):

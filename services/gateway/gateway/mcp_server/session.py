@@ -21,6 +21,9 @@ class SessionsToList(SessionWindow, RequestBody):
     """Arguments of `list_sessions`."""
 
     limit: Limit = DEFAULT_LIMIT
+    metadata: Annotated[
+        dict[str, str], Field(max_length=10, description="Return only sessions whose metadata has these values.")
+    ] = {}
 
 
 class SessionId(RequestBody):

@@ -24,11 +24,12 @@ router = APIRouter(prefix="/api/v1/admin", tags=["Admin"], route_class=JsonRoute
     summary="Create a service account",
     status_code=201,
     response_model=User,
-    responses=documented(Code.USERNAME_TAKEN),
+    responses=headed(documented(Code.USERNAME_TAKEN), {201: ("Location",)}),
 )
 async def create_service_account(body: NewServiceAccount, caller: Caller) -> Response:
     """Creates an account for a program. It has no password; create an API key for it, with its id as `user_id`."""
-    return User.of(await caller.ask(body.command())).response(201)
+    account = User.of(await caller.ask(body.command()))
+    return account.response(201, {"Location": f"/api/v1/admin/users/{account.id}"})
 
 
 @router.get(

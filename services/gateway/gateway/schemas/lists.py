@@ -43,7 +43,11 @@ class Window(BaseModel):
     def _url(self, path: str, **position: Any) -> str:
         position_names = {"skip", "limit", "after", "before"}
         filters = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=position_names)
-        return f"{path}?{urlencode(position | filters)}"
+        return f"{path}?{urlencode(position | self._parameters(filters))}"
+
+    def _parameters(self, filters: dict[str, Any]) -> dict[str, Any]:
+        """Return the query parameters for the filters; subclasses convert those that are not single values."""
+        return filters
 
 
 class KeysetWindow(Window):

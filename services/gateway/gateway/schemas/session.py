@@ -6,14 +6,35 @@ from uuid import UUID
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.session import ChangeSession, CreateSession, SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from gateway import ids
 from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, without_default
-from gateway.schemas.lists import KeysetWindow, ListPage
+from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Options, at_most, shallow
 
 type Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+METADATA = "metadata."
+ANY_METADATA = f"{METADATA}<key>"
+"""How the query parameters `metadata.ticket` and the like are named in the document."""
+MetadataFilter = Annotated[
+    dict[Annotated[Words, Field(min_length=1, max_length=200)], Annotated[Words, Field(max_length=1000)]],
+    Field(
+        alias=ANY_METADATA,
+        max_length=10,
+        description="Return only sessions whose metadata has this value, as text, under the key: "
+        "`metadata.ticket=OPS-42`. At most 10 keys.",
+    ),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "pattern": r"^[^\x00]*$", "examples": ["OPS-42"]}),
+]
 type Metadata = Annotated[dict[str, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(16 * 1024))]
 
 
@@ -38,6 +59,7 @@ class NewSession(RequestBody):
         ),
     ] = Options()
     template_id: Annotated[UUID | None, Field(description="Template that supplies options and mode.")] = None
+    metadata: Annotated[Metadata, Field(description="Data of the client; at most 16 KiB of JSON.")] = {}
 
     def command(self, depth: int = 0) -> CreateSession:
         """Return the command; only fields that the client sent override a template."""
@@ -48,6 +70,7 @@ class NewSession(RequestBody):
             sdk_options=self.sdk_options,
             template_id=self.template_id,
             depth=depth,
+            metadata=self.metadata,
         )
 
 
@@ -76,6 +99,29 @@ class SessionWindow(KeysetWindow):
     mode: Annotated[Mode | None, Field(description="Return only sessions of this mode.", examples=["interactive"])] = (
         None
     )
+    q: Annotated[
+        Words | None,
+        Field(
+            min_length=1,
+            max_length=200,
+            description="Return only sessions with this text in the name.",
+            examples=["fix"],
+        ),
+    ] = None
+    metadata: MetadataFilter = Field(default_factory=dict[str, str])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _collect_metadata(cls, parameters: dict[str, Any]) -> dict[str, Any]:
+        found = {name: value for name, value in parameters.items() if name.startswith(METADATA)}
+        if not found:
+            return parameters
+        others = {name: value for name, value in parameters.items() if name not in found}
+        return others | {ANY_METADATA: {name.removeprefix(METADATA): value for name, value in found.items()}}
+
+    def _parameters(self, filters: dict[str, Any]) -> dict[str, Any]:
+        by_key: dict[str, str] = filters.pop(ANY_METADATA, {})
+        return filters | {f"{METADATA}{key}": value for key, value in by_key.items()}
 
 
 class SessionWindowOfAll(SessionWindow):

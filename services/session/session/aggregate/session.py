@@ -73,15 +73,29 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         return self.user_id
 
     def create(
-        self, user_id: UUID, name: str, mode: Mode, sdk_options: SdkOptions, template_id: UUID | None = None
+        self,
+        user_id: UUID,
+        name: str,
+        mode: Mode,
+        sdk_options: SdkOptions,
+        template_id: UUID | None = None,
+        metadata: dict[str, Json] | None = None,
     ) -> None:
         """Create the session.
 
         Raises:
             Refusal: VARIABLE_NOT_SET.
         """
-        variables, masked = self._variables(sdk_options), sdk_options.masked()
-        self.record(SessionCreated(user_id=user_id, name=name, mode=mode, sdk_options=masked, template_id=template_id))
+        variables = self._variables(sdk_options)
+        created = SessionCreated(
+            user_id=user_id,
+            name=name,
+            mode=mode,
+            sdk_options=sdk_options.masked(),
+            template_id=template_id,
+            metadata=metadata or {},
+        )
+        self.record(created)
         self._set_environment(variables)
 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
@@ -189,7 +203,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         match event:
             case SessionCreated():
                 self.user_id, self.mode = event.user_id, event.mode
-                self._set_fields(event.name, event.sdk_options, {})
+                self._set_fields(event.name, event.sdk_options, event.metadata)
             case SessionChanged():
                 self._set_fields(event.name, event.sdk_options, event.metadata)
             case EnvironmentSet():

@@ -20,7 +20,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
         mode, options = command.mode or template.default_mode, template.sdk_options.overridden_by(options)
     check_options(options, work)
     session = Session(command.session_id)
-    session.create(work.actor.user_id, command.name, mode, options, command.template_id)
+    session.create(work.actor.user_id, command.name, mode, options, command.template_id, command.metadata)
     session.increase_depth(command.depth)
     await work.save(session)
 

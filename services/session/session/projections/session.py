@@ -62,9 +62,10 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
 async def _create(event: SessionCreated, recorded: Recorded[Any], db: Connection) -> None:
     await count_session(recorded, db)
     await db.execute(
-        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
-        "VALUES ($1, $2, $3, $4, 'created', $5, $6, $6)",
-        recorded.id, event.user_id, event.name, event.mode, event.sdk_options.model_dump(mode="json"), recorded.at,
+        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, metadata, created_at, updated_at) "
+        "VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $7)",
+        recorded.id, event.user_id, event.name, event.mode, event.sdk_options.model_dump(mode="json"), event.metadata,
+        recorded.at,
     )  # fmt: skip
     if event.template_id:
         await TEMPLATE_USES.add(event.template_id, db)

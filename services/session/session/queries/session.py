@@ -37,6 +37,8 @@ def _with_derived(row: Row) -> Row:
 
 
 LISTING = Listing(SESSIONS, SUMMARY, _summary, counters="session_counts")
+SEARCH = Listing(SESSIONS, SUMMARY, _summary)
+"""The same list with filters that no counter knows."""
 
 answers = Handlers()
 
@@ -51,7 +53,12 @@ async def get_session(query: GetSession, context: Context) -> SessionView:
 async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSummary]:
     """Return the actor's sessions, for an admin all, newest first."""
     filters = Filters(status=query.status, mode=query.mode, user_id=query.user_id)
-    return await LISTING.page(query, context, filters, total=await _total_of_all(query, context))
+    if query.q is None and not query.metadata:
+        return await LISTING.page(query, context, filters, total=await _total_of_all(query, context))
+    filters.add("strpos(lower(name), lower({})) > 0", query.q)
+    for item in query.metadata.items():
+        filters.add("metadata ->> ({0}::text[])[1] = ({0}::text[])[2]", item)
+    return await SEARCH.page(query, context, filters)
 
 
 @answers

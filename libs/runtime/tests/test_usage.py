@@ -1,0 +1,45 @@
+import pytest
+from runtime.settings import Settings
+from runtime.usage import refuse_arguments, show_help, variables
+
+
+class ShopSettings(Settings):
+    database_url: str
+    open_seconds: float = 60.0
+    motto: str | None = None
+
+
+def exit_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr("sys.argv", ["shop", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        refuse_arguments("shop", ShopSettings)
+    return ended.value.code
+
+
+def test_the_variables_of_a_program_are_listed_with_their_defaults() -> None:
+    rows = [line.split() for line in variables(ShopSettings).splitlines()[1:]]
+    assert ["DATABASE_URL", "required"] in rows
+    assert ["OPEN_SECONDS", "60"] in rows
+    assert ["MOTTO"] in rows
+
+
+def test_a_service_prints_its_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(monkeypatch, "--help") == 0
+    assert "DATABASE_URL" in capsys.readouterr().out
+
+
+def test_a_service_refuses_an_argument(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_of(monkeypatch, "now") == 2
+    assert "unrecognized arguments: now" in capsys.readouterr().err
+
+
+def test_a_service_without_arguments_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["shop"])
+    refuse_arguments("shop", ShopSettings)
+
+
+def test_a_command_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        show_help("usage: open", ["open", "-h"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == "usage: open\n"
