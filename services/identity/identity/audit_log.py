@@ -29,9 +29,10 @@ COLUMNS = (
     "id, at, outcome, action, error_code, user_id, role, credential_kind, credential_id, "
     "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id"
 )
-# What is projected or reported twice, for example after a restart, is there once.
+# What is projected or reported twice, for example after a restart, is there once. With its schema, so that no temporary
+# table of the same name gets the entries.
 ADD = f"""
-    INSERT INTO audit_log ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    INSERT INTO identity.audit_log ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
     ON CONFLICT DO NOTHING"""  # noqa: S608  no input
 # Reads only the first entry of each action.
 ACTIONS = """
@@ -41,6 +42,7 @@ ACTIONS = """
         SELECT (SELECT action FROM audit_log WHERE action > a.action ORDER BY action LIMIT 1)
         FROM actions AS a WHERE a.action IS NOT NULL)
     SELECT action FROM actions WHERE action IS NOT NULL"""
+MAY_DELETE = "SELECT has_table_privilege('identity.audit_log', 'DELETE')"
 PRUNE = """
     WITH old AS (SELECT id FROM audit_log WHERE id < $1 ORDER BY id LIMIT $2),
         pruned AS (DELETE FROM audit_log USING old WHERE audit_log.id = old.id RETURNING 1)
@@ -49,6 +51,10 @@ PRUNE = """
 RESOURCE_TYPES = {event.subject: name for name, events in RESOURCES.items() for event in events}
 BY_OWNER = {UserRegistered.subject, UserLoggedIn.subject, PasswordChanged.subject}
 """Changes that a client makes without authenticating before: who does so is the owner of the account."""
+
+
+class NotAllowed(Exception):
+    """The database role of the service may not do this, only the role that owns the tables."""
 
 
 def is_change(event: type[Event]) -> bool:
@@ -164,8 +170,11 @@ class AuditLog:
         """Delete the entries before a time, in batches, and return their number.
 
         Raises:
+            NotAllowed: the database role does not own the log.
             asyncpg.InsufficientPrivilegeError: some of them are not older than 30 days.
         """
+        if not await self.database.fetchval(MAY_DELETE):
+            raise NotAllowed("This database role may not delete entries. Set MIGRATION_DATABASE_URL to the owner's.")
         deleted, size = 0, BATCH
         while size == BATCH:
             async with self.database.transaction() as connection:

@@ -4,16 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
 from contracts.identity.audit import AuditEntry, AuditFilter, ExportAuditEntries, ListAuditEntries, RecordRefusals
 from contracts.identity.login import LogIn, LogOut
 from contracts.messages import Actor, Credential
 from contracts.refusals import Code, Refusal
-from identity.audit_log import AuditLog, ordered_id
+from identity.audit_log import ordered_id
 from identity.operations import OPERATOR
 from identity.queries import audit as queries
-from runtime import clock
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -151,29 +149,6 @@ async def test_others_than_administrators_see_their_own_entries(desk: Desk) -> N
     await desk.send(RecordRefusals(entries=[refusal(user_id=UUID(int=1)), refusal(user_id=UUID(int=2))]))
     assert [entry.user_id for entry in await entries(desk, ada)] == [UUID(int=1)]
     assert [entry.user_id for entry in await desk.ask(ExportAuditEntries(), ada)] == [UUID(int=1)]
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"],
-)
-async def test_entries_can_be_neither_changed_nor_deleted(desk: Desk, statement: str) -> None:
-    await desk.send(RecordRefusals(entries=[refusal(at=clock.now())]))
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
-        await desk.database.execute(statement)
-    async with desk.database.transaction() as connection:
-        await connection.execute("SET LOCAL agentapi.prunes_audit_log = 'on'")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(statement)
-
-
-async def test_old_entries_are_pruned_in_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("identity.audit_log.BATCH", 2)
-    now = clock.now()
-    ages = [refusal(at=now - timedelta(days=days)) for days in (32, 33, 34, 31, 1)]
-    await desk.send(RecordRefusals(entries=ages))
-    assert await AuditLog(desk.database).prune(now - timedelta(days=31, hours=12)) == 3
-    assert len(await entries(desk)) == 2
 
 
 async def test_entries_stay_when_their_account_is_disabled(desk: Desk) -> None:
