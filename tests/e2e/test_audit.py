@@ -129,13 +129,13 @@ def test_the_role_of_the_services_cannot_change_entries(system: System, user: Us
     socket = quote(str(system.data_dir / "postgres"), safe="/")
 
     async def execute() -> None:
-        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
+        connection = await asyncpg.connect(f"postgresql://agentapi_service@/agentapi?host={socket}")
         try:
             await connection.execute(statement)
         finally:
             await connection.close()
 
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
         asyncio.run(execute())
 
 
