@@ -27,12 +27,13 @@ BATCH = 10_000
 CONNECTIONS = 3
 COLUMNS = (
     "id, at, outcome, action, error_code, user_id, role, credential_kind, credential_id, "
-    "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id"
+    "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id, detail, size_bytes"
 )
 # What is projected or reported twice, for example after a restart, is there once. With its schema, so that no temporary
 # table of the same name gets the entries.
 ADD = f"""
-    INSERT INTO identity.audit_log ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    INSERT INTO identity.audit_log ({COLUMNS})
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
     ON CONFLICT DO NOTHING"""  # noqa: S608  no input
 # Reads only the first entry of each action.
 ACTIONS = """
@@ -104,7 +105,7 @@ async def add(entry: AuditEntry, connection: Connection) -> None:
         *(entry.id, entry.at, entry.outcome, entry.action, entry.error_code),
         *(entry.user_id, entry.role, *credential),
         *(entry.resource_type, entry.resource_id, entry.owner_id),
-        *(entry.client_address, entry.correlation_id, entry.causation_id),
+        *(entry.client_address, entry.correlation_id, entry.causation_id, entry.detail, entry.size_bytes),
     )
 
 
@@ -141,8 +142,8 @@ class AuditLog:
         async with Database.open(url, "identity", size=CONNECTIONS, custom_plans=True) as database:
             yield cls(database)
 
-    async def add_refusals(self, entries: Iterable[AuditEntry]) -> None:
-        """Add the entries of refused requests. A repetition adds nothing."""
+    async def add_all(self, entries: Iterable[AuditEntry]) -> None:
+        """Add entries that a gateway reports. A repetition adds nothing."""
         async with self.database.transaction() as connection:
             for entry in entries:
                 await add(entry.model_copy(update={"id": ordered_id(entry.at, entry.id)}), connection)

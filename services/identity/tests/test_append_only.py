@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from contracts.identity.audit import AuditEntry, ListAuditEntries, RecordRefusals
+from contracts.identity.audit import AuditEntry, ListAuditEntries, RecordEntries
 from eventing.database import Database
 from identity.audit_log import AuditLog, NotAllowed
 from identity.operations import OPERATOR
@@ -65,7 +65,7 @@ def entry_of(days: int = 0) -> AuditEntry:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 async def test_the_role_of_the_service_cannot_change_an_entry(desk: Desk, attack: str) -> None:
-    await desk.send(RecordRefusals(entries=[entry_of(days=40)]))
+    await desk.send(RecordEntries(entries=[entry_of(days=40)]))
     before = await desk.ask(ListAuditEntries(), OPERATOR)
     async with desk.database.transaction() as connection:
         await connection.execute("SET LOCAL agentapi.prunes_audit_log = 'on'")
@@ -77,14 +77,14 @@ async def test_the_role_of_the_service_cannot_change_an_entry(desk: Desk, attack
 async def test_a_temporary_table_does_not_take_the_entries(desk: Desk) -> None:
     async with desk.database.transaction() as connection:
         await connection.execute("CREATE TEMPORARY TABLE audit_log (LIKE identity.audit_log INCLUDING ALL)")
-    await desk.send(RecordRefusals(entries=[entry_of()]))
+    await desk.send(RecordEntries(entries=[entry_of()]))
     async with desk.database.connection() as connection:
         assert await connection.fetchval("SELECT count(*) FROM identity.audit_log") == 1
 
 
 @pytest.mark.parametrize("statement", CHANGES)
 async def test_the_owner_cannot_change_an_entry_by_mistake(desk: Desk, owner: Database, statement: str) -> None:
-    await desk.send(RecordRefusals(entries=[entry_of()]))
+    await desk.send(RecordEntries(entries=[entry_of()]))
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         await owner.execute(statement)
     async with owner.transaction() as connection:
@@ -95,7 +95,7 @@ async def test_the_owner_cannot_change_an_entry_by_mistake(desk: Desk, owner: Da
 
 async def test_old_entries_are_pruned_in_batches(desk: Desk, owner: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("identity.audit_log.BATCH", 2)
-    await desk.send(RecordRefusals(entries=[entry_of(days) for days in (32, 33, 34, 31, 1)]))
+    await desk.send(RecordEntries(entries=[entry_of(days) for days in (32, 33, 34, 31, 1)]))
     assert await AuditLog(owner).prune(clock.now() - timedelta(days=31, hours=12)) == 3
     assert len((await desk.ask(ListAuditEntries(), OPERATOR)).items) == 2
 

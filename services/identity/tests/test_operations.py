@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from contracts.identity.audit import AuditEntry, ExportAuditEntries, RecordRefusals
+from contracts.identity.audit import AuditEntry, ExportAuditEntries, RecordEntries
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from identity.operations import OPERATOR
@@ -58,7 +58,7 @@ async def test_an_unknown_address_is_an_error(environment: dict[str, str]):
 
 async def test_old_entries_of_the_audit_log_are_pruned(desk: Desk, owner: Database):
     old = {"id": new_id(), "at": clock.now() - timedelta(days=50), "outcome": "denied", "action": "deleteSession"}
-    await desk.send(RecordRefusals(entries=[AuditEntry.model_validate(old | {"correlation_id": "one"})]))
+    await desk.send(RecordEntries(entries=[AuditEntry.model_validate(old | {"correlation_id": "one"})]))
     code, output = await run({"MIGRATION_DATABASE_URL": owner.url}, "prune-audit", "31")
     assert (code, output) == (0, "1 entries were deleted.\n")
     [entry] = await desk.ask(ExportAuditEntries(), OPERATOR)
