@@ -19,7 +19,7 @@ DIFFERENT = f"""
         WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'v', 'm')) AS tables
     WHERE NOT (wanted @> held AND held @> wanted)"""  # noqa: S608  no input
 MAY_USE = "SELECT has_schema_privilege($1, $2, 'USAGE')"
-# Whoever may act as an owner can do anything with its tables. Below PostgreSQL 16, a role that may create roles can
+# A role that may act as an owner can do anything with its tables. Below PostgreSQL 16, a role that may create roles can
 # make itself a member of the owner.
 UNRESTRICTED = """
     SELECT (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user)
@@ -33,7 +33,7 @@ UNRESTRICTED = """
 
 
 async def grant(database: Database, role: str) -> None:
-    """Give a role the privileges on the service's tables that it needs to run the service, and no others.
+    """Grant a role the privileges on the service's tables that the service needs, and revoke all others.
 
     The caller's role must own the tables.
     """

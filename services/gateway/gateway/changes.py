@@ -2,20 +2,28 @@
 
 from collections.abc import Callable, Coroutine, Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from contracts.identity.audit import Outcome
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from runtime.bus import OutcomeUnknown
 from starlette.responses import Response
+from starlette.types import Scope
 
-from gateway.problems import EdgeCode, Problem
-from gateway.state import gateway_of
+from gateway.problems import Problem
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 PATH = "path"
+
+
+class ChangeReports(Protocol):
+    """What reports changes to the audit log: `gateway.refusals`, which uses more than routes may import."""
+
+    async def add_change(self, scope: Scope, outcome: Outcome, detail: str | None, size_bytes: int | None) -> None:
+        """Report that a request has changed something, or may have."""
+        ...
 
 
 class Unrecorded:
@@ -34,7 +42,8 @@ class Unrecorded:
     async def report(self, request: Request, outcome: Outcome) -> None:
         """Report the change that the request has made, or may have made."""
         size = request.scope["received_bytes"] if self.with_size else None
-        await gateway_of(request).refusals.add_change(request.scope, outcome, request.path_params.get(PATH), size)
+        reports: ChangeReports = request.app.state.gateway.refusals
+        await reports.add_change(request.scope, outcome, request.path_params.get(PATH), size)
 
 
 def reporting(handle: Handler, unrecorded: Unrecorded) -> Handler:
@@ -47,7 +56,7 @@ def reporting(handle: Handler, unrecorded: Unrecorded) -> Handler:
             await unrecorded.report(request, "unknown")
             raise
         except Problem as problem:
-            if problem.code is EdgeCode.ANSWER_NOT_READY:  # it was carried out, and its result is waited for
+            if "Location" in problem.headers:  # it was carried out, and the result is read there later
                 await unrecorded.report(request, "succeeded")
             raise
         if response.status_code < HTTPStatus.BAD_REQUEST:

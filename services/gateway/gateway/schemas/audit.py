@@ -123,6 +123,8 @@ class AuditEntry(Entry, ResponseModel):
         None
     )
     user_id: Annotated[UUID | None, Field(description="Id of the user who did it; null if nobody is known.")] = None
+    detail: Annotated[str | None, Field(description="Path of a file that was written or deleted; else null.")] = None
+    size_bytes: Annotated[int | None, Field(description="Size of a file that was written; else null.")] = None
 
     @classmethod
     def showing(cls, entry: Entry) -> "AuditEntry":
