@@ -16,7 +16,8 @@ STORED = (
     "SELECT split_part(topic, ';', 1) AS subject, originator_id AS id FROM events "
     "WHERE split_part(topic, ';', 1) = ANY($1)"
 )
-RECORDED = "SELECT action, resource_id FROM audit_log WHERE outcome = 'succeeded'"
+# Of changes, those that have an event: other actions are names of operations, without a dot.
+RECORDED = "SELECT action, resource_id FROM audit_log WHERE outcome = 'succeeded' AND action LIKE '%.%'"
 
 type Changes = Counter[tuple[str, str]]
 

@@ -20,7 +20,7 @@ from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
-from onebox.services import LaunchContext, services
+from onebox.services import DatabaseUrls, LaunchContext, services
 from onebox.settings import BoxSettings
 from onebox.testing.unrooted import PostgresForTests
 from pydantic import SecretStr
@@ -95,7 +95,8 @@ class Cluster:
                 model_base_url=f"http://127.0.0.1:{port}",
             )
             self.gateways.append(f"http://127.0.0.1:{settings.port}")
-            context = LaunchContext(settings, self.folder, self.postgres.url, self.nats.url, self._free_port)
+            urls = DatabaseUrls(self.postgres.service_url, self.postgres.url)
+            context = LaunchContext(settings, self.folder, urls, self.nats.url, self._free_port)
             for row in services(context):
                 unlimited = {"RATE_LIMITS": "none", "QUOTAS": "concurrent_runs=none"}  # one user sends all the load
                 environment = row.program.environment | unlimited

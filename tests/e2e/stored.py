@@ -38,6 +38,19 @@ def copies(system: System) -> dict[str, bytes]:
     return asyncio.run(copy())
 
 
+def rows(system: System, query: str) -> list[Any]:
+    """Return the rows of a query."""
+
+    async def fetch() -> list[Any]:
+        connection = await asyncpg.connect(database_url(system))
+        try:
+            return await connection.fetch(query)
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
 def files(system: System) -> Iterator[tuple[str, bytes]]:
     """Yield all files of the system: tables and write-ahead log, bus, logs, workspaces and archives."""
     for path in system.data_dir.rglob("*"):

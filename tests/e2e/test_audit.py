@@ -70,6 +70,32 @@ def test_a_report_is_recorded(admin: User, user: User) -> None:
     assert (found["action"], found["client_address"]) == ("report.requested", ADDRESS)
 
 
+def test_a_file_is_recorded_without_its_content(admin: User, user: User) -> None:
+    path = f"/sessions/{user.create()}/workspace/notes/ä.txt"
+    answer = user.http.put(path, content=b"sesame" * 800_000).raise_for_status()
+    found = entry(admin, request_id(answer), action="writeFile")
+    assert (found["outcome"], found["detail"], found["size_bytes"]) == ("succeeded", "notes/ä.txt", 4_800_000)
+    assert "sesame" not in json.dumps(found)
+    deleted = user.http.delete(path).raise_for_status()
+    assert entry(admin, request_id(deleted), action="deleteFile")["detail"] == "notes/ä.txt"
+
+
+def test_a_link_to_a_report_is_recorded_without_its_token(admin: User, user: User) -> None:
+    report = user.http.post("/reports", json={"session_id": user.create(), "format": "json"}).raise_for_status().json()
+    answer = user.http.post(f"/reports/{report['id']}/links", json={}).raise_for_status()
+    found = entry(admin, request_id(answer), action="createReportLink")
+    assert (found["resource_type"], found["resource_id"]) == ("report", report["id"])
+    assert answer.json()["url"].partition("link=")[2] not in json.dumps(found)
+
+
+def test_a_change_of_a_secret_alone_is_recorded(admin: User, user: User) -> None:
+    session = {"name": "one", "sdk_options": {"env": {"TOKEN": "sesame"}}}
+    id = user.http.post("/sessions", json=session).raise_for_status().json()["id"]
+    answer = user.http.patch(f"/sessions/{id}", json={"sdk_options": {"env": {"TOKEN": "open sesame"}}})
+    found = entry(admin, request_id(answer.raise_for_status()), resource_id=id)
+    assert (found["action"], "sesame" in json.dumps(found)) == ("session.changed", False)
+
+
 def test_a_refused_scope_is_recorded(system: System, admin: User, user: User) -> None:
     key = user.http.post("/auth/api-keys", json={"name": "CI", "scopes": ["read"]}).json()
     answer = httpx.post(f"{system.base_url}/api/v1/sessions", json={}, headers={"x-api-key": key["key"]})
@@ -129,13 +155,13 @@ def test_the_role_of_the_services_cannot_change_entries(system: System, user: Us
     socket = quote(str(system.data_dir / "postgres"), safe="/")
 
     async def execute() -> None:
-        connection = await asyncpg.connect(f"postgresql://agentapi@/agentapi?host={socket}")
+        connection = await asyncpg.connect(f"postgresql://agentapi_service@/agentapi?host={socket}")
         try:
             await connection.execute(statement)
         finally:
             await connection.close()
 
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
         asyncio.run(execute())
 
 

@@ -14,55 +14,66 @@ MAY_CREATE = """
 """
 
 
-async def database_ready(url: str, schema: str, *, within: float, stop: asyncio.Event) -> None:
+async def database_ready(
+    url: str, migration_url: str | None, schema: str, *, within: float, stop: asyncio.Event
+) -> None:
     """Wait up to `within` seconds until the PostgreSQL at DATABASE_URL can be used for `schema`.
+
+    With a MIGRATION_DATABASE_URL, wait for that one, too: it is the one that creates the schema.
 
     Raises:
         CannotStart: it does not answer in that time, refuses the credentials, lacks the database, is too old, or does
             not allow this user to create the schema.
         Stopped: `stop` was set while waiting.
     """
-    where = display_url("DATABASE_URL", url)
-    await wait_for_dependency(lambda: _attempt(url, schema, where), where, within=within, stop=stop)
+    if migration_url:
+        await _ready("MIGRATION_DATABASE_URL", migration_url, schema, within, stop)
+    await _ready("DATABASE_URL", url, None if migration_url else schema, within, stop)
 
 
-async def _attempt(url: str, schema: str, where: str) -> None:
+async def _ready(variable: str, url: str, schema: str | None, within: float, stop: asyncio.Event) -> None:
+    where = display_url(variable, url)
+    await wait_for_dependency(lambda: _attempt(variable, url, schema), where, within=within, stop=stop)
+
+
+async def _attempt(variable: str, url: str, schema: str | None) -> None:
+    where = display_url(variable, url)
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT, command_timeout=CONNECT_TIMEOUT)
         try:
-            _check_version(connection.get_server_version().major, where)
-            may_create = await connection.fetchval(MAY_CREATE, schema)
+            _check_version(connection.get_server_version().major, variable, where)
+            may_create = schema is None or await connection.fetchval(MAY_CREATE, schema)
         finally:
             connection.terminate()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise _start_error(error, where) from None
+        raise _start_error(error, variable, where) from None
     if not may_create:
         raise CannotStart(
             f"{where}: this user may not create the schema '{schema}'. Run GRANT CREATE ON DATABASE … for this "
-            "user, or correct DATABASE_URL."
+            f"user, or correct {variable}."
         )
 
 
-def _check_version(version: int, where: str) -> None:
+def _check_version(version: int, variable: str, where: str) -> None:
     if version < MIN_VERSION:
         raise CannotStart(
             f"{where}: this is PostgreSQL {version}, but {MIN_VERSION} or later is required. Upgrade it, or set "
-            "DATABASE_URL to a newer server."
+            f"{variable} to a newer server."
         )
 
 
-def _start_error(error: Exception, where: str) -> Exception:
+def _start_error(error: Exception, variable: str, where: str) -> Exception:
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
             return CannotStart(
                 f"{where}: PostgreSQL refuses these credentials ({error}). Correct the user and the password in "
-                "DATABASE_URL."
+                f"{variable}."
             )
         case asyncpg.InvalidCatalogNameError():
-            return CannotStart(f"{where}: {error}. Create it (CREATE DATABASE …), or correct DATABASE_URL.")
+            return CannotStart(f"{where}: {error}. Create it (CREATE DATABASE …), or correct {variable}.")
         case ValueError() if not isinstance(error, OSError):  # asyncpg's message may contain a part of the password
-            return CannotStart(f"{where}: this is not a valid address. DATABASE_URL looks like {FORM}.")
+            return CannotStart(f"{where}: this is not a valid address. {variable} looks like {FORM}.")
         case _ if isinstance(error, TRANSIENT_ERRORS):
-            return DependencyUnavailable(describe_error(error), "Start PostgreSQL there, or correct DATABASE_URL.")
+            return DependencyUnavailable(describe_error(error), f"Start PostgreSQL there, or correct {variable}.")
         case _:
-            return CannotStart(f"{where}: PostgreSQL refuses the connection ({error}). Correct DATABASE_URL.")
+            return CannotStart(f"{where}: PostgreSQL refuses the connection ({error}). Correct {variable}.")

@@ -6,13 +6,16 @@ import re
 from pathlib import Path
 from typing import Any, cast
 
+import asyncpg
 from runtime.starting import CannotStart
 
 from eventing.database import Database
+from eventing.privileges import grant, warn_if_unrestricted
 
 OWN = Path(__file__).parent / "migrations"
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT = 60.0
+HAS_TABLE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')"
 STATEMENT_TIMEOUT = 3600.0  # for one file, which may build an index on a large table
 
 
@@ -20,8 +23,10 @@ class MigrationError(CannotStart):
     """The migration files and the database do not match; nothing was changed."""
 
 
-async def migrate(database: Database, folder: Path) -> list[str]:
+async def migrate(database: Database, folder: Path, role: str | None = None) -> list[str]:
     """Bring the service's schema up to date with the event store's own migrations and those of `folder`.
+
+    If the service runs with another `role`, that one gets its privileges on the tables.
 
     Any number of replicas may call this concurrently. One applies the files, without a limit; the others wait for it,
     at most 60 s.
@@ -38,17 +43,45 @@ async def migrate(database: Database, folder: Path) -> list[str]:
             async with database.advisory_lock(f"migrate:{database.schema}") as connection:
                 if connection:
                     waiting.reschedule(None)
-                    return await _migrate(database, {"eventing": OWN} | {database.schema: folder})
+                    applied = await _migrate(database, {"eventing": OWN} | {database.schema: folder})
+                    if role:
+                        await grant(database, role)
+                    return applied
             # Polled, because a blocked pg_advisory_lock holds a snapshot that CREATE INDEX CONCURRENTLY would wait for.
             await asyncio.sleep(0.1)
 
 
+async def migrate_as_owner(database: Database, folder: Path, owner_url: str | None) -> list[str]:
+    """Migrate with the role in `owner_url`, or without one with the role of the service, and return the applied files.
+
+    Logs a warning if the role of the service is not restricted afterwards.
+
+    Raises:
+        CannotStart: the role may not apply them, and what `migrate` raises.
+    """
+    try:
+        if owner_url:
+            role = await database.fetchval("SELECT current_user")
+            async with Database.open(owner_url, database.schema, size=1) as owned:
+                applied = await migrate(owned, folder, role)
+        else:
+            applied = await migrate(database, folder)
+        await warn_if_unrestricted(database)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"the database role may not apply the migrations of this release ({error}). Set MIGRATION_DATABASE_URL to "
+            f"the role that owns the schema '{database.schema}'"
+        ) from None
+    return applied
+
+
 async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:
-    await database.execute(
-        f'CREATE SCHEMA IF NOT EXISTS "{database.schema}";'
-        f'CREATE TABLE IF NOT EXISTS "{database.schema}".migrations (origin text, name text, sha256 text NOT NULL, '
-        "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (origin, name))"
-    )
+    if not await database.fetchval(HAS_TABLE, database.schema):  # a role that may not create it may still read it
+        await database.execute(
+            f'CREATE SCHEMA IF NOT EXISTS "{database.schema}";'
+            f'CREATE TABLE IF NOT EXISTS "{database.schema}".migrations (origin text, name text, sha256 text NOT NULL, '
+            "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (origin, name))"
+        )
     fresh = [(origin, path) for origin, folder in folders.items() for path in await _fresh(database, origin, folder)]
     for origin, path in fresh:
         await _apply(database, origin, path.name, path.read_bytes())

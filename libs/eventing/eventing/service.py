@@ -31,7 +31,7 @@ from eventing.earlier_secrets import EarlierSecrets
 from eventing.handling import Handlers
 from eventing.key_ring import SecretsSettings
 from eventing.leases import Leases
-from eventing.migrating import migrate
+from eventing.migrating import migrate_as_owner
 from eventing.postgres import PostgresStore, Projection
 from eventing.projector import Projector
 from eventing.projectors import Projectors
@@ -55,12 +55,16 @@ type Task = Callable[[], Coroutine[Any, Any, None]]
 class ServiceSettings(ProcessSettings):
     """The settings of every service. Probes and metrics are served on `ops_port`.
 
+    `migration_database_url` is the same database, with the role that owns the tables. Without it, that is the role in
+    `database_url`.
+
     `stream_max_bytes` limits the events that stay on the bus, for clients to resume from. `stream_replicas` is the
     number of servers of a NATS cluster that store a new stream. A service that stops finishes its work in progress for
     up to `drain_seconds`.
     """
 
     database_url: str
+    migration_database_url: str | None = Field(default=None, repr=False)
     nats_url: str
     ops_host: str = "127.0.0.1"
     ops_port: int = 0
@@ -119,12 +123,12 @@ class Service[S: ServiceSettings, T]:
             Stopped: `stop` was set while waiting for them.
         """
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
-        wait = settings.dependency_wait_seconds
-        await database_ready(settings.database_url, self.name, within=wait, stop=stop)
+        wait, owner_url = settings.dependency_wait_seconds, settings.migration_database_url
+        await database_ready(settings.database_url, owner_url, self.name, within=wait, stop=stop)
         await wait_for_bus(settings.nats_url, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
-            applied = await migrate(database, self.migrations)
+            applied = await migrate_as_owner(database, self.migrations, owner_url)
             await database.data_keys.check(database)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)

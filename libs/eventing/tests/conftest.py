@@ -69,8 +69,8 @@ def fast_ordered_reads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest_asyncio.fixture
 async def database(databases: Databases) -> AsyncGenerator[Database]:
-    """Provide an open, migrated database of the test's own."""
-    async with migrated(databases, "jar", MIGRATIONS) as database:
+    """Provide an open, migrated database of the test's own, in which it may create tables."""
+    async with migrated(databases, "jar", MIGRATIONS, as_owner=True) as database:
         yield database
 
 

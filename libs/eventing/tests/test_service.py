@@ -19,6 +19,7 @@ from eventing.testing.jars import MIGRATIONS, UNIQUE_VIOLATIONS, Jar, answers, h
 from eventing.testing.messages import AddMarble, GetJar, JarOpened, MarbleAdded, OpenJar
 from nats.aio.client import Client as NatsClient
 from onebox.ports import ReservedPort
+from onebox.testing.databases import Databases
 from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 from runtime.jetstream import jetstream
@@ -111,6 +112,18 @@ async def opened(bus: Bus) -> Any:
 async def test_a_service_reacts_to_the_event_of_a_command(settings: ServiceSettings, bus: Bus) -> None:
     jars, stop = Jars(), asyncio.Event()
     async with running(jars, settings, stop) as [run]:
+        await eventually(lambda: opened(bus))
+        await eventually(lambda: _has_marbles(bus, 1))
+        stop.set()
+        await eventually(run.done)
+
+
+async def test_a_service_runs_with_a_role_that_does_not_own_its_tables(
+    settings: ServiceSettings, databases: Databases, bus: Bus
+) -> None:
+    jars, stop, url = Jars(), asyncio.Event(), settings.database_url
+    roles = {"database_url": databases.as_service(url), "migration_database_url": url}
+    async with running(jars, settings.model_copy(update=roles), stop) as [run]:
         await eventually(lambda: opened(bus))
         await eventually(lambda: _has_marbles(bus, 1))
         stop.set()

@@ -14,6 +14,13 @@ from onebox.errors import CannotStart
 from onebox.processes import is_alive, is_zombie
 
 NAME = "agentapi"  # of the database and its owner
+SERVICE_ROLE = "agentapi_service"
+"""The role of the services, which owns nothing."""
+_CREATE_SERVICE_ROLE = (
+    f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{SERVICE_ROLE}') "
+    f"THEN CREATE ROLE {SERVICE_ROLE} LOGIN; END IF; END $$\n"
+)
+_ROLE_CREATED = "agentapi.service-role"  # a file that says that the cluster has this role
 _MAP = "owner"
 _REAP_TIMEOUT = 5.0
 
@@ -33,8 +40,16 @@ class Cluster:
         unfinished.mkdir(mode=0o700)
         folder, sync = ["-D", str(unfinished)], [] if durable else ["--no-sync"]
         self._call("initdb", *folder, "-U", NAME, "-A", "peer", "-E", "UTF8", *self._locale(), *sync)
-        self._call("postgres", "--single", *folder, "postgres", stdin=f"CREATE DATABASE {NAME}\n")
+        statements = f"CREATE DATABASE {NAME}\n{_CREATE_SERVICE_ROLE}"
+        self._call("postgres", "--single", *folder, "postgres", stdin=statements)
+        (unfinished / _ROLE_CREATED).touch()
         unfinished.rename(self.data)
+
+    def create_service_role(self) -> None:
+        """Create the role of the services in a cluster that an earlier release created."""
+        if not (self.data / _ROLE_CREATED).exists():
+            self._call("postgres", "--single", "-D", str(self.data), "postgres", stdin=_CREATE_SERVICE_ROLE)
+            (self.data / _ROLE_CREATED).touch()
 
     def remove_stale_locks(self) -> None:
         """Remove the lock files of a killed server that is still a zombie, which PostgreSQL takes for a running one.
@@ -52,9 +67,10 @@ class Cluster:
     def restrict_access(self) -> None:
         """Allow only the owner of the files and root to connect, authenticated by the kernel (peer authentication)."""
         accounts = {_name_of(uid) for uid in (0, self.data.stat().st_uid)}
-        lines = [f"{_MAP} {json.dumps(account)} {NAME}\n" for account in sorted(accounts)]
+        roles = (NAME, SERVICE_ROLE)
+        lines = [f"{_MAP} {json.dumps(account)} {role}\n" for account in sorted(accounts) for role in roles]
         (self.data / "pg_ident.conf").write_text("".join(lines))
-        (self.data / "pg_hba.conf").write_text(f"local all {NAME} peer map={_MAP}\n")
+        (self.data / "pg_hba.conf").write_text(f"local all {','.join(roles)} peer map={_MAP}\n")
 
     def _locale(self) -> list[str]:
         if self.major >= 17:
@@ -73,7 +89,7 @@ class Cluster:
             preexec_fn=signal_on_parent_death(signal.SIGKILL),
         )
         if done.returncode:
-            raise CannotStart(f"Cannot create the database in {self.data}.\n{done.stderr.strip()}")
+            raise CannotStart(f"Cannot create the database, or its roles, in {self.data}.\n{done.stderr.strip()}")
 
 
 def major_of(data: Path) -> int | None:

@@ -18,7 +18,7 @@ from onebox.pango import ensure_pango
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
-from onebox.services import STOP_ORDER, LaunchContext, Service, services
+from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Service, services
 from onebox.settings import PREFIXES, BoxSettings, url_of
 from onebox.supervision import Supervisor
 from onebox.terminal import fail, report
@@ -77,10 +77,17 @@ class Launcher:
         return LaunchContext(
             settings,
             folder,
-            settings.database_url or self._start_embedded(EmbeddedPostgres(folder, bindir=settings.pg_bindir)),
+            self._start_database(folder),
             settings.nats_url or self._start_embedded(EmbeddedNats(folder)),
             self._free_port,
         )
+
+    def _start_database(self, folder: DataFolder) -> DatabaseUrls:
+        settings = self._settings
+        if settings.database_url:
+            return DatabaseUrls(settings.database_url, settings.migration_database_url)
+        server = EmbeddedPostgres(folder, bindir=settings.pg_bindir)
+        return DatabaseUrls(server.service_url, self._start_embedded(server))
 
     def _start_embedded(self, server: EmbeddedPostgres | EmbeddedNats) -> str:
         self._cleanup.callback(server.stop)

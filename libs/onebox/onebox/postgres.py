@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from onebox.children import Child, Program
-from onebox.cluster import NAME, Cluster, major_of
+from onebox.cluster import NAME, SERVICE_ROLE, Cluster, major_of
 from onebox.errors import CannotStart, tail
 from onebox.folder import DataFolder
 from onebox.programs import find_postgres
@@ -38,18 +38,22 @@ class EmbeddedPostgres:
         binaries = find_postgres(bindir, major_of(self.data))
         self._cluster = Cluster(self.data, binaries.folder, binaries.version[0])
         self._socket = self._socket_folder()
-        self.url = self.url_of(NAME)
+        self.url, self.service_url = self.url_of(NAME), self.url_of(NAME, SERVICE_ROLE)
         self.child = Child(self._program(), folder)
 
-    def url_of(self, database: str) -> str:
-        """Return the URL of a database."""
-        return f"postgresql://{NAME}@/{database}?host={quote(str(self._socket), safe='/')}"
+    def url_of(self, database: str, role: str = NAME) -> str:
+        """Return the URL of a database, for its owner or for another role."""
+        return f"postgresql://{role}@/{database}?host={quote(str(self._socket), safe='/')}"
 
     def start(self) -> str:
-        """Start the server, create the database if it does not exist, wait until it is ready, and return the URL."""
+        """Start the server, wait until it is ready, and return the URL of the database for its owner.
+
+        The database and the role of the services are created if they do not exist.
+        """
         if not self.data.exists():
             self._cluster.create(durable=self._options.get("fsync") != "off")
         self._cluster.remove_stale_locks()
+        self._cluster.create_service_role()
         self._cluster.restrict_access()
         self.child.start()
         self._wait()

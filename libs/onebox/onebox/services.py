@@ -19,12 +19,27 @@ CLOSE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
+class DatabaseUrls:
+    """The URLs of the database: for the services, and for the role that owns the tables if that is another one."""
+
+    services: str
+    migrations: str | None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables of a service with a database."""
+        return {"DATABASE_URL": self.services} | (
+            {"MIGRATION_DATABASE_URL": self.migrations} if self.migrations else {}
+        )
+
+
+@dataclass(frozen=True)
 class LaunchContext:
     """What the services of one system have in common."""
 
     settings: BoxSettings
     folder: DataFolder
-    database_url: str
+    database: DatabaseUrls
     nats_url: str
     free_port: Callable[[], int]
 
@@ -88,8 +103,7 @@ def _identity(context: LaunchContext) -> Service:
     ring = context.folder.keys / "ring.json"
     context.folder.secret(ring, new_key_ring)
     settings = context.settings
-    env = {
-        "DATABASE_URL": context.database_url,
+    env = context.database.env | {
         "KEY_RING_FILE": str(ring),
         "FIRST_ADMIN_FILE": str(context.first_admin),
     }
@@ -101,8 +115,7 @@ def _identity(context: LaunchContext) -> Service:
 
 
 def _mcp_registry(context: LaunchContext) -> Service:
-    env = {
-        "DATABASE_URL": context.database_url,
+    env = context.database.env | {
         "SECRETS_KEY_FILE": str(context.master_keys),
         "PUBLIC_URL": context.settings.browser_url,
     }
@@ -110,8 +123,7 @@ def _mcp_registry(context: LaunchContext) -> Service:
 
 
 def _session(context: LaunchContext, model: str) -> Service:
-    env = {
-        "DATABASE_URL": context.database_url,
+    env = context.database.env | {
         "SECRETS_KEY_FILE": str(context.master_keys),
         "WORKSPACES_DIR": str(context.folder.workspaces),
         "ARCHIVES_DIR": str(context.folder.archives),
@@ -123,12 +135,12 @@ def _session(context: LaunchContext, model: str) -> Service:
 
 
 def _task_scheduler(context: LaunchContext) -> Service:
-    env = {"DATABASE_URL": context.database_url, "SECRETS_KEY_FILE": str(context.master_keys)}
+    env = context.database.env | {"SECRETS_KEY_FILE": str(context.master_keys)}
     return _internal_service("task_scheduler", context, env)
 
 
 def _report(context: LaunchContext) -> Service:
-    env = {"DATABASE_URL": context.database_url, "REPORTS_DIR": str(context.folder.reports)}
+    env = context.database.env | {"REPORTS_DIR": str(context.folder.reports)}
     if secret := context.settings.report_s3_secret_access_key:
         env["REPORT_S3_SECRET_ACCESS_KEY"] = secret.get_secret_value()
     if folder := context.settings.report_theme_dir:

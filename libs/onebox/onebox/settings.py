@@ -10,6 +10,7 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 from runtime.settings import Settings
@@ -40,6 +41,7 @@ class BoxSettings(Settings):
     model_base_url: str | None = None
     model_api_key: SecretStr | None = None
     database_url: str | None = Field(default=None, repr=False)
+    migration_database_url: str | None = Field(default=None, repr=False)
     nats_url: str | None = Field(default=None, repr=False)
     report_s3_secret_access_key: SecretStr | None = None
     report_theme_dir: Path | None = None
@@ -81,10 +83,17 @@ class BoxSettings(Settings):
             raise ValueError(f"is not a URL: {error.errors(include_input=False)[0]['msg']}") from None
         return value
 
-    @field_validator("database_url")
+    @field_validator("database_url", "migration_database_url")
     @classmethod
     def _postgres_address(cls, value: str | None) -> str | None:
         return _check_scheme(value, ("postgresql://", "postgres://"))
+
+    @field_validator("migration_database_url")
+    @classmethod
+    def _of_external_database(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value and not info.data.get("database_url", True):
+            raise ValueError("has no effect on the embedded database: set DATABASE_URL, too, or unset it")
+        return value
 
     @field_validator("nats_url")
     @classmethod

@@ -89,8 +89,21 @@ def test_every_service_has_a_process_and_a_log(running: System) -> None:
 
 def test_the_gateway_gets_no_secret_except_the_url_of_the_bus(running: System) -> None:
     env = environment_of(running, "gateway")
-    assert not {"DATABASE_URL", "MODEL_API_KEY", "ADMIN_PASSWORD", "KEY_RING_FILE", "DATA_DIR"} & set(env)
+    assert not {
+        "DATABASE_URL",
+        "MIGRATION_DATABASE_URL",
+        "MODEL_API_KEY",
+        "ADMIN_PASSWORD",
+        "KEY_RING_FILE",
+        "DATA_DIR",
+    } & set(env)
     assert {"NATS_URL", "HOST", "PORT"} <= set(env)
+
+
+def test_services_work_with_another_role_than_they_migrate_with(running: System) -> None:
+    env = environment_of(running, "report")
+    assert env["DATABASE_URL"].startswith("postgresql://agentapi_service@")
+    assert env["MIGRATION_DATABASE_URL"].startswith("postgresql://agentapi@")
 
 
 def test_the_session_service_uses_the_simulator(running: System) -> None:
@@ -205,10 +218,11 @@ def test_the_key_ring_is_kept_across_restarts(box: Box) -> None:
 def test_external_servers_are_used_instead_of_embedded_ones(
     box: Box, postgres: EmbeddedPostgres, nats_url: str
 ) -> None:
-    system = box(DATABASE_URL=postgres.url, NATS_URL=nats_url)
+    urls = {"DATABASE_URL": postgres.service_url, "MIGRATION_DATABASE_URL": postgres.url}
+    system = box(**urls, NATS_URL=nats_url)
     system.start()
     assert set(system.pids()) == ALL_PROCESSES - {"nats", "postgres"}
-    assert environment_of(system, "identity")["DATABASE_URL"] == postgres.url
+    assert urls.items() <= environment_of(system, "identity").items()
 
 
 def test_with_a_model_the_simulator_is_not_started(box: Box) -> None:

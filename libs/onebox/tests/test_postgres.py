@@ -117,6 +117,23 @@ async def test_data_is_kept_across_a_restart(serve: Callable[[], EmbeddedPostgre
     assert await ask(serve().url, "SELECT count(*) FROM kept") == 0
 
 
+async def test_the_role_of_the_services_owns_nothing(postgres: EmbeddedPostgres) -> None:
+    powers = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = current_user"
+    assert await ask(postgres.service_url, powers) is False
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await ask(postgres.service_url, "CREATE SCHEMA mine")
+
+
+async def test_a_cluster_of_an_earlier_release_gets_the_role_of_the_services(
+    serve: Callable[[], EmbeddedPostgres],
+) -> None:
+    server = serve()
+    await ask(server.url, "DROP ROLE agentapi_service")
+    server.stop()
+    (server.data / "agentapi.service-role").unlink()
+    assert await ask(serve().service_url, "SELECT current_user") == "agentapi_service"
+
+
 async def test_a_killed_server_can_be_restarted(serve: Callable[[], EmbeddedPostgres]) -> None:
     server = serve()
     os.kill(server.child.pid or 0, signal.SIGKILL)

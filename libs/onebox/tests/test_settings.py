@@ -42,6 +42,7 @@ def test_a_url_without_a_key_means_a_local_model(monkeypatch: pytest.MonkeyPatch
         ("MODEL_BASE_URL", "http://"),
         ("MODEL_BASE_URL", "http://localhost:port"),
         ("DATABASE_URL", "mysql://localhost/app"),
+        ("MIGRATION_DATABASE_URL", "postgresql://localhost/app"),
         ("NATS_URL", "localhost:4222"),
     ],
 )

@@ -1,7 +1,7 @@
 """The route class of the API: it documents the problems that follow from how an operation is declared."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -14,11 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.admission import authorize
+from gateway.changes import Handler, declared, reporting
 from gateway.entity_tags import expected_versions, file_precondition, is_current, not_modified, tag_of
 from gateway.problems import EdgeCode, documented
 from gateway.versions import Versions, tracking
-
-type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.RATE_LIMIT_EXCEEDED, EdgeCode.UNAVAILABLE)
 """Every operation refuses unknown query parameters, is counted, and depends on a service."""
@@ -92,8 +91,10 @@ class ApiRoute(APIRoute):
         return bool((self.methods or set[str]()) & KEYED_METHODS) and (guarded or self.path.startswith(ACCOUNT_PREFIX))
 
     def get_route_handler(self) -> Handler:
-        """Return the handler of the framework, which conditional requests and entity tags are added to."""
+        """Return the handler of the framework, with conditional requests, entity tags and entries in the audit log."""
         handle = super().get_route_handler()
+        if unrecorded := declared(self.dependant.dependencies):
+            handle = reporting(handle, unrecorded)
 
         async def conditional(request: Request) -> Response:
             if self.has_tag:

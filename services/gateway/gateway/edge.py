@@ -95,6 +95,7 @@ class _Exchange:
     async def receive(self) -> Message:
         message = await self._receive()
         self.received += len(message.get("body", b""))
+        self.scope["received_bytes"] = self.received
         if self.received > self.max_bytes:
             raise too_large(self.max_bytes)
         return message

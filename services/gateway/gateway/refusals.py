@@ -1,6 +1,7 @@
-"""Refusals of permission, reported to the audit log of the identity service.
+"""What has no event and is reported to the audit log of the identity service: refusals of permission, and some changes.
 
-They wait in memory for up to a second, and no request waits for them.
+Refusals wait in memory for up to a second, and no request waits for them. The response to a change waits until its
+entry is stored, at most for a second.
 """
 
 import asyncio
@@ -9,12 +10,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
-from contracts.identity.audit import MAX_REFUSALS, AuditEntry, RecordRefusals
+from contracts.identity.audit import MAX_DETAIL_LENGTH, MAX_ENTRIES, AuditEntry, Outcome, RecordEntries
 from contracts.refusals import Code
 from runtime import clock
-from runtime.bus import Bus
+from runtime.bus import Bus, Unavailable
 from runtime.envelope import Envelope
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
@@ -25,8 +27,10 @@ from gateway.client_address import exact_address
 from gateway.problems import EdgeCode, Problem
 
 REPORT_SECONDS = 1.0
+CHANGE_SECONDS = 1.0
+"""How long the response to a change waits for its entry."""
 MAX_WAITING = 10_000
-"""Refusals that wait while the identity service is unavailable; more are counted and lost."""
+"""Entries that wait while the identity service is unavailable; more are counted and lost."""
 FAILED_AUTHENTICATION = frozenset(
     (
         *(Code.INVALID_CREDENTIALS, Code.ACCOUNT_LOCKED, Code.WRONG_PASSWORD),
@@ -52,7 +56,7 @@ def is_denial(problem: Problem) -> bool:
 
 
 class Refusals:
-    """The refusals of this gateway that are not reported yet."""
+    """The entries of this gateway that are not reported yet."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
@@ -66,51 +70,62 @@ class Refusals:
 
         The operation and the ids are by default those of the request.
         """
-        if not is_denial(problem):
-            return
+        if is_denial(problem):
+            named: Mapping[str, object] = scope.get("path_params", {}) if ids is None else ids
+            resource = _resource(named) or (_missing_type(problem), None)
+            refusal = {"outcome": "denied", "error_code": problem.code, "owner_id": problem.owner}
+            self._add(_entry(scope, resource, action=action or _operation(scope), **refusal))
+
+    async def add_change(
+        self, scope: Scope, outcome: Outcome, detail: str | None = None, size_bytes: int | None = None
+    ) -> None:
+        """Report that the request has changed something. Returns when that is stored, or after a second."""
+        resource, detail = _resource(scope["path_params"]) or (None, None), detail and _printable(detail)
+        change = {"outcome": outcome, "detail": detail, "size_bytes": size_bytes}
+        self._add(_entry(scope, resource, action=_operation(scope), **change))
+        with suppress(Unavailable, TimeoutError):
+            async with asyncio.timeout(CHANGE_SECONDS):
+                await self.flush()
+
+    def _add(self, entry: AuditEntry) -> None:
         if len(self.waiting) >= MAX_WAITING:
             metrics.lost_refusals.inc()
-            return
-        named: Mapping[str, object] = scope.get("path_params", {}) if ids is None else ids
-        self.waiting.append(_entry(scope, problem, action or _operation(scope), named))
+        else:
+            self.waiting.append(entry)
 
     async def report(self) -> None:
-        """Pause, and report the refusals since the last report; to be run repeatedly."""
+        """Pause, and report the entries since the last report; to be run repeatedly."""
         await asyncio.sleep(REPORT_SECONDS)
         await self.flush()
 
     async def flush(self) -> None:
-        """Report all refusals. Those whose report fails keep waiting; a repetition does not add them twice.
+        """Report all entries. Those whose report fails keep waiting; a repetition does not add them twice.
 
         Raises:
             Unavailable: the identity service did not answer.
         """
         async with self._reporting:
             while self.waiting:
-                batch = list(islice(self.waiting, MAX_REFUSALS))
-                await self.bus.ask(RecordRefusals(entries=batch), Envelope.begin())
+                batch = list(islice(self.waiting, MAX_ENTRIES))
+                await self.bus.ask(RecordEntries(entries=batch), Envelope.begin())
                 for _ in batch:
                     self.waiting.popleft()
 
 
-def _entry(scope: Scope, problem: Problem, action: str, ids: Mapping[str, object]) -> AuditEntry:
+def _entry(scope: Scope, resource: tuple[str | None, UUID | None], **fields: Any) -> AuditEntry:
     token = scope.get("authenticated")
     actor, credential = (token.actor, token.credential) if isinstance(token, Token) else (None, None)
-    resource_type, resource_id = _resource(problem, ids)
     return AuditEntry(
         id=clock.new_id(),
         at=clock.now(),
-        outcome="denied",
-        action=action,
-        error_code=problem.code,
         user_id=actor and actor.user_id,
         role=actor and actor.role,
         credential=credential,
-        resource_type=resource_type,
-        resource_id=resource_id,
-        owner_id=problem.owner,
+        resource_type=resource[0],
+        resource_id=resource[1],
         client_address=exact_address(HTTPConnection(scope)),
         correlation_id=scope["request_id"],
+        **fields,
     )
 
 
@@ -119,15 +134,24 @@ def _operation(scope: Scope) -> str:
     return getattr(route, "operation_id", None) or getattr(route, "name", metrics.UNMATCHED)
 
 
-def _resource(problem: Problem, ids: Mapping[str, object]) -> tuple[str | None, UUID | None]:
-    """Return the type and the id of the denied resource: the first one that the request names."""
+def _resource(ids: Mapping[str, object]) -> tuple[str, UUID] | None:
+    """Return the type and the id of the resource: the first one that the request names."""
     for name, text in ids.items():
         if name.endswith(ID_SUFFIX) and (id := _parsed(text)):
             kind = name.removesuffix(ID_SUFFIX)
             return RESOURCE_TYPES.get(kind, kind), id
-    if problem.status == HTTPStatus.NOT_FOUND:
-        return problem.code.removesuffix("_NOT_FOUND").lower(), None
-    return None, None
+    return None
+
+
+def _missing_type(problem: Problem) -> str | None:
+    """Return the type of a denied resource that the path does not name."""
+    return problem.code.removesuffix("_NOT_FOUND").lower() if problem.status == HTTPStatus.NOT_FOUND else None
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be stored: shortened, without NUL and without characters that have no encoding."""
+    text = text.replace("\0", "\ufffd").encode(errors="replace").decode()
+    return text if len(text) <= MAX_DETAIL_LENGTH else f"{text[: MAX_DETAIL_LENGTH - 1]}…"
 
 
 def _parsed(id: object) -> UUID | None:

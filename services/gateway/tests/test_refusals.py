@@ -5,7 +5,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from contracts.identity.audit import MAX_REFUSALS, AuditEntry, RecordRefusals
+from contracts.identity.audit import MAX_ENTRIES, AuditEntry, RecordEntries
 from contracts.identity.login import LogIn
 from contracts.messages import Credential, Faulted, Refused
 from contracts.refusals import Code
@@ -34,7 +34,7 @@ type Reported = Callable[[], Awaitable[AuditEntry]]
 @pytest.fixture(autouse=True)
 async def service(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(refusals, "REPORT_SECONDS", 0.05)
-    await services.answer(RecordRefusals, None)
+    await services.answer(RecordEntries, None)
 
 
 @pytest.fixture
@@ -42,8 +42,8 @@ def reported(services: FakeServices) -> Reported:
     """Wait until a refusal is reported, and return the only one."""
 
     async def reported() -> AuditEntry:
-        await eventually(lambda: services.of(RecordRefusals))
-        [entry] = [entry for command in services.of(RecordRefusals) for entry in command.entries]
+        await eventually(lambda: services.of(RecordEntries))
+        [entry] = [entry for command in services.of(RecordEntries) for entry in command.entries]
         return entry
 
     return reported
@@ -163,7 +163,7 @@ async def test_other_problems_are_not_reported(
     await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
     assert (await client.get(path)).status_code >= 400
     assert not harness.gateway.refusals.waiting
-    assert not services.of(RecordRefusals)
+    assert not services.of(RecordEntries)
 
 
 async def test_a_request_without_valid_credentials_is_not_reported(harness: Harness):
@@ -192,23 +192,23 @@ def test_only_refusals_of_permission_are_denials(problem: Problem, denied: bool)
 async def test_refusals_wait_while_the_identity_service_is_unavailable(
     harness: Harness, services: FakeServices, reported: Reported
 ):
-    await services.answer(RecordRefusals, Faulted(detail="later"))
+    await services.answer(RecordEntries, Faulted(detail="later"))
     async with harness.client("viewer") as client:
         await client.delete(ONE)
-    await eventually(lambda: services.of(RecordRefusals))
-    [first] = {entry.id for command in services.of(RecordRefusals) for entry in command.entries}
+    await eventually(lambda: services.of(RecordEntries))
+    [first] = {entry.id for command in services.of(RecordEntries) for entry in command.entries}
     services.received.clear()
-    await services.answer(RecordRefusals, None)
+    await services.answer(RecordEntries, None)
     assert (await reported()).id == first
     await eventually(lambda: not harness.gateway.refusals.waiting)
 
 
 async def test_many_refusals_are_reported_in_batches(harness: Harness, services: FakeServices):
     own = Refusals(harness.gateway.bus)
-    for _ in range(MAX_REFUSALS + 1):
+    for _ in range(MAX_ENTRIES + 1):
         own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
     await own.flush()
-    assert [len(command.entries) for command in services.of(RecordRefusals)] == [MAX_REFUSALS, 1]
+    assert [len(command.entries) for command in services.of(RecordEntries)] == [MAX_ENTRIES, 1]
     assert not own.waiting
 
 
@@ -221,7 +221,7 @@ async def test_refusals_beyond_the_limit_are_counted(harness: Harness, monkeypat
 
 
 async def test_a_failed_report_is_not_repeated_by_a_concurrent_one(harness: Harness, services: FakeServices):
-    await services.answer(RecordRefusals, Faulted(detail="later"))
+    await services.answer(RecordEntries, Faulted(detail="later"))
     own = Refusals(harness.gateway.bus)
     own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
     with pytest.raises(Unavailable):

@@ -27,11 +27,13 @@ BATCH = 10_000
 CONNECTIONS = 3
 COLUMNS = (
     "id, at, outcome, action, error_code, user_id, role, credential_kind, credential_id, "
-    "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id"
+    "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id, detail, size_bytes"
 )
-# What is projected or reported twice, for example after a restart, is there once.
+# What is projected or reported twice, for example after a restart, is there once. With its schema, so that no temporary
+# table of the same name gets the entries.
 ADD = f"""
-    INSERT INTO audit_log ({COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    INSERT INTO identity.audit_log ({COLUMNS})
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
     ON CONFLICT DO NOTHING"""  # noqa: S608  no input
 # Reads only the first entry of each action.
 ACTIONS = """
@@ -41,6 +43,7 @@ ACTIONS = """
         SELECT (SELECT action FROM audit_log WHERE action > a.action ORDER BY action LIMIT 1)
         FROM actions AS a WHERE a.action IS NOT NULL)
     SELECT action FROM actions WHERE action IS NOT NULL"""
+MAY_DELETE = "SELECT has_table_privilege('identity.audit_log', 'DELETE')"
 PRUNE = """
     WITH old AS (SELECT id FROM audit_log WHERE id < $1 ORDER BY id LIMIT $2),
         pruned AS (DELETE FROM audit_log USING old WHERE audit_log.id = old.id RETURNING 1)
@@ -49,6 +52,10 @@ PRUNE = """
 RESOURCE_TYPES = {event.subject: name for name, events in RESOURCES.items() for event in events}
 BY_OWNER = {UserRegistered.subject, UserLoggedIn.subject, PasswordChanged.subject}
 """Changes that a client makes without authenticating before: who does so is the owner of the account."""
+
+
+class NotAllowed(Exception):
+    """The database role of the service may not do this, only the role that owns the tables."""
 
 
 def is_change(event: type[Event]) -> bool:
@@ -98,7 +105,7 @@ async def add(entry: AuditEntry, connection: Connection) -> None:
         *(entry.id, entry.at, entry.outcome, entry.action, entry.error_code),
         *(entry.user_id, entry.role, *credential),
         *(entry.resource_type, entry.resource_id, entry.owner_id),
-        *(entry.client_address, entry.correlation_id, entry.causation_id),
+        *(entry.client_address, entry.correlation_id, entry.causation_id, entry.detail, entry.size_bytes),
     )
 
 
@@ -135,8 +142,8 @@ class AuditLog:
         async with Database.open(url, "identity", size=CONNECTIONS, custom_plans=True) as database:
             yield cls(database)
 
-    async def add_refusals(self, entries: Iterable[AuditEntry]) -> None:
-        """Add the entries of refused requests. A repetition adds nothing."""
+    async def add_all(self, entries: Iterable[AuditEntry]) -> None:
+        """Add entries that a gateway reports. A repetition adds nothing."""
         async with self.database.transaction() as connection:
             for entry in entries:
                 await add(entry.model_copy(update={"id": ordered_id(entry.at, entry.id)}), connection)
@@ -164,8 +171,11 @@ class AuditLog:
         """Delete the entries before a time, in batches, and return their number.
 
         Raises:
+            NotAllowed: the database role does not own the log.
             asyncpg.InsufficientPrivilegeError: some of them are not older than 30 days.
         """
+        if not await self.database.fetchval(MAY_DELETE):
+            raise NotAllowed("This database role may not delete entries. Set MIGRATION_DATABASE_URL to the owner's.")
         deleted, size = 0, BATCH
         while size == BATCH:
             async with self.database.transaction() as connection:

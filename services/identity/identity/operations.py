@@ -20,7 +20,7 @@ from runtime.settings import InvalidSettings, load
 from runtime.usage import show_help, variables
 
 from identity.app import service
-from identity.audit_log import MIN_AGE, AuditLog
+from identity.audit_log import MIN_AGE, AuditLog, NotAllowed
 from identity.dependencies import dependencies
 from identity.keys import PUBLICATION_LEAD, InvalidKeyRing, KeyRing
 from identity.names import normalized_email
@@ -83,11 +83,12 @@ async def prune_audit(settings: DatabaseSettings, days: str) -> str:
 
     Raises:
         InvalidPeriod: it is not a number, or so small that the log would lose entries that it has to keep.
+        NotAllowed: the database role does not own the log.
     """
     if not days.isdecimal() or not MIN_AGE.days < int(days) <= MAX_DAYS:
         raise InvalidPeriod(f"Entries are kept for at least {MIN_AGE.days} days: pass a number above that.")
     now, cause = clock.now(), Envelope.begin(actor=OPERATOR)
-    async with Database.open(settings.database_url, service.name) as database:
+    async with Database.open(settings.url, service.name) as database:
         deleted = await AuditLog(database).prune(now - timedelta(days=int(days)))
         await AuditLog(database).add_pruning(cause, now)
     return f"{deleted} entries were deleted."
@@ -111,7 +112,7 @@ def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
     logging.set_up("identity", "WARNING")
     try:
         sys.stdout.write(f"{asyncio.run(command())}\n")
-    except (InvalidSettings, InvalidKeyRing, InvalidPeriod, UnknownAccount) as error:
+    except (InvalidSettings, InvalidKeyRing, InvalidPeriod, NotAllowed, UnknownAccount) as error:
         return str(error)
     except Refusal as refusal:
         return refusal.detail

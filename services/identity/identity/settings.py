@@ -1,10 +1,11 @@
 """The settings of the identity service."""
 
 from pathlib import Path
+from typing import Self
 
 import runtime.settings
 from eventing.service import ServiceSettings
-from pydantic import EmailStr, Field, PositiveInt
+from pydantic import EmailStr, Field, PositiveInt, model_validator
 
 
 class KeySettings(runtime.settings.Settings):
@@ -14,9 +15,21 @@ class KeySettings(runtime.settings.Settings):
 
 
 class DatabaseSettings(runtime.settings.Settings):
-    """The setting that the pruning of the audit log needs."""
+    """The settings that the pruning of the audit log needs: one of the two."""
 
-    database_url: str
+    database_url: str | None = Field(default=None, repr=False)
+    migration_database_url: str | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _has_url(self) -> Self:
+        if not self.url:
+            raise ValueError("MIGRATION_DATABASE_URL must be set")
+        return self
+
+    @property
+    def url(self) -> str:
+        """The URL with the role that owns the tables, if there are two."""
+        return self.migration_database_url or self.database_url or ""
 
 
 class Settings(ServiceSettings):

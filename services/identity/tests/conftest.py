@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from eventing.database import Database
 from eventing.testing.harness import migrated
 from identity import passwords
 from identity.app import service
@@ -29,6 +30,13 @@ def key_ring_file(tmp_path: Path) -> Path:
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash passwords with the lowest cost that Argon2id allows."""
     monkeypatch.setattr(passwords, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest_asyncio.fixture
+async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
+    """The database of the desk, for the role that owns the tables."""
+    async with Database.open(databases.as_owner(desk.database.url), service.name) as database:
+        yield database
 
 
 @pytest_asyncio.fixture

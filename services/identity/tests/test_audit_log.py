@@ -4,16 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 import pytest
-from contracts.identity.audit import AuditEntry, AuditFilter, ExportAuditEntries, ListAuditEntries, RecordRefusals
+from contracts.identity.audit import AuditEntry, AuditFilter, ExportAuditEntries, ListAuditEntries, RecordEntries
 from contracts.identity.login import LogIn, LogOut
 from contracts.messages import Actor, Credential
 from contracts.refusals import Code, Refusal
-from identity.audit_log import AuditLog, ordered_id
+from identity.audit_log import ordered_id
 from identity.operations import OPERATOR
 from identity.queries import audit as queries
-from runtime import clock
 from runtime.clock import new_id
 from runtime.envelope import Envelope
 
@@ -83,7 +81,7 @@ async def test_the_events_of_one_append_are_in_their_order(desk: Desk) -> None:
 
 
 async def test_refusals_are_added_once(desk: Desk) -> None:
-    command = RecordRefusals(entries=[refusal(user_id=UUID(int=1)), refusal()])
+    command = RecordEntries(entries=[refusal(user_id=UUID(int=1)), refusal()])
     await desk.send(command)
     await desk.send(command)
     assert await actions(desk) == ["deleteSession", "deleteSession"]
@@ -110,12 +108,12 @@ async def test_entries_are_filtered(desk: Desk, conditions: dict[str, Any], expe
     first = refusal(correlation_id="a", action="session.created", outcome="succeeded", user_id=UUID(int=1))
     second = refusal(correlation_id="b", action="session.deleted", at=later, resource_id=UUID(int=2))
     third = refusal(correlation_id="c", action="task.created", at=latest, client_address="2001:db8::1")
-    await desk.send(RecordRefusals(entries=[third, first, second]))
+    await desk.send(RecordEntries(entries=[third, first, second]))
     assert [entry.correlation_id for entry in await entries(desk, **conditions)] == expected
 
 
 async def test_pages_continue_after_an_entry(desk: Desk) -> None:
-    await desk.send(RecordRefusals(entries=[refusal(at=NOW + timedelta(seconds=n)) for n in range(5)]))
+    await desk.send(RecordEntries(entries=[refusal(at=NOW + timedelta(seconds=n)) for n in range(5)]))
     all_of = [entry.id for entry in await entries(desk)]
     page = await desk.ask(ListAuditEntries(limit=2, after=all_of[1]), OPERATOR)
     assert ([entry.id for entry in page.items], page.total, page.more) == (all_of[2:4], 5, True)
@@ -127,7 +125,7 @@ async def test_an_unknown_cursor_is_refused(desk: Desk) -> None:
 
 
 async def test_the_total_is_counted_up_to_a_limit(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    await desk.send(RecordRefusals(entries=[refusal() for _ in range(5)]))
+    await desk.send(RecordEntries(entries=[refusal() for _ in range(5)]))
     object.__setattr__(queries.LISTING, "max_total", 3)
     try:
         page = await desk.ask(ListAuditEntries(limit=1), OPERATOR)
@@ -138,7 +136,7 @@ async def test_the_total_is_counted_up_to_a_limit(desk: Desk, monkeypatch: pytes
 
 async def test_an_export_has_every_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queries, "MAX_EXPORTED", 2)
-    await desk.send(RecordRefusals(entries=[refusal(at=NOW + timedelta(seconds=n)) for n in range(5)]))
+    await desk.send(RecordEntries(entries=[refusal(at=NOW + timedelta(seconds=n)) for n in range(5)]))
     exported, after = list[UUID](), None
     while part := await desk.ask(ExportAuditEntries(after=after), OPERATOR):
         exported += [entry.id for entry in part]
@@ -148,32 +146,9 @@ async def test_an_export_has_every_entry_once(desk: Desk, monkeypatch: pytest.Mo
 
 async def test_others_than_administrators_see_their_own_entries(desk: Desk) -> None:
     ada = Actor(user_id=UUID(int=1), role="user")
-    await desk.send(RecordRefusals(entries=[refusal(user_id=UUID(int=1)), refusal(user_id=UUID(int=2))]))
+    await desk.send(RecordEntries(entries=[refusal(user_id=UUID(int=1)), refusal(user_id=UUID(int=2))]))
     assert [entry.user_id for entry in await entries(desk, ada)] == [UUID(int=1)]
     assert [entry.user_id for entry in await desk.ask(ExportAuditEntries(), ada)] == [UUID(int=1)]
-
-
-@pytest.mark.parametrize(
-    "statement",
-    ["UPDATE audit_log SET action = 'x'", "DELETE FROM audit_log", "TRUNCATE audit_log"],
-)
-async def test_entries_can_be_neither_changed_nor_deleted(desk: Desk, statement: str) -> None:
-    await desk.send(RecordRefusals(entries=[refusal(at=clock.now())]))
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
-        await desk.database.execute(statement)
-    async with desk.database.transaction() as connection:
-        await connection.execute("SET LOCAL agentapi.prunes_audit_log = 'on'")
-        with pytest.raises(asyncpg.InsufficientPrivilegeError):
-            await connection.execute(statement)
-
-
-async def test_old_entries_are_pruned_in_batches(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("identity.audit_log.BATCH", 2)
-    now = clock.now()
-    ages = [refusal(at=now - timedelta(days=days)) for days in (32, 33, 34, 31, 1)]
-    await desk.send(RecordRefusals(entries=ages))
-    assert await AuditLog(desk.database).prune(now - timedelta(days=31, hours=12)) == 3
-    assert len(await entries(desk)) == 2
 
 
 async def test_entries_stay_when_their_account_is_disabled(desk: Desk) -> None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from contracts.identity.audit import AuditEntry, ExportAuditEntries, RecordRefusals
+from contracts.identity.audit import AuditEntry, ExportAuditEntries, RecordEntries
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from identity.operations import OPERATOR
@@ -56,13 +56,22 @@ async def test_an_unknown_address_is_an_error(environment: dict[str, str]):
     assert "No account has the e-mail address eve@example.com." in output
 
 
-async def test_old_entries_of_the_audit_log_are_pruned(desk: Desk, environment: dict[str, str]):
+async def test_old_entries_of_the_audit_log_are_pruned(desk: Desk, owner: Database):
     old = {"id": new_id(), "at": clock.now() - timedelta(days=50), "outcome": "denied", "action": "deleteSession"}
-    await desk.send(RecordRefusals(entries=[AuditEntry.model_validate(old | {"correlation_id": "one"})]))
-    code, output = await run({"DATABASE_URL": environment["DATABASE_URL"]}, "prune-audit", "31")
+    await desk.send(RecordEntries(entries=[AuditEntry.model_validate(old | {"correlation_id": "one"})]))
+    code, output = await run({"MIGRATION_DATABASE_URL": owner.url}, "prune-audit", "31")
     assert (code, output) == (0, "1 entries were deleted.\n")
     [entry] = await desk.ask(ExportAuditEntries(), OPERATOR)
     assert (entry.action, entry.user_id) == ("audit.pruned", OPERATOR.user_id)
+
+
+async def test_the_role_of_the_service_may_not_prune(environment: dict[str, str]):
+    code, output = await run(environment, "prune-audit", "31")
+    assert (code, "Set MIGRATION_DATABASE_URL" in output) == (1, True)
+
+
+async def test_pruning_without_a_database_is_an_error():
+    assert await run({}, "prune-audit", "31") == (1, "DatabaseSettings: MIGRATION_DATABASE_URL must be set\n")
 
 
 @pytest.mark.parametrize("days", ["30", "0", "-1", "a", "99999999999", "²"])

@@ -94,13 +94,13 @@ def test_an_update_replaces_a_check_in_progress() -> None:
 
 
 def test_new_secrets_replace_all_of_the_same_field() -> None:
-    after = ServerSecretsSet(headers={"X-Key": "1"})
-    given(STORED).when(lambda s: update(s, headers={"X-Key": "1"})).then(after, REQUESTED)
+    after = updated(), ServerSecretsSet(headers={"X-Key": "1"}), REQUESTED
+    given(STORED).when(lambda s: update(s, headers={"X-Key": "1"})).then(*after)
 
 
 def test_a_mask_keeps_the_stored_value_among_new_ones() -> None:
-    after = ServerSecretsSet(headers={**HEADERS, "X-Key": "1"})
-    given(STORED).when(lambda s: update(s, headers={"Authorization": "***", "X-Key": "1"})).then(after, REQUESTED)
+    after = updated(), ServerSecretsSet(headers={**HEADERS, "X-Key": "1"}), REQUESTED
+    given(STORED).when(lambda s: update(s, headers={"Authorization": "***", "X-Key": "1"})).then(*after)
 
 
 @pytest.mark.parametrize("headers", [{}, {"headers": {"Authorization": "***"}}])

@@ -76,6 +76,11 @@ def test_values_of_environment_variables_are_in_a_separate_event(session: Sessio
     assert not EnvironmentSet.published
 
 
+def test_another_value_of_a_variable_is_a_published_change(session: Session) -> None:
+    session.change(None, SdkOptions(env={"A": "2"}), None)
+    assert [event.published for event in session.pending] == [True, False]
+
+
 def test_a_masked_value_keeps_the_current_value(session: Session) -> None:
     session.change(None, SdkOptions(env={"A": "***", "B": "2"}), None)
     assert session.environment == {"A": "1", "B": "2"}
@@ -187,7 +192,7 @@ async def test_published_events_contain_no_values_of_environment_variables(desk:
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
     await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "plantedsecret"})))
     events = [entry.recorded.event for entry in await desk.dispatcher.store.feed(START, 100)]
-    assert [type(event) for event in events] == [SessionCreated, EnvironmentSet, EnvironmentSet]
+    assert [type(event) for event in events] == [SessionCreated, EnvironmentSet, SessionChanged, EnvironmentSet]
     assert all("plantedsecret" not in event.model_dump_json() for event in events if event.published)
 
 

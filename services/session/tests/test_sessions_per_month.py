@@ -12,6 +12,9 @@ from contracts.samples import USER
 from contracts.session.fork import ForkSession
 from contracts.session.quota import GetUsage, UsageView
 from contracts.session.session import DeleteSession
+from eventing.database import Database
+from eventing.privileges import grant
+from onebox.testing.databases import Databases
 from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.clock import new_id
@@ -132,12 +135,14 @@ def test_a_month_is_one_in_utc(at: str, end: str) -> None:
     assert end_of_month(datetime.fromisoformat(at)) == datetime.fromisoformat(end)
 
 
-async def test_the_migration_counts_what_there_is(desk_after_run: Desk) -> None:
-    database = desk_after_run.database
+async def test_the_migration_counts_what_there_is(desk_after_run: Desk, databases: Databases) -> None:
+    url = desk_after_run.database.url
     await desk_after_run.submit(await desk_after_run.create())
     before = await usage(desk_after_run)
     drop = "DROP TABLE accounts, role_quotas, usage, waiting_sessions; DROP INDEX runs_of_user, runs_queued;"
-    await database.execute(drop + "ALTER TABLE runs DROP user_id, DROP only_waits, DROP charged_usd")
-    for migration in MIGRATIONS:
-        await database.execute(migration.read_text())
+    async with Database.open(databases.as_owner(url), service.name) as owner:
+        await owner.execute(drop + "ALTER TABLE runs DROP user_id, DROP only_waits, DROP charged_usd")
+        for migration in MIGRATIONS:
+            await owner.execute(migration.read_text())
+        await grant(owner, await desk_after_run.database.fetchval("SELECT current_user"))
     assert await usage(desk_after_run) == before

@@ -104,7 +104,7 @@ def test_a_mask_leaves_an_environment_variable_unchanged() -> None:
 def test_only_the_value_of_an_environment_variable_changes() -> None:
     before, after = (definition(sdk_options={"env": {"A": value}}) for value in ("***", "2"))
     set_before, set_after = (TaskEnvironmentSet(variables={"A": value}) for value in ("1", "2"))
-    given(before, set_before).when(lambda task: task.change(after, NOON)).then(set_after)
+    given(before, set_before).when(lambda task: task.change(after, NOON)).then(changed(before), set_after)
 
 
 def test_snapshots_contain_no_environment_variables() -> None:

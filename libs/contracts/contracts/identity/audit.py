@@ -10,12 +10,15 @@ from contracts.identity.values import Role
 from contracts.messages import Command, Credential, KeysetWindow, Message, Page, Query
 from contracts.samples import AUDIT_ENTRY, SESSION, TIME, USER
 
-MAX_REFUSALS = 500
-"""Refusals in one command."""
+MAX_ENTRIES = 500
+"""Entries in one command."""
+MAX_DETAIL_LENGTH = 500
+"""Characters of the detail of an entry."""
 MAX_EXPORTED = 500
 """Entries in one part of an export."""
 
-type Outcome = Literal["succeeded", "denied"]
+type Outcome = Literal["succeeded", "denied", "unknown"]
+"""`unknown` is the outcome of a change whose service did not answer: it may have been made."""
 
 
 type Address = Annotated[str, Field(max_length=45)]
@@ -26,8 +29,9 @@ class AuditEntry(Message):
     """A change, or a refusal of permission.
 
     `action` is the public name of the event that recorded a change, or the operation that was denied with
-    `error_code`. The user did it from `client_address`, authenticated by `credential`; without an address, a service
-    did it by itself. Ids of entries sort by time.
+    `error_code`, or that changed what has no event. Then `detail` is what it changed within the resource, such as the
+    path of a file, and `size_bytes` what was written. The user did it from `client_address`, authenticated by
+    `credential`; without an address, a service did it by itself. Ids of entries sort by time.
     """
 
     id: UUID
@@ -44,6 +48,8 @@ class AuditEntry(Message):
     client_address: Address | None = None
     correlation_id: str = Field(max_length=128)
     causation_id: UUID | None = None
+    detail: str | None = Field(default=None, max_length=MAX_DETAIL_LENGTH)
+    size_bytes: int | None = Field(default=None, ge=0)
 
 
 _ENTRY = {
@@ -62,13 +68,13 @@ _ENTRY = {
 }
 
 
-class RecordRefusals(Command[None]):
-    """Add refused requests to the audit log; those that it has already are skipped."""
+class RecordEntries(Command[None]):
+    """Add refused requests, and changes without an event, to the audit log; entries that it has are skipped."""
 
     subject = "cmd.identity.record_refusals"
     sample = {"entries": [_ENTRY]}
 
-    entries: list[AuditEntry] = Field(max_length=MAX_REFUSALS)
+    entries: list[AuditEntry] = Field(max_length=MAX_ENTRIES)
 
 
 class AuditFilter(Message):

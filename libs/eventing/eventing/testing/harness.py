@@ -13,7 +13,7 @@ from eventing import wire
 from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.jobs import Job
-from eventing.migrating import migrate
+from eventing.migrating import migrate_as_owner
 from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
@@ -79,15 +79,23 @@ class Databases(Protocol):
         """Create a copy of a template, and yield its URL."""
         ...
 
+    def as_service(self, url: str) -> str:
+        """Return the URL of the same database for the role of the services, which does not own the tables."""
+        ...
+
 
 @asynccontextmanager
-async def migrated(databases: Databases, name: str, migrations: Path) -> AsyncGenerator[Database]:
-    """Open a new database with the migrations of a service applied."""
+async def migrated(
+    databases: Databases, name: str, migrations: Path, *, as_owner: bool = False
+) -> AsyncGenerator[Database]:
+    """Open a new database with the migrations of a service applied, as the role of the services or of the owner."""
 
     async def fill(url: str) -> None:
-        async with Database.open(url, name) as database:
-            await migrate(database, migrations)
+        async with Database.open(databases.as_service(url), name) as database:
+            await migrate_as_owner(database, migrations, url)
 
     template = await databases.template(name, fill)
-    async with databases.fresh(template) as url, Database.open(url, name, ring=default_ring) as database:
-        yield database
+    async with databases.fresh(template) as owner_url:
+        url = owner_url if as_owner else databases.as_service(owner_url)
+        async with Database.open(url, name, ring=default_ring) as database:
+            yield database

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import asyncpg
 
+from onebox.cluster import NAME, SERVICE_ROLE
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.planted import check_none
 from onebox.testing.planted_tables import revealed_in_tables
@@ -65,6 +66,14 @@ class Databases:
             check_none(url, await self._from(revealed_in_tables(url)))
         finally:
             await self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def as_service(self, url: str) -> str:
+        """Return the URL of the same database for the role of the services, which does not own the tables."""
+        return url.replace(f"//{NAME}@", f"//{SERVICE_ROLE}@", 1)
+
+    def as_owner(self, url: str) -> str:
+        """Return the URL of the same database for the role that owns it."""
+        return url.replace(f"//{SERVICE_ROLE}@", f"//{NAME}@", 1)
 
     async def template(self, name: str, fill: Callable[[str], Awaitable[None]]) -> str:
         """Return the name of a template; `fill(url)` is called the first time, and must close its connections."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.mcp_registry.authorization import AuthorizationView, GetAuthorization, RevokeAuthorization
 from contracts.refusals import Code, Refusal
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from runtime.bus import Unavailable
 from starlette.responses import HTMLResponse
 
@@ -13,6 +13,7 @@ from gateway.auth.callers import Anyone
 from gateway.authentication import AnyoneOrWriter, Caller
 from gateway.bodies import JsonRoute
 from gateway.browser_secrets import forget_secret, secret_of, set_secret
+from gateway.changes import Unrecorded
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.mcp_authorization import McpAuthorization, NewMcpAuthorization, returned
 from gateway.schemas.mcp_server import server_path
@@ -43,6 +44,7 @@ callback = APIRouter(route_class=JsonRoute)
 @router.post(
     "/authorize",
     operation_id="authorizeMcpServer",
+    dependencies=[Depends(Unrecorded())],
     summary="Authorize an MCP server",
     response_model=McpAuthorization,
     responses=documented(

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from contracts.mcp_registry.server import DeleteServer, GetServer, SetServerEnabled
 from contracts.refusals import Code
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
+from gateway.changes import Unrecorded
 from gateway.prefer import PREFER, preferred
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.mcp_server import (
@@ -132,6 +133,7 @@ async def disable(server_id: UUID, caller: Caller) -> Response:
 @router.post(
     "/{server_id}/check",
     operation_id="checkMcpServer",
+    dependencies=[Depends(Unrecorded())],
     summary="Check an MCP server",
     response_model=McpServer,
     openapi_extra={"parameters": [PREFER]},

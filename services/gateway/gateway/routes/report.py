@@ -12,10 +12,11 @@ from contracts.report.report import (
     ReadReport,
 )
 from contracts.report.values import MEDIA_TYPES, SUFFIXES
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.authentication import Caller, CallerOrLinkHolder
 from gateway.bodies import JsonRoute
+from gateway.changes import Unrecorded
 from gateway.downloads import Download, download_responses
 from gateway.file_names import file_name
 from gateway.prefer import PREFER, preferred
@@ -161,6 +162,7 @@ async def download(
 @router.post(
     "/{report_id}/links",
     operation_id="createReportLink",
+    dependencies=[Depends(Unrecorded())],
     summary="Create a link to a report",
     status_code=201,
     response_model=ReportLink,

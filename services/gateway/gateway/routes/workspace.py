@@ -13,12 +13,13 @@ from contracts.session.workspace import (
     WriteFile,
 )
 from contracts.wire import MAX_PART_BYTES
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway import ids
 from gateway.api_route import ApiRoute
 from gateway.auth.callers import User
 from gateway.authentication import Caller
+from gateway.changes import Unrecorded
 from gateway.downloads import ANY_TYPE, Download, binary_content, download_responses
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.lists import Window
@@ -79,6 +80,7 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
 @router.put(
     "/{path:path}",
     operation_id="writeFile",
+    dependencies=[Depends(Unrecorded(with_size=True))],
     summary="Write a file",
     response_model=WorkspaceFile,
     openapi_extra=UPLOAD,
@@ -108,6 +110,7 @@ async def write(session_id: UUID, path: str, caller: Caller, request: Request) -
 @router.delete(
     "/{path:path}",
     operation_id="deleteFile",
+    dependencies=[Depends(Unrecorded())],
     summary="Delete a file or folder",
     status_code=204,
     responses=documented(*SESSION_PROBLEMS, *PATH_PROBLEMS, Code.FILE_NOT_FOUND),

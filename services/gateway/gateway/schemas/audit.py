@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.identity.audit import AuditEntry as Entry
-from contracts.identity.audit import AuditFilter, ListAuditEntries
+from contracts.identity.audit import AuditFilter, ListAuditEntries, Outcome
 from contracts.identity.values import OPERATOR_ID
 from contracts.messages import Page
 from contracts.samples import API_KEY, AUDIT_ENTRY, SESSION, TIME, USER
@@ -46,7 +46,7 @@ class AuditWindow(KeysetWindow):
     ] = None
     user_id: Annotated[UUID | None, Field(description="User who did it.", examples=[USER])] = None
     resource_id: Annotated[UUID | None, Field(description="Resource that it was done to.", examples=[SESSION])] = None
-    outcome: Annotated[Literal["succeeded", "denied"] | None, Field(description="Outcome.", examples=["denied"])] = None
+    outcome: Annotated[Outcome | None, Field(description="Outcome.", examples=["denied"])] = None
     client_address: Annotated[
         Annotated[str, AfterValidator(_check_address)] | None,
         Field(description="IP address that it was done from.", examples=["192.0.2.1"]),
@@ -108,6 +108,8 @@ class AuditEntry(Entry, ResponseModel):
             "client_address": "192.0.2.1",
             "correlation_id": "request-1",
             "causation_id": None,
+            "detail": None,
+            "size_bytes": None,
         }
     )
 
@@ -121,6 +123,8 @@ class AuditEntry(Entry, ResponseModel):
         None
     )
     user_id: Annotated[UUID | None, Field(description="Id of the user who did it; null if nobody is known.")] = None
+    detail: Annotated[str | None, Field(description="Path of a file that was written or deleted; else null.")] = None
+    size_bytes: Annotated[int | None, Field(description="Size of a file that was written; else null.")] = None
 
     @classmethod
     def showing(cls, entry: Entry) -> "AuditEntry":

@@ -56,7 +56,7 @@ BY_MODEL = {
     ("AuditEntry", "client_address"): "IP address of the client; null if a service did it by itself.",
     ("AuditEntry", "correlation_id"): "`X-Request-ID` of the request that led to it, also in all logs.",
     ("AuditEntry", "credential"): "What the user authenticated with; null if a service did it.",
-    ("AuditEntry", "outcome"): "`succeeded` or `denied`.",
+    ("AuditEntry", "outcome"): "`succeeded`, `denied`, or `unknown` if the service did not answer.",
     ("AuditEntry", "owner_id"): "Id of the user that the resource belongs to; null if unknown.",
     ("AuditEntry", "resource_id"): "Id of the resource; null if there is none.",
     ("AuditEntry", "resource_type"): "Type of the resource; null if there is none.",

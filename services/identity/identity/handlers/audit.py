@@ -1,6 +1,6 @@
 """Handlers of commands about the audit log."""
 
-from contracts.identity.audit import RecordRefusals
+from contracts.identity.audit import RecordEntries
 from eventing.handling import Handlers
 
 from identity.dependencies import Work
@@ -9,6 +9,6 @@ handles = Handlers()
 
 
 @handles
-async def record_refusals(command: RecordRefusals, work: Work) -> None:
-    """Add refused requests to the audit log. They are no events: nothing was changed."""
-    await work.dependencies.audit.add_refusals(command.entries)
+async def record_entries(command: RecordEntries, work: Work) -> None:
+    """Add refused requests, and changes of what has no events, to the audit log."""
+    await work.dependencies.audit.add_all(command.entries)

@@ -82,6 +82,8 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
     def update(self, changes: ServerChanges, check_id: UUID) -> None:
         """Change the fields that are set, and request a check. Records nothing if nothing changes.
 
+        A change of nothing but secrets, which are not part of the event, is an event, too.
+
         Raises:
             Refusal: INVALID_SERVER, VARIABLE_NOT_SET.
         """
@@ -92,7 +94,7 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
         before = len(self.pending)
         if _target(definition) != _target(self.definition):
             self.end_authorization("server_changed", OTHER_TARGET)
-        if definition != self.definition:
+        if definition != self.definition or credentials != self.credentials:
             other = _target(definition) != _target(self.definition)
             self.record(ServerUpdated(definition=definition, is_other_target=other))
         self._set_secrets(credentials)

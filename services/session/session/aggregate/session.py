@@ -101,6 +101,8 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
     def change(self, name: str | None, sdk_options: SdkOptions | None, metadata: dict[str, Json] | None) -> None:
         """Change the fields that are not None, and the options that are set. Records nothing if nothing changes.
 
+        A change of nothing but values of `env`, which are masked in the event, is an event, too.
+
         Raises:
             Refusal: VARIABLE_NOT_SET.
         """
@@ -112,7 +114,8 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
             sdk_options=options.masked(),
             metadata=self.metadata if metadata is None else metadata,
         )
-        if (after.name, after.sdk_options, after.metadata) != (self.name, self.sdk_options, self.metadata):
+        before = (self.name, self.sdk_options, self.metadata)
+        if (after.name, after.sdk_options, after.metadata) != before or variables != self.environment:
             self.record(after)
         self._set_environment(variables)
 

@@ -75,13 +75,14 @@ class Task(Aggregate[TaskEvent], Scheduling, Slots, Backfilling, Triggering):
     def change(self, definition: TaskDefinition, now: datetime) -> None:
         """Change the definition; a changed schedule continues with its first tick after `now`.
 
-        Records nothing if nothing changes.
+        Records nothing if nothing changes. A change of nothing but values of `env`, which are masked in the event, is
+        an event, too.
 
         Raises:
             Refusal: VARIABLE_NOT_SET, INVALID_SCHEDULE, INVALID_TIMEZONE.
         """
         variables, after = self._variables(definition), _masked(definition)
-        if after.model_dump() != self.definition.model_dump():
+        if after.model_dump() != self.definition.model_dump() or variables != self.environment:
             tick = self._tick_after_change(after, now)
             due_at = self._next_due_at(after, tick)
             self.record(TaskChanged(user_id=self.user_id, definition=after, next_tick=tick, next_due_at=due_at))

@@ -1,0 +1,62 @@
+"""Privileges of the role that a service runs with, on tables that another role owns."""
+
+from runtime.logging import get_logger
+
+from eventing.database import Connection, Database
+
+log = get_logger()
+
+DEFAULT = "{SELECT,INSERT,UPDATE,DELETE}"
+# Tables whose privileges differ from those that the role should have. Grants to a column or by other roles are ignored.
+DIFFERENT = f"""
+    SELECT * FROM (
+        SELECT format('%I.%I', n.nspname, c.relname) AS name,
+            coalesce(p.granted, '{DEFAULT}') AS wanted,
+            array(SELECT privilege_type FROM aclexplode(c.relacl) WHERE grantee = $1::regrole) AS held
+        FROM pg_class AS c
+            JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            LEFT JOIN privileges AS p ON p.table_name = c.relname
+        WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'v', 'm')) AS tables
+    WHERE NOT (wanted @> held AND held @> wanted)"""  # noqa: S608  no input
+MAY_USE = "SELECT has_schema_privilege($1, $2, 'USAGE')"
+# A role that may act as an owner can do anything with its tables. Below PostgreSQL 16, a role that may create roles can
+# make itself a member of the owner.
+UNRESTRICTED = """
+    SELECT (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user)
+        OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1 AND pg_has_role(nspowner, 'MEMBER'))
+        OR EXISTS (
+            SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE n.nspname = $1 AND pg_has_role(c.relowner, 'MEMBER'))
+        OR EXISTS (
+            SELECT FROM privileges AS p, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,TRIGGER}'::text[]) AS privilege
+            WHERE privilege <> ALL (p.granted) AND has_table_privilege(format('%I.%I', $1, p.table_name), privilege))"""
+
+
+async def grant(database: Database, role: str) -> None:
+    """Grant a role the privileges on the service's tables that the service needs, and revoke all others.
+
+    The caller's role must own the tables.
+    """
+    async with database.transaction() as connection:
+        if not await connection.fetchval(MAY_USE, role, database.schema):
+            await connection.execute(f"GRANT USAGE ON SCHEMA {_quoted(database.schema)} TO {_quoted(role)}")
+        for row in await connection.fetch(DIFFERENT, _quoted(role), database.schema):
+            await _grant(connection, row["name"], row["wanted"], role)
+
+
+async def _grant(connection: Connection, table: str, wanted: list[str], role: str) -> None:
+    await connection.execute(f"REVOKE ALL ON {table} FROM {_quoted(role)}")
+    await connection.execute(f"GRANT {', '.join(wanted)} ON {table} TO {_quoted(role)}")
+
+
+async def warn_if_unrestricted(database: Database) -> None:
+    """Log a warning if the role of the service can do more with its tables than the service does."""
+    if await database.fetchval(UNRESTRICTED, database.schema):
+        log.warning(
+            "the database role of this service may change its own privileges, so its append-only tables are protected "
+            "by triggers only: let another role own the tables, and set MIGRATION_DATABASE_URL to that one"
+        )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
