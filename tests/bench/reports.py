@@ -11,11 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from report.rendering import load_theme, render
 from report.rendering.loading import load
 from report.rendering.page import page
-from report.rendering.pdf import why_unavailable, write_pdf
+from report.rendering.pdf import preload, write_pdf
 from report.rendering.reduction import reduced
+from report.rendering.render import render
+from report.rendering.theme_files import load_theme
 
 from services.report.tests.sample_content import long_content
 from tests.bench.report import Line
@@ -61,7 +62,7 @@ def _html(file: Path) -> str:
 def main(side: str, file: Path) -> None:
     """Render once, and write what it took."""
     source = file.with_suffix(".html")
-    why_unavailable()  # imports WeasyPrint, as a child of the service does before it is ready
+    preload()  # as a child of the service does before it is ready
     if side == "report":
         began = time.process_time()
         pages = _report(file)

@@ -1,8 +1,10 @@
 """The HTTP application."""
 
 from collections.abc import Sequence
+from functools import cache
 
-from fastapi import Depends
+from fastapi import APIRouter, Depends
+from starlette.routing import BaseRoute
 
 from gateway import translation
 from gateway.cors import Cors, Preflights
@@ -86,8 +88,7 @@ def create_app(
         },  # done by `edge`, without the secrets of a URL
     )
     app.state.gateway = gateway
-    for router in ROUTERS:
-        app.include_router(router, dependencies=[Depends(refuse_unknown)] if router.prefix.startswith("/api/") else [])
+    app.router.routes += _operations()
     documentation.add(app)
     console.add(app)
     app.add_middleware(Head)
@@ -101,3 +102,12 @@ def create_app(
         app.add_middleware(Cors, origins=origins)
     app.add_middleware(Guards)
     return app
+
+
+@cache
+def _operations() -> Sequence[BaseRoute]:
+    """Return the routes of all operations; the applications of a process share what the framework builds for them."""
+    api = APIRouter()
+    for router in ROUTERS:
+        api.include_router(router, dependencies=[Depends(refuse_unknown)] if router.prefix.startswith("/api/") else [])
+    return api.routes

@@ -11,16 +11,9 @@ from contracts.refusals import Code
 from gateway.problems import OVER_QUOTA, EdgeCode
 from jsonschema import Draft202012Validator, FormatChecker
 
-from services.gateway.tests.harness import Harness
-
 OPENAPI = "/api/v1/openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}
 OTHER_CREDENTIALS = ("/login", "/refresh", "/fire")
-
-
-@pytest.fixture
-def document(harness: Harness) -> dict[str, Any]:
-    return harness.app.openapi()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -17,9 +17,6 @@ from gateway.file_names import MAX_NAME_BYTES, file_name
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
-from services.gateway.tests.test_documentation import document
-
-__all__ = ["document"]
 
 DOWNLOAD = f"/api/v1/reports/{REPORT}/download"
 LINKED = {"link": "bGluaw"}

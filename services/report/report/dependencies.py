@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
@@ -16,7 +17,6 @@ from runtime.starting import CannotStart
 from report.renderer import Renderer
 from report.rendering.pdf import why_unavailable
 from report.rendering.theme import ThemeError
-from report.rendering.theme_files import load_theme
 from report.settings import Settings
 from report.storage import Storage
 from report.storage.opening import open_storage
@@ -53,10 +53,8 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
     Raises:
         CannotStart: the theme is not valid, or the store refuses access.
     """
-    try:
-        await asyncio.to_thread(load_theme, settings.report_theme_dir)
-    except ThemeError as error:
-        raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
+    if settings.report_theme_dir:
+        await asyncio.to_thread(_check_theme, settings.report_theme_dir)
     storage = await open_storage(settings)
     pdf = await _has_pdf()
     rendering = Renderer.open(
@@ -67,6 +65,15 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
     )
     async with BlockingPool.open() as blocking, rendering as renderer:
         yield Dependencies(storage, renderer, blocking, pdf, settings.report_workers, settings.report_retention_days)
+
+
+def _check_theme(folder: Path) -> None:
+    from report.rendering.theme_files import load_theme  # draws charts, for which it imports Matplotlib
+
+    try:
+        load_theme(folder)
+    except ThemeError as error:
+        raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
 
 
 async def _has_pdf() -> bool:

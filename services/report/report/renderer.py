@@ -11,7 +11,7 @@ from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limit
 from runtime.child_process import ChildCrashed, ChildKilled
 from runtime.logging import get_logger
 
-from report.rendering.render import Rendered
+from report.rendering.rendered import Rendered
 
 log = get_logger()
 
@@ -38,7 +38,7 @@ class Renderer:
         theme_dir: Path | None = None,
         program: Path = PROGRAM,
     ) -> "AsyncGenerator[Renderer]":
-        """Start the child processes; end them on exit."""
+        """Open a pool of child processes, which start with the first report; end them on exit."""
         limits = Limits(
             cpu_seconds=seconds,
             wall_seconds=seconds,
@@ -46,7 +46,7 @@ class Renderer:
             open_files=MAX_OPEN_FILES,
             reply_bytes=MAX_REPLY_BYTES,
         )
-        async with ChildPool.open(program, limits, children=workers, max_requests=workers) as pool:
+        async with ChildPool.open(program, limits, children=workers, max_requests=workers, on_demand=True) as pool:
             yield cls(pool, seconds, theme_dir)
 
     async def render(self, content_file: Path, format: ReportFormat, output_file: Path) -> Rendered:  # noqa: A002

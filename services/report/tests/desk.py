@@ -28,7 +28,7 @@ from eventing.recording import Recorded
 from eventing.testing import harness
 from report.app import service
 from report.reactions.creation import IN_PROGRESS, CreateReport
-from report.rendering.render import Rendered
+from report.rendering.rendered import Rendered
 from report.storage.local import LocalStorage
 from runtime.blocking import BlockingPool
 from runtime.bus import Bus

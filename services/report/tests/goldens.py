@@ -13,8 +13,9 @@ import pypdfium2
 from contracts.report.values import SUFFIXES
 from contracts.task_scheduler.values import ReportFormat
 from PIL import Image
-from report.rendering import load_theme, render
+from report.rendering.render import render
 from report.rendering.schema import schema_text
+from report.rendering.theme_files import load_theme
 
 from services.report.tests.rendering import with_message
 from services.report.tests.sample_content import run, session_content, session_section, task_content

@@ -6,7 +6,10 @@ from typing import Any, cast
 
 import pypdfium2
 from contracts.task_scheduler.values import ReportFormat
-from report.rendering import Rendered, Theme, load_theme, render
+from report.rendering.render import render
+from report.rendering.rendered import Rendered
+from report.rendering.theme import Theme
+from report.rendering.theme_files import load_theme
 
 DEFAULT_THEME = load_theme(None)
 

@@ -90,7 +90,7 @@ def test_a_missing_library_is_a_reason_and_no_failure(error: Exception, monkeypa
     def fail(_name: str) -> None:
         raise error
 
-    monkeypatch.setattr(pdf, "import_module", fail)
+    monkeypatch.setattr(pdf, "run_path", fail)
     pdf.why_unavailable.cache_clear()
     try:
         assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"

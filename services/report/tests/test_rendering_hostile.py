@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report.rendering.markdown import MessageMarkdown
 from report.rendering.markdown_text import fence, inline, quote
+from report.rendering.render import render
 from report.rendering.text import readable
+from report.rendering.theme_files import load_theme
 
 from services.report.tests.rendering import as_html, rendered, with_message
 from services.report.tests.sample_content import message, session_content, session_section, tool_call
@@ -167,7 +169,5 @@ def test_deeply_nested_input_is_cut(tmp_path: Path) -> None:
 def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
     content = tmp_path / "content.json"
     content.write_text("[" * 200_000 + "]" * 200_000)
-    from report.rendering import load_theme, render
-
     with pytest.raises(ValueError, match="nested too deeply"):
         render(content, "html", tmp_path / "x.html", load_theme(None))

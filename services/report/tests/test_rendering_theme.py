@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from report.rendering import ThemeError, load_theme
+from report.rendering.theme import ThemeError
+from report.rendering.theme_files import load_theme
 
 from services.report.tests.rendering import as_html, rendered
 from services.report.tests.sample_content import session_content

@@ -10,7 +10,7 @@ from typing import Any
 
 from runtime.child_program import serve
 
-from report.rendering.pdf import why_unavailable
+from report.rendering.pdf import preload
 from report.rendering.render import render
 from report.rendering.theme import Theme
 from report.rendering.theme_files import load_theme
@@ -33,5 +33,5 @@ def _theme(folder: str | None) -> Theme:
 
 
 if __name__ == "__main__":
-    why_unavailable()  # imports WeasyPrint before the limits apply
+    preload()  # before the limits apply
     serve(work)

@@ -3,20 +3,38 @@
 import logging
 from functools import cache
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from runpy import run_path
+from typing import Any, cast
 
 VARIANT = "pdf/ua-1"
 
 
 @cache
 def why_unavailable() -> str | None:
-    """Return why PDF cannot be created here, or None if it can."""
+    """Return why PDF cannot be created here, or None if it can.
+
+    Only the module that loads the libraries of the system is run: all of WeasyPrint takes a second to import.
+    """
     try:
-        import_module("weasyprint")
+        run_path(str(_libraries()))
     except (OSError, ImportError) as error:  # OSError: a shared library is missing
         return f"WeasyPrint cannot be loaded: {str(error).strip().splitlines()[0]}"
     return None
+
+
+def _libraries() -> Path:
+    package = find_spec("weasyprint")
+    if package is None:
+        raise ImportError("it is not installed")
+    return Path(cast(str, package.origin)).parent / "text" / "ffi.py"
+
+
+def preload() -> None:
+    """Import WeasyPrint if it can be imported."""
+    if why_unavailable() is None:
+        import_module("weasyprint")
 
 
 def write_pdf(html: str, target: Path) -> int:

@@ -1,7 +1,6 @@
 """The entry point of rendering. It runs in a child process, because its input is not trusted with time and memory."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.task_scheduler.values import ReportFormat
@@ -12,15 +11,8 @@ from report.rendering.loading import load
 from report.rendering.page import markdown_page, page
 from report.rendering.pdf import write_pdf
 from report.rendering.reduction import reduced, shortened
+from report.rendering.rendered import Rendered
 from report.rendering.theme import Theme
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """A rendered file: its number of pages (PDF only), and what was left out or shortened."""
-
-    pages: int | None
-    notes: list[str]
 
 
 def render(content_file: Path, format: ReportFormat, output_file: Path, theme: Theme) -> Rendered:  # noqa: A002

@@ -1,0 +1,11 @@
+"""What rendering a report results in."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A rendered file: its number of pages (PDF only), and what was left out or shortened."""
+
+    pages: int | None
+    notes: list[str]
