@@ -48,7 +48,7 @@ async def test_keys_are_independent(client: Client) -> None:
     assert await holdings_on(client).take("b", 1, 0)
 
 
-async def test_slots_are_not_taken_if_another_replica_was_faster(client: Client) -> None:
+async def test_holdings_are_not_taken_if_another_replica_was_faster(client: Client) -> None:
     mine = holdings_on(client)
     before = await mine.read("a")
     assert await holdings_on(client, "other").take("a", 1, before.revision)
@@ -62,7 +62,7 @@ async def test_a_renewal_replaces_the_number(client: Client) -> None:
     await eventually_taken(client, 2)
 
 
-async def test_slots_that_are_not_renewed_expire(client: Client) -> None:
+async def test_holdings_that_are_not_renewed_expire(client: Client) -> None:
     await holdings_on(client, "killed", seconds=0.5).take("a", 3, 0)
     await eventually_taken(client, 0)
 
@@ -75,7 +75,7 @@ async def test_a_lost_stream_begins_again(client: Client) -> None:
 
 
 async def test_a_bus_that_refuses_is_reported(client: Client) -> None:
-    await jetstream(client).add_stream(StreamConfig(name=STREAM, subjects=["slot.>"], max_msg_size=1))
+    await jetstream(client).add_stream(StreamConfig(name=STREAM, subjects=["held.>"], max_msg_size=1))
     with pytest.raises(Unavailable):
         await holdings_on(client).take("a", 1, 0)
 
