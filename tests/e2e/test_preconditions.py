@@ -88,3 +88,16 @@ def test_a_keyed_change_is_repeated_with_its_precondition(user: User) -> None:
     headers = {"if-match": tag(user, path), "idempotency-key": "one"}
     answers = [user.http.patch(path, json={"name": "two"}, headers=headers) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_of_twenty_writers_with_one_tag_of_a_file_one_wins(user: User) -> None:
+    path = f"{create(user, '/sessions', {})}/workspace/notes.txt"
+
+    def statuses(method: str, headers: dict[str, str]) -> list[int]:
+        with ThreadPoolExecutor(20) as clients:
+            sent = [clients.submit(user.http.request, method, path, content=f"{n}", headers=headers) for n in range(20)]
+            return sorted(each.result(60).status_code for each in sent)
+
+    assert statuses("PUT", {"if-none-match": "*"}) == [201, *[412] * 19]
+    assert statuses("PUT", {"if-match": tag(user, path)}) == [200, *[412] * 19]
+    assert statuses("DELETE", {"if-match": tag(user, path)}) == [204, *[412] * 19]

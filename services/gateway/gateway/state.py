@@ -7,7 +7,7 @@ from contracts.wire import OPEN_STREAMS, OPEN_STREAMS_PREFIX, RATE_LIMITS, RATE_
 from runtime import clock
 from runtime.bus import Bus, Client
 from runtime.counters import Counters
-from runtime.slots import Slots
+from runtime.holdings import Holdings
 from starlette.requests import HTTPConnection
 
 from gateway.api_calls import ApiCalls
@@ -84,8 +84,8 @@ class Gateway:
 
 def _open_streams(client: Client, settings: Settings) -> OpenStreams:
     holder = str(clock.new_id())
-    slots = Slots(client, OPEN_STREAMS, OPEN_STREAMS_PREFIX, holder=holder, seconds=EXPIRY_SECONDS)
-    return OpenStreams(slots, StreamLimits.parse(settings.streams_per_user))
+    holdings = Holdings(client, OPEN_STREAMS, OPEN_STREAMS_PREFIX, holder=holder, seconds=EXPIRY_SECONDS)
+    return OpenStreams(holdings, StreamLimits.parse(settings.streams_per_user))
 
 
 def gateway_of(request: HTTPConnection) -> Gateway:

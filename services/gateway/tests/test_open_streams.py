@@ -15,12 +15,12 @@ from gateway.streams.open_streams import OpenStreams
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
 from prometheus_client import REGISTRY
-from runtime import slots
+from runtime import holdings
 from runtime.bus import Client, connected
 from runtime.forever import forever
+from runtime.holdings import Holdings
 from runtime.jetstream import jetstream
 from runtime.settings import InvalidSettings, load
-from runtime.slots import Slots
 from runtime.testing import eventually
 
 LIMIT = 20
@@ -32,7 +32,7 @@ EXPIRY = 1.0
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a bus that is slow on a busy machine answer: what it does not check in time is allowed."""
-    monkeypatch.setattr(slots, "TIMEOUT_SECONDS", 10.0)
+    monkeypatch.setattr(holdings, "TIMEOUT_SECONDS", 10.0)
     monkeypatch.setattr(open_streams, "RENEW_SECONDS", 0.1)
 
 
@@ -40,7 +40,7 @@ class Replica:
     """A gateway with its clients."""
 
     def __init__(self, client: Client, name: str) -> None:
-        self.counted = OpenStreams(Slots(client, "OPEN", "open", holder=name, seconds=EXPIRY), LIMITS)
+        self.counted = OpenStreams(Holdings(client, "OPEN", "open", holder=name, seconds=EXPIRY), LIMITS)
         self.clients = AsyncExitStack()
 
     async def open(self, user: Actor = USER) -> bool:
@@ -141,7 +141,7 @@ async def test_the_streams_of_a_killed_gateway_expire(one: Replica, nats_url: st
 
 async def test_streams_are_recorded_again_on_a_bus_that_lost_them(one: Replica, other: Replica) -> None:
     await one.opened(LIMIT)
-    await jetstream(other.counted.slots.client).delete_stream("OPEN")
+    await jetstream(other.counted.holdings.client).delete_stream("OPEN")
     await other.opened(1, OTHER)  # creates the stream
     await eventually_refused(other)
 
@@ -157,7 +157,7 @@ async def test_the_limit_of_one_gateway_remains_while_the_bus_does_not_answer(
 
 async def test_the_limit_of_one_gateway_remains_if_the_bus_refuses(one: Replica) -> None:
     wrong = StreamConfig(name="OPEN", subjects=["open.>"], max_msg_size=1, allow_direct=True, max_msgs=0)
-    await jetstream(one.counted.slots.client).add_stream(wrong)
+    await jetstream(one.counted.holdings.client).add_stream(wrong)
     before = unchecked()
     assert await one.opened(LIMIT + 5) == LIMIT
     assert unchecked() == before + LIMIT

@@ -10,8 +10,8 @@ from weakref import WeakValueDictionary
 import prometheus_client
 from contracts.messages import Actor
 from runtime.bus import BUS_ERRORS, Unavailable
+from runtime.holdings import Holdings
 from runtime.logging import get_logger
-from runtime.slots import Slots
 
 from gateway.problems import EdgeCode, Problem
 from gateway.rates.stream_limits import StreamLimits
@@ -39,8 +39,8 @@ class OpenStreams:
     If the bus does not answer, a user may open as many streams at this gateway as the limit allows in total.
     """
 
-    def __init__(self, slots: Slots, limits: StreamLimits) -> None:
-        self.slots, self.limits = slots, limits
+    def __init__(self, holdings: Holdings, limits: StreamLimits) -> None:
+        self.holdings, self.limits = holdings, limits
         self._held = Counter[str]()
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._changed, self._wake = set[str](), asyncio.Event()
@@ -76,7 +76,7 @@ class OpenStreams:
         self._wake.clear()
         while self._changed:
             user_id = self._changed.pop()
-            await self.slots.renew(user_id, self._held[user_id])
+            await self.holdings.renew(user_id, self._held[user_id])
 
     async def _open(self, user_id: str, limit: int) -> None:
         allowed = False
@@ -109,9 +109,9 @@ class OpenStreams:
 
     async def _take(self, user_id: str, limit: int) -> bool:
         for _ in range(MAX_ATTEMPTS):
-            taken = await self.slots.read(user_id)
+            taken = await self.holdings.read(user_id)
             if taken.by_others + self._held[user_id] > limit:
                 return False
-            if await self.slots.take(user_id, self._held[user_id], taken.revision):
+            if await self.holdings.take(user_id, self._held[user_id], taken.revision):
                 return True
         return False

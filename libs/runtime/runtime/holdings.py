@@ -1,4 +1,4 @@
-"""Slots on the bus, which all replicas share: how many each replica has taken of a key, with a limit on their sum."""
+"""Holdings of replicas on the bus: how many each one holds of a key, so that a limit applies to their sum."""
 
 import json
 from dataclasses import dataclass
@@ -21,24 +21,24 @@ OK, END, NO_RESULTS, NO_RESPONDERS = "", "204", "404", "503"
 
 @dataclass(frozen=True)
 class Taken:
-    """How many slots of a key other replicas have, and the sequence number of the last change of the key."""
+    """How many of a key other replicas hold, and the sequence number of the last change of the key."""
 
     by_others: int
     revision: int
 
 
-class Slots:
-    """The slots of this replica, the `holder`, and of others. Each has one entry for a key, in a stream in memory.
+class Holdings:
+    """What this replica, the `holder`, and others hold. Each has one entry for a key, in a stream in memory.
 
-    An entry that is not renewed for `seconds` expires by the clock of the bus, so a replica that was killed loses its
-    slots. The methods raise Unavailable, `nats.errors.Error` and OSError if the bus does not answer.
+    An entry that is not renewed for `seconds` expires by the clock of the bus, so a replica that was killed holds
+    nothing. The methods raise Unavailable, `nats.errors.Error` and OSError if the bus does not answer.
     """
 
     def __init__(self, client: Client, stream: str, prefix: str, *, holder: str, seconds: float) -> None:
         self.client, self.stream, self.prefix, self.holder, self.seconds = client, stream, prefix, holder, seconds
 
     async def read(self, key: str) -> Taken:
-        """Return what other replicas have of a key."""
+        """Return what other replicas hold of a key."""
         if not self.client.is_connected:
             raise Unavailable("not connected")  # a request would wait for its timeout
         by_others = revision = 0
@@ -50,7 +50,7 @@ class Slots:
         return Taken(by_others, revision)
 
     async def take(self, key: str, number: int, revision: int) -> bool:
-        """Set the number of slots that this replica has of a key; return False if the key changed after `revision`."""
+        """Set how many of a key this replica holds; return False if the key changed after `revision`."""
         try:
             return await self._take(key, number, revision)
         except nats.errors.NoRespondersError:  # the first step on this bus
@@ -58,7 +58,7 @@ class Slots:
             return await self._take(key, number, revision)
 
     async def renew(self, key: str, number: int) -> None:
-        """Set the number of slots, unconditionally and without an answer: the next renewal repeats a lost one."""
+        """Set how many it holds, unconditionally and without an answer: the next renewal repeats a lost one."""
         if self.client.is_connected:
             await self.client.publish(self._subject(key, self.holder), b"%d" % number)
 
@@ -73,7 +73,7 @@ class Slots:
         finally:
             await answers.unsubscribe()
         if status not in (END, NO_RESULTS, NO_RESPONDERS):
-            raise Unavailable(f"the slots were not read: {message.headers}")
+            raise Unavailable(f"the holdings were not read: {message.headers}")
         return found
 
     async def _take(self, key: str, number: int, revision: int) -> bool:
@@ -84,7 +84,7 @@ class Slots:
         answer = await self.client.request(subject, b"%d" % number, timeout=TIMEOUT_SECONDS, headers=headers)
         error: dict[str, Any] | None = json.loads(answer.data).get("error")
         if error and error.get("err_code") != WRONG_LAST_SEQUENCE:
-            raise Unavailable(f"the slots were not taken: {error}")
+            raise Unavailable(f"the holdings were not changed: {error}")
         return error is None
 
     async def _create(self) -> None:
