@@ -1,7 +1,9 @@
 """Requests with an Idempotency-Key on the whole system: one effect, whatever dies meanwhile."""
 
+import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -12,6 +14,7 @@ from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.test_secrets import files, holders
+from tests.e2e.test_streams import talking
 from tests.e2e.user import HELD, User, let_go
 
 API_KEY = {"name": "CI", "scopes": ["read"]}
@@ -122,6 +125,28 @@ def test_a_query_starts_one_run_if_the_gateway_is_killed(
     answer = post_until_answered(spare_user, path, key, body)
     assert (answer.status_code, answer.json()["content"]["text"]) == (200, "at last")
     assert len(spare_user.items(f"/sessions/{session_id}/runs")) == 1
+
+
+def test_a_query_over_a_second_socket_starts_no_second_run(spare_system: System, spare_user: User) -> None:
+    session_id = spare_user.create()
+    query = {"type": "query", "id": "sent", "idempotency_key": "k", "data": {"message": scripted({"text": "once"})}}
+    with talking(spare_user, session_id) as socket:
+        socket.send(json.dumps(query))
+        until(lambda: spare_user.items(f"/sessions/{session_id}/runs"), 30)
+        spare_system.kill("gateway")
+    until(lambda: is_served(spare_user), 60)
+    with talking(spare_user, session_id) as socket:
+        socket.send(json.dumps(query))
+        reply = next(message for text in socket if "reply_to" in (message := json.loads(text)))
+    [run] = spare_user.items(f"/sessions/{session_id}/runs")
+    assert reply["data"]["run_id"] == run["id"]
+
+
+def is_served(user: User) -> bool:
+    """Return whether the gateway is back."""
+    with suppress(httpx.TransportError):
+        return user.http.get("/auth/me").is_success
+    return False
 
 
 def test_a_query_starts_one_run_if_everything_is_killed(
