@@ -45,14 +45,6 @@ async def test_an_account_is_locked_after_ten_failures_whether_or_not_it_exists(
     assert 0 < refusal.value.retry_after <= 15 * 60
 
 
-async def test_no_spelling_of_an_address_has_attempts_of_its_own(desk: Desk, ada: str):
-    for spelling in 2 * ("ADA@example.com", "ada@EXAMPLE.COM", "\uff41da@example.com", "Ada@Example.Com", ADA):
-        await fail(desk, 1, spelling)
-    assert [await outcome(desk, each) for each in (ADA, "ADA@EXAMPLE.COM", "ad\uff41@example.com")] == [
-        Code.ACCOUNT_LOCKED
-    ] * 3
-
-
 async def test_a_locked_account_costs_no_hash(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
     await fail(desk, 10)
     monkeypatch.delattr(Passwords, "verify")
