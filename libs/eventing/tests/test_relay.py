@@ -57,7 +57,7 @@ async def until_published(js: JetStream, *expected: JarEvent) -> None:
     await eventually_equals(lambda: published_events(js), [*expected])
 
 
-IN_CLEAR = """topic = 'evt.jar.lock_set;1', state = '{"code": ["plantedsecret"]}'"""
+IN_CLEAR = """topic = 'evt.jar.lock_set;1', state = '{"code": ["sesame"]}'"""
 """An unreadable secret event, as a release that did not seal it stored it."""
 
 
@@ -115,7 +115,7 @@ async def test_the_dead_letter_of_an_unreadable_event_has_no_payload(
     letter = await js.get_last_msg(DEAD_LETTERS, "dead.jar.relay")
     position = {"cursor": "{}:{}".format(*fed.cursor), "id": str(JAR), "version": 1, "topic": "evt.jar.lock_set;1"}
     assert json.loads(letter.data or b"") == position
-    assert "plantedsecret" not in str(letter)
+    assert "sesame" not in str(letter)
     assert "cannot be read" in headers_of(letter)["dead-reason"]
 
 

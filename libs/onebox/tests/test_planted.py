@@ -14,6 +14,7 @@ import pytest
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.planted import check_files, planted, revealed, revealed_in_files
+from onebox.testing.planted_tables import revealed_in_compressed_rows
 from onebox.testing.system import System
 
 TOKEN, ID = "aB-_" * 10 + "xyz", "0197a1f0000070008000000000000016"
@@ -72,12 +73,16 @@ def test_a_folder_that_cannot_be_searched_is_an_error(tmp_path: Path) -> None:
         check_files(tmp_path / "none")
 
 
+async def insert(url: str, kind: str, value: str | bytes) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(f"CREATE TABLE sample (value {kind})")
+    await connection.execute("INSERT INTO sample VALUES ($1)", value)
+    await connection.close()
+
+
 async def leave_in_table(databases: Databases, kind: str, value: str | bytes) -> None:
     async with databases.fresh() as url:
-        connection = await asyncpg.connect(url)
-        await connection.execute(f"CREATE TABLE sample (value {kind})")
-        await connection.execute("INSERT INTO sample VALUES ($1)", value)
-        await connection.close()
+        await insert(url, kind, value)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +96,20 @@ async def leave_in_table(databases: Databases, kind: str, value: str | bytes) ->
 async def test_a_secret_in_a_table_is_found(databases: Databases, kind: str, value: str | bytes) -> None:
     with pytest.raises(AssertionError, match=r"public\.sample: .*plantedsecret"):
         await leave_in_table(databases, kind, value)
+
+
+@pytest.mark.parametrize(("length", "times"), [(10, 0), (10_000, 1)])
+async def test_of_a_running_system_the_compressed_rows_are_searched(
+    databases: Databases, length: int, times: int
+) -> None:
+    found = list[str]()
+
+    async def fill(url: str) -> None:
+        await insert(url, "text", "x" * length + SECRET.decode())
+        found.extend(revealed_in_compressed_rows(url))
+
+    await databases.template(f"row of {length}", fill)
+    assert len(found) == times
 
 
 async def leave_on_bus() -> None:

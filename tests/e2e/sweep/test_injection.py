@@ -19,7 +19,11 @@ FORGED = json.dumps({"event": "forged", "level": "info"})
 TEXTS = (f"\n{FORGED}\n", f"\r\n{FORGED}\r\n", f"\u2028{FORGED}\u2028", f"\x85{FORGED}\x85", f"\x1b[2K{FORGED}")
 PROCESSES = ("gateway", *SERVICES)
 BREAKS = (b"a\rset-cookie: a=b", b"a\nset-cookie: a=b", b"a\r\n set-cookie: a=b", b"a\0b", b"\xff")
-HEADERS = ("x-request-id", "user-agent", "traceparent", "accept", "prefer", "x-forwarded-for", "idempotency-key")
+HEADERS = (
+    *("x-request-id", "user-agent", "traceparent", "tracestate", "baggage", "accept", "prefer", "idempotency-key"),
+    *("if-match", "if-none-match", "if-range", "range", "last-event-id", "authorization", "x-api-key", "origin"),
+    *("x-forwarded-for", "x-forwarded-proto", "content-type", "referer", "mcp-session-id", "sec-websocket-protocol"),
+)
 
 
 @pytest.fixture
@@ -104,6 +108,21 @@ def lines(system: System) -> Iterator[str]:
         for line in dropwhile(lambda line: not line.startswith(b"{"), written):
             if line:
                 yield line.decode()
+
+
+def test_no_header_of_a_client_is_a_line_of_a_log(swept_system: System) -> None:
+    for text in (
+        FORGED.encode(),
+        b"a\x85" + FORGED.encode(),
+        b"\x1b[2K" + FORGED.encode(),
+        b"\xe2\x80\xa8" + b"x" * 9000,
+    ):
+        for path in (b"/api/v1/auth/me", b"/api/v1/sessions/x/stream", b"/mcp", b"/api/v1/events"):
+            for name in HEADERS:
+                exchange(swept_system, request(name.encode() + b": " + text, path=path))
+    written = [line for line in lines(swept_system) if "forged" in line]
+    assert [line for line in written if json.loads(line)["event"] == "forged"] == []
+    assert not [line for line in lines(swept_system) if any(char in line for char in "\x1b\x85\u2028\r")]
 
 
 def test_no_text_of_a_client_is_a_line_of_a_log(swept_system: System, admin: User) -> None:
