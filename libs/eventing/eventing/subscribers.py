@@ -14,6 +14,7 @@ from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
 from nats.errors import Error
+from runtime import bus
 from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT, Health
@@ -106,6 +107,16 @@ async def _is_available(database: Database) -> bool:
     return True
 
 
+class _Broker(NatsBroker):
+    """A broker whose connection is a `bus.Client`: a subscription is drained when the server has ended it."""
+
+    async def _connect(self) -> Client:
+        client = bus.Client()
+        await client.connect(**self._connection_kwargs)
+        self.config.connect(client)
+        return client
+
+
 @asynccontextmanager
 async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[Client]:
     """Answer the commands and queries that the service has handlers for, on a connection of its own, and yield that.
@@ -115,7 +126,7 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     Raises:
         nats.errors.Error, OSError, TimeoutError: the bus is unavailable.
     """
-    broker = NatsBroker(
+    broker = _Broker(
         url,
         name=service,
         apply_types=False,

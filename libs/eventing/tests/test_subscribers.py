@@ -14,6 +14,7 @@ from eventing.database import Database
 from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.postgres import PostgresStore
+from eventing.subscribers import IN_FLIGHT
 from eventing.testing import eventually, jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
@@ -161,18 +162,19 @@ async def test_replicas_share_the_work(nats_url: str, dispatcher: Dispatcher[Non
     assert bed.asleep == 20
 
 
-async def test_draining_finishes_messages_in_progress_and_accepts_none(
+async def test_draining_finishes_accepted_messages_and_accepts_none(
     nats_url: str, dispatcher: Dispatcher[None], bus: Bus, bed: Bed
 ) -> None:
+    messages = IN_FLIGHT + 36
     async with asyncio.TaskGroup() as tasks, _serving(nats_url, dispatcher) as drain:
-        reply = tasks.create_task(bus.ask(Sleep(), ENVELOPE))
-        await eventually(lambda: bed.asleep)
+        replies = [tasks.create_task(bus.ask(Sleep(), Envelope.begin())) for _ in range(messages)]
+        await eventually(lambda: bed.asleep == IN_FLIGHT)
         draining = tasks.create_task(drain())
         await eventually(lambda: _has_no_responder(bus))
         assert not draining.done()
         bed.wake.set()
-    assert reply.result() == "well rested"
-    assert bed.asleep == 1
+    assert {reply.result() for reply in replies} == {"well rested"}
+    assert bed.asleep == messages
 
 
 async def test_draining_during_an_outage_of_the_bus_closes_the_connection(

@@ -68,6 +68,18 @@ class Client(nats.aio.client.Client):
             raise nats.errors.MaxPayloadError
         await super().publish(subject, payload, reply, headers)
 
+    async def flush(self, timeout: int = 10) -> None:  # noqa: ASYNC109  overrides the method of nats-py
+        """Return when the server has processed all earlier commands, such as subscriptions.
+
+        Raises:
+            FlushTimeoutError: the server did not answer one of two pings within `timeout` seconds.
+            ConnectionClosedError: the connection is closed.
+        """
+        # nats-py writes its ping at once, ahead of the commands that wait in its buffer. They are written before the
+        # answer arrives, so a second ping follows them.
+        await super().flush(timeout)
+        await super().flush(timeout)
+
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncGenerator[Client]:

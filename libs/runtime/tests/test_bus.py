@@ -246,6 +246,17 @@ async def test_the_health_check_fails_while_the_bus_is_down(client: Client, nats
         await Bus(client).check()
 
 
+async def test_a_flushed_subscription_is_active(nats_url: str, client: Client) -> None:
+    async def answer(message: Msg) -> None:
+        await message.respond(b"here")
+
+    async with bus.connected(nats_url, "responder") as responder:
+        for number in range(300):  # 1 in 12 was not active while a flush did not wait for earlier commands
+            await subscribe(responder, f"qry.flushed.{number}", answer)
+            await responder.flush()
+            assert (await client.request(f"qry.flushed.{number}", timeout=10)).data == b"here"
+
+
 async def test_connecting_times_out_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bus, "CONNECT_TIMEOUT", 0.2)
     with pytest.raises(TimeoutError):
