@@ -67,9 +67,13 @@ async def test_the_error_of_an_invalid_setting_names_it():
 
 
 async def test_it_shuts_down_immediately_when_idle(nats_url: str):
-    async with running(nats_url, free_port()) as process, asyncio.timeout(5):
+    async with running(nats_url, free_port(), LOG_LEVEL="debug") as process, asyncio.timeout(60):
         process.send_signal(signal.SIGTERM)
+        assert process.stdout
+        log = (await process.stdout.read()).decode()
         assert await process.wait() == 0
+    assert '"draining"' in log
+    assert "Waiting for" not in log  # the server would say so, and wait for 10 s at most
 
 
 async def query_when_ready(client: httpx.AsyncClient) -> httpx.Response:
