@@ -176,7 +176,7 @@ async def test_a_unit_of_work_waits_for_an_aggregate_in_use(store: MemoryStore, 
 
 
 async def test_an_aggregate_may_be_loaded_twice_in_one_unit_of_work(store: MemoryStore, locks: Locks) -> None:
-    async with asyncio.timeout(1), work_on(store, locks) as work:
+    async with asyncio.timeout(60), work_on(store, locks) as work:
         await work.load(Jar, JAR)
         await work.load(Jar, JAR)
 
@@ -185,7 +185,7 @@ async def test_units_of_work_that_load_in_opposite_order_do_not_deadlock(
     store: MemoryStore, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handling, "LOCK_TIMEOUT", 0.01)
-    async with asyncio.timeout(5), work_on(store, locks) as one, work_on(store, locks) as two:
+    async with asyncio.timeout(60), work_on(store, locks) as one, work_on(store, locks) as two:
         await one.load(Jar, JAR)
         await two.load(Jar, OTHER)
         await asyncio.gather(one.load(Jar, OTHER), two.load(Jar, JAR))
@@ -202,7 +202,7 @@ async def test_a_cancelled_unit_of_work_releases_its_place_in_the_queue(store: M
         waiting = tasks.create_task(_load(work_on(store, locks), JAR))
         await asyncio.sleep(0)
         waiting.cancel()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await _load(work_on(store, locks), JAR)
 
 

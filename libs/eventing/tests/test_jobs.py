@@ -155,7 +155,15 @@ async def test_a_job_that_cannot_succeed_fails_without_a_retry(shelf: Shelf, cli
     assert (len(shelf.script.started), await shelf.colours()) == (1, ["WORKSPACE_FULL: too much"])
 
 
-async def test_a_job_that_fails_at_every_attempt_is_given_up(shelf: Shelf, client: Client) -> None:
+def delay_as_in_production(attempts: int) -> float:
+    """Return a long delay after the last attempt, during which the job is given up, and short ones before."""
+    return 60.0 if attempts >= reactions_module.MAX_DELIVERIES else 0.01
+
+
+async def test_a_job_that_fails_at_every_attempt_is_given_up(
+    shelf: Shelf, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions_module, "_delay", delay_as_in_production)
     shelf.script.meanwhile = [fail_for_now] * 100
     await shelf.open_jar(client)
     async with shelf.working(client):

@@ -172,7 +172,7 @@ async def test_work_that_waits_in_the_bus_for_a_free_slot_is_done_once(
         await eventually(lambda: len(filling.seen) == 2)
         filling.go.set()
         await eventually(filling.done)
-        await eventually(lambda: all_acknowledged(js, CONSUMER), within=20)
+        await eventually(lambda: all_acknowledged(js, CONSUMER))
     assert len({recorded.id for recorded in filling.seen}) == len(filling.seen) == 6
 
 

@@ -29,7 +29,7 @@ async def read(js: JetStream, after: int, subject: str = ">") -> list[str]:
 
 async def consumers_deleted(js: JetStream) -> None:
     """Wait until the stream has no consumer; the server would delete an inactive one only later."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await js.stream_info("NUMBERS")).state.consumer_count:  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.05)
 
@@ -44,13 +44,13 @@ async def test_reading_starts_after_a_number_and_filters_by_subject(js: JetStrea
 
 async def test_reading_without_stored_messages_ends_immediately(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await read(js, 250) == []
 
 
 async def test_a_new_message_is_delivered_immediately(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 3600)  # the time that waiting for a full batch would take
-    async with asyncio.timeout(5), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
+    async with asyncio.timeout(60), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
         await js.publish("number.even", b"250")
         assert [message.data async for message in _first(batches)] == [b"250"]
 

@@ -15,7 +15,7 @@ async def test_waking_a_key_wakes_exactly_its_waiters():
 
 async def test_waking_ends_a_wait_in_progress():
     waiters = Waiters[str]()
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         with waiters.waiting("a") as waiter:
             wait = tasks.create_task(waiter.wait(1000))
             await asyncio.sleep(0)

@@ -120,7 +120,7 @@ async def test_closed_streams_leave_no_consumer_on_the_bus(base_url: str, servic
         async with open_stream(base_url, token, params={"after": str(number)}):
             pass
     await eventually(lambda: not harness.gateway.streams.open)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await services.js.stream_info("EVT_SESSION")).state.consumer_count:  # noqa: ASYNC110  the bus knows
             await asyncio.sleep(0.05)
 

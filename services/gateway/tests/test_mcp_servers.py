@@ -193,7 +193,7 @@ def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def pending_check(client: httpx.AsyncClient, registry: Registry) -> AsyncGenerator[asyncio.Task[httpx.Response]]:
-    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         pending = tasks.create_task(client.post(f"{ONE}/check"))
         await registry.requested.wait()
         yield pending

@@ -1,7 +1,6 @@
 """Health and metrics."""
 
 import asyncio
-import time
 
 import httpx
 from contracts.catalogue import SERVICES
@@ -94,8 +93,6 @@ async def test_metrics_are_returned_without_the_session_service(anonymous: httpx
 
 
 async def test_metrics_do_not_wait_long_for_the_session_service(anonymous: httpx.AsyncClient, harness: Harness):
-    harness.gateway.bus.timeout = 60
+    harness.gateway.bus.timeout = 600  # longer than a test may take
     await harness.services.ignore(CountSessions)
-    started = time.monotonic()
     assert (await anonymous.get("/metrics")).status_code == 200
-    assert time.monotonic() - started < 2

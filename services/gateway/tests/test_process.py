@@ -26,17 +26,18 @@ def free_port() -> int:
         return occupied.getsockname()[1]
 
 
-async def start(**environment: str) -> Process:
+async def start(*program: str, **environment: str) -> Process:
+    command = program or ("-m", "gateway")
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-P", "-m", "gateway", env=environment, stdout=PIPE, stderr=STDOUT
+        sys.executable, "-P", *command, env=environment, stdout=PIPE, stderr=STDOUT
     )
 
 
 @asynccontextmanager
-async def running(url: str, port: int, **environment: str) -> AsyncGenerator[Process]:
-    process = await start(**({"NATS_URL": url, "PORT": str(port), "RATE_LIMITS": "none"} | environment))
+async def running(url: str, port: int, *program: str, **environment: str) -> AsyncGenerator[Process]:
+    process = await start(*program, **({"NATS_URL": url, "PORT": str(port), "RATE_LIMITS": "none"} | environment))
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert process.stdout
             while b'"ready"' not in (line := await process.stdout.readline()):
                 assert line, "the process ended before it was ready"
@@ -66,9 +67,13 @@ async def test_the_error_of_an_invalid_setting_names_it():
 
 
 async def test_it_shuts_down_immediately_when_idle(nats_url: str):
-    async with running(nats_url, free_port()) as process, asyncio.timeout(5):
+    async with running(nats_url, free_port(), LOG_LEVEL="debug") as process, asyncio.timeout(60):
         process.send_signal(signal.SIGTERM)
+        assert process.stdout
+        log = (await process.stdout.read()).decode()
         assert await process.wait() == 0
+    assert '"draining"' in log
+    assert "Waiting for" not in log  # the server would say so, and wait for 10 s at most
 
 
 async def query_when_ready(client: httpx.AsyncClient) -> httpx.Response:
@@ -91,7 +96,7 @@ async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, se
     async with (
         running(nats_url, port) as process,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client,
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         asyncio.TaskGroup() as tasks,
     ):
         query = tasks.create_task(query_when_ready(client))

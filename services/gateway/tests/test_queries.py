@@ -57,7 +57,7 @@ async def session(services: FakeServices) -> Session:
 
 @asynccontextmanager
 async def pending_query(client: httpx.AsyncClient, session: Session) -> AsyncGenerator[asyncio.Task[httpx.Response]]:
-    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         pending = tasks.create_task(client.post(QUERY, json=BODY))
         await session.submitted.wait()
         yield pending

@@ -95,7 +95,7 @@ async def test_a_stream_that_waits_for_a_reader_has_heartbeats(
     for _ in range(replay.READERS):
         await readers.acquire()
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         httpx.AsyncClient(base_url=base_url, headers={"authorization": f"Bearer {token}"}) as client,
         client.stream("GET", EVENTS, params={"after": "0"}) as response,
     ):

@@ -80,7 +80,7 @@ def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def pending_request(client: httpx.AsyncClient, work: Work) -> AsyncGenerator[asyncio.Task[httpx.Response]]:
-    async with asyncio.timeout(15), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         pending = tasks.create_task(client.post(REPORTS, json=BODY))
         await work.requested.wait()
         yield pending

@@ -171,7 +171,7 @@ async def test_text_deltas_have_no_id(base_url: str, token: str, services: FakeS
 async def test_an_idle_stream_has_heartbeats(base_url: str, token: str):
     headers = {"authorization": f"Bearer {token}"}
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(60),
         httpx.AsyncClient(base_url=base_url, headers=headers) as client,
         client.stream("GET", EVENTS) as response,
     ):

@@ -20,6 +20,12 @@ pytestmark = pytest.mark.usefixtures("servers")
 
 ME = "/api/v1/auth/me"
 STREAMS, REQUESTS = 4, 100
+PATIENT = (
+    "-c",
+    "from runpy import run_module; from runtime import counters; counters.TIMEOUT_SECONDS = 30.0;"
+    "run_module('gateway', run_name='__main__')",
+)
+"""A gateway that waits for its counters: after half a second it would serve a request without counting it."""
 
 
 class Client:
@@ -55,7 +61,7 @@ async def clients(nats_url: str, services: FakeServices) -> AsyncGenerator[list[
         clients = list[Client]()
         for _ in range(2):
             port = free_port()
-            process = await stack.enter_async_context(running(nats_url, port, **limits))
+            process = await stack.enter_async_context(running(nats_url, port, *PATIENT, **limits))
             assert process.stdout
             await stack.enter_async_context(background(process.stdout.read()))  # a full pipe would block it
             client = Client(f"http://127.0.0.1:{port}", services.token(), process)

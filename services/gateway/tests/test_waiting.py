@@ -31,7 +31,7 @@ class Work:
         return not self.connected
 
     async def wait(self, waits: Waits, waiter: Waiter | None = None) -> int:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             return await waits.until(self.ended, 0, self.read, self.disconnected, waiter)
 
 

@@ -79,7 +79,7 @@ async def recorded(client: Client, n: int) -> list[AuditEntry]:
         others = [entry for entry in reversed(found) if not entry.action.startswith("identity.")]
         return others if len(others) >= n else None
 
-    found = await eventually(entries, within=30)
+    found = await eventually(entries)
     assert len(found) == n
     return found
 

@@ -78,7 +78,7 @@ async def start(database_url: str, nats_url: str, key_ring_file: Path, tmp_path:
             settings = {"first_admin_file": tmp_path / "admin.json", **defaults, **overrides}
             running.create_task(service.run(Settings.model_validate(settings), stop))
             remote = Remote(client)
-            await eventually(remote.answers, within=30)
+            await eventually(remote.answers)
             return remote
 
         yield start

@@ -75,7 +75,7 @@ class Remote:
             latest = await self.ask(GetServer(server_id=server_id))
             return latest if latest.health == health else None
 
-        return await eventually(has_health, within=30)
+        return await eventually(has_health)
 
     async def authorize(self, server_id: UUID) -> None:
         """Authorize a server as a user who consents, and wait until it has tokens."""
@@ -86,14 +86,14 @@ class Remote:
             attempt = await self.ask(query)
             return attempt if attempt.authorization_url else None
 
-        attempt = await eventually(offered, within=30)
+        attempt = await eventually(offered)
         back = await consent(attempt.authorization_url or "") | {"browser_secret": attempt.browser_secret}
         await Bus(self.others.client).ask(ReturnAuthorization.model_validate(back), Envelope.begin())
 
         async def is_authorized() -> bool:
             return (await self.ask(GetServer(server_id=server_id))).is_authorized
 
-        await eventually(is_authorized, within=30)
+        await eventually(is_authorized)
 
     async def published(self, last: str) -> tuple[list[str], list[bytes]]:
         """Return the names and the bodies of all published events up to the first with a name."""
@@ -141,7 +141,7 @@ async def start(client: Remote, database_url: str, nats_url: str) -> AsyncGenera
 
         async def start() -> None:
             running.create_task(replace(service, dependencies=with_fake).run(settings, stop))
-            await eventually(client.answers, within=30)
+            await eventually(client.answers)
 
         yield start
         stop.set()
@@ -170,7 +170,7 @@ async def test_two_replicas_refresh_tokens_once(client: Remote, start: Start, mo
         protected.provider.lifetime = 1
         server = await client.create(remote(url=protected.url))
         await client.authorize(server.id)
-        await eventually(lambda: len(protected.provider.used) >= 3, within=30)
+        await eventually(lambda: len(protected.provider.used) >= 3)
         # A refresh token that is used twice would have revoked all tokens.
         assert protected.provider.reused == 0
         assert (await client.ask(GetServer(server_id=server.id))).is_authorized

@@ -115,7 +115,7 @@ async def start(remote: Remote, environment: dict[str, str]) -> AsyncGenerator[S
 
         async def start() -> None:
             running.create_task(service.run(settings, stop))
-            await eventually(remote.answers, within=30)
+            await eventually(remote.answers)
 
         yield start
         stop.set()
@@ -205,9 +205,9 @@ async def test_the_report_of_a_killed_worker_is_taken_over(
 ) -> None:
     marker = tmp_path / "stalled"
     async with stalling(point, environment, marker):
-        await eventually(remote.answers, within=30)
+        await eventually(remote.answers)
         report = await remote.request()
-        await eventually(marker.exists, within=30)
+        await eventually(marker.exists)
     assert len(remote.files(report.id)) == (point == "stored")
     await start()
     ended = await remote.ended(report)

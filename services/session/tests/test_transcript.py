@@ -53,7 +53,7 @@ async def load(transcript: Transcript, subpath: str = "") -> list[Any] | None:
 async def test_waiting_for_a_tool_call_ends_when_it_is_stored(transcripts: Transcripts) -> None:
     transcript = transcripts.open(ONE)
     call = {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "toolu_1"}, "odd"]}}
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(transcript.wait_stored("toolu_1", 1000))
         odd = [{"type": "user", "message": "odd"}, {"type": "user"}, call]
         await transcript.append("", odd)

@@ -118,7 +118,7 @@ async def remote(database_url: str, nats_url: str) -> AsyncGenerator[Remote]:
         remote = Remote(FakeServices(client))
         await remote.answer_all()
         running.create_task(service.run(settings, stop))
-        await eventually(remote.answers, within=30)
+        await eventually(remote.answers)
         yield remote
         stop.set()
 
