@@ -49,6 +49,8 @@ MESSAGES = {
 def message(error: Error) -> str:
     """Return what is wrong with a value, as a sentence without its full stop."""
     kind, context = error["type"], error.get("ctx", {})
+    if f"string_{kind}" in MESSAGES and isinstance(error.get("input"), str):
+        kind = f"string_{kind}"  # the length of a named type of texts is checked like that of a list
     match kind:
         case "extra_forbidden":
             return _unknown(str(error["loc"][-1]), "parameter" if error["loc"][0] == "query" else "field", context)

@@ -8,7 +8,7 @@ from contracts.samples import SESSION
 from gateway.schemas.identity import Credentials
 from gateway.schemas.lists import KeysetWindow
 from gateway.schemas.run import NewQuery
-from gateway.schemas.session import NewSession, SessionChange
+from gateway.schemas.session import NewSession, SessionChange, SessionWindow
 from gateway.schemas.template import NewTemplate
 from gateway.validation_messages import BUILT_IN, MESSAGES, message, with_known_fields
 from pydantic import BaseModel, ValidationError
@@ -78,6 +78,8 @@ async def test_an_error_in_a_key_is_reported_without_a_marker(client: httpx.Asyn
         (NewQuery, {"message": ""}, "Must have at least 1 character"),
         (Credentials, {"email": "x", "password": "x"}, "Must be an e-mail address"),
         (KeysetWindow, {"limit": 101}, "Must be at most 100"),
+        (SessionWindow, {"q": ""}, "Must have at least 1 character"),
+        (SessionWindow, {"metadata.ticket": "x" * 1001}, "Must have at most 1000 characters"),
         (KeysetWindow, {"skip": 10_001}, "Must be at most 10000; use `after` to read further"),
     ],
 )
