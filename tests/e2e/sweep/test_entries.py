@@ -11,7 +11,6 @@ pytestmark = pytest.mark.timeout(600)
 
 REQUESTS = "SELECT DISTINCT correlation_id FROM identity.audit_log"
 CHANGES_NOTHING = {
-    "mcp": "a message of the protocol; what its tools change has entries of its own",
     "renderPrompt": "the prompt is only shown",
     "enableMcpServer": "the server of the sweep is enabled already",
     "revokeMcpServerAuthorization": "the server of the sweep was never authorized",
