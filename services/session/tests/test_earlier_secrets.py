@@ -16,7 +16,7 @@ from session.environments import VARIABLES
 
 from services.session.tests.desk import Desk
 
-EVENT, ROW = '{"variables": {"TOKEN": "sesame"}}', {"TOKEN": "plantedsecret"}
+EVENT, ROW = '{"variables": {"TOKEN": "sesame"}}', {"TOKEN": "sesame"}
 
 
 @pytest.fixture
