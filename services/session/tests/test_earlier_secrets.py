@@ -16,7 +16,7 @@ from session.environments import VARIABLES
 
 from services.session.tests.desk import Desk
 
-EVENT, ROW = '{"variables": {"TOKEN": "plantedsecret"}}', {"TOKEN": "plantedsecret"}
+EVENT, ROW = '{"variables": {"TOKEN": "sesame"}}', {"TOKEN": "sesame"}
 
 
 @pytest.fixture
@@ -59,13 +59,13 @@ async def dump(database: Database) -> str:
 
 
 async def test_variables_in_clear_are_read(desk: Desk, earlier: UUID) -> None:
-    assert "plantedsecret" in await dump(desk.database)
+    assert "sesame" in await dump(desk.database)
     assert await read(desk, earlier) == (ROW, ROW)
 
 
 async def test_variables_in_clear_are_sealed(desk: Desk, earlier: UUID) -> None:
     assert await replica(desk).seal_all() == 1
-    assert "plantedsecret" not in await dump(desk.database)
+    assert "sesame" not in await dump(desk.database)
     assert await read(desk, earlier) == (ROW, ROW)
 
 
@@ -78,14 +78,14 @@ async def test_sealing_again_changes_nothing(desk: Desk, earlier: UUID) -> None:
 async def test_replicas_seal_concurrently(desk: Desk, earlier: UUID) -> None:
     ids = [earlier, *[await create_earlier(desk) for _ in range(5)]]
     await asyncio.gather(replica(desk).seal_all(), replica(desk).seal_all())
-    assert "plantedsecret" not in await dump(desk.database)
+    assert "sesame" not in await dump(desk.database)
     assert [await read(desk, id) for id in ids] == [(ROW, ROW)] * 6
 
 
 async def test_variables_of_a_session_that_was_deleted_earlier_are_erased(desk: Desk, earlier: UUID) -> None:
     await desk.send(DeleteSession(session_id=earlier))
     await replica(desk).seal_all()
-    assert "plantedsecret" not in await dump(desk.database)
+    assert "sesame" not in await dump(desk.database)
     assert (await new_store(desk).load(Session, earlier)).environment == {}
 
 

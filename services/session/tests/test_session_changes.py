@@ -190,7 +190,7 @@ async def test_views_mask_environment_variables_and_the_agent_gets_them(desk: De
 
 async def test_published_events_contain_no_values_of_environment_variables(desk: Desk) -> None:
     await desk.send(CreateSession(session_id=ID, name="one", sdk_options=SECRET))
-    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "plantedsecret"})))
+    await desk.send(ChangeSession(session_id=ID, sdk_options=SdkOptions(env={"TOKEN": "plantedsecret-2"})))
     events = [entry.recorded.event for entry in await desk.dispatcher.store.feed(START, 100)]
     assert [type(event) for event in events] == [SessionCreated, EnvironmentSet, SessionChanged, EnvironmentSet]
     assert all("plantedsecret" not in event.model_dump_json() for event in events if event.published)

@@ -67,9 +67,9 @@ def shown(strangers: Strangers, operation: Operation, ids: Ids, headers: Mapping
         assert not response.headers.get("content-type", "").startswith("text/event-stream")
         response.read()
     problem: dict[str, Any] = response.json() if response.content else {}
-    told = {name: value for name, value in problem.items() if name not in ("instance", "request_id", "timestamp")}
+    seen = {name: value for name, value in problem.items() if name not in ("instance", "request_id", "timestamp")}
     kept = {name: value for name, value in response.headers.items() if name not in VOLATILE}
-    return response.status_code, without_ids(str(told), ids), kept
+    return response.status_code, without_ids(str(seen), ids), kept
 
 
 def without_ids(text: str, ids: Ids) -> str:

@@ -18,7 +18,7 @@ _TIMEOUT = 120.0
 
 
 def planted(text: str) -> str:
-    """Return a secret that is recognised: `text` tells it from others."""
+    """Return a secret that is recognised: `text` distinguishes it from others."""
     return f"{PLANTED}-{text}"
 
 
