@@ -18,9 +18,9 @@ from fastapi import Body, FastAPI
 from gateway.schemas.approval import Decision
 from gateway.schemas.archive import NewArchive
 from gateway.schemas.backfill import NewBackfill
-from gateway.schemas.common_descriptions import BY_NAME
 from gateway.schemas.descriptions import BY_MODEL
 from gateway.schemas.execution import NewExecution
+from gateway.schemas.field_descriptions import BY_NAME
 from gateway.schemas.fork import NewFork
 from gateway.schemas.mcp_catalog import Installation
 from gateway.schemas.mcp_server import NewMcpServer
