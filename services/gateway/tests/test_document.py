@@ -20,7 +20,7 @@ from gateway.schemas.archive import NewArchive
 from gateway.schemas.backfill import NewBackfill
 from gateway.schemas.descriptions import BY_MODEL
 from gateway.schemas.execution import NewExecution
-from gateway.schemas.fields_of_all_models import BY_NAME
+from gateway.schemas.field_descriptions import BY_NAME
 from gateway.schemas.fork import NewFork
 from gateway.schemas.mcp_catalog import Installation
 from gateway.schemas.mcp_server import NewMcpServer

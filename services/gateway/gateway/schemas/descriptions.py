@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.schemas.fields_of_all_models import BY_NAME
+from gateway.schemas.field_descriptions import BY_NAME
 
 EXECUTION_ATTEMPT = "Number of the last attempt; 0 before the first one."
 EXECUTION_SESSION = "Id of the session of the last attempt; null before the first one."
