@@ -10,6 +10,7 @@ from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
 from eventing.testing import eventually
+from onebox.testing.databases import Databases
 from session.agent.transcript import BOUNDARY, COPY, CREATE_CONVERSATION, Transcripts
 
 from services.session.tests.desk import Desk
@@ -79,18 +80,19 @@ async def test_concurrent_copies_store_each_entry_once(desk: Desk, monkeypatch: 
     assert names == [str(HELLO), "s", str(AGAIN), "a"]
 
 
-async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk) -> None:
+async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk, databases: Databases) -> None:
     await create_conversation(desk)
     shared = desk.dispatcher.database
     slow_inserts = """
         CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END';
         CREATE TRIGGER slow BEFORE INSERT ON transcript FOR EACH STATEMENT EXECUTE FUNCTION slow();"""
-    await shared.execute(slow_inserts)
     async with (
         Database.open(shared.url, "session", size=1) as database,
         Database.open(shared.url, "session", size=1) as copying,
+        Database.open(databases.as_owner(shared.url), "session", size=1) as owned,
         asyncio.TaskGroup() as tasks,
     ):
+        await owned.execute(slow_inserts)
         copy = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 2))
         sleeps = (
             "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'session')"

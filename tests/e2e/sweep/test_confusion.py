@@ -12,7 +12,7 @@ from onebox.testing.planted import planted
 from onebox.testing.system import System
 from simulator.testing import scripted
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.e2e.tasks import UserTask
 from tests.e2e.user import User, admin_of, error, newcomer, searched_client
@@ -183,6 +183,13 @@ def test_a_reading_key_cannot_query(user: User, reader: str, headers: dict[str, 
     assert user.items(f"/sessions/{session_id}/runs") == []
 
 
+def _reply(socket: ClientConnection) -> dict[str, Any]:
+    """Return the reply to the message with the id 1; events of the session may precede it."""
+    while (received := json.loads(socket.recv(20))).get("reply_to") != 1:
+        pass
+    return received
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -198,9 +205,9 @@ def test_a_reading_key_cannot_write_over_a_socket(user: User, reader: str, messa
     address = f"{user.http.base_url}sessions/{session_id}/stream".replace("http", "ws", 1)
     with connect(address, additional_headers={"x-api-key": reader}) as socket:
         assert json.loads(socket.recv(20))["type"] == "connected"
-        socket.send(json.dumps(message))
+        socket.send(json.dumps(message | {"id": 1}))
         try:
-            received: dict[str, Any] = json.loads(socket.recv(20))
+            received = _reply(socket)
         except ConnectionClosed:
             received = {"type": "error", "data": {"code": "FORBIDDEN"}}
     assert (received["type"], received["data"]["code"]) == ("error", "FORBIDDEN")
