@@ -210,11 +210,12 @@ async def is_answered(services: FakeServices) -> bool:
 
 async def store_as_earlier_release(services: FakeServices) -> None:
     """Store the last record in the form of earlier releases: the response within the JSON."""
-    bucket = await jetstream(services.client).key_value(IDEMPOTENCY)
-    [key] = await bucket.keys()
-    head = (await bucket.get(key)).value or b""
-    response = {"status": 204, "headers": [], "body": "", "variant": "", "route": ""}
-    await bucket.put(key, json.dumps(json.loads(head.partition(b"\n")[0]) | {"response": response}).encode())
+    js = jetstream(services.client)
+    last = (await js.stream_info(f"KV_{IDEMPOTENCY}")).state.last_seq
+    record = await js.get_msg(f"KV_{IDEMPOTENCY}", last)
+    response: dict[str, Any] = {"status": 204, "headers": [], "body": "", "variant": "", "route": ""}
+    head = json.loads((record.data or b"").partition(b"\n")[0])
+    await js.publish(record.subject or "", json.dumps(head | {"response": response}).encode())
 
 
 def add_key(ring: Path) -> None:

@@ -73,7 +73,7 @@ class Seals:
         """Return the stored response to a request; None if it cannot be opened.
 
         Its key is not in the ring any more, or is another one; or it is not sealed although there is a ring, so that
-        whoever writes to the bus may have made it up; or it was stored by another release.
+        another writer to the bus may have made it up; or it was stored by another release.
         """
         try:
             packed = self._unsealed(key_id, content, request)
