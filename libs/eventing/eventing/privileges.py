@@ -30,7 +30,8 @@ UNRESTRICTED = """
             WHERE n.nspname = $1 AND pg_has_role(c.relowner, 'MEMBER'))
         OR EXISTS (
             SELECT FROM privileges AS p, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,TRIGGER}'::text[]) AS privilege
-            WHERE privilege <> ALL (p.granted) AND has_table_privilege(format('%I.%I', $1, p.table_name), privilege))"""
+            WHERE privilege <> ALL (p.granted) AND has_table_privilege(
+                to_regclass(format('%I.%I', $1, p.table_name)), privilege))"""
 
 
 async def grant(database: Database, role: str) -> None:

@@ -91,6 +91,24 @@ async def test_one_role_under_both_urls_is_reported(single: Database, folder: Pa
     assert [entry["log_level"] for entry in logs if "MIGRATION_DATABASE_URL" in entry["event"]] == ["warning"]
 
 
+async def test_urls_of_two_databases_are_refused_before_anything_is_applied(
+    databases: Databases, owner: Database, folder: Path
+) -> None:
+    async with (
+        databases.fresh() as other_url,
+        Database.open(databases.as_service(other_url), "jar") as service,
+    ):
+        with pytest.raises(MigrationError, match="different databases"):
+            await migrate_as_owner(service, folder, owner.url)
+    assert await owner.fetchval("SELECT to_regnamespace('jar')") is None
+
+
+async def test_a_restricted_table_may_be_dropped_later(owner: Database, restricted: Database, folder: Path) -> None:
+    await migrate_as_owner(restricted, folder, owner.url)
+    (folder / "0002_less.sql").write_text("DROP TABLE log")
+    assert await migrate_as_owner(restricted, folder, owner.url) == ["0002_less.sql"]
+
+
 async def test_a_privilege_too_many_is_revoked(owner: Database, restricted: Database, folder: Path) -> None:
     await migrate_as_owner(restricted, folder, owner.url)
     role = await restricted.fetchval(ROLE_OF)
