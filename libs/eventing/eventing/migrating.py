@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
+from runtime import clock
 from runtime.starting import CannotStart
 
 from eventing.database import Database
@@ -57,12 +58,13 @@ async def migrate_as_owner(database: Database, folder: Path, owner_url: str | No
     Logs a warning if the role of the service is not restricted afterwards.
 
     Raises:
-        CannotStart: the role may not apply them, and what `migrate` raises.
+        CannotStart: the role may not apply them, the URLs are of two databases, and what `migrate` raises.
     """
     try:
         if owner_url:
             role = await database.fetchval("SELECT current_user")
             async with Database.open(owner_url, database.schema, size=1) as owned:
+                await _check_same(owned, database)
                 applied = await migrate(owned, folder, role)
         else:
             applied = await migrate(database, folder)
@@ -73,6 +75,13 @@ async def migrate_as_owner(database: Database, folder: Path, owner_url: str | No
             f"the role that owns the schema '{database.schema}'"
         ) from None
     return applied
+
+
+async def _check_same(one: Database, other: Database) -> None:
+    name = f"same database: {clock.new_id()}"  # one connection excludes the other, if both are to one database
+    async with one.advisory_lock(name) as held, other.advisory_lock(name) as also_held:
+        if held and also_held:
+            raise MigrationError("MIGRATION_DATABASE_URL and DATABASE_URL are different databases: correct one of them")
 
 
 async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:

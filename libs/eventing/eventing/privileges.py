@@ -8,6 +8,7 @@ log = get_logger()
 
 DEFAULT = "{SELECT,INSERT,UPDATE,DELETE}"
 # Tables whose privileges differ from those that the role should have. Grants to a column or by other roles are ignored.
+# A role keeps all of them on its own tables: without INSERT on `migrations`, for one, it could apply no further ones.
 DIFFERENT = f"""
     SELECT * FROM (
         SELECT format('%I.%I', n.nspname, c.relname) AS name,
@@ -16,7 +17,7 @@ DIFFERENT = f"""
         FROM pg_class AS c
             JOIN pg_namespace AS n ON n.oid = c.relnamespace
             LEFT JOIN privileges AS p ON p.table_name = c.relname
-        WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'v', 'm')) AS tables
+        WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relowner <> $1::regrole) AS tables
     WHERE NOT (wanted @> held AND held @> wanted)"""  # noqa: S608  no input
 MAY_USE = "SELECT has_schema_privilege($1, $2, 'USAGE')"
 # A role that may act as an owner can do anything with its tables. Below PostgreSQL 16, a role that may create roles can
@@ -29,13 +30,14 @@ UNRESTRICTED = """
             WHERE n.nspname = $1 AND pg_has_role(c.relowner, 'MEMBER'))
         OR EXISTS (
             SELECT FROM privileges AS p, unnest('{INSERT,UPDATE,DELETE,TRUNCATE,TRIGGER}'::text[]) AS privilege
-            WHERE privilege <> ALL (p.granted) AND has_table_privilege(format('%I.%I', $1, p.table_name), privilege))"""
+            WHERE privilege <> ALL (p.granted) AND has_table_privilege(
+                to_regclass(format('%I.%I', $1, p.table_name)), privilege))"""
 
 
 async def grant(database: Database, role: str) -> None:
     """Grant a role the privileges on the service's tables that the service needs, and revoke all others.
 
-    The caller's role must own the tables.
+    The caller's role must own the tables. If the other one is the same, or owns some of them, it keeps its privileges.
     """
     async with database.transaction() as connection:
         if not await connection.fetchval(MAY_USE, role, database.schema):

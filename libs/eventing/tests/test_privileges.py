@@ -36,6 +36,14 @@ async def restricted(databases: Databases, database_url: str) -> AsyncGenerator[
         yield database
 
 
+@pytest_asyncio.fixture
+async def single(owner: Database, restricted: Database) -> AsyncGenerator[Database]:
+    """The database, of which the only role is no superuser."""
+    role, name = await restricted.fetchval(ROLE_OF), await owner.fetchval("SELECT current_database()")
+    await owner.execute(f"GRANT CREATE ON DATABASE {name} TO {role}")
+    yield restricted
+
+
 async def privileges(database: Database, table: str) -> set[str]:
     kinds = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")
     return {kind for kind in kinds if await database.fetchval("SELECT has_table_privilege($1, $2)", table, kind)}
@@ -69,6 +77,36 @@ async def test_a_database_of_one_role_gets_two(owner: Database, restricted: Data
     await migrate_as_owner(owner, folder, None)
     await migrate_as_owner(restricted, folder, owner.url)
     assert await privileges(restricted, "log") == {"SELECT", "INSERT"}
+
+
+async def test_one_role_under_both_urls_stays_able_to_migrate(single: Database, folder: Path) -> None:
+    await migrate_as_owner(single, folder, single.url)
+    (folder / "0002_more.sql").write_text("CREATE TABLE more (id int)")
+    assert await migrate_as_owner(single, folder, single.url) == ["0002_more.sql"]
+
+
+async def test_one_role_under_both_urls_is_reported(single: Database, folder: Path) -> None:
+    with capture_logs() as logs:
+        await migrate_as_owner(single, folder, single.url)
+    assert [entry["log_level"] for entry in logs if "MIGRATION_DATABASE_URL" in entry["event"]] == ["warning"]
+
+
+async def test_urls_of_two_databases_are_refused_before_anything_is_applied(
+    databases: Databases, owner: Database, folder: Path
+) -> None:
+    async with (
+        databases.fresh() as other_url,
+        Database.open(databases.as_service(other_url), "jar") as service,
+    ):
+        with pytest.raises(MigrationError, match="different databases"):
+            await migrate_as_owner(service, folder, owner.url)
+    assert await owner.fetchval("SELECT to_regnamespace('jar')") is None
+
+
+async def test_a_restricted_table_may_be_dropped_later(owner: Database, restricted: Database, folder: Path) -> None:
+    await migrate_as_owner(restricted, folder, owner.url)
+    (folder / "0002_less.sql").write_text("DROP TABLE log")
+    assert await migrate_as_owner(restricted, folder, owner.url) == ["0002_less.sql"]
 
 
 async def test_a_privilege_too_many_is_revoked(owner: Database, restricted: Database, folder: Path) -> None:

@@ -5,6 +5,7 @@ person. A cookie allows nothing else: it belongs to one attempt, and expires wit
 """
 
 from hashlib import sha256
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from contracts.mcp_registry.oauth import AUTHORIZATION_SECONDS
@@ -31,11 +32,16 @@ def set_secret(response: Response, authorization_url: str, secret: str) -> None:
     )
 
 
-def secret_of(request: Request) -> str | None:
-    """Return the secret of the browser that comes back with the `state` of an authorization; None without a cookie."""
-    state = request.query_params.get("state", "")
-    names = (_name(state, is_secure=is_secure) for is_secure in (True, False))
-    return next((request.cookies[name] for name in names if name in request.cookies), None)
+def secret_of(request: Request) -> dict[str, Any]:
+    """Return the secret of the browser that comes back with the `state` of an authorization, as fields of its command.
+
+    They say whether only this host can have set the cookie. Without one there are none.
+    """
+    for is_secure in (True, False):
+        name = _name(request.query_params.get("state", ""), is_secure=is_secure)
+        if name in request.cookies:
+            return {"browser_secret": request.cookies[name], "is_host_secret": is_secure}
+    return {}
 
 
 def forget_secret(response: Response, request: Request) -> None:

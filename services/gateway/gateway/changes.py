@@ -11,7 +11,7 @@ from runtime.bus import OutcomeUnknown
 from starlette.responses import Response
 from starlette.types import Scope
 
-from gateway.problems import Problem
+from gateway.problems import Problem, WaitAbandoned
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -54,6 +54,9 @@ def reporting(handle: Handler, unrecorded: Unrecorded) -> Handler:
             response = await handle(request)
         except OutcomeUnknown:
             await unrecorded.report(request, "unknown")
+            raise
+        except WaitAbandoned:  # it was carried out: nobody may hide a change by hanging up
+            await unrecorded.report(request, "succeeded")
             raise
         except Problem as problem:
             if "Location" in problem.headers:  # it was carried out, and the result is read there later

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from runtime import clock
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -196,6 +197,10 @@ OVER_QUOTA: dict[str, dict[str, Any]] = {
 }
 """Examples of what the problem says about each quota."""
 RETRYABLE = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+class WaitAbandoned(ClientDisconnect):
+    """The client is gone while it waited for what it had started, which continues."""
 
 
 class Problem(Exception):

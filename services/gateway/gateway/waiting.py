@@ -9,9 +9,8 @@ from contracts.messages import Event
 from runtime.bus import Client
 from runtime.pubsub import subscribed
 from runtime.waiters import Waiter, Waiters
-from starlette.requests import ClientDisconnect
 
-from gateway.problems import EdgeCode, Problem
+from gateway.problems import EdgeCode, Problem, WaitAbandoned
 
 POLL_SECONDS = 5.0
 """Interval of reads where an event is expected to wake the wait: the event may be lost."""
@@ -64,7 +63,7 @@ class Waits:
         growing intervals.
 
         Raises:
-            ClientDisconnect: the client is gone.
+            WaitAbandoned: the client is gone.
         """
         intervals, timeout_at = repeat(POLL_SECONDS) if waiter else _growing(), _now() + self.timeout
         waiter = waiter or Waiter()
@@ -78,7 +77,7 @@ class Waits:
             if await waiter.wait(min(left, CHECK_SECONDS)):
                 return True
             if await disconnected():
-                raise ClientDisconnect
+                raise WaitAbandoned
         return False
 
 

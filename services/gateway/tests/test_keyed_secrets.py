@@ -1,6 +1,7 @@
 """Secrets in keyed requests, and in the responses to them, which are stored only sealed."""
 
 import json
+import zlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -32,6 +33,8 @@ from services.gateway.tests.harness import Harness, running_gateway
 from services.gateway.tests.test_idempotency import KEY, ids_of_messages, problem
 
 SECRET_KEY = "key-of-the-client-7f3a"
+REQUEST = KeyedRequest(UUID(int=1), "ada", True, "/api/v1/sessions", "key", "user")
+RESPONSE = StoredResponse(status=201, headers=[], body=b"secret", variant="user", route="")
 NEW_API_KEY: dict[str, Any] = {
     "id": API_KEY,
     "user_id": USER,
@@ -128,13 +131,33 @@ async def test_without_a_ring_secrets_are_not_stored(services: FakeServices, set
 
 @pytest.mark.parametrize("changed", [{"id": UUID(int=2)}, {"key": "another"}], ids=["user", "key"])
 def test_a_response_cannot_be_opened_for_another_request(ring: Path, changed: dict[str, Any]):
-    request = KeyedRequest(UUID(int=1), "ada", True, "/api/v1/sessions", "key", "user")
     seals = Seals(KeyRingFile(ring, "REPLAY_KEY_FILE"))
-    sealed = seals.seal(
-        StoredResponse(status=201, headers=[], body=b"secret", variant="user", route=""), request, secret=True
-    )
+    sealed = seals.seal(RESPONSE, REQUEST, secret=True)
     assert sealed
-    assert seals.open(*sealed, replace(request, **changed)) is None
+    assert seals.open(*sealed, replace(REQUEST, **changed)) is None
+
+
+def test_a_response_that_is_not_sealed_is_not_opened_with_a_ring(ring: Path):
+    forged = Seals(None).seal(RESPONSE, REQUEST, secret=False)
+    assert forged
+    assert Seals(KeyRingFile(ring, "REPLAY_KEY_FILE")).open(*forged, REQUEST) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", zlib.compress(b"{}")], ids=["none", "text", "other"])
+def test_content_that_is_no_response_is_not_opened(content: bytes):
+    assert Seals(None).open(None, content, REQUEST) is None
+
+
+async def test_a_response_that_an_earlier_release_stored_is_carried_out_again(
+    services: FakeServices, settings: Settings
+):
+    async with other_gateway(services, settings.model_copy(update={"replay_key_file": None})) as client:
+        await services.answer(RegisterUser, samples.user())
+        assert (await register(client)).status_code == 201
+        await eventually(lambda: is_answered(services))
+        await store_as_earlier_release(services)
+        again = await register(client)
+    assert (again.status_code, "idempotent-replayed" in again.headers) == (201, False)
 
 
 def test_an_unusable_ring_stops_the_start(settings: Settings, ring: Path):
@@ -145,8 +168,7 @@ def test_an_unusable_ring_stops_the_start(settings: Settings, ring: Path):
 
 async def test_passwords_are_not_stored(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(RegisterUser, samples.user())
-    body = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
-    first, again = [await anonymous.post("/api/v1/auth/register", json=body, headers=KEY) for _ in range(2)]
+    first, again = [await register(anonymous) for _ in range(2)]
     assert (first.status_code, again.status_code, again.headers["idempotent-replayed"]) == (201, 201, "true")
     assert len(services.of(RegisterUser)) == 1
     assert b"analytical" not in await stored(services)
@@ -175,6 +197,25 @@ async def other_gateway(services: FakeServices, settings: Settings) -> AsyncGene
         await eventually(lambda: gateway.revocations.known and gateway.keys.published is not None)
         async with Harness(gateway, services).client() as client:
             yield client
+
+
+async def register(client: httpx.AsyncClient) -> httpx.Response:
+    body = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
+    return await client.post("/api/v1/auth/register", json=body, headers=KEY)
+
+
+async def is_answered(services: FakeServices) -> bool:
+    return b'"answered"' in await stored(services)
+
+
+async def store_as_earlier_release(services: FakeServices) -> None:
+    """Store the last record in the form of earlier releases: the response within the JSON."""
+    js = jetstream(services.client)
+    last = (await js.stream_info(f"KV_{IDEMPOTENCY}")).state.last_seq
+    record = await js.get_msg(f"KV_{IDEMPOTENCY}", last)
+    response: dict[str, Any] = {"status": 204, "headers": [], "body": "", "variant": "", "route": ""}
+    head = json.loads((record.data or b"").partition(b"\n")[0])
+    await js.publish(record.subject or "", json.dumps(head | {"response": response}).encode())
 
 
 def add_key(ring: Path) -> None:

@@ -1,5 +1,6 @@
 """MCP servers are authorized: the URL, the way back from the authorization server, and the end."""
 
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -137,6 +138,17 @@ async def test_the_cookie_of_an_attempt_is_sent_with_its_state_only(
     await client.get(CALLBACK, params={"state": "other", "code": "c"})
     await client.get(CALLBACK, params={"state": "s", "code": "c"})
     assert [command.browser_secret for command in services.of(ReturnAuthorization)] == [None, "b"]
+
+
+@pytest.mark.parametrize(("prefix", "is_of_host"), [("__Host-", True), ("", False)])
+async def test_the_registry_learns_whether_the_host_has_set_the_cookie(
+    client: httpx.AsyncClient, services: FakeServices, prefix: str, is_of_host: bool
+) -> None:
+    await services.answer(ReturnAuthorization, True)
+    name = f"{prefix}mcp-authorization-{sha256(b's').hexdigest()[:24]}"
+    await client.get(CALLBACK, params={"state": "s", "code": "c"}, headers={"cookie": f"{name}=b"})
+    [command] = services.of(ReturnAuthorization)
+    assert (command.browser_secret, command.is_host_secret) == ("b", is_of_host)
 
 
 @pytest.mark.usefixtures("offered")

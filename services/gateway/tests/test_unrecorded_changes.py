@@ -1,5 +1,6 @@
 """Changes that no event records have an entry in the audit log all the same, without their content."""
 
+import asyncio
 from uuid import UUID
 
 import httpx
@@ -12,7 +13,7 @@ from contracts.refusals import Code
 from contracts.report.report import CreateLink
 from contracts.samples import FAMILY, MCP_SERVER, REPORT, SESSION, TIME, USER
 from contracts.session.workspace import DeleteFile, FileView, FileWritten, UploadPart, WriteFile
-from gateway import refusals
+from gateway import refusals, waiting
 from gateway.refusals import Refusals
 from runtime.testing import eventually
 from starlette.types import Scope
@@ -100,6 +101,21 @@ async def test_a_change_whose_result_is_not_ready_has_an_entry(harness: Harness,
     harness.gateway.waits.timeout = 0.05
     async with harness.client() as client:
         assert (await client.post(f"/api/v1/mcp-servers/{MCP_SERVER}/check")).status_code == 504
+    assert [(entry.outcome, entry.action) for entry in entries(services)] == [("succeeded", "checkMcpServer")]
+
+
+async def test_a_change_whose_client_hangs_up_has_an_entry(
+    services: FakeServices, harness: Harness, base_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(waiting, "CHECK_SECONDS", 0.01)
+    await services.answer(CheckServer, UUID(MCP_SERVER))
+    await services.answer(GetServer, mcp_server())
+    token = {"authorization": f"Bearer {services.token()}"}
+    async with httpx.AsyncClient(base_url=base_url, headers=token) as client, asyncio.TaskGroup() as tasks:
+        checking = tasks.create_task(client.post(f"/api/v1/mcp-servers/{MCP_SERVER}/check"))
+        await eventually(lambda: services.of(CheckServer))
+        checking.cancel()
+    await eventually(lambda: entries(services))
     assert [(entry.outcome, entry.action) for entry in entries(services)] == [("succeeded", "checkMcpServer")]
 
 

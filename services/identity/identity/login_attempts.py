@@ -30,6 +30,8 @@ IS_KNOWN = "SELECT EXISTS (SELECT FROM known_addresses WHERE key = $1 AND last_a
 REMEMBER = """
     INSERT INTO known_addresses (key, last_at) VALUES ($1, $2)
     ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at"""
+FORGET = "DELETE FROM login_failures WHERE key BETWEEN $1 AND $2"
+LAST = b"\xff" * 32
 REMOVE = "UPDATE login_failures SET times = array_remove(times, $2) WHERE key = $1"
 
 
@@ -38,11 +40,10 @@ class Attempt:
     """An attempt to log in to an account, by a `client`: the account from one address, or None without an address.
 
     `limits` holds the number of failures that each of its keys may have: of the client if it is known, or else of the
-    account, and of the address.
+    account, and then of the address.
     """
 
     database: Database
-    account: bytes
     client: bytes | None
     limits: Mapping[bytes, int]
     at: datetime
@@ -64,9 +65,13 @@ class Attempt:
                     raise await _locked(key, self.at, connection)
 
     async def succeed(self) -> None:
-        """Forget the failures of the account: only its owner knows the password. Those of the address are kept."""
-        await self.database.execute("DELETE FROM login_failures WHERE key IN ($1, $2)", self.account, self.client)
-        for address in self.limits.keys() - {self.account, self.client}:
+        """Forget the failures that were counted with this attempt, except those of the address.
+
+        Those of strangers count on after the login of a known client: they would get ten more guesses for each one.
+        """
+        counted, *addresses = self.limits
+        await self.database.execute("DELETE FROM login_failures WHERE key = $1", counted)
+        for address in addresses:
             await self.database.execute(REMOVE, address, self.at)
         if self.client:
             await self.database.execute(REMEMBER, self.client, self.at)
@@ -84,15 +89,16 @@ class LoginAttempts:
         """Return an attempt to log in, which is not counted before it begins."""
         account = _key("account", email)
         if address is None:
-            return Attempt(self.database, account, None, {account: self.max_per_account}, at)
-        client = _key("client", f"{address} {email}")
+            return Attempt(self.database, None, {account: self.max_per_account}, at)
+        client = account + _key("address", address)
         is_known = await self.database.fetchval(IS_KNOWN, client, at - KNOWN_FOR)
         limits = {client if is_known else account: self.max_per_account, _key("address", address): self.max_per_address}
-        return Attempt(self.database, account, client, limits, at)
+        return Attempt(self.database, client, limits, at)
 
     async def forget(self, email: str) -> None:
-        """Forget the failures of an account, because its password was reset."""
-        await self.database.execute("DELETE FROM login_failures WHERE key = $1", _key("account", email))
+        """Forget the failures of an account and of its clients, because its password was reset."""
+        account = _key("account", email)  # with which the keys of its clients begin
+        await self.database.execute(FORGET, account, account + LAST)
 
     async def remove_expired(self, now: datetime) -> None:
         """Delete what no longer counts."""

@@ -104,6 +104,33 @@ async def test_failures_from_a_known_address_are_limited(desk: Desk, ada: str):
     assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
 
 
+async def test_a_reset_unlocks_the_account_at_a_known_address(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    await fail(desk, 10, address="192.0.2.1")
+    await desk.dispatcher.dependencies.attempts.forget(ada)
+    assert await desk.log_in(ada, address="192.0.2.1")
+
+
+async def test_a_reset_does_not_unlock_other_accounts(desk: Desk, ada: str):
+    await fail(desk, 10, address="192.0.2.1")
+    await desk.dispatcher.dependencies.attempts.forget(NOBODY)
+    assert await outcome(desk, ada) is Code.ACCOUNT_LOCKED
+
+
+async def test_a_login_of_a_known_client_keeps_the_failures_of_strangers(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    await fail(desk, 10, address="198.51.100.1")
+    await desk.log_in(ada, address="192.0.2.1")
+    assert await outcome(desk, ada, address="198.51.100.2") is Code.ACCOUNT_LOCKED
+
+
+async def test_a_login_forgets_the_failures_of_its_client(desk: Desk, ada: str):
+    for _ in range(2):
+        await desk.log_in(ada, address="192.0.2.1")
+        await fail(desk, 9, address="192.0.2.1")
+    assert await desk.log_in(ada, address="192.0.2.1")
+
+
 async def test_an_address_is_not_known_for_ever(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
     await desk.log_in(ada, address="192.0.2.1")
     monkeypatch.setattr(login_attempts, "KNOWN_FOR", timedelta())

@@ -40,6 +40,11 @@ ISSUED = {
 }
 
 
+def secret_of(attempt: AuthorizationView) -> dict[str, Any]:
+    """Return what the browser that started an attempt sends."""
+    return {"browser_secret": attempt.browser_secret, "is_host_secret": True}
+
+
 class OAuthDesk(Desk):
     """The handlers, queries and jobs, used by `OWNER` unless another actor is named."""
 
@@ -69,7 +74,7 @@ class OAuthDesk(Desk):
 
     async def come_back(self, attempt: AuthorizationView, **fields: Any) -> bool:
         """Send the response of the authorization server, from the browser that started; normally a consent."""
-        return await self.come_back_as(None, attempt, **({"browser_secret": attempt.browser_secret} | fields))
+        return await self.come_back_as(None, attempt, **(secret_of(attempt) | fields))
 
     async def come_back_as(self, actor: Actor | None, attempt: AuthorizationView, **fields: Any) -> bool:
         """Send the response of the authorization server from another browser, with the credentials of an actor."""

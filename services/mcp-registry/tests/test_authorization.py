@@ -125,6 +125,11 @@ async def test_another_browser_cannot_come_back(oauth: OAuthDesk, secret: str | 
     assert (await refusal(oauth.come_back(attempt, browser_secret=secret))).detail == NOT_VALID
 
 
+async def test_a_secret_that_another_host_may_have_set_is_not_enough(oauth: OAuthDesk) -> None:
+    attempt = await oauth.start(await oauth.create_one())
+    assert (await refusal(oauth.come_back(attempt, is_host_secret=False))).detail == NOT_VALID
+
+
 async def test_another_user_cannot_come_back(oauth: OAuthDesk) -> None:
     attempt = await oauth.start(await oauth.create_one())
     assert (await refusal(oauth.come_back_as(STRANGER, attempt))).detail == NOT_VALID

@@ -96,3 +96,14 @@ def test_a_missing_library_is_a_reason_and_no_failure(error: Exception, monkeypa
         assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"
     finally:
         pdf.why_unavailable.cache_clear()
+
+
+@pytest.mark.parametrize("error", [OSError("cannot load library"), ImportError("no module")])
+def test_other_formats_are_rendered_where_weasyprint_cannot_be_imported(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    monkeypatch.setattr(pdf, "import_module", fail)
+    pdf.preload()

@@ -174,6 +174,25 @@ def test_changes_of_another_process_are_waited_for(files: Workspace, monkeypatch
     assert read(files)[0] == b"00000"
 
 
+def test_a_folder_that_was_moved_before_it_was_its_turn_is_not_written_to(
+    files: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(files)
+    waits = Event()
+
+    def note(_: float) -> None:
+        waits.set()
+
+    monkeypatch.setattr("session.workspace.changes.time.sleep", note)
+    with lock_held(files) as process, ThreadPoolExecutor(1) as thread:
+        written = thread.submit(write, files, 1)
+        waits.wait()
+        (files.root / "src").rename(files.root / "moved")
+        process.kill()
+        written.result()
+    assert (read(files)[0], (files.root / "moved" / "a").read_bytes()) == (b"00001", b"00000")
+
+
 def test_a_process_that_is_killed_releases_its_lock(files: Workspace) -> None:
     write(files)
     with lock_held(files) as process, ThreadPoolExecutor(1) as thread:

@@ -83,7 +83,8 @@ class OfferAuthorization(Command[None]):
 class ReturnAuthorization(Command[bool]):
     """Record the response with which an authorization server sends the user back.
 
-    The message is from the browser that started (`browser_secret`), or its actor may change the server.
+    The message is from the browser that started (`browser_secret`), or its actor may change the server. If the service
+    has a public URL with TLS, only this host may have set the secret in the browser (`is_host_secret`).
     The result is whether the user consented.
     Refused with AUTHORIZATION_FAILED if `state` is not that of an authorization in progress, or was used before, and if
     the message is from somebody else.
@@ -97,6 +98,7 @@ class ReturnAuthorization(Command[bool]):
     issuer: str | None = Field(default=None, max_length=2000)
     error: str | None = Field(default=None, max_length=2000)
     browser_secret: str | None = Field(default=None, max_length=200, repr=False)
+    is_host_secret: bool = False
 
 
 class CompleteAuthorization(Command[None]):

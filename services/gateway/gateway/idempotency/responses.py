@@ -9,7 +9,7 @@ from typing import Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from runtime.key_ring import Ring
 from runtime.logging import get_logger
 from runtime.sealing import KEY_BYTES, SecretUnreadable, seal, unseal
@@ -41,7 +41,11 @@ class StoredResponse(BaseModel):
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
-        """Return the response that was packed."""
+        """Return the response that was packed.
+
+        Raises:
+            zlib.error, ValidationError: the bytes are no response.
+        """
         head, _, body = zlib.decompressobj().decompress(packed, _MAX_UNPACKED).partition(b"\n")
         return cls.model_validate_json(head).model_copy(update={"body": body})
 
@@ -66,15 +70,25 @@ class Seals:
         return ring.newest, seal(_key(ring.keys[ring.newest], request), packed, _place(request))
 
     def open(self, key_id: str | None, content: bytes, request: KeyedRequest) -> StoredResponse | None:
-        """Return the stored response to a request; None if its key is not in the ring any more, or is another one."""
-        if key_id is None:
-            return StoredResponse.unpacked(content)
-        key = self.ring().keys.get(key_id) if self.ring else None
+        """Return the stored response to a request; None if it cannot be opened.
+
+        Its key is not in the ring any more, or is another one; or it is not sealed although there is a ring, so that
+        another writer to the bus may have made it up; or it was stored by another release.
+        """
         try:
-            return StoredResponse.unpacked(unseal(_key(key, request), content, _place(request))) if key else None
-        except SecretUnreadable as error:
-            log.warning("stored response cannot be opened", error=str(error))
+            packed = self._unsealed(key_id, content, request)
+            return None if packed is None else StoredResponse.unpacked(packed)
+        except (SecretUnreadable, zlib.error, ValidationError) as error:
+            # Without the text of other errors, which may repeat what was stored.
+            reason = str(error) if isinstance(error, SecretUnreadable) else type(error).__name__
+            log.warning("stored response cannot be opened", error=reason)
             return None
+
+    def _unsealed(self, key_id: str | None, content: bytes, request: KeyedRequest) -> bytes | None:
+        if self.ring is None:
+            return content if key_id is None else None
+        key = self.ring().keys.get(key_id) if key_id else None
+        return unseal(_key(key, request), content, _place(request)) if key else None
 
 
 def _key(of_gateways: bytes, request: KeyedRequest) -> bytes:

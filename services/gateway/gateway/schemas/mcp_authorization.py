@@ -1,7 +1,7 @@
 """Models of the authorization of MCP servers."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.mcp_registry.authorization import ReturnAuthorization, StartAuthorization
@@ -59,14 +59,16 @@ class McpAuthorization(SecretResponse):
     expires_at: Annotated[datetime, Field(description="Time until which the user has to return.")]
 
 
-def returned(parameters: QueryParams, browser_secret: str | None) -> ReturnAuthorization | None:
+def returned(parameters: QueryParams, secret: dict[str, Any]) -> ReturnAuthorization | None:
     """Return the command for the response of an authorization server; None if that cannot be one of ours.
+
+    `secret` holds the fields of the browser that sends it.
 
     Other parameters are ignored, as OAuth requires.
     """
     names = {"state": "state", "code": "code", "issuer": "iss", "error": "error"}
     sent = {field: parameters[name] for field, name in names.items() if name in parameters}
     try:
-        return ReturnAuthorization.model_validate(sent | {"browser_secret": browser_secret})
+        return ReturnAuthorization.model_validate(sent | secret)
     except ValidationError:
         return None

@@ -75,8 +75,8 @@ class Authorizing(Refreshing):
             Refusal: AUTHORIZATION_FAILED, the same one for every reason.
         """
         self.check_state(state_hash, now)
-        expected = self.oauth.pending.browser_secret if self.oauth.pending else None
-        if expected is not None and not by_owner and not _equal(expected, response.browser_secret):
+        pending = self.oauth.pending
+        if pending and not by_owner and not _is_from_browser(response, pending):
             raise Refusal(Code.AUTHORIZATION_FAILED, INVALID_STATE)
 
     def check_state(self, state_hash: str, now: datetime) -> Attempt:
@@ -169,8 +169,13 @@ class Authorizing(Refreshing):
         self.attempt = self.attempt and self.attempt.model_copy(update=changes)
 
 
-def _equal(expected: str, sent: str | None) -> bool:
-    return hmac.compare_digest(expected.encode(), (sent or "").encode())
+def _is_from_browser(response: ReturnAuthorization, pending: PendingAuthorization) -> bool:
+    if pending.browser_secret is None:
+        return True
+    # An attacker knows the secret of an own attempt, and other hosts of the domain may set cookies without the prefix.
+    if pending.redirect_uri.startswith("https:") and not response.is_host_secret:
+        return False
+    return hmac.compare_digest(pending.browser_secret.encode(), (response.browser_secret or "").encode())
 
 
 def _refusal_reason(response: ReturnAuthorization, pending: PendingAuthorization | None) -> str | None:

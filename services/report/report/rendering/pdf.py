@@ -1,6 +1,7 @@
 """PDF by WeasyPrint, which needs Pango from the system. Without Pango the other formats work."""
 
 import logging
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -32,8 +33,8 @@ def _libraries() -> Path:
 
 
 def preload() -> None:
-    """Import WeasyPrint if it can be imported."""
-    if why_unavailable() is None:
+    """Import WeasyPrint if it can be imported; otherwise only PDF fails, not the reports of other formats."""
+    with suppress(ImportError, OSError):
         import_module("weasyprint")
 
 

@@ -82,7 +82,7 @@ class Workspace:
             check_precondition(precondition, present)  # again under the lock, which no measurement should prolong
             self.check_quota(size - (present.st_size if present else 0))
             uploaded = self.uploads.finish(upload_id, size)
-            with os_errors_as_refusals(path), opened_folder(self.root, above, create=True) as within, self._locked():
+            with os_errors_as_refusals(path), self._locked(), opened_folder(self.root, above, create=True) as within:
                 before = replaceable(name, within)
                 check_precondition(precondition, before)
                 uploaded.chmod(stat.S_IMODE(before.st_mode) & 0o777 if before else 0o644)
@@ -113,7 +113,7 @@ class Workspace:
             raise
 
     def _locked(self) -> AbstractContextManager[None]:
-        """Exclude other changes of files, in all replicas."""
+        """Exclude other changes of files, in all replicas. Folders are opened afterwards: another one may move them."""
         return locked(self._lock)
 
     @property
@@ -145,7 +145,7 @@ class Workspace:
         *above, name = split_path(path)
         removed = self._staging_root.with_name(f"{self.root.name}{REMOVED_MARKER}{os.urandom(8).hex()}")
         try:
-            with os_errors_as_refusals(path), opened_folder(self.root, above) as within, self._locked():
+            with os_errors_as_refusals(path), self._locked(), opened_folder(self.root, above) as within:
                 before = os.stat(name, dir_fd=within, follow_symlinks=False)
                 check_precondition(precondition, before)
                 if stat.S_ISDIR(before.st_mode):

@@ -26,7 +26,7 @@ def locked(lock: Path) -> Generator[None]:
     Raises:
         TimeoutError: another process has held it all the time.
     """
-    lock.parent.mkdir(mode=0o700, exist_ok=True)
+    lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(lock, LOCK_FLAGS, 0o600)
     try:
         deadline = time.monotonic() + LOCK_SECONDS
