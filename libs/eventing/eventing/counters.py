@@ -11,7 +11,7 @@ from eventing.database import Connection, Database
 
 @dataclass(frozen=True)
 class Counters:
-    """A table with the columns `key`, `slot` and `n`: the count of a key is the sum over its slots.
+    """A table with the columns `key`, `slot` and `n`: the count of a key is the sum over its shards.
 
     Rows of another table are counted by the SQL function `count_rows` (`migrations/0005_counters.sql`), which creates
     the table. A projection counts what is not a row, such as how often something was used, with `add`.
@@ -21,7 +21,7 @@ class Counters:
     key: str
 
     async def add(self, key: object, connection: Connection) -> None:
-        """Add one to the count of a key, in a slot that no other transaction writes to."""
+        """Add one to the count of a key, in a shard that no other transaction writes to."""
         await connection.execute(
             f"INSERT INTO {self.table} AS c ({self.key}, slot, n) VALUES ($1, counter_slot('{self.table}'), 1) "
             f"ON CONFLICT ({self.key}, slot) DO UPDATE SET n = c.n + 1",

@@ -10,7 +10,7 @@ from contracts.catalogue import SERVICES
 from onebox.children import Program
 from onebox.folder import DataFolder
 from onebox.keys import new_key_ring, new_symmetric_keys
-from onebox.settings import BoxSettings
+from onebox.settings import BoxSettings, reachable
 
 # A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
 STOP_ORDER = (("gateway",), SERVICES, ("simulator",), ("nats",), ("postgres",))
@@ -152,8 +152,7 @@ def _gateway(context: LaunchContext) -> Service:
     settings = context.settings
     env = context.common_env | {"HOST": settings.host, "PORT": str(settings.port)}
     env["REPLAY_KEY_FILE"] = str(context.replay_keys)
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104  asked for by HOST
-    return _service("gateway", settings.port, env, local)
+    return _service("gateway", settings.port, env, reachable(settings.host))
 
 
 def _internal_service(name: str, context: LaunchContext, env: dict[str, str]) -> Service:

@@ -23,9 +23,14 @@ PREFIXES = (
 """A variable with such a prefix that is not a setting is probably misspelled."""
 
 
+def reachable(host: str) -> str:
+    """Return the address at which this machine reaches a server that listens at `host`, which may be a wildcard."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
+
+
 def url_of(host: str, port: int) -> str:
     """Return the URL to open in a browser; a wildcard host becomes the loopback address."""
-    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
+    local = reachable(host)
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 

@@ -4,6 +4,8 @@ import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
+from pydantic.fields import FieldInfo
+
 from runtime.settings import Settings
 
 
@@ -19,14 +21,23 @@ def variables(settings: type[Settings]) -> str:
     """Return a list of the environment variables that a program reads, with their defaults."""
     width = max(map(len, settings.model_fields)) + 1
     rows = [
-        f"  {field.upper():<{width}} {'required' if info.is_required() else _shown(info.default)}".rstrip()
-        for field, info in sorted(settings.model_fields.items())
+        f"  {field.upper():<{width}} {_shown(info)}".rstrip() for field, info in sorted(settings.model_fields.items())
     ]
     return "\n".join(["environment variables (docs/guides/settings.md describes them):", *rows])
 
 
-def _shown(default: object) -> str:
-    return "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
+def _shown(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    match info.get_default(call_default_factory=True, validated_data={}):
+        case None:
+            return ""
+        case bool() as default:
+            return str(default).lower()
+        case float() as default:
+            return f"{default:g}"
+        case default:
+            return str(default)
 
 
 def show_help(usage: str, arguments: Sequence[str]) -> None:

@@ -1,4 +1,5 @@
 import pytest
+from pydantic import Field
 from runtime.settings import Settings
 from runtime.usage import refuse_arguments, show_help, variables
 
@@ -7,6 +8,8 @@ class ShopSettings(Settings):
     database_url: str
     open_seconds: float = 60.0
     motto: str | None = None
+    is_public: bool = True
+    tills: int = Field(default_factory=lambda: 3)
 
 
 def exit_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
@@ -21,6 +24,8 @@ def test_the_variables_of_a_program_are_listed_with_their_defaults() -> None:
     assert ["DATABASE_URL", "required"] in rows
     assert ["OPEN_SECONDS", "60"] in rows
     assert ["MOTTO"] in rows
+    assert ["IS_PUBLIC", "true"] in rows
+    assert ["TILLS", "3"] in rows
 
 
 def test_a_service_prints_its_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

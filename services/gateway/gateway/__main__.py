@@ -21,7 +21,7 @@ from gateway.state import Gateway
 
 log = get_logger()
 
-DRAIN_SECONDS = 8.0
+LAST_WAIT_SECONDS = 8.0
 """Seconds that clients may go on waiting for what they started, at shutdown; the server ends all requests after 10."""
 
 
@@ -56,7 +56,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             log.info("ready", host=settings.host, port=settings.port)
             await stop.wait()
             log.info("draining")
-            gateway.waits.shut_down(DRAIN_SECONDS)
+            gateway.waits.shut_down(LAST_WAIT_SECONDS)
             await gateway.streams.close()
         await gateway.api_calls.report_last()
         with suppress(Unavailable):

@@ -1,7 +1,7 @@
 """Ids of what requests create and send: new ones, or those that an earlier attempt at the same request had.
 
-All requests take ids from here. Those of a request with an Idempotency-Key derive from its user, its path and
-its key, so that services recognise what an earlier attempt has sent to them.
+All requests take ids from here. Those of a request with an Idempotency-Key derive from its user, method, path
+and key, so that services recognise what an earlier attempt has sent to them.
 """
 
 from collections import Counter

@@ -45,12 +45,11 @@ RESOURCE_TYPES = {"key": "api_key", "server": "mcp_server"}
 def is_denial(problem: Problem) -> bool:
     """Return whether a problem is a refusal of permission, rather than of what was asked for.
 
-    A request without valid credentials is none: nobody is known whom something is denied to. The same holds for the
-    preflight requests of browsers, which are not counted either: anyone could fill the log.
+    A request without valid credentials is none: nobody is known whom something is denied to. Nor is a preflight request
+    of a browser, which no rate limit counts: anyone could fill the log.
     """
     # A resource of somebody else, which does not exist for the client.
     hidden = problem.owner is not None and problem.status == HTTPStatus.NOT_FOUND
-    # Browsers ask whether pages may send requests; nobody counts these questions, so they must not fill the log.
     forbidden = problem.status == HTTPStatus.FORBIDDEN and problem.code is not EdgeCode.ORIGIN_NOT_ALLOWED
     return hidden or forbidden or problem.code in FAILED_AUTHENTICATION
 

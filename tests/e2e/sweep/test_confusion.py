@@ -207,7 +207,7 @@ def test_a_reading_key_cannot_write_over_a_socket(user: User, reader: str, messa
         assert json.loads(socket.recv(20))["type"] == "connected"
         socket.send(json.dumps(message | {"id": 1}))
         try:
-            received = _reply(socket)
+            received: dict[str, Any] = _reply(socket)
         except ConnectionClosed:
             received = {"type": "error", "data": {"code": "FORBIDDEN"}}
     assert (received["type"], received["data"]["code"]) == ("error", "FORBIDDEN")

@@ -20,7 +20,6 @@ MAX_EXPORTED = 500
 type Outcome = Literal["succeeded", "denied", "unknown"]
 """`unknown` is the outcome of a change whose service did not answer: it may have been made."""
 
-
 type Address = Annotated[str, Field(max_length=45)]
 """An IP address in its usual form."""
 
@@ -28,9 +27,9 @@ type Address = Annotated[str, Field(max_length=45)]
 class AuditEntry(Message):
     """A change, or a refusal of permission.
 
-    `action` is the public name of the event that recorded a change, or the operation that was denied with
-    `error_code`, or that changed what has no event. Then `detail` is what it changed within the resource, such as the
-    path of a file, and `size_bytes` what was written. The user did it from `client_address`, authenticated by
+    `action` is the public name of the event that recorded a change. Of a refusal, which has an `error_code`, and of a
+    change without an event, it is the operation. Of the latter, `detail` is what it changed within the resource, such
+    as the path of a file, and `size_bytes` is what it wrote. The user did it from `client_address`, authenticated by
     `credential`; without an address, a service did it by itself. Ids of entries sort by time.
     """
 

@@ -35,9 +35,9 @@ router = APIRouter(prefix="/api/v1/admin/audit", tags=["Admin"], route_class=Jso
 async def index(window: Annotated[AuditWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns who changed what, and what was denied to whom, newest first.
 
-    The action is the event that recorded a change, or the operation that was denied. With `format=jsonl`, or if the
-    client prefers `application/jsonl`, the response has all entries that match, one JSON object a line, whatever the
-    limit is. A response that ends before its end, as the connection shows, is not complete.
+    The action is the event that recorded a change; of a refusal, or a change without an event, it is the operation.
+    With `format=jsonl`, or if the client prefers `application/jsonl`, the response has all entries that match, one JSON
+    object a line, whatever the limit is. If the transfer is cut off, they are not complete.
     """
     if window.format == "jsonl" or (window.format is None and prefers(JSON_LINES, request)):
         parts = _parts(window.filter, caller, gateway_of(request))

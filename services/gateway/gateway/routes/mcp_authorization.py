@@ -60,9 +60,10 @@ async def authorize(
 ) -> Response:
     """Finds the authorization server of an MCP server, and returns the URL at which a user consents.
 
-    The same browser has to open it: the response sets a cookie, without which, or an access token, nobody can return.
-    Afterwards the server `is_authorized`, and is checked. The event `mcp_server.authorized` or
-    `mcp_server.authorization_failed` is sent. Starting again replaces an authorization in progress.
+    The response sets a cookie, so the browser that sent the request has to open the URL; a program requests the address
+    to which the user is sent back, with the access token. Afterwards the server `is_authorized`, and is checked. The
+    event `mcp_server.authorized` or `mcp_server.authorization_failed` is sent. Starting again replaces an authorization
+    in progress.
     """
     waits, started = gateway_of(request).waits, await caller.ask(body.command(server_id))
     attempt = await waits.until(_is_prepared, started, partial(_read, caller), request.is_disconnected)

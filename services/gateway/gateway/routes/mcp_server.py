@@ -85,7 +85,7 @@ async def show(server_id: UUID, caller: Caller) -> Response:
 async def change(server_id: UUID, body: McpServerChange, caller: Caller) -> Response:
     """Updates the fields that are sent, and returns the server. Sessions use it from their next run on.
 
-    A new `command` or `url` ends the authorization of the server.
+    A new `url`, `command` or `args` ends the authorization of the server.
     """
     [*earlier, last] = body.commands(server_id)
     for command in earlier:

@@ -1,4 +1,4 @@
-"""Descriptions of fields for the OpenAPI document, as far as they are defined in contracts, which serve services."""
+"""Descriptions, for the OpenAPI document, of the fields that are defined in contracts."""
 
 from typing import Any
 
@@ -50,7 +50,10 @@ BY_MODEL = {
     ("McpServer", "description"): SERVER_DESCRIPTION,
     ("McpServer", "env"): SERVER_ENV,
     ("McpServer", "headers"): SERVER_HEADERS,
-    ("AuditEntry", "action"): "The event that recorded the change, or the operation that was denied.",
+    (
+        "AuditEntry",
+        "action",
+    ): "Event that recorded the change; of a refusal, or a change without an event, the operation.",
     ("AuditEntry", "at"): "Time of the change or the refusal.",
     ("AuditEntry", "causation_id"): "Id of the message that caused the change.",
     ("AuditEntry", "client_address"): "IP address of the client; null if a service did it by itself.",
