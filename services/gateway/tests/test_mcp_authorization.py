@@ -130,11 +130,7 @@ async def test_the_cookie_of_an_attempt_is_sent_with_its_state_only(
     client: httpx.AsyncClient, services: FakeServices
 ) -> None:
     await services.answer(ReturnAuthorization, True)
-    await services.answer(
-        GetAuthorization,
-        attempt(status="offered", authorization_url=f"{URL}&redirect_uri=http://a/x", browser_secret="b"),
-    )
-    await client.post(AUTHORIZE)
+    await start_with_cookie(client, services, "http://a/x")
     await client.get(CALLBACK, params={"state": "other", "code": "c"})
     await client.get(CALLBACK, params={"state": "s", "code": "c"})
     assert [command.browser_secret for command in services.of(ReturnAuthorization)] == [None, "b"]
@@ -156,11 +152,7 @@ async def test_the_cookie_is_deleted_when_the_user_has_returned(
     client: httpx.AsyncClient, services: FakeServices
 ) -> None:
     await services.answer(ReturnAuthorization, True)
-    await services.answer(
-        GetAuthorization,
-        attempt(status="offered", authorization_url=f"{URL}&redirect_uri=http://a/x", browser_secret="b"),
-    )
-    await client.post(AUTHORIZE)
+    await start_with_cookie(client, services, "http://a/x")
     await client.get(CALLBACK, params={"state": "s", "code": "c"})
     assert not client.cookies
 

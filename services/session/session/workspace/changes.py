@@ -33,7 +33,7 @@ def locked(lock: Path) -> Generator[None]:
         while not _take(descriptor):
             if time.monotonic() > deadline:
                 raise TimeoutError("the workspace is locked by another process")
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # in a thread; a blocking flock could not be given up
         yield
     finally:
         os.close(descriptor)
