@@ -2,27 +2,29 @@
 
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import nats.errors
 from nats.js.errors import NotFoundError
 
 from runtime.bus import Client, Unavailable
-from runtime.jetstream import add_memory_stream, jetstream
+from runtime.jetstream import jetstream, last_values
 
 TIMEOUT_SECONDS = 0.5
 """How long a step may take. Steps are on the path of requests, so a slow bus must not delay them for longer."""
 
 
 class Counters:
-    """Counters by key, each a subject of one stream in the memory of the bus, which adds up (`Nats-Incr`).
+    """Counters by key, each a subject of one stream of the bus, which adds up (`Nats-Incr`).
 
-    A counter disappears when nothing was added to it for `seconds`. A bus that restarts loses all of them. The methods
-    raise Unavailable, `nats.errors.Error` and OSError if the bus does not answer.
+    A counter disappears when nothing was added to it for `seconds`. A bus that restarts loses those that are not
+    `durable`. The methods raise Unavailable, `nats.errors.Error` and OSError if the bus does not answer.
     """
 
-    def __init__(self, client: Client, stream: str, prefix: str, *, seconds: float) -> None:
-        self.client, self.stream, self.prefix, self.seconds = client, stream, prefix, seconds
+    def __init__(self, client: Client, stream: str, prefix: str, *, seconds: float, durable: bool = False) -> None:
+        self.client, self.stream, self.prefix = client, stream, prefix
+        self.seconds, self.durable = seconds, durable
 
     async def add(self, key: str, amount: int = 1) -> int:
         """Add an amount to a counter, and return its new value."""
@@ -48,7 +50,8 @@ class Counters:
 
     async def _create(self) -> None:
         js = jetstream(self.client, timeout=TIMEOUT_SECONDS)
-        await add_memory_stream(js, self.stream, f"{self.prefix}.>", seconds=self.seconds, counters=True)
+        config = last_values(self.stream, f"{self.prefix}.>", seconds=self.seconds, durable=self.durable)
+        await js.add_stream(replace(config, allow_msg_counter=True))
 
     def _subject(self, key: str) -> str:
         return f"{self.prefix}.{key}"

@@ -1,14 +1,14 @@
 """Holdings of replicas on the bus: how many each one holds of a key, so that a limit applies to their sum."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import nats.errors
 from nats.aio.msg import Msg
 
 from runtime.bus import Client, Unavailable
-from runtime.jetstream import add_memory_stream, jetstream
+from runtime.jetstream import jetstream, last_values
 from runtime.pubsub import subscribe
 
 TIMEOUT_SECONDS = 0.5
@@ -89,7 +89,8 @@ class Holdings:
 
     async def _create(self) -> None:
         js = jetstream(self.client, timeout=TIMEOUT_SECONDS)
-        await add_memory_stream(js, self.stream, f"{self.prefix}.*.*", seconds=self.seconds, direct=True)
+        config = last_values(self.stream, f"{self.prefix}.*.*", seconds=self.seconds)
+        await js.add_stream(replace(config, allow_direct=True))  # reads of several subjects
 
     def _subject(self, key: str, holder: str) -> str:
         return f"{self.prefix}.{key}.{holder}"

@@ -25,8 +25,8 @@ type PullSubscription = JetStreamContext.PullSubscription
 
 TIMEOUT = 5.0
 """Timeout of a request to JetStream, in seconds."""
-MAX_IN_MEMORY = 500_000
-"""How many messages a stream in memory holds. A short one takes about 200 bytes of the bus's memory."""
+MAX_LAST_VALUES = 500_000
+"""How many subjects a stream of last values holds. A short message takes about 200 bytes, of memory or of a file."""
 
 
 class JetStream(Protocol):
@@ -114,31 +114,20 @@ def client_of(js: JetStream) -> Client:
     return cast(Any, js)._nc  # noqa: SLF001
 
 
-async def add_memory_stream(
-    js: JetStream,
-    name: str,
-    subjects: str,
-    *,
-    seconds: float,
-    direct: bool | None = None,
-    counters: bool | None = None,
-) -> None:
-    """Create a stream in the memory of the bus, which holds the last message of each subject for `seconds`.
+def last_values(name: str, subjects: str, *, seconds: float, durable: bool = False) -> StreamConfig:
+    """Return the configuration of a stream that holds the last message of each subject for `seconds`.
 
-    The oldest messages are dropped when there are too many. A `direct` stream answers reads of several subjects, and
-    one of `counters` adds up the messages of a subject.
+    It is in the memory of the bus, or in files if it is `durable`. The oldest messages are dropped when there are too
+    many.
     """
-    config = StreamConfig(
+    return StreamConfig(
         name=name,
         subjects=[subjects],
-        storage=StorageType.MEMORY,
-        max_msgs=MAX_IN_MEMORY,
+        storage=StorageType.FILE if durable else StorageType.MEMORY,
+        max_msgs=MAX_LAST_VALUES,
         max_msgs_per_subject=1,
         max_age=seconds,
-        allow_direct=direct,
-        allow_msg_counter=counters,
     )
-    await js.add_stream(config)
 
 
 def headers_of(message: RawStreamMsg) -> Mapping[str, str]:

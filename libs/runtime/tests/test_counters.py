@@ -1,6 +1,8 @@
 """Counters on the bus."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -69,3 +71,19 @@ async def test_a_stream_that_does_not_count_is_unavailable(client: Client) -> No
     await jetstream(client).add_stream(StreamConfig(name=STREAM, subjects=["count.>"]))
     with pytest.raises(Unavailable):
         await counters_on(client).add("a")
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_only_durable_counters_survive_a_bus_that_is_killed(nats_server: EmbeddedNats, durable: bool) -> None:
+    async with connected(nats_server.url, "counters") as client:
+        await Counters(client, STREAM, "count", seconds=60, durable=durable).add("a", 7)
+        await asyncio.to_thread(kill_and_restart, nats_server)
+        await eventually(lambda: client.is_connected)
+        assert await Counters(client, STREAM, "count", seconds=60, durable=durable).add("a") == (8 if durable else 1)
+
+
+def kill_and_restart(server: EmbeddedNats) -> None:
+    assert server.child.pid
+    os.kill(server.child.pid, signal.SIGKILL)
+    server.child.finish()
+    server.start()

@@ -22,6 +22,7 @@ from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.responses import Seals, StoredResponse
 from gateway.schemas.base import ResponseModel, SecretResponse
 from gateway.settings import Settings
+from nats.js.api import RawStreamMsg
 from onebox.keys import new_symmetric_keys
 from runtime.jetstream import jetstream
 from runtime.key_ring import InvalidKeyRing, KeyRingFile
@@ -32,7 +33,9 @@ from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness, running_gateway
 from services.gateway.tests.test_idempotency import KEY, ids_of_messages, problem
 
+BUCKET = f"KV_{IDEMPOTENCY}"
 SECRET_KEY = "key-of-the-client-7f3a"
+DIGEST = "digest of the content"
 REQUEST = KeyedRequest(UUID(int=1), "ada", True, "/api/v1/sessions", "key", "user")
 RESPONSE = StoredResponse(status=201, headers=[], body=b"secret", variant="user", route="")
 NEW_API_KEY: dict[str, Any] = {
@@ -72,8 +75,8 @@ async def keys_of_clients(services: FakeServices) -> None:
     await services.answer_with(CreateApiKey, create)
 
 
-async def create(client: httpx.AsyncClient) -> httpx.Response:
-    body = {"name": "CI", "scopes": ["read"]}
+async def create(client: httpx.AsyncClient, *scopes: str) -> httpx.Response:
+    body = {"name": "CI", "scopes": scopes or ["read"]}
     return await client.post("/api/v1/auth/api-keys", json=body, headers={"idempotency-key": SECRET_KEY})
 
 
@@ -132,20 +135,37 @@ async def test_without_a_ring_secrets_are_not_stored(services: FakeServices, set
 @pytest.mark.parametrize("changed", [{"id": UUID(int=2)}, {"key": "another"}], ids=["user", "key"])
 def test_a_response_cannot_be_opened_for_another_request(ring: Path, changed: dict[str, Any]):
     seals = Seals(KeyRingFile(ring, "REPLAY_KEY_FILE"))
-    sealed = seals.seal(RESPONSE, REQUEST, secret=True)
+    sealed = seals.seal(RESPONSE, REQUEST, DIGEST, secret=True)
     assert sealed
-    assert seals.open(*sealed, replace(REQUEST, **changed)) is None
+    assert seals.open(*sealed, replace(REQUEST, **changed), DIGEST) is None
+
+
+def test_a_response_cannot_be_opened_for_other_content(ring: Path):
+    seals = Seals(KeyRingFile(ring, "REPLAY_KEY_FILE"))
+    sealed = seals.seal(RESPONSE, REQUEST, DIGEST, secret=True)
+    assert sealed
+    assert seals.open(*sealed, REQUEST, DIGEST) == RESPONSE
+    assert seals.open(*sealed, REQUEST, "another digest") is None
+
+
+async def test_a_record_with_another_digest_is_not_replayed(client: httpx.AsyncClient, services: FakeServices):
+    await create(client, "read", "write")
+    other = await take_last_record(services)
+    await create(client, "read")
+    record = await take_last_record(services)
+    await store(services, record, b"%b\n%b" % (parts(other)[0], parts(record)[1]))
+    assert problem(await create(client, "read", "write")) == (409, "COMMAND_REPEATED")
 
 
 def test_a_response_that_is_not_sealed_is_not_opened_with_a_ring(ring: Path):
-    forged = Seals(None).seal(RESPONSE, REQUEST, secret=False)
+    forged = Seals(None).seal(RESPONSE, REQUEST, DIGEST, secret=False)
     assert forged
-    assert Seals(KeyRingFile(ring, "REPLAY_KEY_FILE")).open(*forged, REQUEST) is None
+    assert Seals(KeyRingFile(ring, "REPLAY_KEY_FILE")).open(*forged, REQUEST, DIGEST) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", zlib.compress(b"{}")], ids=["none", "text", "other"])
 def test_content_that_is_no_response_is_not_opened(content: bytes):
-    assert Seals(None).open(None, content, REQUEST) is None
+    assert Seals(None).open(None, content, REQUEST, DIGEST) is None
 
 
 async def test_a_response_that_an_earlier_release_stored_is_carried_out_again(
@@ -210,12 +230,29 @@ async def is_answered(services: FakeServices) -> bool:
 
 async def store_as_earlier_release(services: FakeServices) -> None:
     """Store the last record in the form of earlier releases: the response within the JSON."""
-    js = jetstream(services.client)
-    last = (await js.stream_info(f"KV_{IDEMPOTENCY}")).state.last_seq
-    record = await js.get_msg(f"KV_{IDEMPOTENCY}", last)
     response: dict[str, Any] = {"status": 204, "headers": [], "body": "", "variant": "", "route": ""}
-    head = json.loads((record.data or b"").partition(b"\n")[0])
-    await js.publish(record.subject or "", json.dumps(head | {"response": response}).encode())
+    record = await take_last_record(services)
+    head = json.loads(parts(record)[0])
+    await store(services, record, json.dumps(head | {"response": response}).encode())
+
+
+async def take_last_record(services: FakeServices) -> RawStreamMsg:
+    """Remove the last record from the bucket, and return it."""
+    js = jetstream(services.client)
+    record = await js.get_msg(BUCKET, (await js.stream_info(BUCKET)).state.last_seq)
+    await js.purge_stream(BUCKET)
+    return record
+
+
+async def store(services: FakeServices, record: RawStreamMsg, value: bytes) -> None:
+    """Store a record again, with another value."""
+    await jetstream(services.client).publish(record.subject or "", value)
+
+
+def parts(record: RawStreamMsg) -> tuple[bytes, bytes]:
+    """Return the head of a record, and its content."""
+    head, _, content = (record.data or b"").partition(b"\n")
+    return head, content
 
 
 def add_key(ring: Path) -> None:
@@ -230,8 +267,8 @@ def replace_keys(ring: Path) -> None:
 async def stored(services: FakeServices) -> bytes:
     """Return everything that the bucket holds."""
     js = jetstream(services.client)
-    state = (await js.stream_info(f"KV_{IDEMPOTENCY}")).state
-    messages = [await js.get_msg(f"KV_{IDEMPOTENCY}", seq) for seq in range(state.first_seq, state.last_seq + 1)]
+    state = (await js.stream_info(BUCKET)).state
+    messages = [await js.get_msg(BUCKET, seq) for seq in range(state.first_seq, state.last_seq + 1)]
     return b"".join(message.data or b"" for message in messages[-1:])
 
 

@@ -1,28 +1,53 @@
 """How much of the stored keyed requests may be those of one user."""
 
+import asyncio
+import json
+import os
 import secrets
+import signal
+from uuid import UUID
 
 import httpx
 import pytest
+from contracts.identity.user import RegisterUser
+from contracts.samples import USER
 from contracts.session.session import CreateSession, SessionView
+from contracts.wire import IDEMPOTENCY, IDEMPOTENCY_USAGE
 from gateway.idempotency import records, usage
-from gateway.idempotency.usage import OVERHEAD_BYTES, Usage
+from gateway.idempotency.attempts import Attempt, begin
+from gateway.idempotency.keys import KeyedRequest
+from gateway.idempotency.records import Records
+from gateway.idempotency.usage import Usage
+from onebox.nats import EmbeddedNats
+from runtime.jetstream import jetstream
+from runtime.testing import eventually
 
+from services.gateway.tests import samples
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.test_idempotency import create, created, ids_of_messages, problem
 from services.gateway.tests.test_idempotency import session as session
 
 KIB = 1024
+REGISTER = "/api/v1/auth/register"
 NEAR_MIDNIGHT = 20_000 * usage.DAY_SECONDS - 100.0
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a user store responses of 8 KiB, and records of 32 KiB, in a bucket of 64 KiB."""
+    """Let a user store responses of 8 KiB, and records of 32 KiB; strangers 16 KiB together; in a bucket of 64 KiB."""
     monkeypatch.setattr(usage, "MAX_RESPONSES_BYTES", 8 * KIB)
     monkeypatch.setattr(usage, "MAX_RECORDS_BYTES", 32 * KIB)
+    monkeypatch.setattr(usage, "MAX_ANONYMOUS_BYTES", 16 * KIB)
     monkeypatch.setattr(records, "MAX_BUCKET_BYTES", 64 * KIB)
+
+
+def request_of(user: UUID | str, *, authenticated: bool = True) -> KeyedRequest:
+    return KeyedRequest(UUID(int=1), str(user), authenticated, "/api/v1/sessions", "key", "user")
+
+
+ADA = request_of("ada")
+STRANGER, OTHER_STRANGER = (request_of(f"anonymous 192.0.2.{n}", authenticated=False) for n in (1, 2))
 
 
 @pytest.fixture
@@ -88,24 +113,108 @@ async def test_requests_without_a_key_are_not_refused(client: httpx.AsyncClient)
 
 async def test_gateways_count_together(services: FakeServices):
     one, two = Usage(services.client), Usage(services.client)
-    await one.add("ada", 8 * KIB)
-    assert two.stores_responses("ada")
-    await two.add("ada", 0)
-    assert not two.stores_responses("ada")
+    await one.add(ADA, 8 * KIB)
+    assert two.stores_responses(ADA)
+    await two.add(ADA, 1)
+    assert not two.stores_responses(ADA)
+
+
+async def test_another_gateway_knows_the_total_before_it_stores_a_response(
+    client: httpx.AsyncClient, services: FakeServices
+):
+    await Usage(services.client).add(request_of(USER), 8 * KIB)
+    await create(client)
+    assert not await replayed(client, "key-1")
+
+
+async def test_a_repetition_is_not_counted(client: httpx.AsyncClient, services: FakeServices):
+    await create(client)
+    before = await counted_bytes(services)
+    assert await replayed(client, "key-1")
+    assert await counted_bytes(services) == before
+
+
+async def test_a_gateway_that_is_killed_has_counted_what_it_stored(services: FakeServices):
+    records = Records(services.client)
+    attempt = await begin(records, ADA, "digest")
+    assert isinstance(attempt, Attempt)
+    assert await counted_bytes(services) >= await stored_bytes(services) > 0
+
+
+async def test_a_bus_that_restarts_has_the_totals(services: FakeServices, nats_server: EmbeddedNats):
+    await Usage(services.client).add(ADA, 32 * KIB)
+    await asyncio.to_thread(kill_and_restart, nats_server)
+    await eventually(lambda: services.client.is_connected)
+    again = Usage(services.client)
+    await again.add(ADA, 1)
+    assert again.is_full(ADA)
+
+
+async def test_all_strangers_have_one_share(services: FakeServices):
+    counted = Usage(services.client)
+    await counted.add(STRANGER, 16 * KIB)
+    assert (counted.stores_responses(OTHER_STRANGER), counted.is_full(OTHER_STRANGER)) == (False, True)
+    assert counted.stores_responses(ADA)
+
+
+async def test_strangers_beyond_their_share_are_served_without_records(
+    anonymous: httpx.AsyncClient, services: FakeServices
+):
+    await services.answer(RegisterUser, samples.user())
+    await fill_as_strangers(anonymous, services)
+    before, requests = await stored_bytes(services), len(services.of(RegisterUser))
+    assert [(await register(anonymous)).status_code for _ in range(2)] == [201, 201]
+    assert (len(services.of(RegisterUser)) - requests, await stored_bytes(services)) == (2, before)
+
+
+async def test_strangers_beyond_their_share_get_stored_responses(anonymous: httpx.AsyncClient, services: FakeServices):
+    await services.answer(RegisterUser, samples.user())
+    await register(anonymous)
+    await fill_as_strangers(anonymous, services)
+    assert (await register(anonymous)).headers["idempotent-replayed"] == "true"
 
 
 async def test_a_new_day_begins_with_nothing(services: FakeServices):
     now = NEAR_MIDNIGHT
     counted = Usage(services.client, lambda: now)
-    await counted.add("ada", 32 * KIB)
-    assert (counted.is_full("ada"), counted.refusal().headers["Retry-After"]) == (True, "100")
+    await counted.add(ADA, 32 * KIB)
+    assert (counted.is_full(ADA), counted.refusal().headers["Retry-After"]) == (True, "100")
     now += 101
-    assert (counted.is_full("ada"), counted.stores_responses("ada")) == (False, True)
+    assert (counted.is_full(ADA), counted.stores_responses(ADA)) == (False, True)
 
 
 async def test_a_gateway_counts_alone_if_the_bus_does_not(services: FakeServices):
     counted = Usage(services.client)
     await services.client.close()
     for _ in range(2):
-        await counted.add("ada", 16 * KIB - OVERHEAD_BYTES)
-    assert counted.is_full("ada")
+        await counted.add(ADA, 16 * KIB)
+    assert counted.is_full(ADA)
+
+
+async def register(client: httpx.AsyncClient, key: str = "key-1") -> httpx.Response:
+    body = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
+    return await client.post(REGISTER, json=body, headers={"idempotency-key": key})
+
+
+async def fill_as_strangers(client: httpx.AsyncClient, services: FakeServices) -> None:
+    """Use up the share, and let the gateway learn of it."""
+    await Usage(services.client).add(STRANGER, 16 * KIB)
+    await register(client, "learns-the-total")
+
+
+async def counted_bytes(services: FakeServices) -> int:
+    """Return the total that was counted last."""
+    js = jetstream(services.client)
+    last = (await js.stream_info(IDEMPOTENCY_USAGE)).state.last_seq
+    return int(json.loads((await js.get_msg(IDEMPOTENCY_USAGE, last)).data or b"")["val"])
+
+
+async def stored_bytes(services: FakeServices) -> int:
+    return (await jetstream(services.client).stream_info(f"KV_{IDEMPOTENCY}")).state.bytes
+
+
+def kill_and_restart(server: EmbeddedNats) -> None:
+    assert server.child.pid
+    os.kill(server.child.pid, signal.SIGKILL)
+    server.child.finish()
+    server.start()

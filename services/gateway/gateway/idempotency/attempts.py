@@ -1,10 +1,8 @@
 """One attempt at a keyed request: exactly one gateway at a time works on it, and stores how it ended."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 
 from runtime import clock
 from runtime.bus import Unavailable
@@ -31,6 +29,7 @@ class Attempt:
 
     records: Records
     request: KeyedRequest
+    digest: str
     began: int
     stored: Stored | None
     _writing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -44,7 +43,7 @@ class Attempt:
         """Renew the lease until it is lost, or until the attempt has ended."""
         while self.stored:
             await asyncio.sleep(RENEWAL_SECONDS)
-            await self._write(lambda digest: _running(self.began, digest))
+            await self._write(_running(self.began, self.digest))
 
     async def open(self) -> None:
         """End the attempt: a repetition continues the request."""
@@ -54,32 +53,24 @@ class Attempt:
         """End the attempt, in which nothing was begun: the key may be used for another request."""
         await self._end("free")
 
-    async def keep(self) -> None:
-        """End the attempt, and leave its record as it is."""
-        written, self.stored = self.stored, None
-        if written:
-            await self.records.usage.add(self.request.user, len(written.entry.value))
-
     async def answer(self, response: StoredResponse, *, secret: bool) -> None:
         """End the attempt: repetitions get the response, or continue the request if it must not be stored."""
-        may_store = self.records.usage.stores_responses(self.request.user)
-        if may_store and (sealed := self.records.seals.seal(response, self.request, secret=secret)):
+        may_store = self.records.usage.stores_responses(self.request)
+        if may_store and (sealed := self.records.seals.seal(response, self.request, self.digest, secret=secret)):
             await self._end("answered", *sealed)
         else:
             await self.open()
 
     async def _end(self, state: State, key_id: str | None = None, content: bytes = b"") -> None:
-        ended = partial(Record, state=state, began=self.began, key_id=key_id, content=content)
-        await self._write(lambda digest: ended(digest=digest))
-        await self.keep()
+        await self._write(Record(state=state, began=self.began, digest=self.digest, key_id=key_id, content=content))
+        self.stored = None
 
-    async def _write(self, record: Callable[[str], Record]) -> None:
+    async def _write(self, record: Record) -> None:
         async with self._writing:  # a renewal must not come between reading and writing `stored`
             if not self.stored:
                 return
             try:
-                new = record(self.stored.record.digest)
-                self.stored = await self.records.write(self.request.id.hex, new, self.stored)
+                self.stored = await self.records.write(self.request, record, self.stored)
             except Unavailable as error:  # a repetition continues the request when the lease has expired
                 log.warning("keyed request not recorded", error=str(error))
 
@@ -91,41 +82,48 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
         Problem: the key was used for another request, the request is running, or its user has too many records.
         Unavailable: the bus does not answer.
     """
-    stored = await _existing(records, request)
+    stored = await _read_if_full(records, request)
+    if not stored and records.usage.is_full(request):
+        return Attempt(records, request, digest, _began(None), None)
     for _ in range(MAX_READS):
         if stored and _is_answered(stored.record, request, digest):
-            response = records.seals.open(stored.record.key_id, stored.record.content, request)
+            response = records.seals.open(stored.record.key_id, stored.record.content, request, digest)
             if response and response.variant == request.variant:
                 return response
-            return Attempt(records, request, stored.record.began, None)  # the response stays, for whom it can be opened
+            # The response stays, for whom it can be opened.
+            return Attempt(records, request, digest, stored.record.began, None)
         began = _began(stored)
-        if written := await records.write(request.id.hex, _running(began, digest), stored):
-            return Attempt(records, request, began, written)
-        stored = await records.read(request.id.hex)
+        if written := await records.write(request, _running(began, digest), stored):
+            return Attempt(records, request, digest, began, written)
+        stored = await records.read(request)
     raise _in_use()
 
 
 async def begin_open(records: Records, request: KeyedRequest, digest: str) -> Attempt:
     """Begin or continue a request that any number of attempts may work on at the same time. Raises as `begin` does."""
-    stored = await _existing(records, request)
+    stored = await _read_if_full(records, request)
     for _ in range(MAX_READS):
         if stored and stored.record.state != "free":
             _check(stored.record, request, digest)
-            return Attempt(records, request, stored.record.began, None)
+            return Attempt(records, request, digest, stored.record.began, None)
         record = Record(state="open", began=_began(None), digest=digest)
-        if written := await records.write(request.id.hex, record, stored):
-            return Attempt(records, request, record.began, written)
-        stored = await records.read(request.id.hex)
+        if written := await records.write(request, record, stored):
+            return Attempt(records, request, digest, record.began, written)
+        stored = await records.read(request)
     raise _in_use()
 
 
-async def _existing(records: Records, request: KeyedRequest) -> Stored | None:
-    """Return the record of a request whose user may not have any more; else None: mostly there is none, so try."""
-    if not records.usage.is_full(request.user):
+async def _read_if_full(records: Records, request: KeyedRequest) -> Stored | None:
+    """Return the record of a request that must not add one, if there is one; else None: mostly there is none, so try.
+
+    Raises:
+        Problem: there is none, and the user has too many. Without an account, the request is carried out unrecorded.
+    """
+    if not records.usage.is_full(request):
         return None
-    if stored := await records.read(request.id.hex):
-        return stored
-    raise records.usage.refusal()
+    if not (stored := await records.read(request)) and request.authenticated:
+        raise records.usage.refusal()
+    return stored
 
 
 def _began(stored: Stored | None) -> int:

@@ -31,4 +31,5 @@ async def continuing(records: Records, token: Token, name: str, key: object, con
         with ids.deriving(derived):
             yield
     finally:
-        await (attempt.keep() if derived.commands else attempt.free())
+        if not derived.commands:
+            await attempt.free()

@@ -1,5 +1,6 @@
 """What is stored of keyed requests, in a bucket of the bus: how far they are, and the response."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,9 @@ from runtime.bus import BUS_ERRORS, Client, Unavailable
 from runtime.key_ring import Ring
 from runtime.key_value import Bucket, Entry
 
+from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.responses import Seals
-from gateway.idempotency.usage import Usage
+from gateway.idempotency.usage import OVERHEAD_BYTES, Usage
 
 type State = Literal["running", "open", "free", "answered"]
 
@@ -67,18 +69,27 @@ class Records:
         self.client, self.seals, self.usage = client, Seals(ring), Usage(client)
         self._bucket: Bucket | None = None
 
-    async def read(self, key: str) -> Stored | None:
-        """Return the record of a key, or None."""
-        entry = await self._with_bucket(lambda bucket: bucket.get(key))
+    async def read(self, request: KeyedRequest) -> Stored | None:
+        """Return the record of a request, or None."""
+        entry = await self._with_bucket(lambda bucket: bucket.get(request.id.hex))
         try:
             return entry and Stored(Record.decoded(entry.value), entry)
         except ValidationError:  # written by a newer release
             raise Unavailable("the record of a keyed request cannot be read") from None
 
-    async def write(self, key: str, record: Record, before: Stored | None) -> Stored | None:
-        """Replace the record that was read or written before; return None if another one was written since then."""
+    async def write(self, request: KeyedRequest, record: Record, before: Stored | None) -> Stored | None:
+        """Replace the record that was read or written before; return None if another one was written since then.
+
+        The bytes that it adds are on their way to the counter before the record itself, so what is stored is counted.
+        """
         value, entry = record.encoded(), before and before.entry
-        written = await self._with_bucket(lambda bucket: bucket.replace(key, value, entry))
+        added = max(0, len(value) - len(entry.value)) if entry else len(value) + OVERHEAD_BYTES
+        _, written = await asyncio.gather(
+            self.usage.add(request, added),
+            self._with_bucket(lambda bucket: bucket.replace(request.id.hex, value, entry)),
+        )
+        if not written:
+            await self.usage.add(request, -added)
         return written and Stored(record, written)
 
     async def _with_bucket[T](self, work: Callable[[Bucket], Awaitable[T]]) -> T:

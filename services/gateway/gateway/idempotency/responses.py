@@ -56,27 +56,30 @@ class Seals:
     def __init__(self, ring: Ring | None) -> None:
         self.ring = ring
 
-    def seal(self, response: StoredResponse, request: KeyedRequest, *, secret: bool) -> tuple[str | None, bytes] | None:
+    def seal(
+        self, response: StoredResponse, request: KeyedRequest, digest: str, *, secret: bool
+    ) -> tuple[str | None, bytes] | None:
         """Return what to store of a response, after the id of the key that it is sealed with if there is a ring.
 
-        Returns None for a response that must not be stored: one that is too large, or a secret without a ring.
+        `digest` is that of the request's content. Returns None for a response that must not be stored: one that is too
+        large, or a secret without a ring.
         """
         packed = response.packed()
         if len(packed) > MAX_STORED_BYTES or (secret and not self.ring):
             return None
         if not self.ring:
             return None, packed
-        ring = self.ring()
-        return ring.newest, seal(_key(ring.keys[ring.newest], request), packed, _place(request))
+        ring, place = self.ring(), _place(request, digest)
+        return ring.newest, seal(_key(ring.keys[ring.newest], request, place), packed, place)
 
-    def open(self, key_id: str | None, content: bytes, request: KeyedRequest) -> StoredResponse | None:
-        """Return the stored response to a request; None if it cannot be opened.
+    def open(self, key_id: str | None, content: bytes, request: KeyedRequest, digest: str) -> StoredResponse | None:
+        """Return the stored response to a request with this digest; None if it cannot be opened.
 
-        Its key is not in the ring any more, or is another one; or it is not sealed although there is a ring, so that
-        another writer to the bus may have made it up; or it was stored by another release.
+        It was stored for another request; its key is not in the ring any more, or is another one; or it is not sealed
+        although there is a ring, so that another writer to the bus may have made it up; or another release stored it.
         """
         try:
-            packed = self._unsealed(key_id, content, request)
+            packed = self._unsealed(key_id, content, request, digest)
             return None if packed is None else StoredResponse.unpacked(packed)
         except (SecretUnreadable, zlib.error, ValidationError) as error:
             # Without the text of other errors, which may repeat what was stored.
@@ -84,17 +87,18 @@ class Seals:
             log.warning("stored response cannot be opened", error=reason)
             return None
 
-    def _unsealed(self, key_id: str | None, content: bytes, request: KeyedRequest) -> bytes | None:
+    def _unsealed(self, key_id: str | None, content: bytes, request: KeyedRequest, digest: str) -> bytes | None:
         if self.ring is None:
             return content if key_id is None else None
-        key = self.ring().keys.get(key_id) if key_id else None
-        return unseal(_key(key, request), content, _place(request)) if key else None
+        key, place = self.ring().keys.get(key_id) if key_id else None, _place(request, digest)
+        return unseal(_key(key, request, place), content, place) if key else None
 
 
-def _key(of_gateways: bytes, request: KeyedRequest) -> bytes:
-    derivation = HKDF(SHA256(), KEY_BYTES, salt=None, info=_place(request).encode())
+def _key(of_gateways: bytes, request: KeyedRequest, place: str) -> bytes:
+    derivation = HKDF(SHA256(), KEY_BYTES, salt=None, info=place.encode())
     return derivation.derive(of_gateways + request.key.encode())
 
 
-def _place(request: KeyedRequest) -> str:
-    return f"response to keyed request {request.id}"
+def _place(request: KeyedRequest, digest: str) -> str:
+    """Return what a response is bound to: a record that was copied, or whose digest was replaced, cannot be opened."""
+    return f"response to keyed request {request.id} with digest {digest}"
