@@ -30,7 +30,14 @@ IS_KNOWN = "SELECT EXISTS (SELECT FROM known_addresses WHERE key = $1 AND last_a
 REMEMBER = """
     INSERT INTO known_addresses (key, last_at) VALUES ($1, $2)
     ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at"""
-FORGET = "DELETE FROM login_failures WHERE key BETWEEN $1 AND $2"
+# A failure has the same time under each of its keys. So those of an account are found under its addresses, too, where
+# the failures of other accounts stay.
+FORGET = """
+    WITH forgotten AS (DELETE FROM login_failures WHERE key BETWEEN $1 AND $2 RETURNING times),
+    failures AS (SELECT array_agg(at) AS times FROM forgotten, unnest(forgotten.times) AS at)
+    UPDATE login_failures AS stored SET times = ARRAY(
+        SELECT at FROM unnest(stored.times) AS at WHERE at <> ALL(failures.times) ORDER BY at)
+    FROM failures WHERE stored.times && failures.times AND stored.key NOT BETWEEN $1 AND $2"""
 LAST = b"\xff" * 32
 REMOVE = "UPDATE login_failures SET times = array_remove(times, $2) WHERE key = $1"
 
@@ -96,7 +103,7 @@ class LoginAttempts:
         return Attempt(self.database, client, limits, at)
 
     async def forget(self, email: str) -> None:
-        """Forget the failures of an account and of its clients, because its password was reset."""
+        """Forget the failures of an account, also at the addresses they came from, because its password was reset."""
         account = _key("account", email)  # with which the keys of its clients begin
         await self.database.execute(FORGET, account, account + LAST)
 

@@ -117,6 +117,30 @@ async def test_a_reset_does_not_unlock_other_accounts(desk: Desk, ada: str):
     assert await outcome(desk, ada) is Code.ACCOUNT_LOCKED
 
 
+async def test_a_reset_unlocks_the_address_that_the_owner_tried_from(desk: Desk, ada: str):
+    for email in (NOBODY, ada):  # as many as lock the address
+        await fail(desk, 10, email, "192.0.2.1")
+    await desk.dispatcher.dependencies.attempts.forget(ada)
+    assert await desk.log_in(ada, address="192.0.2.1")
+
+
+async def test_a_reset_keeps_the_failures_of_others_at_the_address(desk: Desk, ada: str):
+    for email in (NOBODY, ada):
+        await fail(desk, 10, email, "192.0.2.1")
+    await desk.dispatcher.dependencies.attempts.forget(ada)
+    await fail(desk, 10, address="192.0.2.1")
+    assert await outcome(desk, "other@example.com", address="192.0.2.1") is Code.ACCOUNT_LOCKED
+
+
+async def test_a_reset_beside_failing_logins_does_not_deadlock(desk: Desk, ada: str):
+    attempts = desk.dispatcher.dependencies.attempts
+    for _ in range(10):
+        guesses = [await attempts.attempt(ada, f"192.0.2.{number}", now()) for number in range(8)]
+        works = [guess.begin() for guess in guesses] + [attempts.forget(ada), attempts.forget(NOBODY)]
+        results = await asyncio.gather(*works, return_exceptions=True)
+        assert [each for each in results if each and not isinstance(each, Refusal)] == []
+
+
 async def test_a_login_of_a_known_client_keeps_the_failures_of_strangers(desk: Desk, ada: str):
     await desk.log_in(ada, address="192.0.2.1")
     await fail(desk, 10, address="198.51.100.1")
