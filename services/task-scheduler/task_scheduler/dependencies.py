@@ -19,6 +19,7 @@ class Dependencies:
 
     prompts: Prompts
     executions: Executions
+    event_executions_per_hour: int
 
 
 type Work = UnitOfWork[Dependencies]
@@ -26,7 +27,7 @@ type Context = QueryContext[Dependencies]
 
 
 @asynccontextmanager
-async def dependencies(_settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Dependencies]:
+async def dependencies(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Dependencies]:
     """Create the dependencies; on exit, end the processes that render prompts."""
     async with Prompts.open() as prompts:
-        yield Dependencies(prompts, Executions(database))
+        yield Dependencies(prompts, Executions(database), settings.event_executions_per_hour)

@@ -19,6 +19,10 @@ BY_ANY_SESSION = """
 ASSIGNMENT = """
     SELECT e.task_id, e.user_id, e.scheduled_for, e.variables, t.definition
     FROM executions e JOIN tasks t ON t.id = e.task_id WHERE e.id = $1"""
+STARTED_BY_EVENTS = """
+    SELECT count(*) FROM (
+        SELECT FROM executions
+        WHERE user_id = $1 AND trigger = 'event' AND status <> 'skipped' AND created_at > $2 LIMIT $3) AS started"""
 DELETE_BATCH = """
     DELETE FROM executions WHERE id IN (
         SELECT id FROM executions WHERE task_id = $1 AND status NOT IN ('pending', 'running') LIMIT $2)"""
@@ -68,6 +72,10 @@ class Executions:
         """Return what an execution has to run; None if its task was deleted."""
         row = await self.database.fetchrow(ASSIGNMENT, execution_id)
         return Assignment.model_validate(dict(row)) if row else None
+
+    async def started_by_events(self, user_id: UUID, since: datetime, limit: int) -> int:
+        """Return how many executions of a user events have started since a time, counted up to a limit."""
+        return await self.database.fetchval(STARTED_BY_EVENTS, user_id, since, limit)
 
     async def session_options(self, assignment: Assignment) -> SdkOptions:
         """Return the options of the session of an attempt, with the plain values of `env`."""

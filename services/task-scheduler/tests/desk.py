@@ -31,12 +31,17 @@ from .memory_desk import ADMIN, NOON, OWNER, STRANGER, Placeholders
 __all__ = ["ADMIN", "NOON", "OWNER", "STRANGER", "Desk"]
 
 
+EVENT_EXECUTIONS = 20
+"""Executions of a user that events may start within an hour."""
+
+
 @dataclass(frozen=True)
 class Dependencies:
     """Dependencies without child processes."""
 
     prompts: Placeholders
     executions: Executions
+    event_executions_per_hour: int
 
 
 class Desk(harness.ServiceHarness):
@@ -47,7 +52,7 @@ class Desk(harness.ServiceHarness):
     def __init__(self, database: Database, clock: pytest.MonkeyPatch) -> None:
         self._clock = clock
         self.at(NOON)
-        self.dependencies = Dependencies(Placeholders(), Executions(database))
+        self.dependencies = Dependencies(Placeholders(), Executions(database), EVENT_EXECUTIONS)
         super().__init__(service, database, self.dependencies)
 
     def at(self, now: datetime) -> None:

@@ -66,11 +66,20 @@ class Placeholders:
         return re.findall(r"{{(\w+)}}", template)
 
 
+class NoExecutions:
+    """A read model without executions."""
+
+    async def started_by_events(self, _user_id: UUID, _since: datetime, _limit: int) -> int:
+        return 0
+
+
 @dataclass(frozen=True)
 class OnlyPrompts:
-    """Dependencies that render prompts and do nothing else."""
+    """Dependencies that render prompts, and know of no executions."""
 
     prompts: Placeholders
+    executions: NoExecutions
+    event_executions_per_hour: int = 1
 
 
 class MemoryDesk:
@@ -85,7 +94,7 @@ class MemoryDesk:
     @asynccontextmanager
     async def work(self, actor: Actor = OWNER) -> AsyncGenerator[UnitOfWork[Any]]:
         """Open a unit of work for a command."""
-        dependencies, envelope = OnlyPrompts(Placeholders()), Envelope.begin(actor=actor)
+        dependencies, envelope = OnlyPrompts(Placeholders(), NoExecutions()), Envelope.begin(actor=actor)
         async with UnitOfWork[Any](self.store, envelope, dependencies, Locks(), self._ask) as work:
             work.now = self.now
             yield work

@@ -1,7 +1,9 @@
 """Handlers of commands about executions."""
 
+from datetime import timedelta
 from uuid import UUID
 
+from contracts.messages import Failure
 from contracts.refusals import Code, Refusal, not_found
 from contracts.task_scheduler.execution import (
     CancelExecution,
@@ -18,6 +20,8 @@ from task_scheduler.aggregate import Execution, Task
 from task_scheduler.dependencies import Work
 from task_scheduler.handlers.definition import check_prompt
 from task_scheduler.handlers.task_executions import Origin, TaskExecutions, save_execution
+
+EVENT_PERIOD = timedelta(hours=1)
 
 handles = Handlers()
 
@@ -72,7 +76,7 @@ async def start_on_event(command: StartOnEvent, work: Work) -> None:
         return
     variables, origin = task.definition.variables | command.variables, Origin(event=command.event, chain=command.chain)
     execution = executions.create(command.execution_id, "event", variables, **origin)
-    if failure := task.chain_failure(command.chain):
+    if failure := task.chain_failure(command.chain) or await _event_limit_failure(task.user_id, work):
         execution.skip(failure)
     else:
         await executions.admit(execution)
@@ -100,6 +104,19 @@ async def check_execution(command: CheckExecution, work: Work) -> None:
     """Request a check of an execution's run."""
     async with work.change(Execution, command.execution_id) as execution:
         execution.request_check(work.now)
+
+
+async def _event_limit_failure(user_id: UUID, work: Work) -> Failure | None:
+    """Return why events may not start an execution of a user now; None if they may.
+
+    A chain does not contain the sessions that agents create, so a loop over these ends here. Events that arrive at the
+    same moment may exceed the limit by as many.
+    """
+    limit, since = work.dependencies.event_executions_per_hour, work.now - EVENT_PERIOD
+    if await work.dependencies.executions.started_by_events(user_id, since, limit) < limit:
+        return None
+    detail = f"Events may start at most {limit} executions of a user within an hour."
+    return Failure(error_code=Code.QUOTA_EXCEEDED, error_detail=detail)
 
 
 def _check_task(execution: Execution, task_id: UUID) -> None:
