@@ -31,8 +31,8 @@ TOKEN_ALGORITHM = "EdDSA"
 AGENT_DEPTH_HEADER = "X-Agent-Depth"
 """Sent to MCP servers for agents, never by them: the depth that sessions which the agent uses get."""
 
-DENIED_OWNER = "denied-owner"
-"""The header of a refusal with the owner of the resource that was denied; not in its body, which clients see."""
+RESOURCE_OWNER = "resource-owner"
+"""The header of a reply with the owner of what a refusal denies or a command changes; not in the body, for clients."""
 
 MAX_INLINE_BYTES = 16 * 1024
 """Size up to which lists and streams hold a value whole. A page of such values fits into one message of the bus."""

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from contracts.messages import Command, Query, result_type
 from contracts.refusals import Code, Refusal
+from runtime.bus import Answer
 from runtime.envelope import Envelope
 
 from eventing.database import Database
@@ -35,10 +36,10 @@ class Dispatcher[T]:
 
     async def send[R](self, command: Command[R], envelope: Envelope) -> R:
         """Handle a command, and return its result. Raises as `send_versioned` does."""
-        return (await self.send_versioned(command, envelope))[0]
+        return (await self.send_versioned(command, envelope)).result
 
-    async def send_versioned[R](self, command: Command[R], envelope: Envelope) -> tuple[R, int | None]:
-        """Handle a command, and return its result, and the version of the aggregate that it has changed.
+    async def send_versioned[R](self, command: Command[R], envelope: Envelope) -> Answer[R]:
+        """Handle a command, and return its result, with version and owner of the aggregate that it has changed.
 
         The result may be newer than the version, but never older.
 
@@ -49,14 +50,14 @@ class Dispatcher[T]:
         """
         query = command.outcome()
         try:
-            result, version = await self._decide(command, envelope)
+            answer = await self._decide(command, envelope)
         except DuplicateCommand:
             if query is None and result_type(type(command)) is not None:
                 raise Refusal(Code.COMMAND_REPEATED, "This command has been carried out already.") from None
-            return await self.ask_versioned(query, envelope) if query else (cast(R, None), None)
+            return await self.ask_versioned(query, envelope) if query else Answer(cast(R, None))
         except UniqueViolation as violation:
             raise self.unique_violations.get(violation.constraint, violation) from None
-        return cast(R, result) if query is None else await self.ask(query, envelope), version
+        return answer if query is None else answer._replace(result=await self.ask(query, envelope))
 
     async def ask[R](self, query: Query[R], envelope: Envelope) -> R:
         """Return the answer to a query.
@@ -67,21 +68,21 @@ class Dispatcher[T]:
         handler = self.queries.by_type[type(query)]
         return await handler(query, QueryContext(self.database, envelope, self.dependencies))
 
-    async def ask_versioned[R](self, query: Query[R], envelope: Envelope) -> tuple[R, int | None]:
+    async def ask_versioned[R](self, query: Query[R], envelope: Envelope) -> Answer[R]:
         """Return the answer to a query, and the version of the aggregate that it names. Raises as `ask` does.
 
         The version is read first, so that the answer may be newer than it, but never older.
         """
         version = await self.store.version([value for value in vars(query).values() if isinstance(value, UUID)])
-        return await self.ask(query, envelope), version
+        return Answer(await self.ask(query, envelope), version)
 
-    async def _decide(self, command: Command[Any], envelope: Envelope) -> tuple[Any, int | None]:
+    async def _decide(self, command: Command[Any], envelope: Envelope) -> Answer[Any]:
         handler = self.commands.by_type[type(command)]
         for attempt in range(ATTEMPTS):
             try:
                 work = UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask)
                 async with work, self._recognising_repetitions(work):
-                    return await handler(command, work), work.version
+                    return Answer(await handler(command, work), work.version, work.owner)
             except Conflict:
                 if attempt + 1 == ATTEMPTS:
                     raise

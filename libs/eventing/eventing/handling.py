@@ -40,6 +40,8 @@ class UnitOfWork[T]:
         self._locks, self._stack, self._ids = locks, AsyncExitStack(), set[UUID]()
         self.saved = False
         self.version: int | None = None
+        self.owner: UUID | None = None
+        """The owner of the first aggregate that was loaded because the actor may see it."""
 
     async def __aenter__(self) -> "UnitOfWork[T]":
         return self
@@ -137,6 +139,7 @@ class UnitOfWork[T]:
             raise not_found(kind.missing, id)
         if not aggregate.visible_to(self.actor):
             raise not_found(kind.missing, id, owner=aggregate.owner)
+        self.owner = self.owner or aggregate.owner
         return aggregate
 
     async def lock(self, id: UUID) -> None:

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_query, result_type
 from contracts.refusals import Refusal
-from contracts.wire import DENIED_OWNER
+from contracts.wire import RESOURCE_OWNER
 from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
 from nats.errors import Error
 from runtime import bus
-from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Unavailable
+from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Answer, Unavailable
 from runtime.envelope import Envelope
 from runtime.health import CHECK_TIMEOUT, Health
 from runtime.logging import bound_contextvars, get_logger
@@ -37,7 +37,7 @@ START_TIMEOUT = 5.0
 """For each of the two steps of subscribing; without it, nats-py tries to connect forever."""
 
 type Message = type[Command[Any] | Query[Any]]
-type Handle = Callable[[Any, Envelope], Awaitable[tuple[Any, int | None]]]
+type Handle = Callable[[Any, Envelope], Awaitable[Answer[Any]]]
 """Handles a message, and returns its result, and the version of the aggregate that was queried."""
 
 
@@ -200,10 +200,10 @@ def _answering(
             return Faulted(detail="The message arrived after its deadline."), {}
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
-                result, version = await handle(body, envelope)
-                return accepted(result=result), {} if version is None else {VERSION_HEADER: str(version)}
+                answer = await handle(body, envelope)
+                return accepted(result=answer.result), _headers(answer)
             except Refusal as refusal:
-                return Refused.of(refusal), {DENIED_OWNER: str(refusal.owner)} if refusal.owner else {}
+                return Refused.of(refusal), {RESOURCE_OWNER: str(refusal.owner)} if refusal.owner else {}
             except Exception:
                 log.exception("message could not be handled", subject=kind.subject)
                 return Faulted(detail="The service could not handle the message; try again later."), {}
@@ -211,16 +211,19 @@ def _answering(
     return answer
 
 
-async def _handle(
-    dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope
-) -> tuple[Any, int | None]:
+def _headers(answer: Answer[Any]) -> dict[str, str]:
+    values = {VERSION_HEADER: answer.version, RESOURCE_OWNER: answer.owner}
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Answer[Any]:
     if isinstance(body, Command):
-        result, version = await dispatcher.send_versioned(body, envelope)
-        return result, version if envelope.wants_version else None
+        answer = await dispatcher.send_versioned(body, envelope)
+        return answer if envelope.wants_version else answer._replace(version=None)
     if envelope.wants_version:
         return await dispatcher.ask_versioned(body, envelope)
-    return await dispatcher.ask(body, envelope), None
+    return Answer(await dispatcher.ask(body, envelope))
 
 
-async def _pong(dispatcher: Dispatcher[Any], *_: object) -> tuple[dict[str, str], None]:
-    return await Health({"database": dispatcher.database.check}).report(), None
+async def _pong(dispatcher: Dispatcher[Any], *_: object) -> Answer[dict[str, str]]:
+    return Answer(await Health({"database": dispatcher.database.check}).report())

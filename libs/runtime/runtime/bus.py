@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
-from contracts.wire import DENIED_OWNER
+from contracts.wire import RESOURCE_OWNER
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.envelope import Envelope
@@ -42,9 +42,17 @@ class OutcomeUnknown(Unavailable):
     """A command failed, but may have been carried out; sending it again with a new id may carry it out twice."""
 
 
+class Answer[R](NamedTuple):
+    """A result, with the version of the aggregate that was changed or queried, and the owner of the changed one."""
+
+    result: R
+    version: int | None = None
+    owner: UUID | None = None
+
+
 @dataclass(frozen=True)
-class _Answer:
-    """A reply, with the version of the aggregate that was queried, or the owner of the resource that is denied."""
+class _Received:
+    """A reply, with the version and the owner of the aggregate; the owner also of one that is denied."""
 
     reply: Reply[Any]
     version: int | None
@@ -130,11 +138,11 @@ class Bus:
         self.client, self.timeout = client, timeout
 
     async def ask[R](self, message: Command[R] | Query[R], envelope: Envelope) -> R:
-        """Send a command or a query to its service and return the result. Raises as `ask_versioned` does."""
-        return (await self.ask_versioned(message, envelope))[0]
+        """Send a command or a query to its service and return the result. Raises as `request` does."""
+        return (await self.request(message, envelope)).result
 
-    async def ask_versioned[R](self, message: Command[R] | Query[R], envelope: Envelope) -> tuple[R, int | None]:
-        """Send a command or a query to its service; return the result, and the version if the envelope asks for it.
+    async def request[R](self, message: Command[R] | Query[R], envelope: Envelope) -> Answer[R]:
+        """Send a command or a query to its service; return the answer, with the version if the envelope asks for it.
 
         A query whose answer is late or a fault is sent a second time, since another replica may be healthy. A command
         is sent once.
@@ -157,24 +165,24 @@ class Bus:
             raise _failed(type(message), type(error).__name__) from None
         match answer.reply:
             case Accepted(result=result):
-                return cast(R, result), answer.version
+                return Answer(cast(R, result), answer.version, answer.owner)
             case Refused() as refused:
                 raise refused.refusal(answer.owner)
             case fault:
                 raise _failed(type(message), fault.detail)
 
-    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> _Answer:
+    async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> _Received:
         answer = await self.client.request(
             message.subject,
             message.model_dump_json().encode(),
             timeout=self.timeout,
             headers=cast(dict[str, Any], envelope.headers()),
         )
-        version, owner = ((answer.headers or {}).get(name) for name in (VERSION_HEADER, DENIED_OWNER))
+        version, owner = ((answer.headers or {}).get(name) for name in (VERSION_HEADER, RESOURCE_OWNER))
         reply = _read(type(message), answer.data)
-        return _Answer(reply, int(version) if version else None, UUID(owner) if owner else None)
+        return _Received(reply, int(version) if version else None, UUID(owner) if owner else None)
 
-    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, _Answer]]) -> _Answer:
+    async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, _Received]]) -> _Received:
         attempts = [asyncio.create_task(ask())]  # noqa: TID251  a TaskGroup would wrap the exception
         try:
             await asyncio.wait(attempts, timeout=self.timeout * RETRY_AFTER)
@@ -206,7 +214,7 @@ def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailabl
     return kind(f"{message.subject}: {reason}")
 
 
-def _answered(attempt: asyncio.Task[_Answer]) -> bool:
+def _answered(attempt: asyncio.Task[_Received]) -> bool:
     return attempt.done() and not attempt.exception() and not isinstance(attempt.result().reply, Faulted)
 
 

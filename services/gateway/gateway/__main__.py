@@ -46,7 +46,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
                 "reports": gateway.reports.waiting.listen,
                 "checks": gateway.checks.waiting.listen,
                 "streams": gateway.streams.run,
-                "refusals": gateway.refusals.report,
+                "audit reports": gateway.audit_reports.report,
                 "open streams": gateway.streams.counted.keep,
             }.items()
         ]
@@ -60,7 +60,7 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             await gateway.streams.close()
         await gateway.api_calls.report_last()
         with suppress(Unavailable):
-            await gateway.refusals.flush()
+            await gateway.audit_reports.flush()
         for task in background:
             task.cancel()
 

@@ -1,8 +1,10 @@
 """Operations that change what no event records: they declare it, and the gateway reports them to the audit log."""
 
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
+from uuid import UUID
 
 from contracts.identity.audit import Outcome
 from fastapi import Request
@@ -11,6 +13,7 @@ from runtime.bus import OutcomeUnknown
 from starlette.responses import Response
 from starlette.types import Scope
 
+from gateway import versions
 from gateway.problems import Problem, WaitAbandoned
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -18,10 +21,20 @@ type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 PATH = "path"
 
 
-class ChangeReports(Protocol):
-    """What reports changes to the audit log: `gateway.refusals`, which uses more than routes may import."""
+@dataclass(frozen=True)
+class Change:
+    """What a request has changed: the owner of the resource, and for files the path (`detail`) and the size."""
 
-    async def add_change(self, scope: Scope, outcome: Outcome, detail: str | None, size_bytes: int | None) -> None:
+    outcome: Outcome
+    owner_id: UUID | None = None
+    detail: str | None = None
+    size_bytes: int | None = None
+
+
+class ChangeReports(Protocol):
+    """What reports changes to the audit log: `gateway.audit_reports`, which uses more than routes may import."""
+
+    async def add_change(self, scope: Scope, change: Change) -> None:
         """Report that a request has changed something, or may have."""
         ...
 
@@ -42,8 +55,9 @@ class Unrecorded:
     async def report(self, request: Request, outcome: Outcome) -> None:
         """Report the change that the request has made, or may have made."""
         size = request.scope["received_bytes"] if self.with_size else None
-        reports: ChangeReports = request.app.state.gateway.refusals
-        await reports.add_change(request.scope, outcome, request.path_params.get(PATH), size)
+        change = Change(outcome, versions.current().owner, request.path_params.get(PATH), size)
+        reports: ChangeReports = request.app.state.gateway.audit_reports
+        await reports.add_change(request.scope, change)
 
 
 def reporting(handle: Handler, unrecorded: Unrecorded) -> Handler:

@@ -52,7 +52,7 @@ class Edge:
             finally:
                 exchange.close()
                 if problem := scope.get("problem"):
-                    gateway_of(HTTPConnection(scope)).refusals.add(scope, problem)
+                    gateway_of(HTTPConnection(scope)).audit_reports.add(scope, problem)
 
 
 class Lengths:

@@ -28,7 +28,7 @@ _duration = Histogram(
 )
 _tool_calls = Counter("mcp_tool_calls", "Total calls of tools by MCP clients", ["tool", "outcome"])
 
-lost_refusals = Counter("audit_refusals_lost", "Refusals and changes that could not be reported to the audit log")
+lost_audit_entries = Counter("audit_entries_lost", "Refusals and changes that could not be reported to the audit log")
 
 
 def count_tool_call(tool: str, outcome: str) -> None:

@@ -11,6 +11,7 @@ from runtime.holdings import Holdings
 from starlette.requests import HTTPConnection
 
 from gateway.api_calls import ApiCalls
+from gateway.audit_reports import AuditReports
 from gateway.auth.api_keys import ApiKeys
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
@@ -21,7 +22,6 @@ from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
 from gateway.rates.stream_limits import StreamLimits
-from gateway.refusals import Refusals
 from gateway.reports import Reports
 from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
@@ -51,7 +51,7 @@ class Gateway:
     limiter: Limiter
     records: Records
     api_calls: ApiCalls
-    refusals: Refusals
+    audit_reports: AuditReports
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -78,7 +78,7 @@ class Gateway:
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
             records=Records(client, settings.replay_ring()),
             api_calls=ApiCalls(bus),
-            refusals=Refusals(bus),
+            audit_reports=AuditReports(bus),
         )
 
 

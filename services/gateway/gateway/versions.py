@@ -1,9 +1,10 @@
-"""The states of resources within a request: the version that a read has returned, and what a change expects."""
+"""What a request learns of its resources: the version that was read, what a change expects, and the owner."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from uuid import UUID
 
 from contracts.files import FilePrecondition
 
@@ -12,13 +13,15 @@ from contracts.files import FilePrecondition
 class Versions:
     """Those of one request. Only its first command is checked: the others follow from it.
 
-    Files have no versions; a change of one is checked by its `file` precondition.
+    Files have no versions; a change of one is checked by its `file` precondition. `owner` is that of the resource which
+    a command has changed.
     """
 
     expected: tuple[int, ...] = ()
     file: FilePrecondition | None = None
     wanted: bool = False
     read: int | None = None
+    owner: UUID | None = None
 
     def take_expected(self) -> tuple[int, ...]:
         """Return what the next command has to expect."""

@@ -13,7 +13,7 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.run import RunCompleted
-from contracts.wire import DENIED_OWNER, REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
+from contracts.wire import RESOURCE_OWNER, REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 from nats.aio.msg import Msg
@@ -37,6 +37,7 @@ class FakeServices:
         self.client, self.js = client, jetstream(client)
         self.received: list[tuple[Any, Envelope]] = []
         self.version = 1
+        self.owner: UUID | None = None
         self.keys = [Ed25519PrivateKey.generate()]
         self._subscriptions: dict[Message, Subscription] = {}
 
@@ -49,7 +50,7 @@ class FakeServices:
 
         async def receive(message: Msg) -> None:
             reply = Refused(code=code, detail="There is none.").model_dump_json().encode()
-            await self.client.publish(message.reply, reply, headers={DENIED_OWNER: str(owner)})
+            await self.client.publish(message.reply, reply, headers={RESOURCE_OWNER: str(owner)})
 
         await self._subscribe(kind, receive)
 
@@ -64,7 +65,9 @@ class FakeServices:
             reply = make(body)
             if not isinstance(reply, Refused | Faulted):
                 reply = accepted(result=reply)
-            headers = {VERSION_HEADER: str(self.version)} if envelope.wants_version else None
+            headers = {VERSION_HEADER: str(self.version)} if envelope.wants_version else {}
+            if self.owner and issubclass(kind, Command):
+                headers[RESOURCE_OWNER] = str(self.owner)
             await self.client.publish(message.reply, reply.model_dump_json().encode(), headers=headers)
 
         await self._subscribe(kind, receive)

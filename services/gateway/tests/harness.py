@@ -49,7 +49,7 @@ async def running_gateway(settings: Settings) -> AsyncGenerator[Gateway]:
             *(gateway.keys.stay_fresh, gateway.revocations.watch, gateway.streams.run, gateway.api_keys.report_uses),
             gateway.streams.counted.keep,
             *(gateway.runs.waiting.listen, gateway.reports.waiting.listen, gateway.checks.waiting.listen),
-            gateway.refusals.report,
+            gateway.audit_reports.report,
         )
         running = [tasks.create_task(forever(work.__name__, work)) for work in works]
         yield gateway

@@ -1,5 +1,6 @@
 """Refusals of permission are reported to the audit log, whatever way a request takes; other problems are not."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
@@ -13,9 +14,9 @@ from contracts.samples import FAMILY, SESSION, TASK, TRIGGER, USER
 from contracts.session.run import InterruptSession
 from contracts.session.session import CreateSession, GetSession
 from contracts.session.workspace import UploadPart
-from gateway import refusals
+from gateway import audit_reports
+from gateway.audit_reports import AuditReports, is_denial
 from gateway.problems import EdgeCode, Problem
-from gateway.refusals import Refusals, is_denial
 from onebox.testing.mcp import mcp_client
 from prometheus_client import REGISTRY
 from runtime.bus import Unavailable
@@ -32,8 +33,7 @@ type Reported = Callable[[], Awaitable[AuditEntry]]
 
 
 @pytest.fixture(autouse=True)
-async def service(services: FakeServices, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "REPORT_SECONDS", 0.05)
+async def service(services: FakeServices) -> None:
     await services.answer(RecordEntries, None)
 
 
@@ -162,14 +162,14 @@ async def test_other_problems_are_not_reported(
 ):
     await services.answer(GetSession, Refused(code=Code.SESSION_NOT_FOUND, detail="There is none."))
     assert (await client.get(path)).status_code >= 400
-    assert not harness.gateway.refusals.waiting
+    assert not harness.gateway.audit_reports.waiting
     assert not services.of(RecordEntries)
 
 
 async def test_a_request_without_valid_credentials_is_not_reported(harness: Harness):
     async with harness.client(None, authorization="Bearer forged") as client:
         assert (await client.get(ONE)).status_code == 401
-    assert not harness.gateway.refusals.waiting
+    assert not harness.gateway.audit_reports.waiting
 
 
 @pytest.mark.parametrize(
@@ -200,11 +200,28 @@ async def test_refusals_wait_while_the_identity_service_is_unavailable(
     services.received.clear()
     await services.answer(RecordEntries, None)
     assert (await reported()).id == first
-    await eventually(lambda: not harness.gateway.refusals.waiting)
+    await eventually(lambda: not harness.gateway.audit_reports.waiting)
+
+
+async def test_refusals_of_the_same_moment_are_one_message(harness: Harness, services: FakeServices):
+    own = AuditReports(harness.gateway.bus)
+    for _ in range(5):
+        own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
+    await own.report()
+    assert [len(command.entries) for command in services.of(RecordEntries)] == [5]
+
+
+async def test_without_entries_nothing_is_reported(harness: Harness, services: FakeServices):
+    own = AuditReports(harness.gateway.bus)
+    own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
+    await own.report()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(own.report(), 0.2)
+    assert len(services.of(RecordEntries)) == 1
 
 
 async def test_many_refusals_are_reported_in_batches(harness: Harness, services: FakeServices):
-    own = Refusals(harness.gateway.bus)
+    own = AuditReports(harness.gateway.bus)
     for _ in range(MAX_ENTRIES + 1):
         own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
     await own.flush()
@@ -213,16 +230,16 @@ async def test_many_refusals_are_reported_in_batches(harness: Harness, services:
 
 
 async def test_refusals_beyond_the_limit_are_counted(harness: Harness, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(refusals, "MAX_WAITING", 2)
-    own, before = Refusals(harness.gateway.bus), REGISTRY.get_sample_value("audit_refusals_lost_total") or 0
+    monkeypatch.setattr(audit_reports, "MAX_WAITING", 2)
+    own, before = AuditReports(harness.gateway.bus), REGISTRY.get_sample_value("audit_entries_lost_total") or 0
     for _ in range(3):
         own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
-    assert (len(own.waiting), REGISTRY.get_sample_value("audit_refusals_lost_total")) == (2, before + 1)
+    assert (len(own.waiting), REGISTRY.get_sample_value("audit_entries_lost_total")) == (2, before + 1)
 
 
 async def test_a_failed_report_is_not_repeated_by_a_concurrent_one(harness: Harness, services: FakeServices):
     await services.answer(RecordEntries, Faulted(detail="later"))
-    own = Refusals(harness.gateway.bus)
+    own = AuditReports(harness.gateway.bus)
     own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
     with pytest.raises(Unavailable):
         await own.flush()

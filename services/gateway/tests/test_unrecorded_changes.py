@@ -13,13 +13,14 @@ from contracts.refusals import Code
 from contracts.report.report import CreateLink
 from contracts.samples import FAMILY, MCP_SERVER, REPORT, SESSION, TIME, USER
 from contracts.session.workspace import DeleteFile, FileView, FileWritten, UploadPart, WriteFile
-from gateway import refusals, waiting
-from gateway.refusals import Refusals
+from gateway import audit_reports, waiting
+from gateway.audit_reports import AuditReports
+from gateway.changes import Change
 from runtime.testing import eventually
 from starlette.types import Scope
 
 from services.gateway.tests import samples
-from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.server_samples import mcp_server
 
@@ -78,6 +79,25 @@ async def test_a_link_to_a_report_has_an_entry_without_its_token(client: httpx.A
     assert samples.report_link().token not in entry.model_dump_json()
 
 
+async def test_an_entry_names_the_owner_of_the_resource(harness: Harness, services: FakeServices):
+    services.owner = OTHER
+    await services.answer(CreateLink, samples.report_link())
+    async with harness.client("admin") as admin:
+        await admin.put(f"{FILES}/a", content=b"x")
+        await admin.delete(f"{FILES}/a")
+        await admin.post(f"/api/v1/reports/{REPORT}/links")
+    named = [(entry.user_id, entry.owner_id) for entry in entries(services)]
+    assert named == [(UUID(USER), OTHER)] * 3
+
+
+async def test_an_entry_names_no_owner_of_an_earlier_request(client: httpx.AsyncClient, services: FakeServices):
+    services.owner = OTHER
+    await client.delete(f"{FILES}/a")
+    services.owner = None
+    await client.delete(f"{FILES}/a")
+    assert [entry.owner_id for entry in entries(services)] == [OTHER, None]
+
+
 async def test_a_change_that_failed_has_no_entry(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(DeleteFile, Refused(code=Code.FILE_NOT_FOUND, detail="There is none."))
     assert (await client.delete(f"{FILES}/a")).status_code == 404
@@ -129,19 +149,19 @@ async def test_an_entry_waits_while_the_identity_service_is_unavailable(harness:
     await services.answer(RecordEntries, Faulted(detail="later"))
     async with harness.client() as client:
         assert (await client.delete(f"{FILES}/a")).status_code == 204
-    assert [entry.action for entry in harness.gateway.refusals.waiting] == ["deleteFile"]
+    assert [entry.action for entry in harness.gateway.audit_reports.waiting] == ["deleteFile"]
     await services.answer(RecordEntries, None)
-    await eventually(lambda: not harness.gateway.refusals.waiting)
+    await eventually(lambda: not harness.gateway.audit_reports.waiting)
 
 
 async def test_a_response_does_not_wait_long_for_its_entry(
     harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(refusals, "CHANGE_SECONDS", 0.01)
+    monkeypatch.setattr(audit_reports, "CHANGE_SECONDS", 0.01)
     await services.ignore(RecordEntries)
     async with harness.client() as client:
         assert (await client.delete(f"{FILES}/a")).status_code == 204
-    assert harness.gateway.refusals.waiting
+    assert harness.gateway.audit_reports.waiting
 
 
 @pytest.mark.parametrize(
@@ -155,5 +175,5 @@ async def test_a_response_does_not_wait_long_for_its_entry(
 )
 async def test_a_detail_can_be_stored(harness: Harness, services: FakeServices, path: str, detail: str):
     scope: Scope = {"type": "http", "request_id": "one", "client": ("192.0.2.1", 5), "path_params": {"path": path}}
-    await Refusals(harness.gateway.bus).add_change(scope, "succeeded", path)
+    await AuditReports(harness.gateway.bus).add_change(scope, Change("succeeded", detail=path))
     assert [entry.detail for entry in entries(services)] == [detail]

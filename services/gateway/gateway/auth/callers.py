@@ -44,8 +44,9 @@ class Anyone:
         )
         expected = tracked.take_expected() if is_command else ()
         envelope = replace(envelope, expected_versions=expected, wants_version=tracked.wanted)
-        result, tracked.read = await self.bus.ask_versioned(_conditional(message, tracked.file), envelope)
-        return result
+        answer = await self.bus.request(_conditional(message, tracked.file), envelope)
+        tracked.read, tracked.owner = answer.version, answer.owner or tracked.owner
+        return answer.result
 
 
 def _conditional[M: Message](message: M, precondition: FilePrecondition | None) -> M:

@@ -105,7 +105,7 @@ async def _call_tool(name: str, arguments: dict[str, Any], call: Call, key: obje
         problem = _problem(error, is_repeatable=key is not None or tool.annotations.idempotent_hint is True)
         # Other names than those of the tool are the client's own text.
         named = {field: arguments[field] for field in tool.arguments.model_fields if field in arguments}
-        call.gateway.refusals.add(call.request.scope, problem, f"mcp.{name}", named)
+        call.gateway.audit_reports.add(call.request.scope, problem, f"mcp.{name}", named)
         outcome, result = str(problem.code), _failed(problem, call)
     metrics.count_tool_call(name, outcome)
     log.info("tool called", tool=name, outcome=outcome)

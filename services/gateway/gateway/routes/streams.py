@@ -100,7 +100,7 @@ def _check_accepted(request: Request) -> None:
 async def stream(socket: WebSocket, session_id: str) -> None:
     """Exchange messages about a session with a client; see docs/guides/streams.md."""
     gateway = gateway_of(socket)
-    report = partial(gateway.refusals.add, socket.scope)
+    report = partial(gateway.audit_reports.add, socket.scope)
 
     def commands(user: User, id: UUID) -> Commands:
         return Commands(user, id, gateway.runs, gateway.limiter, gateway.records, report)

@@ -1,7 +1,7 @@
 """What has no event and is reported to the audit log of the identity service: refusals of permission, and some changes.
 
-Refusals wait in memory for up to a second, and no request waits for them. The response to a change waits until its
-entry is stored, at most for a second.
+No request waits for a refusal to be reported. The response to a change waits until its entry is stored, at most for a
+second.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.audit import MAX_DETAIL_LENGTH, MAX_ENTRIES, AuditEntry, Outcome, RecordEntries
+from contracts.identity.audit import MAX_DETAIL_LENGTH, MAX_ENTRIES, AuditEntry, RecordEntries
 from contracts.refusals import Code
 from runtime import clock
 from runtime.bus import Bus, Unavailable
@@ -23,10 +23,12 @@ from starlette.types import Scope
 
 from gateway import metrics
 from gateway.auth.token import Token
+from gateway.changes import Change
 from gateway.client_address import exact_address
 from gateway.problems import EdgeCode, Problem
 
-REPORT_SECONDS = 1.0
+REPORT_SECONDS = 0.05
+"""How long entries wait for others that go with them in one message. A gateway that is killed loses those."""
 CHANGE_SECONDS = 1.0
 """How long the response to a change waits for its entry."""
 MAX_WAITING = 10_000
@@ -54,13 +56,13 @@ def is_denial(problem: Problem) -> bool:
     return hidden or forbidden or problem.code in FAILED_AUTHENTICATION
 
 
-class Refusals:
-    """The entries of this gateway that are not reported yet."""
+class AuditReports:
+    """Reports refusals and changes of this gateway; `waiting` are the entries that are not reported yet."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.waiting = deque[AuditEntry]()
-        self._reporting = asyncio.Lock()
+        self._added, self._reporting = asyncio.Event(), asyncio.Lock()
 
     def add(
         self, scope: Scope, problem: Problem, action: str | None = None, ids: Mapping[str, object] | None = None
@@ -75,25 +77,24 @@ class Refusals:
             refusal = {"outcome": "denied", "error_code": problem.code, "owner_id": problem.owner}
             self._add(_entry(scope, resource, action=action or _operation(scope), **refusal))
 
-    async def add_change(
-        self, scope: Scope, outcome: Outcome, detail: str | None = None, size_bytes: int | None = None
-    ) -> None:
+    async def add_change(self, scope: Scope, change: Change) -> None:
         """Report that the request has changed something. Returns when that is stored, or after a second."""
-        resource, detail = _resource(scope["path_params"]) or (None, None), detail and _printable(detail)
-        change = {"outcome": outcome, "detail": detail, "size_bytes": size_bytes}
-        self._add(_entry(scope, resource, action=_operation(scope), **change))
+        resource, detail = _resource(scope["path_params"]) or (None, None), change.detail and _printable(change.detail)
+        self._add(_entry(scope, resource, action=_operation(scope), **vars(change) | {"detail": detail}))
         with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(CHANGE_SECONDS):
                 await self.flush()
 
     def _add(self, entry: AuditEntry) -> None:
         if len(self.waiting) >= MAX_WAITING:
-            metrics.lost_refusals.inc()
+            metrics.lost_audit_entries.inc()
         else:
             self.waiting.append(entry)
+            self._added.set()
 
     async def report(self) -> None:
-        """Pause, and report the entries since the last report; to be run repeatedly."""
+        """Wait for an entry, and report it with those that follow it at once; to be run repeatedly."""
+        await self._added.wait()
         await asyncio.sleep(REPORT_SECONDS)
         await self.flush()
 
@@ -109,6 +110,7 @@ class Refusals:
                 await self.bus.ask(RecordEntries(entries=batch), Envelope.begin())
                 for _ in batch:
                     self.waiting.popleft()
+            self._added.clear()
 
 
 def _entry(scope: Scope, resource: tuple[str | None, UUID | None], **fields: Any) -> AuditEntry:
