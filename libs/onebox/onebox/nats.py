@@ -29,6 +29,10 @@ class EmbeddedNats:
     """
 
     max_store = "10GB"
+    sync_interval = "1s"
+    """How often streams are flushed to disk: a power cut may lose the messages since then, and the relay publishes
+    again what the streams lack of the events in PostgreSQL. With "always", publishing is 7 times slower (5,500/s
+    instead of 37,000/s)."""
     ping_seconds = 5
     """A client that hangs is disconnected at the third ping; until then it still receives its share of requests."""
 
@@ -71,8 +75,6 @@ class EmbeddedNats:
     def _configure(self) -> Path:
         file = self._folder / "nats.conf"
         file.touch(mode=0o600)
-        # sync_interval: a power cut may lose a second of messages, because the relay publishes again what the streams
-        # lack of the events in PostgreSQL. With "always", publishing is 7 times slower (5,500/s instead of 37,000/s).
         file.write_text(f"""
 listen: "127.0.0.1:{self._port.number}"
 server_name: onebox
@@ -83,7 +85,7 @@ jetstream {{
   store_dir: {json.dumps(str(self._folder))}
   max_memory_store: 256MB
   max_file_store: {self.max_store}
-  sync_interval: 1s
+  sync_interval: {self.sync_interval}
 }}
 {self.users()}
 """)

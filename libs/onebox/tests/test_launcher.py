@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from contracts.catalogue import SERVICES
 from onebox.postgres import EmbeddedPostgres
+from onebox.supervision import MAX_EXITS
 from onebox.testing.system import LAUNCHER, System, has_ended, until
 
 ALL_PROCESSES = {"launcher", "gateway", *SERVICES, "simulator", "nats", "postgres"}
@@ -237,3 +238,30 @@ def test_the_banner_says_if_no_sandbox_can_be_created(box: Box, running: System)
     system.start()
     assert "WITHOUT TOOLS" in system.output
     assert "WITHOUT TOOLS" not in running.output
+
+
+def test_a_system_that_does_not_run_is_started_before_kills(box: Box) -> None:
+    system = box()
+    system.prepare_for_kills(3)
+    assert answers(system)
+
+
+def test_a_system_with_few_recent_kills_goes_on(box: Box) -> None:
+    system = box()
+    system.start()
+    launcher = system.pids()[LAUNCHER]
+    system.kill("session")
+    system.kill("gateway")
+    system.prepare_for_kills(MAX_EXITS - 1)
+    assert system.pids()[LAUNCHER] == launcher
+    assert answers(system)
+
+
+def test_a_system_that_more_kills_would_stop_is_restarted_before(box: Box) -> None:
+    system = box()
+    system.start()
+    launcher = system.pids()[LAUNCHER]
+    for _ in range(2):
+        system.kill("session")
+        system.prepare_for_kills(MAX_EXITS - 1)
+    assert system.pids()[LAUNCHER] != launcher

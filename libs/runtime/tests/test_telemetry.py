@@ -1,4 +1,5 @@
 import asyncio
+import subprocess
 import sys
 
 import pytest
@@ -88,3 +89,13 @@ telemetry.shut_down()"""
         assert await process.wait() == 0
     assert b"a piece of work" in b"".join(received)
     assert b"probe" in b"".join(received)
+
+
+def test_the_exporter_is_not_imported_without_an_endpoint() -> None:
+    script = """
+import sys
+from runtime import process, telemetry
+telemetry.set_up("probe", None)
+telemetry.shut_down()
+sys.exit(any(name.startswith("opentelemetry.sdk") for name in sys.modules))"""
+    subprocess.run([sys.executable, "-c", script], check=True)  # noqa: S603  our own program

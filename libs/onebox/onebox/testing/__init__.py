@@ -12,10 +12,12 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.folders import temporary_folder
-from onebox.testing.system import System, until
+from onebox.testing.system import System
 from onebox.testing.unrooted import copy_cluster, postgres_in
 
 SERVER, _SERVERS = "server", "servers"
+MAX_KILLS = 3
+"""How often a test may kill the same process of the spare system."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -108,7 +110,7 @@ def system(servers: None) -> Generator[System]:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _spare(servers: None) -> Generator[System]:
     with System() as system:
         yield system
@@ -116,8 +118,6 @@ def _spare(servers: None) -> Generator[System]:
 
 @pytest.fixture
 def spare_system(_spare: System) -> System:
-    """Return a whole system that a test may kill and restart; it is shared only within a module."""
-    if not _spare.running():
-        _spare.start()
-    until(_spare.ready, 60)
+    """Return a whole system, started once per test process, that a test may kill and restart."""
+    _spare.prepare_for_kills(MAX_KILLS)
     return _spare

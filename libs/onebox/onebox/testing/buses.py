@@ -18,6 +18,7 @@ class SharedNats(EmbeddedNats):
     """A server with many accounts, which are isolated from each other."""
 
     max_store = "10TB"  # streams reserve their maximum size
+    sync_interval = "2m"  # flushing the streams of all earlier tests every second takes 4 % of a core
     names = tuple(f"test_{number}" for number in range(ACCOUNTS))
 
     def users(self) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -21,6 +22,7 @@ from onebox.cluster import NAME
 from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import is_alive
+from onebox.supervision import MAX_EXITS, WINDOW_SECONDS
 from onebox.testing.planted import check_files, check_none, planted
 from onebox.testing.planted_tables import revealed_in_compressed_rows
 from onebox.testing.unrooted import copy_cluster
@@ -92,6 +94,7 @@ class System:
         } | dict(environment or {})
         self._output = self._folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
+        self._kills: defaultdict[str, list[float]] = defaultdict(list)  # times by name, since the launcher was started
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +122,7 @@ class System:
         """Start the launcher without waiting."""
         if not self.data_dir.exists():
             self._prepare()
+        self._kills.clear()
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(  # noqa: S603  our own program
                 self._command,
@@ -189,6 +193,14 @@ class System:
         self.stop()
         self.start()
 
+    def prepare_for_kills(self, number: int) -> None:
+        """Have the system ready, and its launcher prepared to restart each process `number` times."""
+        since = time.monotonic() - WINDOW_SECONDS
+        recent = max((sum(at > since for at in times) for times in self._kills.values()), default=0)
+        if not self.running() or recent + number > MAX_EXITS:
+            self.restart()
+        until(self.ready, 60)
+
     def pids(self) -> dict[str, int]:
         """Return the process ids by name: gateway, identity, session, simulator, nats, postgres, launcher."""
         found: dict[str, int] = {}
@@ -199,13 +211,18 @@ class System:
 
     def kill(self, name: str) -> int:
         """Kill one process with SIGKILL, wait until it has ended, and return its id. The launcher restarts it."""
-        until(lambda: is_alive(self.pids()[name]))  # it may have been killed before, and is being restarted
-        pid = self.pids()[name]
+        pid = self._alive(name)
         os.kill(pid, signal.SIGKILL)
+        self._kills[name].append(time.monotonic())
         if name == LAUNCHER:
             self.wait()
         until(lambda: has_ended(pid))
         return pid
+
+    def _alive(self, name: str) -> int:
+        """Wait for a process, which may have been killed before and is being restarted, and return its id."""
+        until(lambda: (pid := self.pids().get(name)) and is_alive(pid))
+        return self.pids()[name]
 
     def kill_all(self) -> None:
         """Kill every process with SIGKILL, as a power cut would, and wait until all have ended."""
