@@ -137,8 +137,8 @@ def _divide(proc: Path) -> Path:
     try:
         services.mkdir(parents=True, exist_ok=True)
         _write(services / "cgroup.procs", os.getpid())
-        for folder in (own, base):
-            _enable(folder)
+        for folder in (base,) if _is_root(own) else (own, base):
+            _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
     except OSError:
         with suppress(OSError):
             _write(own / "cgroup.procs", os.getpid())
@@ -176,11 +176,6 @@ def _check(own: Path) -> None:
 
 def _is_root(folder: Path) -> bool:
     return not (folder / "cgroup.type").exists()
-
-
-def _enable(folder: Path) -> None:
-    if not _is_root(folder):
-        _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
 
 
 def _lines(path: Path) -> list[str]:
