@@ -119,12 +119,16 @@ def divide_own_cgroup(owner: struct_passwd | None = None, proc: Path = PROC) -> 
     try:
         folder = _divide(proc)
         if owner:
-            for path in (folder, folder / SERVICES):
-                for each in (path, path / "cgroup.procs", path / "cgroup.subtree_control"):
-                    os.chown(each, owner.pw_uid, owner.pw_gid)
+            _hand_over(folder, owner)
+            _hand_over(folder / SERVICES, owner)
     except (NotDelegated, OSError) as error:
         return None, str(error)
     return folder, None
+
+
+def _hand_over(folder: Path, owner: struct_passwd) -> None:
+    for path in (folder, folder / "cgroup.procs", folder / "cgroup.subtree_control"):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 def _divide(proc: Path) -> Path:
