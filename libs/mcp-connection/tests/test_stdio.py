@@ -5,6 +5,7 @@ import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from contracts.refusals import Code
@@ -249,7 +250,7 @@ def _command_lines() -> list[str]:
 async def test_a_program_that_was_ended_for_its_memory_says_so(
     connector: Connector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SandboxedProcess, "ran_out_of_memory", lambda _: True)
+    monkeypatch.setattr(SandboxedProcess, "ran_out_of_memory", Mock(return_value=True))
     async with connector.connect(stdio_server()) as upstream:
         with pytest.raises(ConnectionFailed):
             await execute(upstream, "os._exit(1)")

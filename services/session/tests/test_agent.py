@@ -4,6 +4,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
@@ -271,7 +272,7 @@ async def test_an_agent_that_dies_during_a_turn_fails(replica: Replica) -> None:
 async def test_an_agent_that_was_ended_for_its_memory_says_so(
     replica: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SandboxedProcess, "ran_out_of_memory", lambda _: True)
+    monkeypatch.setattr(SandboxedProcess, "ran_out_of_memory", Mock(return_value=True))
     end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
     assert (end.error_code, "needed more memory" in str(end.error_detail)) == (Code.AGENT_OUT_OF_MEMORY, True)
 
