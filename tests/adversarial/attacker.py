@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,19 @@ def attempt(action):
 """
 
 
+HOLD = """
+import time
+with open("held.part", "w") as file:
+    json.dump(result, file)
+os.rename("held.part", "held")
+until = time.monotonic() + 60
+while not os.path.exists("enough") and time.monotonic() < until:
+    time.sleep(0.05)
+os.unlink("held")
+os.path.exists("enough") and os.unlink("enough")
+"""
+
+
 class Attacker:
     """One agent, in a session of its own."""
 
@@ -55,6 +70,17 @@ class Attacker:
         """Carry out a program without waiting for it, and return the run."""
         message = scripted(bash(self.put(program)), {"text": "Done."})
         return self.user.submit(self.session_id, message).raise_for_status().json()["id"]
+
+    @contextmanager
+    def hold(self, program: str) -> Generator[Any]:
+        """Carry out a program, and keep what it has until the context ends; yield its variable `result`."""
+        workspace = f"/sessions/{self.session_id}/workspace"
+        run = self.begin(program + HOLD)
+        while (held := self.user.http.get(f"{workspace}/held")).status_code != 200:
+            assert not self.user.run(self.session_id, run)["ended_at"]
+        yield held.json()
+        self.user.http.put(f"{workspace}/enough", content=b"")
+        self.user.ended(self.session_id, run)
 
     def bash(self, command: str) -> str:
         """Run a command, and return what it writes."""

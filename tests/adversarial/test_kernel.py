@@ -75,7 +75,7 @@ def test_other_socket_families_are_denied(attacker: Attacker, family: str) -> No
 
 def test_descriptors_in_flight_do_not_stop_other_agents_from_starting(attacker: Attacker, neighbour: Attacker) -> None:
     program = """
-import resource, time
+import resource
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 held = [socket.socketpair() for _ in range(8)]
@@ -83,18 +83,10 @@ for pair in held:
     pair[0].setblocking(False)
     for _ in range(5):
         attempt(lambda: socket.send_fds(pair[0], [b"x"], [1] * 250))
-open("flooded", "w").close()
-until = time.monotonic() + 60
-while not os.path.exists("enough") and time.monotonic() < until:
-    time.sleep(0.05)
+result = None
 """
-    workspace = f"/sessions/{attacker.session_id}/workspace"
-    run = attacker.begin(program)
-    while attacker.user.http.get(f"{workspace}/flooded").status_code != 200:
-        assert not attacker.user.run(attacker.session_id, run)["ended_at"]
-    assert neighbour.bash("echo started") == "started"
-    attacker.user.http.put(f"{workspace}/enough", content=b"")
-    attacker.user.ended(attacker.session_id, run)
+    with attacker.hold(program):
+        assert neighbour.bash("echo started") == "started"
 
 
 def test_setuid_and_setgid_bits_cannot_be_set(attacker: Attacker, attacked: System) -> None:

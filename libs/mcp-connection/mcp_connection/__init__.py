@@ -4,11 +4,12 @@ from mcp_connection.callbacks import NO_CALLBACKS, Callbacks, Elicitation
 from mcp_connection.connector import Connector
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.fingerprints import fingerprint
-from mcp_connection.limits import ConnectionLimits
+from mcp_connection.limits import PROGRAM_MEMORY_BYTES, ConnectionLimits
 from mcp_connection.upstream import Upstream
 
 __all__ = [
     "NO_CALLBACKS",
+    "PROGRAM_MEMORY_BYTES",
     "Callbacks",
     "ConnectionFailed",
     "ConnectionLimits",

@@ -1,6 +1,10 @@
 """The bounds of a connection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sandbox import Resources
+
+PROGRAM_MEMORY_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,8 @@ class ConnectionLimits:
     """Of the result of a call; what exceeds it is cut off."""
     programs: int = 128
     """STDIO servers that run at the same time, of all users."""
+    program_resources: Resources = field(default_factory=lambda: Resources(PROGRAM_MEMORY_BYTES))
+    """Of each of them."""
 
 
 DEFAULT_LIMITS = ConnectionLimits()

@@ -5,6 +5,7 @@ import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from contracts.refusals import Code
@@ -15,7 +16,7 @@ from mcp_connection.testing import stdio_command
 from mcp_connection.testing.executing import execute, stdio_server
 from runtime.addresses import Address, AddressRules
 from runtime.testing import eventually
-from sandbox import Sandbox, SandboxedProcess
+from sandbox import Resources, Sandbox, SandboxedProcess
 from structlog.testing import capture_logs
 
 FAST = ConnectionLimits(connect_seconds=5, close_seconds=3, message_bytes=2**20)
@@ -244,3 +245,19 @@ def _command_lines() -> list[str]:
         except OSError:  # the process has ended meanwhile
             continue
     return found
+
+
+async def test_a_program_that_was_ended_for_its_memory_says_so(
+    connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SandboxedProcess, "ran_out_of_memory", Mock(return_value=True))
+    async with connector.connect(stdio_server()) as upstream:
+        with pytest.raises(ConnectionFailed):
+            await execute(upstream, "os._exit(1)")
+        assert "needed more memory" in (await ended(upstream)).detail
+
+
+async def test_a_program_has_the_resources_of_the_connector(sandbox: Sandbox) -> None:
+    limits = ConnectionLimits(program_resources=Resources(memory_bytes=2**29, processes=50))
+    async with Connector(sandbox, AddressRules(), limits) as connector, connector.connect(stdio_server()) as upstream:
+        assert await execute(upstream, "import resource; result = resource.getrlimit(resource.RLIMIT_NPROC)[0]") == 50

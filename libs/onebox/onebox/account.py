@@ -11,6 +11,8 @@ import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
+from sandbox.cgroups import divide_own_cgroup
+
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.mount_view import expose, inaccessible_folders
@@ -54,6 +56,7 @@ def switch_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None
     ensure_access(
         account, [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()]
     )
+    divide_own_cgroup(owner=account)
     drop_privileges(account)
     if "TMPDIR" in _environment and not os.access(_environment["TMPDIR"], os.W_OK | os.X_OK):
         del _environment["TMPDIR"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from runtime.settings import InvalidSettings, load, misspelled_settings
+from sandbox.cgroups import divide_own_cgroup
 
 from onebox.account import drop_root
 from onebox.banner import banner
@@ -135,6 +136,7 @@ def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -
         settings = load(BoxSettings)
         ensure_pango(settings.data_dir)  # while it may be installed
         drop_root(settings.data_dir, settings.pg_bindir)
+        divide_own_cgroup()  # before the services start, which have to be in a part of it
         known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
         for warning in misspelled_settings(known, PREFIXES):
             report(f"Warning: {warning}")

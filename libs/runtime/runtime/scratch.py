@@ -46,9 +46,17 @@ def _is_orphaned(folder: Path, name: str) -> bool:
         own = folder.stat().st_uid == os.geteuid()
     except FileNotFoundError:  # another process has just removed it
         return False
+    return own and owner_has_ended(name)
+
+
+def owner_has_ended(name: str) -> bool:
+    """Return whether the process has ended that created something whose name begins with its process id and a dash.
+
+    Call it before this process creates such things: in a container, each process may get the same process id as the one
+    before it.
+    """
     pid = name.partition("-")[0]
-    # In a container, each process may get the same process id as the one before it.
-    return own and pid.isdecimal() and (int(pid) == os.getpid() or not _is_running(int(pid)))
+    return pid.isdecimal() and (int(pid) == os.getpid() or not _is_running(int(pid)))
 
 
 def _is_running(pid: int) -> bool:

@@ -9,13 +9,19 @@ from pathlib import Path
 from platform import machine
 from shlex import join, quote
 
+from runtime.logging import get_logger
+
 from sandbox.bwrap_args import HOME, PYTHON, WORKSPACE, bwrap_args
+from sandbox.cgroups import Cgroups
 from sandbox.heartbeats import Heartbeats
+from sandbox.namespace import Namespace
 from sandbox.process import SandboxedProcess
-from sandbox.program import Program
+from sandbox.program import Program, Resources
 from sandbox.seccomp import MACHINES, seccomp_filter
 
-__all__ = ["Heartbeats", "Program", "Sandbox", "SandboxedProcess"]
+__all__ = ["Heartbeats", "Program", "Resources", "Sandbox", "SandboxedProcess"]
+
+log = get_logger()
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
@@ -27,14 +33,16 @@ class Sandbox:
     """Prepares sandboxed processes.
 
     Without `bwrap` the processes are not confined: such an agent must not get any tools, and no other program may run.
+    Without `namespace`, inotify and the number of files in memory are not limited; without `cgroups`, memory is limited
+    for each process only.
     """
 
-    def __init__(self, bwrap: Path | None) -> None:
-        self.bwrap = bwrap
+    def __init__(self, bwrap: Path | None, namespace: Namespace | None = None, cgroups: Cgroups | None = None) -> None:
+        self.bwrap, self.namespace, self.cgroups = bwrap, namespace, cgroups
 
     @classmethod
     async def find(cls, probe: Program = PROBE) -> tuple["Sandbox", str | None]:
-        """Return this machine's sandbox, and the reason if it cannot confine processes.
+        """Return this machine's sandbox, and the reason if it cannot confine processes. Log which limits hold.
 
         `probe` is a program that ends immediately; the sandbox is usable if it succeeds there.
         """
@@ -43,8 +51,14 @@ class Sandbox:
             return cls(None), "bubblewrap is not installed"
         if machine() not in MACHINES:
             return cls(None), f"the seccomp filter does not support machines of type {machine()}"
-        reason = await cls(bwrap).unavailable(probe)
-        return cls(None if reason else bwrap), reason
+        cgroups, no_cgroups = await asyncio.to_thread(Cgroups.find)
+        sandbox, no_namespace = cls(bwrap, Namespace.find(), cgroups), "the programs unshare and mount are missing"
+        if sandbox.namespace and (no_namespace := await sandbox.unavailable(probe)):
+            sandbox.namespace = None
+        if sandbox.namespace is None and (reason := await sandbox.unavailable(probe)):
+            return cls(None), reason
+        _log_limits(no_cgroups, None if sandbox.namespace else no_namespace)
+        return sandbox, None
 
     async def unavailable(self, probe: Program = PROBE) -> str | None:
         """Run `probe` in a sandbox; return the reason if that fails, else None."""
@@ -63,40 +77,61 @@ class Sandbox:
         workspace = program.workspace.absolute() if program.workspace else None
         if workspace:
             workspace.mkdir(parents=True, exist_ok=True)
-        if self.bwrap:
-            process = SandboxedProcess(Path(HOME), workspace and Path(WORKSPACE))
+        if self.bwrap is None:
+            process, confine = SandboxedProcess(None, workspace), ""
         else:
-            process = SandboxedProcess(None, workspace)
-        (process.runtime_dir / "launch").write_text(json.dumps(_launch_file(program, process.home)))
+            cgroup = self.cgroups.create(program.resources) if self.cgroups else None
+            process = SandboxedProcess(Path(HOME), workspace and Path(WORKSPACE), cgroup)
+            confine = self._confine(self.bwrap, process, program, workspace)
+        (process.runtime_dir / "launch").write_text(json.dumps(self._launch_file(program, process.home)))
         words = [
             "exec env -i",
-            _bwrap_command(self.bwrap, process, program, workspace) if self.bwrap else "",
+            confine,
             join([str(PYTHON), "-I", "-S", str(LAUNCHER), str(process.control_socket), *program.command]),
             '"$@"',
-            f"3> {quote(str(process.info))}" if self.bwrap else "",
         ]
-        process.entrypoint.write_text("#!/bin/sh\n" + " ".join(words) + "\n")
+        process.entrypoint.write_text(f"#!/bin/sh -e\n{process.enter_cgroup}{' '.join(words)}\n")
         process.entrypoint.chmod(0o700)
         return process
 
+    def _confine(self, bwrap: Path, process: SandboxedProcess, program: Program, workspace: Path | None) -> str:
+        """Return the shell words before a command that confine it.
 
-def _launch_file(program: Program, home: Path) -> dict[str, object]:
-    folders = {name: str(home / folder) for name, folder in program.home_variables.items()}
-    return {
-        "variables": {**VARIABLES, **program.variables, **folders, "HOME": str(home)},
-        "listener_variables": program.listener_variables,
-        "max_processes": program.max_processes,
-    }
+        bubblewrap's arguments are in a file, because command lines are public.
+        """
+        words, filters = process.folder / "bwrap_args", process.folder / "filter"
+        readable = [LAUNCHER, process.runtime_dir, *program.readable]
+        memory = process.folder if self.namespace else None
+        args = bwrap_args(readable, workspace, writable=program.writable, memory=memory)
+        words.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in args))
+        filters.write_bytes(seccomp_filter(machine()))
+        files = f"3> {quote(str(process.info))} 4< {quote(str(words))} 5< {quote(str(filters))}"
+        namespace = self.namespace.command(process.folder) if self.namespace else []
+        return f"{files} {join([*namespace, str(bwrap), '--args', '4', '--seccomp', '5', '--info-fd', '3', '--'])}"
+
+    def _launch_file(self, program: Program, home: Path) -> dict[str, object]:
+        folders = {name: str(home / folder) for name, folder in program.home_variables.items()}
+        return {
+            "variables": {**VARIABLES, **program.variables, **folders, "HOME": str(home)},
+            "listener_variables": program.listener_variables,
+            "max_processes": program.resources.processes,
+            "max_data_bytes": None if self.cgroups else program.resources.memory_bytes,
+        }
 
 
-def _bwrap_command(bwrap: Path, process: SandboxedProcess, program: Program, workspace: Path | None) -> str:
-    """Return the shell words that run bubblewrap; its arguments are in a file, because command lines are public."""
-    words, filters = process.folder / "bwrap_args", process.folder / "filter"
-    readable = [LAUNCHER, process.runtime_dir, *program.readable]
-    args = bwrap_args(readable, workspace, writable=program.writable)
-    words.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in args))
-    filters.write_bytes(seccomp_filter(machine()))
-    return f"4< {quote(str(words))} 5< {quote(str(filters))} {quote(str(bwrap))} --args 4 --seccomp 5 --info-fd 3 --"
+def _log_limits(no_cgroups: str | None, no_namespace: str | None) -> None:
+    """Log which limits hold, which do not and why, and what to do."""
+    enforced, missing = ["system calls", "size of files in memory", "processes"], dict[str, str]()
+    if no_cgroups:
+        enforced.append("memory of each process")
+        missing["memory of a sandbox"] = f"{no_cgroups}; delegate a cgroup to the service (Delegate=yes in systemd)"
+    else:
+        enforced.append("memory of a sandbox")
+    if no_namespace:
+        missing["inotify, number of files in memory"] = f"{no_namespace}; allow nested user namespaces"
+    else:
+        enforced += ["inotify", "number of files in memory"]
+    (log.warning if missing else log.info)("limits of sandboxes", enforced=enforced, missing=missing)
 
 
 def _bwrap() -> Path | None:

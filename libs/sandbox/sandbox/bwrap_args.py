@@ -3,18 +3,17 @@
 import sys
 from pathlib import Path
 
+from sandbox.namespace import MEMORY_FOLDERS
+
 HERE = Path(__file__).parent
 PYTHON = Path(sys.executable).resolve()
 WORKSPACE, HOME = "/workspace", "/home"
-SCRATCH_BYTES = 2**30
-SHM_BYTES = 2**26
 
 BASE_ARGS = (
-    "--unshare-all --unshare-user --disable-userns --uid 1000 --gid 1000 --hostname sandbox --cap-drop ALL "
-    "--die-with-parent --new-session --ro-bind /usr /usr --proc /proc "
-    f"--dev /dev --size {SHM_BYTES} --tmpfs /dev/shm --remount-ro /dev "
-    f"--size {SCRATCH_BYTES} --tmpfs /tmp --size {SCRATCH_BYTES} --tmpfs {HOME}"
-).split()
+    *("--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"),
+    *("--hostname", "sandbox", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
+    *("--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"),
+)
 
 
 # bubblewrap 0.11 covers /proc/sys only if it is writable, and checks that as an account without rights on it. The
@@ -28,16 +27,29 @@ MASKED_PATHS = [
 ]
 
 
-def bwrap_args(readable: list[Path], workspace: Path | None, *, writable: bool) -> list[str]:
+def bwrap_args(
+    readable: list[Path], workspace: Path | None, *, writable: bool, memory: Path | None = None
+) -> list[str]:
     """Return the arguments for a sandbox with read-only access to the paths in `readable`.
 
     Writable are the `workspace` if `writable` says so, and the in-memory file systems /tmp, /home and /dev/shm, which
-    end with the sandbox. bubblewrap mounts everything with nosuid.
+    end with the sandbox: those that were prepared in `memory`, or new ones. bubblewrap mounts everything with nosuid.
     """
-    words = [*BASE_ARGS, *_kernel(), *_system(), *(word for path in [*readable, *_python()] for word in _bind(path))]
+    words = [*BASE_ARGS, *_memory(memory), "--remount-ro", "/dev", *_kernel(), *_system()]
+    words += [word for path in [*readable, *_python()] for word in _bind(path)]
     if workspace:
         words += ["--bind" if writable else "--ro-bind", str(workspace), WORKSPACE]
     return [*words, "--chdir", WORKSPACE if workspace else HOME, "--setenv", "IS_SANDBOX", "1", "--remount-ro", "/"]
+
+
+def _memory(prepared: Path | None) -> list[str]:
+    words: list[str] = []
+    for folder in MEMORY_FOLDERS:
+        if prepared:
+            words += ["--bind", str(prepared / folder.name), folder.target]
+        else:
+            words += ["--size", str(folder.max_bytes), "--tmpfs", folder.target]
+    return words
 
 
 def _kernel() -> list[str]:

@@ -102,6 +102,8 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (min(MAX_OPEN_FILES, hard_limit), min
 if is_sandbox:
     # Counted in the sandbox's user namespace; outside one it would count all processes of the account.
     resource.setrlimit(resource.RLIMIT_NPROC, (launch["max_processes"], launch["max_processes"]))
+    if launch["max_data_bytes"]:
+        resource.setrlimit(resource.RLIMIT_DATA, (launch["max_data_bytes"], launch["max_data_bytes"]))
 try:
     os.execvpe(command[0], command, environment)  # noqa: S606  no shell is the point
 except OSError as error:

@@ -10,9 +10,12 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 from runtime.files.erasing import erase
 from runtime.logging import get_logger
+
+from sandbox.cgroups import Cgroup
 
 log = get_logger()
 
@@ -21,10 +24,12 @@ class SandboxedProcess:
     """The process tree of one program: its entrypoint, its runtime folder, and a handle on the first process.
 
     `home` and `cwd` are paths as the program sees them; without a sandbox, the home directory is beside the runtime
-    folder. The launcher copies the content of `initial_home` to the home directory.
+    folder. The launcher copies the content of `initial_home` to the home directory. The processes are in `cgroup`, if
+    there is one.
     """
 
-    def __init__(self, home: Path | None, workspace: Path | None) -> None:
+    def __init__(self, home: Path | None, workspace: Path | None, cgroup: Cgroup | None = None) -> None:
+        self._cgroup = cgroup
         self.folder = Path(tempfile.mkdtemp(prefix="sandbox-"))
         self.home = home or self.folder / "home"
         self.cwd = workspace or self.home
@@ -46,6 +51,11 @@ class SandboxedProcess:
     def control_socket(self) -> Path:
         """The socket over which the launcher reports the start of the program, and sends its listener."""
         return self.runtime_dir / "control"
+
+    @property
+    def enter_cgroup(self) -> str:
+        """The line of a shell script that moves it into the cgroup; empty if there is none."""
+        return f"echo 0 > {quote(str(self._cgroup.entry))}\n" if self._cgroup else ""
 
     async def wait_started(self) -> socket.socket | None:
         """Wait until the launcher is about to execute the program; return its listener, if it has one."""
@@ -108,6 +118,10 @@ class SandboxedProcess:
         poll.register(self._pidfd, select.POLLIN)
         return not poll.poll(0)
 
+    def ran_out_of_memory(self) -> bool:
+        """Return whether the kernel killed the program because it exceeded its memory."""
+        return self._cgroup is not None and self._cgroup.ran_out_of_memory()
+
     def remove_initial_home(self) -> None:
         """Remove the initial content of the home directory once the launcher has copied it. Blocks."""
         with suppress(OSError):
@@ -121,6 +135,8 @@ class SandboxedProcess:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
+        if self._cgroup:
+            self._cgroup.remove()
         try:
             erase(self.folder)
         except OSError as error:

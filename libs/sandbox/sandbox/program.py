@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MAX_PROCESSES = 2048
+
+@dataclass(frozen=True)
+class Resources:
+    """How much of the machine a sandbox may use.
+
+    Attributes:
+        memory_bytes: of all its processes and files in memory, or of each process where there are no cgroups.
+        processes: how many processes and threads it may have.
+    """
+
+    memory_bytes: int = 4 * 2**30
+    processes: int = 512
 
 
 @dataclass(frozen=True)
@@ -21,7 +32,7 @@ class Program:
         workspace: the folder that it works in; without one, it works in its home directory.
         writable: whether it may write to its workspace.
         readable: further paths of the machine that it may read.
-        max_processes: how many processes and threads it may have.
+        resources: its memory and processes.
     """
 
     command: tuple[str, ...]
@@ -31,4 +42,4 @@ class Program:
     workspace: Path | None = None
     writable: bool = True
     readable: tuple[Path, ...] = ()
-    max_processes: int = MAX_PROCESSES
+    resources: Resources = field(default_factory=Resources)

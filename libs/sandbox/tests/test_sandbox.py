@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from runtime.testing import eventually
-from sandbox import Heartbeats, Program, Sandbox
+from sandbox import Heartbeats, Program, Resources, Sandbox
 from sandbox.bwrap_args import PYTHON
 
 from libs.sandbox.tests.running import output_of, shell, started
@@ -70,7 +70,10 @@ async def test_an_unknown_command_is_named(sandbox: Sandbox) -> None:
 
 
 async def test_the_number_of_processes_is_limited(sandbox: Sandbox) -> None:
-    assert await output_of(sandbox, Program(command=("bash", "-c", "ulimit -u"), max_processes=20)) == "20"
+    assert (
+        await output_of(sandbox, Program(command=("bash", "-c", "ulimit -u"), resources=Resources(processes=20)))
+        == "20"
+    )
 
 
 async def test_a_program_without_a_listener_sends_none(sandbox: Sandbox) -> None:

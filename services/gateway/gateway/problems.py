@@ -51,6 +51,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.ADDRESS_NOT_ALLOWED: (422, "Address not allowed"),
     Code.ADMINS_ONLY: (403, "Administrators only"),
     Code.AGENT_FAILED: (502, "Agent failed"),
+    Code.AGENT_OUT_OF_MEMORY: (502, "Agent exceeded its memory"),
     Code.API_KEY_NOT_FOUND: (404, "API key not found"),
     Code.APPROVAL_NOT_FOUND: (404, "Approval not found"),
     Code.APPROVAL_OVER: (409, "Approval is no longer pending"),

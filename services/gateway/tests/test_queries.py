@@ -135,6 +135,7 @@ async def test_early_end_events_do_not_cause_a_busy_loop(client: httpx.AsyncClie
     [
         (Code.MODEL_ERROR, 502),
         (Code.AGENT_FAILED, 502),
+        (Code.AGENT_OUT_OF_MEMORY, 502),
         (Code.RUN_TIMEOUT, 504),
         (Code.BUDGET_EXCEEDED, 409),
         (Code.RUN_INTERRUPTED, 500),

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from eventing.actors import Actors
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
-from mcp_connection import Connector
+from mcp_connection import ConnectionLimits, Connector
 from runtime.bus import Bus, Client
 from runtime.guarded_http import guarded_client
 from runtime.logging import get_logger
-from sandbox import Sandbox
+from sandbox import Resources, Sandbox
 
 from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
@@ -47,9 +47,10 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         log.warning("stdio servers cannot be checked", reason=reason)
     catalog = await asyncio.to_thread(Catalog.load, settings.mcp_catalog_file)
     commands = AllowedCommands(settings.allowed_commands)
+    limits = ConnectionLimits(program_resources=Resources(settings.mcp_program_memory_bytes))
     connections = Connections(database, commands, Actors(Bus(client).ask))
     async with (
-        Connector(sandbox, settings.address_rules, readable=settings.program_dirs) as connector,
+        Connector(sandbox, settings.address_rules, limits, readable=settings.program_dirs) as connector,
         guarded_client(settings.address_rules, MAX_RESPONSE_BYTES) as http,
     ):
         oauth = OAuth(Requests(http, settings.address_rules), settings.redirect_uri)

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated
 
 from eventing.service import SecretServiceSettings
-from pydantic import AfterValidator, FilePath, HttpUrl, PositiveFloat
+from mcp_connection import PROGRAM_MEMORY_BYTES
+from pydantic import AfterValidator, Field, FilePath, HttpUrl, PositiveFloat
 from runtime.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
 
@@ -27,12 +28,14 @@ class Settings(SecretServiceSettings):
     at a loopback, private or other special address only if that is in `mcp_allowed_addresses`. A healthy server is
     checked every `mcp_check_seconds`. `mcp_catalog_file` is a snapshot of the public registry. Authorization servers
     send users back to `public_url`, the address of the API for browsers; without it, servers cannot be authorized. The
-    programs of STDIO servers may read the folders in `mcp_program_dirs`, besides /usr.
+    programs of STDIO servers may read the folders in `mcp_program_dirs`, besides /usr; each may use
+    `mcp_program_memory_bytes`.
     """
 
     mcp_allowed_commands: str = ""
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
+    mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28)
     mcp_check_seconds: PositiveFloat = 900.0
     mcp_catalog_file: FilePath | None = None
     public_url: Annotated[HttpUrl, AfterValidator(_public_url)] | None = None

@@ -18,6 +18,7 @@ from runtime.blocking import BlockingPool
 from runtime.bus import Client
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
+from sandbox import Resources
 
 from session.accounts import Accounts
 from session.agent import Agents, Limits
@@ -93,7 +94,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)
     await apply_rules(settings.quota_rules, database)
-    limits, connection_limits = _limits(settings), ConnectionLimits(call_seconds=settings.tool_seconds)
+    limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
         BlockingPool.open() as blocking,
@@ -125,6 +126,12 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         )
 
 
+def _connection_limits(settings: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        call_seconds=settings.tool_seconds, program_resources=Resources(settings.mcp_program_memory_bytes)
+    )
+
+
 def _limits(settings: Settings) -> Limits:
     return Limits(
         warm_agents=settings.warm_agents,
@@ -133,4 +140,5 @@ def _limits(settings: Settings) -> Limits:
         model_silence_seconds=settings.model_silence_seconds,
         tool_seconds=settings.tool_seconds,
         models=settings.offered_models,
+        resources=settings.agent_resources,
     )

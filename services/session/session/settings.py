@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 from eventing.service import SecretServiceSettings
+from mcp_connection import PROGRAM_MEMORY_BYTES
 from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from runtime.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
+from sandbox import Resources
 
 from session.ceilings import Ceilings
 from session.quotas.rules import Rules
@@ -27,8 +29,9 @@ class Settings(SecretServiceSettings):
     `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any,
     within the `ceilings` of roles. MCP servers at addresses that are not public are refused, except those in
     `mcp_allowed_addresses`: networks and host names. The programs of STDIO servers may read the folders in
-    `mcp_program_dirs`. All replicas share `workspaces_dir` and `archives_dir`; the latter is inside the former by
-    default.
+    `mcp_program_dirs`; each may use `mcp_program_memory_bytes`. An agent, with all that it starts, may use
+    `agent_memory_bytes` and `agent_processes`. All replicas share `workspaces_dir` and `archives_dir`; the latter is
+    inside the former by default.
     """
 
     workspaces_dir: Path
@@ -42,8 +45,11 @@ class Settings(SecretServiceSettings):
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
+    mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28)
     approval_seconds: PositiveFloat = 600.0
     quotas: Annotated[str, AfterValidator(_quotas)] = ""
+    agent_memory_bytes: int = Field(default=Resources.memory_bytes, ge=2**30)
+    agent_processes: int = Field(default=Resources.processes, ge=64)
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0
@@ -58,6 +64,11 @@ class Settings(SecretServiceSettings):
     def address_rules(self) -> AddressRules:
         """The addresses that MCP servers may have."""
         return AddressRules.parse(self.mcp_allowed_addresses)
+
+    @property
+    def agent_resources(self) -> Resources:
+        """What an agent may use, with all that it starts."""
+        return Resources(self.agent_memory_bytes, self.agent_processes)
 
     @property
     def quota_rules(self) -> Rules:

@@ -4,13 +4,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from contracts.session.values import ApprovalOutcome, TextBlock, ToolUseBlock
 from runtime import nesting
-from sandbox import Sandbox
+from sandbox import Resources, Sandbox, SandboxedProcess
 from session.agent import Delta, Limits
 from session.agent.agent_events import TRUNCATED
 from simulator.testing import bash, bash_prompt, calling, scripted
@@ -266,6 +267,19 @@ async def test_an_error_detail_contains_no_values_of_environment_variables(repli
 async def test_an_agent_that_dies_during_a_turn_fails(replica: Replica) -> None:
     end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent crashed before its turn was over.")
+
+
+async def test_an_agent_that_was_ended_for_its_memory_says_so(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SandboxedProcess, "ran_out_of_memory", Mock(return_value=True))
+    end = (await replica.ask(bash_prompt("kill -9 2; sleep 60"))).end
+    assert (end.error_code, "needed more memory" in str(end.error_detail)) == (Code.AGENT_OUT_OF_MEMORY, True)
+
+
+async def test_an_agent_has_the_resources_of_its_replica(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(resources=Resources(processes=100))) as replica:
+        assert await replica.bash("ulimit -u") == "100"
 
 
 async def test_a_second_turn_ends_the_first_one(replica: Replica) -> None:

@@ -25,7 +25,6 @@ from mcp_connection.transports import FailureReport
 
 log = get_logger()
 
-MAX_PROCESSES = 512
 # Node.js ignores the variables of proxies by default.
 NETWORK_VARIABLES = {"NODE_USE_ENV_PROXY": "1", "NO_PROXY": "localhost,127.0.0.1", "no_proxy": "localhost,127.0.0.1"}
 NO_SANDBOX = "STDIO servers need bubblewrap, which is not available where the service runs."
@@ -112,7 +111,7 @@ class StdioTransport:
             workspace=None if definition.workspace == "none" else workspace,
             writable=definition.workspace == "write",
             readable=self._readable,
-            max_processes=MAX_PROCESSES,
+            resources=self._limits.program_resources,
         )
 
     @asynccontextmanager

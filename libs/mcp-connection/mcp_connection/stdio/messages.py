@@ -16,6 +16,7 @@ from mcp_connection.stdio.process import Running
 from mcp_connection.transports import FailureReport
 
 STATUS_SECONDS = 1.0
+OUT_OF_MEMORY = "The program needed more memory than it may use, and was ended."
 
 type Received = MemoryObjectSendStream[SessionMessage | Exception]
 type Sent = MemoryObjectReceiveStream[SessionMessage]
@@ -58,6 +59,8 @@ async def send(running: Running, sent: Sent) -> None:
 async def _end_of(running: Running, diagnostics: Diagnostics) -> ConnectionFailed:
     """Return why a program that has closed its output cannot be used any more."""
     status = await running.status(STATUS_SECONDS)
+    if running.sandboxed.ran_out_of_memory():
+        return ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, OUT_OF_MEMORY)
     reason = "closed its output" if status is None else f"ended with status {status}"
     last_line = diagnostics.last_line
     return ConnectionFailed(

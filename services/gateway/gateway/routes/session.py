@@ -44,6 +44,7 @@ QUERY_RESPONSES = headed(
         Code.MODEL_ERROR,
         Code.OUTPUT_NOT_VALID,
         Code.AGENT_FAILED,
+        Code.AGENT_OUT_OF_MEMORY,
         Code.BUDGET_EXCEEDED,
         Code.MAX_TURNS_REACHED,
         Code.RUN_CANCELLED,

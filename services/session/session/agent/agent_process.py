@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import claude_agent_sdk
-from sandbox import Program, Sandbox, SandboxedProcess
+from sandbox import Program, Resources, Sandbox, SandboxedProcess
 
 AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 CONFIG_FOLDER, PROJECTS_FOLDER = ".claude", "projects"
@@ -17,9 +17,13 @@ async def find_sandbox() -> tuple[Sandbox, str | None]:
 
 
 def prepare_agent(
-    sandbox: Sandbox, workspace: Path, variables: Mapping[str, str], own_variables: Mapping[str, str] | None = None
+    sandbox: Sandbox,
+    workspace: Path,
+    variables: Mapping[str, str],
+    own_variables: Mapping[str, str] | None = None,
+    resources: Resources = Resources(),  # noqa: B008  it is immutable
 ) -> SandboxedProcess:
-    """Prepare an agent that works in `workspace`, and sees no environment variables but these.
+    """Prepare an agent that works in `workspace`, uses at most `resources`, and sees no variables but these.
 
     `own_variables` are those of the session's options. They do not override the service's variables, and are set only
     inside a sandbox: without one, many variables can make a program run another one on the host.
@@ -31,6 +35,7 @@ def prepare_agent(
         listener_variables=("ANTHROPIC_BASE_URL",),
         workspace=workspace,
         readable=(AGENT,),
+        resources=resources,
     )
     return sandbox.prepare(program)
 

@@ -9,6 +9,8 @@ from runtime.redaction import redactor
 log = get_logger()
 
 NOT_STARTED = "The agent could not be started."
+CRASHED = "The agent crashed before its turn was over."
+OUT_OF_MEMORY = "The agent, with the programs that it started, needed more memory than it may use, and was ended."
 BAD_SCHEMA = "--json-schema is not a valid JSON Schema: "
 MAX_REASON_CHARS = 500
 MAX_LINE_CHARS = 10_000

@@ -20,12 +20,13 @@ from claude_agent_sdk import (
     project_key_for_directory,
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
+from contracts.refusals import Code
 from runtime.logging import get_logger
 from sandbox import Sandbox
 
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
-from session.agent.diagnostics import NOT_STARTED, Diagnostics
+from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access, ModelProxy
@@ -42,7 +43,6 @@ log = get_logger()
 GRACE_SECONDS = 0.2
 STOP_TIMEOUT = 10.0
 INTERRUPT_TIMEOUT = 1.0
-CRASHED = "The agent crashed before its turn was over."
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,9 @@ class Agent:
         self._token = secrets.token_urlsafe(32)
         self._access = Access(usable_models(spec, context.limits), spec.ceiling)
         try:
-            self._process = prepare_agent(
-                context.sandbox,
-                spec.workspace,
-                variables(self._token, spec, context.limits),
-                spec.options.env,
-            )
+            limits, own_variables = context.limits, spec.options.env
+            environment = variables(self._token, spec, limits)
+            self._process = prepare_agent(context.sandbox, spec.workspace, environment, own_variables, limits.resources)
         except OSError as error:
             log.warning("sandbox preparation failed", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
@@ -156,7 +153,7 @@ class Agent:
                 await self._context.proxy.serve(self._process.accept(), self._token, self._access)
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
-                raise AgentFailed(STOPPED if self._stop_requested else self._diagnostics.start_failure()) from error
+                raise self._failure_or(self._diagnostics.start_failure()) from error
             await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _write_conversation(self) -> None:
@@ -206,7 +203,7 @@ class Agent:
             raise
         except Exception as error:  # programs in the sandbox can forge messages of the agent
             self._diagnostics.warn("agent crashed", error)
-            raise self._failure_or_default() from error
+            raise self._failure_or(CRASHED) from error
         finally:
             self._between_turns.set()
 
@@ -272,10 +269,13 @@ class Agent:
                 yield message
             if isinstance(message, ResultMessage):
                 return
-        raise self._failure_or_default()
+        raise self._failure_or(CRASHED)
 
-    def _failure_or_default(self) -> AgentFailed:
-        return self._failure or AgentFailed(STOPPED if self._ended else CRASHED)
+    def _failure_or(self, detail: str) -> AgentFailed:
+        """Return why the agent ended; `detail` if nothing else is known."""
+        if self._process.ran_out_of_memory():
+            return AgentFailed(OUT_OF_MEMORY, Code.AGENT_OUT_OF_MEMORY)
+        return self._failure or AgentFailed(STOPPED if self._stop_requested else detail)
 
     def _with_failure(self, finished: Finished) -> Finished:
         failure = self._failure or AgentFailed(STOPPED)

@@ -14,7 +14,7 @@ from claude_agent_sdk.types import SystemPromptFile, SystemPromptPreset
 from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
-from sandbox import SandboxedProcess
+from sandbox import Resources, SandboxedProcess
 
 from session.ceilings import UNLIMITED, Ceiling
 from session.model_names import FAMILIES, LONG_CONTEXT
@@ -59,7 +59,7 @@ class Limits:
     """Limits on the agents of a replica.
 
     `warm_agents` is the number of agents above which idle ones are ended, and `idle_seconds` how long one may idle.
-    Agents may use the models in `models`, all if it is empty; the first is the default.
+    Agents may use the models in `models`, all if it is empty; the first is the default. Each may use `resources`.
 
     `run_bytes`, `run_records` and `run_record_bytes` bound what an agent may write for one run: in total, and of
     recorded messages and tool results. `max_pending_requests` bounds its concurrent approval requests. They are far
@@ -75,6 +75,7 @@ class Limits:
     model_silence_seconds: float = 60
     tool_seconds: float = 300
     models: tuple[str, ...] = ()
+    resources: Resources = field(default_factory=Resources)
     run_bytes: int = 128 * 2**20
     run_records: int = 10_000
     run_record_bytes: int = 32 * 2**20

@@ -1,0 +1,89 @@
+"""The limits of a sandbox: memory, processes, inotify, and files in memory."""
+
+import pytest
+from sandbox import Program, Resources, Sandbox
+from sandbox.bwrap_args import PYTHON
+from sandbox.cgroups import Cgroups
+from sandbox.namespace import INOTIFY_INSTANCES, MEMORY_FOLDERS
+from structlog.testing import capture_logs
+
+from libs.sandbox.tests.running import output_of
+
+INOTIFY = """
+import ctypes, errno, sys
+libc, opened = ctypes.CDLL(None, use_errno=True), 0
+while opened < 1000 and libc.inotify_init() >= 0:
+    opened += 1
+print(opened, errno.errorcode[ctypes.get_errno()])
+"""
+FILES = """
+import errno, sys
+made = 0
+try:
+    while made < 1_000_000:
+        open(f"{sys.argv[1]}/{made}", "w").close()
+        made += 1
+except OSError as error:
+    print(made, errno.errorcode[error.errno])
+"""
+ALLOCATE = """
+blocks = []
+try:
+    while len(blocks) < 64:
+        blocks.append(bytearray(2**24))
+except MemoryError:
+    pass
+print(len(blocks) * 16)
+"""
+
+
+def python(code: str, *arguments: str, memory_bytes: int = Resources.memory_bytes) -> Program:
+    """Return a program in Python."""
+    return Program(command=(str(PYTHON), "-c", code, *arguments), resources=Resources(memory_bytes=memory_bytes))
+
+
+async def test_inotify_instances_of_a_sandbox_are_limited(sandbox: Sandbox) -> None:
+    assert await output_of(sandbox, python(INOTIFY)) == f"{INOTIFY_INSTANCES} EMFILE"
+
+
+async def test_a_sandbox_cannot_change_its_limit_of_inotify_instances(sandbox: Sandbox) -> None:
+    setting = "/proc/sys/user/max_inotify_instances"
+    assert "Read-only file system" in await output_of(sandbox, f"echo 99 > {setting}")
+
+
+async def test_the_number_of_files_in_memory_is_limited(sandbox: Sandbox) -> None:
+    [most] = [memory.max_files for memory in MEMORY_FOLDERS if memory.target == "/dev/shm"]
+    made, error = (await output_of(sandbox, python(FILES, "/dev/shm"))).split()
+    assert (int(made) <= most, error) == (True, "ENOSPC")
+
+
+async def test_every_file_system_in_memory_has_a_limit_of_files(sandbox: Sandbox) -> None:
+    output = await output_of(sandbox, f"df --output=itotal {' '.join(memory.target for memory in MEMORY_FOLDERS)}")
+    assert output.split()[1:] == [str(memory.max_files) for memory in MEMORY_FOLDERS]
+
+
+async def test_without_cgroups_the_memory_of_a_process_is_limited(sandbox: Sandbox) -> None:
+    limited = Sandbox(sandbox.bwrap, sandbox.namespace)
+    assert int(await output_of(limited, python(ALLOCATE, memory_bytes=2**28))) in range(64, 256)
+
+
+async def test_without_a_namespace_a_sandbox_works(sandbox: Sandbox) -> None:
+    assert await output_of(Sandbox(sandbox.bwrap), "touch /tmp/made && ls /tmp/made") == "/tmp/made"
+
+
+async def test_the_limits_that_hold_are_logged(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cgroups, "find", lambda: (None, "the reason"))
+    with capture_logs() as logs:
+        await Sandbox.find()
+    [line] = [line for line in logs if line["event"] == "limits of sandboxes"]
+    assert "memory of each process" in line["enforced"]
+    assert line["missing"]["memory of a sandbox"].startswith("the reason; delegate a cgroup")
+
+
+async def test_an_unusable_namespace_is_logged_and_left_out(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.namespace.INOTIFY_INSTANCES", "many")
+    with capture_logs() as logs:
+        found, reason = await Sandbox.find()
+    [line] = [line for line in logs if line["event"] == "limits of sandboxes"]
+    assert (found.namespace, reason) == (None, None)
+    assert "allow nested user namespaces" in line["missing"]["inotify, number of files in memory"]
