@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 from urllib.parse import quote
@@ -54,9 +55,11 @@ def rows(system: System, query: str) -> list[Any]:
 
 def files(system: System) -> Iterator[tuple[str, bytes]]:
     """Yield all files of the system: tables and write-ahead log, bus, logs, workspaces and archives."""
-    for path in system.data_dir.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            yield str(path.relative_to(system.data_dir)), path.read_bytes()
+    for folder, _, names in system.data_dir.walk():
+        for path in (folder / name for name in names):
+            with suppress(FileNotFoundError):  # the system runs, and removes files
+                if path.is_file() and not path.is_symlink():
+                    yield str(path.relative_to(system.data_dir)), path.read_bytes()
 
 
 def forms(text: str) -> list[bytes]:

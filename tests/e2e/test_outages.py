@@ -48,7 +48,7 @@ def test_an_outage_is_a_503_until_it_ends(outside: tuple[str, Server], user_outs
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert "retry-after" not in answer.headers  # it may have been made
     server.start()
-    until(lambda: answers(user_outside, session_id), 30)
+    until(lambda: answers(user_outside, session_id))
 
 
 def answers(user: User, session_id: str) -> bool:

@@ -29,6 +29,6 @@ async def test_the_owner_is_in_a_header_and_not_in_the_body(nats_url: str, clien
             await Bus(client).ask(GetJar.example(), ENVELOPE)
         headers: dict[str, Any] = ENVELOPE.headers()
         body = GetJar.example().model_dump_json().encode()
-        answer = await client.request(GetJar.subject, body, timeout=5, headers=headers)
+        answer = await client.request(GetJar.subject, body, timeout=60, headers=headers)
     assert refusal.value.owner == OWNER
     assert str(OWNER).encode() not in answer.data

@@ -95,7 +95,7 @@ async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, se
     headers = {"authorization": f"Bearer {services.token()}"}
     async with (
         running(nats_url, port) as process,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,
         asyncio.timeout(60),
         asyncio.TaskGroup() as tasks,
     ):
@@ -129,7 +129,7 @@ async def test_half_open_requests_do_not_block_other_clients(nats_url: str):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             stack.push_async_callback(closed, writer)
             writer.write(b"GET /health/live HTTP/1.1\r\n")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             response = await client.get(f"http://127.0.0.1:{port}/health/live")
         assert response.status_code == 200
 

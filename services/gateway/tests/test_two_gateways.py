@@ -34,7 +34,7 @@ class Client:
     def __init__(self, url: str, token: str, process: Process) -> None:
         self.url, self.token, self.process = url, token, process
         self.streams = AsyncExitStack()
-        self.http = httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
+        self.http = httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=60)
 
     async def statuses(self, number: int) -> list[int]:
         return [(await self.http.get(ME)).status_code for _ in range(number)]

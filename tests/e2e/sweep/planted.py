@@ -62,7 +62,7 @@ class Planter:
         token = self.user.http.headers["authorization"].removeprefix("Bearer ")
         base = str(self.user.http.base_url).replace("http", "ws", 1)
         with connect(f"{base}sessions/{session_id}/stream?token={token}") as socket:
-            assert json.loads(socket.recv(30))["type"] == "connected"
+            assert json.loads(socket.recv(60))["type"] == "connected"
         self.user.http.get("/nothing", params={"token": token, "password": self._new("query string")})
 
     def _api_key(self) -> None:

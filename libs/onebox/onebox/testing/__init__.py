@@ -119,5 +119,5 @@ def spare_system(_spare: System) -> System:
     """Return a whole system that a test may kill and restart; it is shared only within a module."""
     if not _spare.running():
         _spare.start()
-    until(_spare.ready, 60)
+    until(_spare.ready)
     return _spare

@@ -29,7 +29,7 @@ LAUNCHER = "launcher"
 _START_TIMEOUT = 120.0
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition is true.
 
     Raises:
