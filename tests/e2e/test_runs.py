@@ -88,6 +88,7 @@ def test_a_run_cancelled_during_a_tool_call_leaves_no_process(user: User) -> Non
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(user.ask, session_id, scripted(command, {"text": "never"}))
         until(lambda: len(processes("sleep\0" + "300.375")) >= 2)
+        until(lambda: user.items(f"/sessions/{session_id}/tool-calls"))  # the agent does not wait for its record
         [run] = user.items(f"/sessions/{session_id}/runs")
         cancelled = user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel").json()
         assert error(asked.result(60)) == (409, "RUN_CANCELLED")

@@ -1,6 +1,7 @@
 """The whole system for tests: a process to start, to kill and to send requests to."""
 
 import contextlib
+import inspect
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -36,10 +37,18 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
         AssertionError: it was not true within `seconds`.
     """
     end = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"not true within {seconds:g} s: {getattr(condition, '__name__', condition)}")
+            raise AssertionError(f"after {seconds:g} s the result is still {value!r}: {_source(condition)}")
         time.sleep(0.02)
+
+
+def _source(condition: Callable[[], object]) -> str:
+    """Return the first line of a condition."""
+    try:
+        return inspect.getsource(condition).strip().partition("\n")[0]
+    except (OSError, TypeError):
+        return str(condition)
 
 
 def has_ended(pid: int) -> bool:
@@ -61,10 +70,12 @@ class System:
     Before it is removed, all its files are searched for secrets.
 
     Args:
-        environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL, ADMIN_PASSWORD, RATE_LIMITS and QUOTAS.
+        environment: settings beyond those of this class, or instead of them.
         command: the command of the launcher.
     """
 
+    opened: ClassVar[set["System"]] = set()
+    """Those of this process whose files exist."""
     host = "127.0.0.1"
     admin_email = "admin@example.com"
     admin_password = planted("correct horse battery staple")
@@ -86,6 +97,7 @@ class System:
             "DATA_DIR": str(self.data_dir),
             "ADMIN_EMAIL": self.admin_email,
             "ADMIN_PASSWORD": self.admin_password,
+            "ASK_TIMEOUT_SECONDS": "30",  # other processes may take the machine for seconds
             "RATE_LIMITS": "none",  # tests send many requests as one user, and from one address
             "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
@@ -94,6 +106,7 @@ class System:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        self.opened.add(self)
         return self
 
     def __exit__(
@@ -108,6 +121,7 @@ class System:
         finally:
             self._end()
             self._port.release()
+            self.opened.discard(self)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
