@@ -9,12 +9,13 @@ import httpx
 import pytest
 from contracts.identity.user import GetUser
 from contracts.session.session import GetSession
+from onebox.ports import ReservedPort
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.sse_client import open_stream
-from services.gateway.tests.test_process import free_port, running
+from services.gateway.tests.test_process import running
 
 pytestmark = pytest.mark.usefixtures("servers")
 
@@ -60,7 +61,7 @@ async def clients(nats_url: str, services: FakeServices) -> AsyncGenerator[list[
     async with AsyncExitStack() as stack:
         clients = list[Client]()
         for _ in range(2):
-            port = free_port()
+            port = stack.enter_context(ReservedPort()).number
             process = await stack.enter_async_context(running(nats_url, port, *PATIENT, **limits))
             assert process.stdout
             await stack.enter_async_context(background(process.stdout.read()))  # a full pipe would block it
