@@ -49,7 +49,7 @@ except OSError as error:
 """
 CONNECT_THROUGH_PROXY = """
 import socket
-connection = socket.create_connection(('127.0.0.1', int(os.environ['HTTPS_PROXY'].rpartition(':')[2])), timeout=20)
+connection = socket.create_connection(('127.0.0.1', int(os.environ['HTTPS_PROXY'].rpartition(':')[2])), timeout=60)
 connection.sendall(b'CONNECT HOST:PORT HTTP/1.1\\r\\n\\r\\n')
 result = connection.recv(1000).decode().splitlines()[-1]
 """

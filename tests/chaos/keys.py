@@ -69,7 +69,7 @@ class Clients:
         """Register and log in; before anything is killed."""
         name = f"user-{secrets.token_hex(6)}"
         login = {"email": f"{name}@example.com", "password": PASSWORD}
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             await self._sure(http, "POST", "/auth/register", login | {"username": name})
             tokens = await self._sure(http, "POST", "/auth/login", login)
         self.headers = {"authorization": f"Bearer {tokens['access_token']}"}

@@ -39,7 +39,7 @@ TICKS = "SELECT task_id, scheduled_for FROM executions WHERE scheduled_for IS NO
 async def pause(gateways: Sequence[str], users: Sequence[User]) -> None:
     """Pause all tasks, so that the system comes to rest."""
     for user in users:
-        async with httpx.AsyncClient(base_url=f"{gateways[0]}/api/v1", headers=user.http.headers) as http:
+        async with httpx.AsyncClient(base_url=f"{gateways[0]}/api/v1", headers=user.http.headers, timeout=60) as http:
             for task in user.tasks:
                 await eventually(lambda path=f"/tasks/{task.id}/pause": _accepted(http, path), within=QUIET_SECONDS)
 

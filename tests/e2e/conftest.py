@@ -40,7 +40,7 @@ def mcp_system(servers: None) -> Generator[System]:
 @pytest.fixture
 def mcp_user(mcp_system: System) -> Generator[User]:
     """Someone new, who uses MCP servers."""
-    until(mcp_system.ready, 60)
+    until(mcp_system.ready)
     yield from newcomer(mcp_system)
 
 

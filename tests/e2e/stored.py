@@ -3,11 +3,13 @@
 import asyncio
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
 import asyncpg
+from onebox.testing.planted import searchable
 from onebox.testing.system import System
 
 TABLES = """
@@ -53,15 +55,28 @@ def rows(system: System, query: str) -> list[Any]:
 
 def files(system: System) -> Iterator[tuple[str, bytes]]:
     """Yield all files of the system: tables and write-ahead log, bus, logs, workspaces and archives."""
-    for path in system.data_dir.rglob("*"):
-        if path.is_file() and not path.is_symlink():
-            yield str(path.relative_to(system.data_dir)), path.read_bytes()
+    for folder, _, names in system.data_dir.walk():
+        for path in (folder / name for name in names):
+            with suppress(FileNotFoundError):  # the system runs, and removes files
+                if path.is_file() and not path.is_symlink():
+                    yield str(path.relative_to(system.data_dir)), path.read_bytes()
 
 
-def forms(secret: str) -> list[bytes]:
-    return [secret.encode(), base64.b64encode(secret.encode())[:-4], secret.encode().hex().encode()]
+def forms(text: str) -> list[bytes]:
+    """Return a text as it is, in Base64 and in hexadecimal.
+
+    Raises:
+        ValueError: it is too short to be searched for.
+    """
+    content = searchable(text)
+    return [content, base64.b64encode(content)[:-4], content.hex().encode()]
 
 
-def holders(contents: dict[str, bytes], planted: list[str]) -> list[str]:
-    found = [form for secret in planted for form in forms(secret)]
+def holders(contents: dict[str, bytes], texts: list[str]) -> list[str]:
+    """Return the names of the contents that have one of the texts.
+
+    Raises:
+        ValueError: a text is too short to be searched for.
+    """
+    found = [form for text in texts for form in forms(text)]
     return [name for name, content in contents.items() if any(form in content for form in found)]

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from tests.e2e.user import User
 
 FINE = scripted({"text": "Fine."})
-EVERY_MINUTE = "* * * * *"
+EVERY_MINUTE, EVERY_YEAR = "* * * * *", "0 0 1 1 *"
 TICK_SECONDS = 90
 """Longer than the wait for the next minute, and the execution that it starts."""
 TERMINAL = {"completed", "failed", "cancelled", "skipped", "missed", "timed_out"}
@@ -41,6 +41,10 @@ class UserTask:
     def view(self) -> dict[str, Any]:
         return self.user.http.get(self.path).raise_for_status().json()
 
+    def tick_every_minute(self) -> None:
+        """Change the schedule: what has to happen before the first tick is done before this."""
+        self.user.http.patch(self.path, json={"schedule_cron": EVERY_MINUTE}).raise_for_status()
+
     def owner_id(self) -> UUID:
         return UUID(self.user.http.get("/auth/me").raise_for_status().json()["id"])
 
@@ -60,7 +64,7 @@ class UserTask:
     def wait_for_tool_call(self, execution: dict[str, Any]) -> None:
         """Wait until the agent of an execution runs a tool; its session is created after the execution."""
         calls = f"/sessions/{execution['session_id']}/tool-calls"
-        until(lambda: (answer := self.user.http.get(calls)).is_success and answer.json()["items"], 60)
+        until(lambda: (answer := self.user.http.get(calls)).is_success and answer.json()["items"])
 
     def execution(self, execution_id: str) -> dict[str, Any]:
         return self.user.http.get(f"{self.path}/executions/{execution_id}").raise_for_status().json()
@@ -94,4 +98,4 @@ def fire(trigger: dict[str, Any], body: Any, webhook_id: str = "msg_1", secret: 
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signature,
     }
-    return httpx.post(trigger["url"], content=content, headers=headers)
+    return httpx.post(trigger["url"], content=content, headers=headers, timeout=60)

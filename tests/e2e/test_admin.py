@@ -51,10 +51,10 @@ def test_a_run_appears_in_all_costs_and_stays_when_its_session_is_deleted(admin:
 def test_a_run_that_a_deletion_ends_has_its_costs(admin: User, user: User) -> None:
     session_id = user.create(model="sonnet")
     run_id = user.submit(session_id, HELD).raise_for_status().json()["id"]
-    until(lambda: user.run(session_id, run_id)["tool_calls"], 60)
+    until(lambda: user.run(session_id, run_id)["tool_calls"])
     user.http.delete(f"/sessions/{session_id}").raise_for_status()
     user_id = user.id()
-    until(lambda: costs(admin, "model", user_id=user_id).get("sonnet"), 60)
+    until(lambda: costs(admin, "model", user_id=user_id).get("sonnet"))
     assert admin.items("/admin/costs", by="user", user_id=user_id)[0]["runs"] == 1
 
 
@@ -73,7 +73,7 @@ def test_statistics_follow_what_happens(admin: User, user: User) -> None:
     assert after["total_sessions"] >= before["total_sessions"] + 1
     assert after["active_sessions"] >= 1
     assert after["total_cost_today_usd"] >= cost
-    until(lambda: statistics(admin)["total_api_calls_today"] > before["total_api_calls_today"], 30)
+    until(lambda: statistics(admin)["total_api_calls_today"] > before["total_api_calls_today"])
 
 
 def test_administrators_find_accounts_and_sessions_of_others(admin: User, user: User) -> None:

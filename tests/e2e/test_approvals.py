@@ -25,7 +25,7 @@ class Asked:
 
     def approval(self) -> dict[str, Any]:
         """Wait for an approval, and return it."""
-        until(self.pending, 30)
+        until(self.pending)
         return self.pending()[0]
 
     def pending(self) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def test_an_approval_survives_restarts_of_the_services(spare_system: System, spa
     until(lambda: answers(spare_user))
     assert asked.decide("approve").json()["status"] == "approved"
     place = f"/sessions/{asked.session_id}/runs/{approval['run_id']}"
-    until(lambda: spare_user.http.get(place).json()["status"] == "completed", 30)
+    until(lambda: spare_user.http.get(place).json()["status"] == "completed")
     assert asked.calls()[0][0] == "success"
 
 
@@ -177,9 +177,9 @@ def test_an_approval_survives_its_worker_and_the_run_continues(
     approval = shaken.approval()
     place = f"/sessions/{shaken.session_id}/runs/{approval['run_id']}"
     spare_system.kill("session")
-    until(lambda: answers(spare_user), 30)
+    until(lambda: answers(spare_user))
     if not early:
-        until(lambda: spare_user.http.get(place).json()["attempt"] == 2, 30)
+        until(lambda: spare_user.http.get(place).json()["attempt"] == 2)
     assert spare_user.status(shaken.session_id) == "waiting"
     assert shaken.decide("approve").json()["status"] == "approved"
     answer = shaken.answer.result(60).json()
@@ -193,7 +193,7 @@ def test_a_denial_after_a_restart_reaches_the_agent(spare_system: System, spare_
     asked = Asked(spare_user, careful(spare_user), TOUCH, {}, {"recall": True})
     asked.approval()
     spare_system.kill("session")
-    until(lambda: answers(spare_user), 30)
+    until(lambda: answers(spare_user))
     asked.decide("deny", message="Not on a Friday.")
     words = asked.answer.result(60).json()["content"]["text"]
     assert "denied: continue without it. Not on a Friday." in words

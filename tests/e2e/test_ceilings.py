@@ -41,9 +41,9 @@ def test_a_demoted_administrator_is_limited_in_sessions_of_before(user: User, ad
     change(admin, user, role="admin")
     until(lambda: user.http.get("/admin/users").status_code == 200)  # as the gateway sees it, not the account
     session_id = user.create("Bash", permission_mode="bypassPermissions")
-    until(lambda: tool_status(user, session_id) == "success", 60)  # the session service learns of the role a bit later
+    until(lambda: tool_status(user, session_id) == "success")  # the session service learns of the role a bit later
     change(admin, user, role="user")
-    until(lambda: tool_status(user, session_id) == "error", 60)
+    until(lambda: tool_status(user, session_id) == "error")
     assert error(user.http.post(f"/sessions/{session_id}/fork", json={"name": "two"})) == (403, "ADMINS_ONLY")
 
 
@@ -81,12 +81,12 @@ def test_a_higher_quota_of_concurrent_runs_starts_what_waits(limited_system: Sys
     until(lambda: user.http.get("/auth/me/usage").json()["concurrent_runs"]["limit"] == 1)
     sessions = [user.create() for _ in range(2)]
     runs = [user.submit(session_id, HELD).raise_for_status().json()["id"] for session_id in sessions]
-    until(lambda: user.run(sessions[0], runs[0])["status"] == "running", 60)
+    until(lambda: user.run(sessions[0], runs[0])["status"] == "running")
     assert user.run(sessions[1], runs[1])["status"] == "queued"
     change(admin, user, quotas={"concurrent_runs": 2})
-    until(lambda: user.run(sessions[1], runs[1])["status"] == "running", 60)
+    until(lambda: user.run(sessions[1], runs[1])["status"] == "running")
     for session_id in sessions:
-        until(partial(user.items, f"/sessions/{session_id}/tool-calls"), 60)
+        until(partial(user.items, f"/sessions/{session_id}/tool-calls"))
         let_go(limited_system, session_id)
 
 

@@ -95,6 +95,6 @@ def test_a_client_that_disconnects_does_not_end_the_run(user: User) -> None:
     session_id = user.create()
     message = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
     with pytest.raises(httpx.ReadTimeout):
-        user.http.post(f"/sessions/{session_id}/query", json={"message": message}, timeout=1)
+        user.http.post(f"/sessions/{session_id}/query", json={"message": message}, timeout=httpx.Timeout(60, read=5))
     answer = user.ask(session_id, "me too")
     assert (answer.status_code, answer.json()["error_code"]) == (409, "SESSION_BUSY")

@@ -36,7 +36,8 @@ def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, li
     command = "setsid sleep 300.125 & sleep 300.125"
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(spare_user.ask, session_id, scripted(bash(command), {"text": "never"}))
-        until(lambda: len(sleeping()) >= 2, 30)
+        until(lambda: len(sleeping()) >= 2)
+        until(lambda: spare_user.items(f"/sessions/{session_id}/tool-calls"))  # the agent does not wait for its record
         assert spare_user.status(session_id) == "processing"
         assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["running"]
         pids = sleeping()

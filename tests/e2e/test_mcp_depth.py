@@ -42,7 +42,7 @@ def test_a_circle_of_sessions_comes_to_an_end(mcp_user: User, sessions: list[str
     for session_id in (first, second, first, second):
         message = scripted(calling(query(session_id, message, wait=False, on_busy="enqueue")), DONE)
     mcp_user.ask(first, message).raise_for_status()
-    until(lambda: refused(mcp_user, second), 60)
+    until(lambda: refused(mcp_user, second))
     assert [depth(mcp_user, id) for id in sessions] == [2, 3]
 
 

@@ -33,7 +33,7 @@ def outside(request: pytest.FixtureRequest, open_folder: Path) -> Generator[tupl
 @pytest.fixture
 def user_outside(outside: tuple[str, Server]) -> Generator[User]:
     setting, server = outside
-    with System({setting: server.url}) as system:
+    with System({setting: server.url, "ASK_TIMEOUT_SECONDS": "5"}) as system:
         system.start()
         yield from newcomer(system)
 
@@ -41,14 +41,14 @@ def user_outside(outside: tuple[str, Server]) -> Generator[User]:
 def test_an_outage_is_a_503_until_it_ends(outside: tuple[str, Server], user_outside: User) -> None:
     server, session_id = outside[1], user_outside.create()
     server.stop()
-    answer = user_outside.http.get(f"/sessions/{session_id}", timeout=20)
+    answer = user_outside.http.get(f"/sessions/{session_id}")
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert int(answer.headers["retry-after"]) > 0
-    answer = user_outside.http.post("/sessions", json={"mode": "interactive"}, timeout=20)
+    answer = user_outside.http.post("/sessions", json={"mode": "interactive"})
     assert (answer.status_code, answer.json()["error_code"]) == (503, "UNAVAILABLE")
     assert "retry-after" not in answer.headers  # it may have been made
     server.start()
-    until(lambda: answers(user_outside, session_id), 30)
+    until(lambda: answers(user_outside, session_id))
 
 
 def answers(user: User, session_id: str) -> bool:

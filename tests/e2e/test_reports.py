@@ -57,7 +57,7 @@ def ended(user: User, report_id: str) -> dict[str, Any]:
 
 def first_report(user: User, execution_id: str) -> dict[str, Any]:
     """Wait until an execution has a report, and return it."""
-    until(lambda: user.items("/reports", execution_id=execution_id), 60)
+    until(lambda: user.items("/reports", execution_id=execution_id))
     return user.items("/reports", execution_id=execution_id)[0]
 
 
@@ -143,7 +143,7 @@ def test_reports_are_listed_by_session_format_and_status(user: User, session_id:
 
 def test_a_link_opens_the_report_without_a_login(user: User, session_id: str) -> None:
     report = create(user, session_id)
-    answer = httpx.get(link(user, report)["url"], headers={"range": "bytes=0-0"})
+    answer = httpx.get(link(user, report)["url"], headers={"range": "bytes=0-0"}, timeout=60)
     assert (answer.status_code, answer.content) == (206, b"{")
     assert answer.headers["etag"] == get(user, report).headers["etag"]
 
@@ -152,8 +152,8 @@ def test_a_forged_link_opens_nothing(user: User, session_id: str) -> None:
     report, other = create(user, session_id), create(user, session_id)
     url = link(user, report)["url"]
     for wrong in (url[:-1], f"{url}x", re.sub("link=.*", "link=", url), url.replace(report["id"], other["id"])):
-        assert error(httpx.get(wrong)) == (404, "LINK_NOT_VALID")
-    assert error(httpx.get(url.partition("?")[0])) == (401, "UNAUTHENTICATED")
+        assert error(httpx.get(wrong, timeout=60)) == (404, "LINK_NOT_VALID")
+    assert error(httpx.get(url.partition("?")[0], timeout=60)) == (401, "UNAUTHENTICATED")
 
 
 def test_a_deleted_report_is_gone_with_its_file_and_its_links(user: User, system: System, session_id: str) -> None:
@@ -161,8 +161,8 @@ def test_a_deleted_report_is_gone_with_its_file_and_its_links(user: User, system
     url = link(user, report)["url"]
     assert user.http.delete(f"/reports/{report['id']}").status_code == 204
     assert error(get(user, report)) == (404, "REPORT_NOT_FOUND")
-    assert error(httpx.get(url)) == (404, "LINK_NOT_VALID")
-    until(lambda: not [*system.data_dir.rglob(f"*{report['id']}*/*.json")], 30)
+    assert error(httpx.get(url, timeout=60)) == (404, "LINK_NOT_VALID")
+    until(lambda: not [*system.data_dir.rglob(f"*{report['id']}*/*.json")])
     assert user.items("/reports") == []
 
 

@@ -142,7 +142,7 @@ def test_the_examples_of_the_specification_work_word_for_word(system: System) ->
 
 
 def test_metrics_have_the_names_of_the_specification(system: System) -> None:
-    text = httpx.get(f"{system.base_url}/metrics").text
+    text = httpx.get(f"{system.base_url}/metrics", timeout=60).text
     assert "# HELP sessions_total Total number of sessions\n" in text
     assert "# HELP api_requests_total Total API requests\n# TYPE api_requests_total counter\n" in text
 

@@ -55,5 +55,5 @@ def test_a_token_is_refused_everywhere_after_logout(user: User) -> None:
 
 
 def test_requests_without_a_token_are_refused(system: System) -> None:
-    answer = httpx.get(f"{system.base_url}/api/v1/sessions")
+    answer = httpx.get(f"{system.base_url}/api/v1/sessions", timeout=60)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")

@@ -50,7 +50,7 @@ def talking(user: User, session_id: str, query: str = "") -> Generator[ClientCon
     """Open a socket, and read its `connected`."""
     address = f"{user.http.base_url}sessions/{session_id}/stream{query}".replace("http", "ws", 1)
     with connect(address, additional_headers={"authorization": user.http.headers["authorization"]}) as client:
-        assert json.loads(client.recv(10))["type"] == "connected"
+        assert json.loads(client.recv(60))["type"] == "connected"
         yield client
 
 
@@ -66,7 +66,7 @@ def read_events(events: Iterator[ServerSentEvent], last: str = "session.run_comp
 
 
 def message(connection: ClientConnection) -> dict[str, Any]:
-    received = connection.recv(20)
+    received = connection.recv(60)
     check_none("a message of a socket", revealed(received))
     return json.loads(received)
 
@@ -112,9 +112,9 @@ def test_a_stream_resumes_at_its_position_after_the_gateway_was_killed(spare_sys
         asked = caller.submit(asked_and_cut, spare_user, session_id, script)
         seen = read_events(events, last="session.tool_call_started")
         spare_system.kill("gateway")
-        asked.result(30)
+        asked.result(60)
         (spare_system.data_dir / "workspaces" / session_id / "go").touch()
-    until(lambda: answers(spare_user), 30)
+    until(lambda: answers(spare_user))
     with following(spare_user, path, after=seen[-1].id) as events:
         seen += read_events(events)
     assert [event.event for event in seen] == WHOLE

@@ -78,7 +78,7 @@ def test_a_cancelled_execution_cancels_its_run(user: User) -> None:
     execution = task.started()
     cancelled = task.post(f"executions/{execution['id']}/cancel").raise_for_status().json()
     assert cancelled["status"] == "cancelled"
-    until(lambda: task.run(execution)["status"] == "cancelled", 60)
+    until(lambda: task.run(execution)["status"] == "cancelled")
     assert error(task.post(f"executions/{execution['id']}/cancel")) == (409, "EXECUTION_OVER")
 
 
@@ -86,7 +86,7 @@ def test_an_execution_that_exceeds_its_time_is_ended_with_its_run(user: User) ->
     task = UserTask.create(user, SLEEPING, timeout_seconds=5)
     execution = task.ended(task.execute()["execution_id"])
     assert execution["status"] == "timed_out"
-    until(lambda: task.run(execution)["status"] == "cancelled", 60)
+    until(lambda: task.run(execution)["status"] == "cancelled")
 
 
 def test_a_model_error_is_retried_in_a_new_session(user: User) -> None:
@@ -130,7 +130,7 @@ def test_an_approval_of_an_interactive_task_waits_in_the_inbox(user: User) -> No
     prompt = scripted(bash("touch made"), {"text": "Done."})
     task = UserTask.create(user, prompt, mode="interactive", allowed_tools=["Read"])
     started = task.execute()
-    until(lambda: user.items("/approvals", status="pending"), 60)
+    until(lambda: user.items("/approvals", status="pending"))
     [approval] = user.items("/approvals", status="pending")
     assert approval["session_id"] == started["session_id"]
     assert task.execution(started["execution_id"])["status"] == "running"
@@ -143,7 +143,7 @@ def test_a_deleted_task_cancels_its_execution_and_keeps_the_session(user: User) 
     execution = task.started()
     assert user.http.delete(task.path).status_code == 204
     assert error(user.http.get(task.path)) == (404, "TASK_NOT_FOUND")
-    until(lambda: task.run(execution)["status"] == "cancelled", 60)
+    until(lambda: task.run(execution)["status"] == "cancelled")
 
 
 def test_an_execution_continues_after_a_restart_of_the_scheduler(spare_system: System, spare_user: User) -> None:
@@ -151,7 +151,7 @@ def test_an_execution_continues_after_a_restart_of_the_scheduler(spare_system: S
     execution = task.started()
     spare_system.kill("task_scheduler")
     let_go(spare_system, execution["session_id"])
-    until(spare_system.ready, 60)
+    until(spare_system.ready)
     assert task.ended(execution["id"])["status"] == "completed"
 
 

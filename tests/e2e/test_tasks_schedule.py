@@ -10,7 +10,7 @@ from onebox.testing.system import System, until
 from runtime import clock
 from simulator.testing import scripted
 
-from tests.e2e.tasks import EVERY_MINUTE, TICK_SECONDS, UserTask
+from tests.e2e.tasks import EVERY_MINUTE, EVERY_YEAR, FINE, TICK_SECONDS, UserTask
 from tests.e2e.user import HELD, User, error, let_go, newcomer
 
 DATED = scripted({"text": "{{task_name}} of {{date}} {{time}}, {{scheduled_for}}"})
@@ -36,16 +36,18 @@ def owner(system: System) -> Generator[User]:
 def ticked(system: System, owner: User) -> Generator[Ticked]:
     """Wait for one tick of several tasks, and pause them."""
     every_minute = {"schedule_cron": EVERY_MINUTE}
-    held = UserTask.create(owner, HELD, **every_minute)
+    held, paused = (UserTask.create(owner, prompt, schedule_cron=EVERY_YEAR) for prompt in (HELD, FINE))
     session_id = held.execute()["session_id"]
+    paused.post("pause").raise_for_status()
+    for task in (held, paused):
+        task.tick_every_minute()
     tasks = Ticked(
         dated=UserTask.create(owner, DATED, **every_minute, schedule_timezone="Asia/Kolkata", name="dated"),
         skipping=held,
-        paused=UserTask.create(owner, **every_minute),
+        paused=paused,
         enabled=UserTask.create(owner, **every_minute, is_scheduled=False),
         incomplete=UserTask.create(owner, "Read {{file}}", **every_minute),
     )
-    tasks.paused.post("pause").raise_for_status()
     for task in (tasks.dated, tasks.skipping, tasks.incomplete):
         task.first(TICK_SECONDS, trigger="scheduled")
         task.post("pause").raise_for_status()
@@ -124,14 +126,14 @@ def test_queue_one_lets_one_execution_wait(held_task: UserTask, system: System) 
     assert (waiting["status"], waiting["session_id"]) == ("pending", None)
     assert error(held_task.post("execute", {})) == (409, "TASK_BUSY")
     let_go(system, held_task.executions()[-1]["session_id"])
-    until(lambda: held_task.execution(waiting["execution_id"])["status"] == "running", 60)
+    until(lambda: held_task.execution(waiting["execution_id"])["status"] == "running")
 
 
 @overlap("queue_all")
 def test_queue_all_runs_executions_one_after_the_other(held_task: UserTask, system: System) -> None:
     order = [held_task.executions()[0]["id"], *(held_task.execute()["execution_id"] for _ in range(2))]
     for number, execution_id in enumerate(order):
-        until(lambda id=execution_id: held_task.execution(id)["status"] == "running", 60)
+        until(lambda id=execution_id: held_task.execution(id)["status"] == "running")
         assert [held_task.execution(id)["status"] for id in order[number + 1 :]] == ["pending"] * (2 - number)
         let_go_when_working(held_task, system, execution_id)
     assert [held_task.ended(execution_id)["status"] for execution_id in order] == ["completed"] * 3
@@ -143,7 +145,7 @@ def test_cancel_running_replaces_the_active_execution(held_task: UserTask) -> No
     started = held_task.execute()
     assert started["status"] == "running"
     assert held_task.ended(replaced["id"])["status"] == "cancelled"
-    until(lambda: held_task.run(replaced)["status"] == "cancelled", 60)
+    until(lambda: held_task.run(replaced)["status"] == "cancelled")
 
 
 @overlap("allow")
@@ -172,11 +174,11 @@ def test_a_cancelled_backfill_cancels_its_execution(user: User) -> None:
     now = clock.now()
     period = {"from": (now - timedelta(days=4)).isoformat(), "to": now.isoformat()}
     backfill = task.post("backfill", period).raise_for_status().json()
-    until(lambda: task.executions(status="running"), 60)
+    until(lambda: task.executions(status="running"))
     assert error(task.post("backfill", period)) == (409, "BACKFILL_RUNNING")
     cancelled = task.post(f"backfills/{backfill['id']}/cancel").raise_for_status().json()
     assert cancelled["status"] == "cancelled"
-    until(lambda: not task.executions(status="running"), 60)
+    until(lambda: not task.executions(status="running"))
     assert [execution["status"] for execution in task.executions()] == ["cancelled"]
 
 

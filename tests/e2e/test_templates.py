@@ -88,7 +88,7 @@ def test_a_change_during_a_run_applies_to_the_next_run(user: User, system: Syste
     session_id = user.create("Bash", env={"WHO": "before"})
     until_go = bash("until [ -e go ]; do sleep 0.1; done; echo $WHO")
     run_id = user.submit(session_id, scripted(until_go, {"text": "Done."})).raise_for_status().json()["id"]
-    until(lambda: user.run(session_id, run_id)["tool_calls"], 60)
+    until(lambda: user.run(session_id, run_id)["tool_calls"])
     change = {"sdk_options": {"env": {"WHO": "after"}}}
     assert user.http.patch(f"/sessions/{session_id}", json=change).json()["status"] == "processing"
     (system.data_dir / "workspaces" / session_id / "go").touch()

@@ -66,7 +66,7 @@ class User:
 
     def ended(self, session_id: str, run_id: str) -> dict[str, Any]:
         """Wait until the run is over, and return it."""
-        until(lambda: self.run(session_id, run_id)["ended_at"], 60)
+        until(lambda: self.run(session_id, run_id)["ended_at"])
         return self.run(session_id, run_id)
 
     def bash(self, session_id: str, command: str) -> str:

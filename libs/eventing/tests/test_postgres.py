@@ -137,7 +137,7 @@ async def test_no_event_appears_before_the_cursor(postgres_store: PostgresStore,
                 seen.append(entry.recorded.event)
                 cursor = entry.cursor
 
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(follow())
         for n in range(60):
             tasks.create_task(write(n))

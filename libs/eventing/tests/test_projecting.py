@@ -57,7 +57,7 @@ async def has_projected(client: Client, *colours: str) -> bool:
 
 
 async def readiness(port: int) -> dict[str, Any]:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         try:
             return (await http.get(f"http://127.0.0.1:{port}/health/ready")).json()
         except httpx.TransportError:

@@ -31,7 +31,7 @@ async def test_the_owner_is_in_a_header_and_not_in_the_body(nats_url: str, clien
             await Bus(client).ask(GetJar.example(), ENVELOPE)
         headers: dict[str, Any] = ENVELOPE.headers()
         body = GetJar.example().model_dump_json().encode()
-        answer = await client.request(GetJar.subject, body, timeout=5, headers=headers)
+        answer = await client.request(GetJar.subject, body, timeout=60, headers=headers)
     assert refusal.value.owner == OWNER
     assert str(OWNER).encode() not in answer.data
 
@@ -45,7 +45,7 @@ async def test_the_owner_of_what_a_command_changes_is_in_a_header(nats_url: str,
         answer = await Bus(client).request(AddMarble.example(), Envelope.begin(actor=ACTOR))
         headers: dict[str, Any] = Envelope.begin(actor=ACTOR).headers()
         body = AddMarble.example().model_dump_json().encode()
-        raw = await client.request(AddMarble.subject, body, timeout=5, headers=headers)
+        raw = await client.request(AddMarble.subject, body, timeout=60, headers=headers)
     assert (answer.result, answer.owner) == (1, JAR)
     assert str(JAR).encode() not in raw.data
 

@@ -224,7 +224,7 @@ async def test_readiness_is_reported_over_http(settings: ServiceSettings) -> Non
     stop = asyncio.Event()
     with ReservedPort() as port:
         with_port = settings.model_copy(update={"ops_port": port.number})
-        async with httpx.AsyncClient() as http, running(Jars(), with_port, stop):
+        async with httpx.AsyncClient(timeout=60) as http, running(Jars(), with_port, stop):
             answer = await eventually(lambda: _ready(http, port.number))
             stop.set()
     assert answer.json() == {
@@ -248,7 +248,7 @@ async def test_a_service_ends_when_the_bus_closes_its_connection(settings: Servi
 
 
 async def _exceed_the_payload_limit(jars: Jars, settings: ServiceSettings, bus: Bus) -> None:
-    async with asyncio.timeout(20), running(jars, settings, asyncio.Event()) as [run]:
+    async with asyncio.timeout(60), running(jars, settings, asyncio.Event()) as [run]:
         await eventually(lambda: opened(bus))
         [client] = jars.clients
         # nats-py's own method: the one of `runtime` refuses what is too large.

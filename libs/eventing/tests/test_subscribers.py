@@ -119,7 +119,7 @@ async def test_an_error_is_logged_and_returned_without_its_reason(bus: Bus) -> N
 async def test_an_invalid_message_is_a_fault_and_its_payload_is_not_logged(client: Client, body: bytes) -> None:
     headers: dict[str, Any] = ENVELOPE.headers()
     with capture_logs() as logs:
-        answer = await client.request("qry.jar.spell", body, timeout=5, headers=headers)
+        answer = await client.request("qry.jar.spell", body, timeout=60, headers=headers)
     assert b"The message cannot be read" in answer.data
     assert "plantedsecret" not in str(logs)
 
@@ -127,14 +127,14 @@ async def test_an_invalid_message_is_a_fault_and_its_payload_is_not_logged(clien
 @pytest.mark.usefixtures("serving")
 @pytest.mark.parametrize("headers", [{}, {"ce-id": "7"}, ENVELOPE.headers() | {"deadline": "2026-11-25T09:00:00"}])
 async def test_a_message_with_an_invalid_envelope_is_a_fault(client: Client, headers: Any) -> None:
-    answer = await client.request("qry.jar.spell", b'{"password": "a"}', timeout=5, headers=headers)
+    answer = await client.request("qry.jar.spell", b'{"password": "a"}', timeout=60, headers=headers)
     assert b"The message cannot be read" in answer.data
 
 
 @pytest.mark.usefixtures("serving")
 async def test_a_message_after_its_deadline_is_not_handled(client: Client, bed: Bed) -> None:
     headers: dict[str, Any] = ENVELOPE.within(-1).headers()
-    answer = await client.request(Sleep.subject, b"{}", timeout=5, headers=headers)
+    answer = await client.request(Sleep.subject, b"{}", timeout=60, headers=headers)
     assert b"after its deadline" in answer.data
     assert bed.asleep == 0
 

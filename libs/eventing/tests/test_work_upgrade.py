@@ -127,7 +127,7 @@ async def test_the_relay_waits_while_workers_of_an_earlier_release_run(
 
 async def _fetch_one(subscription: Any) -> None:
     with suppress(TimeoutError):
-        await subscription.fetch(1, timeout=10)
+        await subscription.fetch(1, timeout=60)
 
 
 async def _has_waiting_fetch(js: JetStream) -> bool:

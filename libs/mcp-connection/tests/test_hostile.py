@@ -12,7 +12,8 @@ from mcp_connection import ConnectionFailed, ConnectionLimits, Connector
 from mcp_connection.testing.hostile import hostile
 from runtime.addresses import AddressRules
 
-LIMITS = ConnectionLimits(connect_seconds=3, list_seconds=3, close_seconds=0.5)
+PATIENT = ConnectionLimits(connect_seconds=60, list_seconds=60, close_seconds=0.5)
+IMPATIENT = ConnectionLimits(connect_seconds=3, list_seconds=3, close_seconds=0.5)
 INVALID, UNAVAILABLE = Code.MCP_SERVER_INVALID, Code.MCP_SERVER_UNAVAILABLE
 TIMEOUT, UNAUTHORIZED = Code.MCP_SERVER_TIMEOUT, Code.AUTHORIZATION_REQUIRED
 
@@ -23,10 +24,12 @@ async def origin() -> AsyncGenerator[str]:
         yield origin
 
 
-async def list_tools(url: str, rules: str = "127.0.0.1", server_type: ServerType = "HTTP") -> list[Tool]:
+async def list_tools(
+    url: str, rules: str = "127.0.0.1", server_type: ServerType = "HTTP", limits: ConnectionLimits = PATIENT
+) -> list[Tool]:
     definition = ServerDefinition(name="hostile", server_type=server_type, url=url)
     server = ServerConnection(id=UUID(int=1), version=1, definition=definition)
-    connector = Connector(None, AddressRules.parse(rules), LIMITS)
+    connector = Connector(None, AddressRules.parse(rules), limits)
     async with connector, connector.connect(server) as upstream:
         return await upstream.list_tools()
 
@@ -69,7 +72,7 @@ async def list_tools(url: str, rules: str = "127.0.0.1", server_type: ServerType
 )
 async def test_a_hostile_server_fails_within_bounds(origin: str, mode: str, code: Code, detail: str) -> None:
     with pytest.raises(ConnectionFailed, match=detail) as raised:
-        await list_tools(f"{origin}/{mode}")
+        await list_tools(f"{origin}/{mode}", limits=IMPATIENT if code is TIMEOUT else PATIENT)
     assert raised.value.code == code
 
 
@@ -85,7 +88,7 @@ async def test_a_hostile_server_fails_within_bounds(origin: str, mode: str, code
 )
 async def test_rejected_messages_end_a_connection_over_sse(origin: str, path: str, code: Code, detail: str) -> None:
     with pytest.raises(ConnectionFailed, match=detail) as raised:
-        await list_tools(f"{origin}/{path}", server_type="SSE")
+        await list_tools(f"{origin}/{path}", server_type="SSE", limits=IMPATIENT if code is TIMEOUT else PATIENT)
     assert raised.value.code == code
 
 

@@ -19,7 +19,7 @@ from runtime.testing import eventually
 from sandbox import Resources, Sandbox, SandboxedProcess
 from structlog.testing import capture_logs
 
-FAST = ConnectionLimits(connect_seconds=5, close_seconds=3, message_bytes=2**20)
+FAST = ConnectionLimits(connect_seconds=60, close_seconds=3, message_bytes=2**20)
 
 
 async def failure_of(connector: Connector, **server: Any) -> ConnectionFailed:

@@ -20,7 +20,7 @@ from runtime.addresses import AddressRules
 from runtime.testing import eventually
 
 LOOPBACK = AddressRules.parse("127.0.0.1")
-LIMITS = ConnectionLimits(call_seconds=5, result_bytes=4096)
+LIMITS = ConnectionLimits(call_seconds=60, result_bytes=4096)
 
 
 def connection(url: str = "http://localhost", server_type: ServerType = "HTTP", **headers: str) -> ServerConnection:
@@ -158,10 +158,10 @@ async def test_the_user_declines(transport: str) -> None:
 @two_way_transports
 async def test_the_time_for_an_answer_does_not_count(transport: str) -> None:
     async def answer(question: Elicitation) -> ElicitResult:
-        await asyncio.sleep(2)
+        await asyncio.sleep(3)
         return accepted({"color": "red"})
 
-    async with connecting(transport, Callbacks(elicit=answer), limits=ConnectionLimits(call_seconds=1)) as upstream:
+    async with connecting(transport, Callbacks(elicit=answer), limits=ConnectionLimits(call_seconds=2)) as upstream:
         assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "accept: red"
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 _MAX_LINE_LENGTH = 400
 _MAX_TAIL_BYTES = 16_384
+_COMPLAINTS = ("warning: ", "error: ", "critical: ")
 
 
 class CannotStart(Exception):
@@ -23,6 +24,12 @@ def tail_from(log: Path, prefix: str) -> str:
     lines = _end(log)
     start = max((number for number, line in enumerate(lines) if line.startswith(prefix)), default=len(lines))
     return "\n".join(map(_bounded, lines[start:]))
+
+
+def complaints(log: Path, lines: int) -> list[str]:
+    """Return the last warnings and errors of a log."""
+    shown = map(_plain, _end(log))
+    return [_bounded(line) for line in shown if line.startswith(_COMPLAINTS)][-lines:]
 
 
 def _end(log: Path) -> list[str]:

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from onebox.errors import tail, tail_from
+from onebox.errors import complaints, tail, tail_from
 
 
 def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
@@ -46,3 +46,14 @@ def test_the_tail_starts_with_the_last_matching_line(tmp_path: Path) -> None:
 def test_the_tail_is_empty_without_a_matching_line(tmp_path: Path) -> None:
     (tmp_path / "log").write_text("two cannot start: no\n")
     assert tail_from(tmp_path / "log", "one cannot start") == ""
+
+
+def test_the_complaints_of_a_log_are_its_last_warnings_and_errors(tmp_path: Path) -> None:
+    levels = ("error", "warning", "info", "error")
+    lines = [json.dumps({"event": f"event {number}", "level": level}) for number, level in enumerate(levels)]
+    (tmp_path / "log").write_text("\n".join([*lines, "error in plain text"]))
+    assert complaints(tmp_path / "log", 2) == ["warning: event 1", "error: event 3"]
+
+
+def test_a_missing_log_has_no_complaints(tmp_path: Path) -> None:
+    assert complaints(tmp_path / "log", 2) == []

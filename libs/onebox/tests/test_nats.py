@@ -49,7 +49,7 @@ def test_a_client_that_hangs_is_disconnected(folder: DataFolder) -> None:
     server.start()
     try:
         user, password, port = re.findall(r"nats://(.*):(.*)@.*:(\d+)", server.url)[0]
-        with socket.create_connection(("127.0.0.1", int(port)), timeout=20) as hung, hung.makefile() as answers:
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=60) as hung, hung.makefile() as answers:
             hung.sendall(f"CONNECT {json.dumps({'user': user, 'pass': password, 'verbose': False})}\r\n".encode())
             assert "Stale Connection" in answers.read()
     finally:

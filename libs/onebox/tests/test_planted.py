@@ -13,7 +13,7 @@ import nats
 import pytest
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
-from onebox.testing.planted import check_files, planted, revealed, revealed_in_files
+from onebox.testing.planted import check_files, planted, revealed, revealed_in_files, searchable
 from onebox.testing.planted_tables import revealed_in_compressed_rows
 from onebox.testing.system import System
 
@@ -59,6 +59,16 @@ def test_examples_and_ids_are_no_secrets(content: bytes) -> None:
 
 def test_a_secret_is_shown_with_what_surrounds_it() -> None:
     assert revealed(b"x" * 100 + SECRET + b"y" * 100) == ["x" * 40 + SECRET.decode()[:13] + "-one" + "y" * 36]
+
+
+@pytest.mark.parametrize("text", ["", "x" * 15, "é" * 7])
+def test_a_short_text_is_not_searched_for(text: str) -> None:
+    with pytest.raises(ValueError, match="too short to be searched for"):
+        searchable(text)
+
+
+def test_a_text_of_16_bytes_is_searched_for() -> None:
+    assert searchable("é" * 8) == ("é" * 8).encode()
 
 
 def test_files_with_a_secret_are_found(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from onebox.testing import SERVER
 from onebox.testing.buses import ACCOUNTS, Buses
 from onebox.testing.databases import Databases
 from onebox.testing.folders import usable
+from onebox.testing.system import until
 
 
 async def _create_table(url: str) -> None:
@@ -127,3 +128,41 @@ def test_an_unmarked_test_fails_if_it_requests_a_server(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-p", "onebox.testing", "-m", f"not {SERVER}", "--rootdir", ".", "."]
     ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  no shell
     assert "This test needs a server but is not marked" in ran.stdout
+
+
+FAILING = """
+import json, pytest
+from onebox.testing.system import System
+
+@pytest.fixture
+def some_system():
+    with System() as system:
+        logs = system.data_dir / "logs"
+        logs.mkdir(parents=True)
+        (logs / "session.log").write_text(json.dumps({"event": "no model", "level": "error"}))
+        yield system
+
+def test_of_a_system(some_system):
+    raise LookupError
+
+def test_of_nothing():
+    raise LookupError
+
+def test_that_passes(some_system):
+    assert not System.opened - {some_system}
+"""
+
+
+def test_a_failed_test_shows_what_the_services_of_its_system_complained_of(tmp_path: Path) -> None:
+    (tmp_path / "test_failing.py").write_text(FAILING)
+    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.failures", "--rootdir", ".", "."]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    assert "2 failed, 1 passed" in ran.stdout
+    assert ran.stdout.count("session: error: no model") == 1
+
+
+@pytest.mark.parametrize("value", [None, 0, []])
+def test_a_condition_that_stays_false_is_shown_with_its_result(value: object) -> None:
+    with pytest.raises(AssertionError) as raised:
+        until(lambda: value, 0)
+    assert str(raised.value) == f"after 0 s the result is still {value!r}: until(lambda: value, 0)"

@@ -37,7 +37,7 @@ class RawConnection:
 
     async def rest(self) -> bytes:
         """Return all data until the server closes the connection."""
-        return await asyncio.wait_for(self.reader.read(), 10)
+        return await asyncio.wait_for(self.reader.read(), 60)
 
 
 class Target:

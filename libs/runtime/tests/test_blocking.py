@@ -33,7 +33,7 @@ async def test_the_pool_raises_the_error_of_the_work(pool: BlockingPool) -> None
 
 
 async def test_a_full_pool_does_not_delay_short_blocking_work(pool: BlockingPool, release: threading.Event) -> None:
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         blocking = [tasks.create_task(pool.run(release.wait)) for _ in range(100)]
         await asyncio.sleep(0)  # all of them run, or wait for a thread
         assert await asyncio.to_thread(divmod, 7, 2) == (3, 1)
@@ -48,7 +48,7 @@ async def test_closing_the_pool_cancels_queued_work(release: threading.Event) ->
         started.release()
         release.wait()
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         async with BlockingPool.open() as pool:
             for _ in range(THREADS):
                 tasks.create_task(pool.run(block))

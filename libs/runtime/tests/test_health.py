@@ -78,7 +78,7 @@ async def test_metrics_have_the_format_of_prometheus() -> None:
 
 
 async def test_a_server_answers_at_its_address() -> None:
-    async with serving(app(Health()), HOST, 0) as server, httpx.AsyncClient() as client:
+    async with serving(app(Health()), HOST, 0) as server, httpx.AsyncClient(timeout=60) as client:
         host, port = server.address
         assert (await client.get(f"http://{host}:{port}/health/live")).status_code == 200
 
@@ -104,7 +104,11 @@ async def test_an_error_inside_the_context_is_not_wrapped() -> None:
 
 async def test_closing_the_server_lets_a_request_finish() -> None:
     slow = Slow()
-    async with httpx.AsyncClient() as client, asyncio.TaskGroup() as tasks, serving(slow.app, HOST, 0) as server:
+    async with (
+        httpx.AsyncClient(timeout=60) as client,
+        asyncio.TaskGroup() as tasks,
+        serving(slow.app, HOST, 0) as server,
+    ):
         host, port = server.address
         answer = tasks.create_task(client.get(f"http://{host}:{port}/"))
         await eventually(lambda: slow.begun)

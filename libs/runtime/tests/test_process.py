@@ -36,7 +36,7 @@ def start(servers: None) -> Generator[Start]:
 
 
 def logged(start: Start, **environment: str) -> list[dict[str, Any]]:
-    out, _ = start(ACT="log", **environment).communicate(timeout=30)
+    out, _ = start(ACT="log", **environment).communicate(timeout=60)
     return [json.loads(line) for line in out.splitlines()]
 
 
@@ -46,20 +46,20 @@ def test_a_signal_shuts_the_process_down_gracefully(start: Start, number: signal
     assert child.stdout
     assert child.stdout.readline() == "ready\n"
     child.send_signal(number)
-    assert child.communicate(timeout=30)[0] == "drained\n"
+    assert child.communicate(timeout=60)[0] == "drained\n"
     assert child.returncode == 0
 
 
 def test_an_invalid_setting_is_named_and_exits_with_2(start: Start) -> None:
     child = start(ACT="wait", SIZE="big")
-    _, error = child.communicate(timeout=30)
+    _, error = child.communicate(timeout=60)
     assert error.startswith("child cannot start.\nSIZE: ")
     assert child.returncode == 2
 
 
 def test_an_error_in_main_is_logged_and_exits_with_1(start: Start) -> None:
     child = start(ACT="fail")
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=60)
     line = json.loads(out)
     assert (line["level"], line["event"]) == ("error", "process failed")
     assert "LookupError: nothing there" in line["exception"]
@@ -68,7 +68,7 @@ def test_an_error_in_main_is_logged_and_exits_with_1(start: Start) -> None:
 
 def test_a_startup_error_is_one_plain_line_and_exits_with_69(start: Start) -> None:
     child = start(ACT="refuse")
-    out, error = child.communicate(timeout=30)
+    out, error = child.communicate(timeout=60)
     assert (out, error) == ("", "child cannot start: NATS_URL=nats://bus: cannot connect. Start it.\n")
     assert child.returncode == 69
 

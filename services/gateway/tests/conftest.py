@@ -37,7 +37,7 @@ async def services(nats_url: str) -> AsyncGenerator[FakeServices]:
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60)
 
 
 @pytest.fixture
@@ -45,6 +45,12 @@ async def harness(settings: Settings, services: FakeServices) -> AsyncGenerator[
     async with running_gateway(settings) as gateway:
         await eventually(lambda: gateway.revocations.known and gateway.keys.published is not None)
         yield Harness(gateway, services)
+
+
+@pytest.fixture
+def impatient(harness: Harness) -> None:
+    """Let the gateway wait a second for answers: the others wait a minute, as a machine may be busy."""
+    harness.gateway.bus.timeout = 1
 
 
 @pytest.fixture

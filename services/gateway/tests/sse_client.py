@@ -9,7 +9,7 @@ import httpx
 from contracts.samples import SESSION
 from httpx_sse import EventSource, ServerSentEvent, aconnect_sse
 
-TIMEOUT_SECONDS = 30
+TIMEOUT_SECONDS = 60
 EVENTS = f"/api/v1/sessions/{SESSION}/events"
 
 
@@ -49,7 +49,7 @@ async def open_stream(
     """Open a stream, and read its event `connected`."""
     headers = {"authorization": f"Bearer {token}"} | options.pop("headers", {})
     async with (
-        httpx.AsyncClient(base_url=base_url, headers=headers, timeout=10) as client,
+        httpx.AsyncClient(base_url=base_url, headers=headers, timeout=TIMEOUT_SECONDS) as client,
         aconnect_sse(client, method, path, **options) as source,
     ):
         source.response.raise_for_status()

@@ -27,6 +27,13 @@ USED: dict[str, Any] = {"cost_usd": Decimal("15.67"), "input_tokens": 5, "output
 SHOWN = USED | {"cost_usd": 15.67}
 
 
+@pytest.fixture(autouse=True)
+def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock: no day ends between a request and what is expected of it."""
+    now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
+
+
 @pytest.fixture
 async def admin(harness: Harness):
     async with harness.client("admin") as client:

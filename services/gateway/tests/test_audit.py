@@ -163,7 +163,7 @@ async def test_an_export_ends_when_its_token_is_revoked(base_url: str, services:
 
     await services.answer_with(ExportAuditEntries, part)
     token = {"authorization": f"Bearer {services.token(role='admin')}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=token) as client:
+    async with httpx.AsyncClient(base_url=base_url, headers=token, timeout=60) as client:
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(AUDIT, params={"format": "jsonl"})
     assert len(services.of(ExportAuditEntries)) == 1

@@ -18,7 +18,7 @@ PREFLIGHT_HEADERS = {
 class TestAllowedOrigin:
     @pytest.fixture
     def settings(self, nats_url: str) -> Settings:
-        return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, cors_origins=PAGE)
+        return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, cors_origins=PAGE)
 
     async def test_a_preflight_from_an_allowed_origin_succeeds(self, anonymous: httpx.AsyncClient):
         response = await anonymous.options("/api/v1/sessions", headers={"origin": PAGE} | PREFLIGHT_HEADERS)

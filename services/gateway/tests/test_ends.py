@@ -27,7 +27,11 @@ GONE = Refused(code=Code.SESSION_NOT_FOUND, detail="There is none.")
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
     return Settings(
-        nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.1, streams_per_user="2"
+        nats_url=nats_url,
+        rate_limits="none",
+        ask_timeout_seconds=60,
+        stream_heartbeat_seconds=0.1,
+        streams_per_user="2",
     )
 
 

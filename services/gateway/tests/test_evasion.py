@@ -42,7 +42,7 @@ def trusted() -> str:
 def settings(nats_url: str, rate_limits: str, trusted: str) -> Settings:
     return Settings(
         nats_url=nats_url,
-        ask_timeout_seconds=2,
+        ask_timeout_seconds=60,
         rate_limits=rate_limits,
         trusted_proxies=trusted,
         cors_origins=PAGE,

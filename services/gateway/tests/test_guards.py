@@ -70,7 +70,7 @@ def test_the_responses_of_the_http_server_itself_have_the_same_headers():
 class TestAllowedOrigin:
     @pytest.fixture
     def settings(self, nats_url: str) -> Settings:
-        return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, cors_origins=PAGE)
+        return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, cors_origins=PAGE)
 
     async def test_a_preflight_response_has_security_headers(self, anonymous: httpx.AsyncClient):
         response = await anonymous.options("/api/v1/sessions", headers={"origin": PAGE} | PREFLIGHT_HEADERS)

@@ -24,7 +24,7 @@ def stable_headers(response: httpx.Response) -> dict[str, str]:
 @pytest.fixture
 async def caller(base_url: str, services: FakeServices) -> httpx.AsyncClient:
     headers = {"authorization": f"Bearer {services.token()}"}
-    return httpx.AsyncClient(base_url=base_url, headers=headers)
+    return httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60)
 
 
 @pytest.mark.parametrize("path", [ONE, "/health", "/health/live", "/docs", "/api/v1/openapi.json", "/console/", "/no"])

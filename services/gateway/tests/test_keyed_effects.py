@@ -104,7 +104,7 @@ async def test_a_stream_follows_the_run_that_its_key_has_started(
 
 async def test_a_client_that_left_a_wait_continues_it(base_url: str, services: FakeServices, session: Session):
     headers = {"authorization": f"Bearer {services.token()}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60) as client:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.5):
                 await query(client)

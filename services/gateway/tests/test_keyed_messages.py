@@ -160,6 +160,7 @@ async def test_a_key_of_a_tool_that_reads_is_ignored(connect: Connect):
         assert code_of(await call(connect, "get_session", session_id=text)) is None
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_keyed_call_in_doubt_can_be_repeated(connect: Connect, services: FakeServices):
     await services.ignore(CreateSession)
     problem = cast(dict[str, Any], (await call(connect)).meta)["problem"]

@@ -134,7 +134,7 @@ async def test_the_wait_of_a_client_that_disconnects_ends(
     await services.answer(GetRunSummary, samples.run_summary(status="running"))
     headers = {"authorization": f"Bearer {services.token()}", "accept": accept}
     async with (
-        httpx.AsyncClient(base_url=base_url, headers=headers) as client,
+        httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60) as client,
         background(client.post("/mcp", json=call("query_session", HELLO), timeout=60)),
     ):
         await eventually(lambda: len(harness.gateway.runs.waiting))

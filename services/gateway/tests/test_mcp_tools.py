@@ -191,6 +191,7 @@ async def test_a_service_that_is_unavailable_is_an_error(connect: Connect):
         assert code_of(await client.call_tool("get_session", ONE_SESSION)) == "UNAVAILABLE"
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_command_without_a_reply_may_have_been_carried_out(connect: Connect, services: FakeServices):
     await services.ignore(CreateSession)
     async with connect() as client:

@@ -46,11 +46,13 @@ async def test_an_unavailable_service_is_503_with_retry_after(client: httpx.Asyn
     assert response.json()["retry_after"] == 1
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_a_service_that_does_not_answer_is_503(client: httpx.AsyncClient, harness: Harness):
     await harness.services.ignore(GetSession)
     assert (await client.get(PATH)).status_code == 503
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("silent", [True, False])
 async def test_a_failed_creation_has_no_retry_after(client: httpx.AsyncClient, services: FakeServices, silent: bool):
     await (services.ignore(CreateSession) if silent else services.answer(CreateSession, Faulted(detail="slow")))

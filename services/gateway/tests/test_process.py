@@ -6,12 +6,13 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import httpx
 import pytest
 from contracts.session.run import GetRun, SubmitQuery
+from onebox.ports import ReservedPort
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -21,9 +22,11 @@ from services.gateway.tests.websocket_client import open_websocket
 pytestmark = pytest.mark.usefixtures("servers")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as occupied:
-        return occupied.getsockname()[1]
+@pytest.fixture
+def port() -> Generator[int]:
+    """A port that nothing else gets until the gateway listens on it."""
+    with ReservedPort() as reserved:
+        yield reserved.number
 
 
 async def start(*program: str, **environment: str) -> Process:
@@ -66,8 +69,8 @@ async def test_the_error_of_an_invalid_setting_names_it():
     assert process.returncode == 2
 
 
-async def test_it_shuts_down_immediately_when_idle(nats_url: str):
-    async with running(nats_url, free_port(), LOG_LEVEL="debug") as process, asyncio.timeout(60):
+async def test_it_shuts_down_immediately_when_idle(nats_url: str, port: int):
+    async with running(nats_url, port, LOG_LEVEL="debug") as process, asyncio.timeout(60):
         process.send_signal(signal.SIGTERM)
         assert process.stdout
         log = (await process.stdout.read()).decode()
@@ -83,8 +86,8 @@ async def query_when_ready(client: httpx.AsyncClient) -> httpx.Response:
     return response
 
 
-async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, services: FakeServices):
-    port, submitted = free_port(), asyncio.Queue[SubmitQuery]()
+async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, port: int, services: FakeServices):
+    submitted = asyncio.Queue[SubmitQuery]()
 
     def submit(command: SubmitQuery) -> object:
         submitted.put_nowait(command)
@@ -95,7 +98,7 @@ async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, se
     headers = {"authorization": f"Bearer {services.token()}"}
     async with (
         running(nats_url, port) as process,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers) as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client,
         asyncio.timeout(60),
         asyncio.TaskGroup() as tasks,
     ):
@@ -108,8 +111,8 @@ async def test_a_pending_query_is_answered_before_the_shutdown(nats_url: str, se
     assert query.result().status_code == 200
 
 
-async def test_the_token_of_a_websocket_is_not_logged(nats_url: str, services: FakeServices):
-    port, secret = free_port(), services.token()
+async def test_the_token_of_a_websocket_is_not_logged(nats_url: str, port: int, services: FakeServices):
+    secret = services.token()
     async with running(nats_url, port, LOG_LEVEL="debug") as process:
         async with open_websocket(f"http://127.0.0.1:{port}", None, f"?token={secret}") as socket_client:
             await socket_client.wait_closed()
@@ -121,15 +124,14 @@ async def test_the_token_of_a_websocket_is_not_logged(nats_url: str, services: F
     assert "token=" not in log
 
 
-async def test_half_open_requests_do_not_block_other_clients(nats_url: str):
-    port = free_port()
+async def test_half_open_requests_do_not_block_other_clients(nats_url: str, port: int):
     async with running(nats_url, port) as process, AsyncExitStack() as stack:
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (200, 200))
         for _ in range(250):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             stack.push_async_callback(closed, writer)
             writer.write(b"GET /health/live HTTP/1.1\r\n")
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             response = await client.get(f"http://127.0.0.1:{port}/health/live")
         assert response.status_code == 200
 

@@ -74,6 +74,6 @@ async def test_the_server_itself_believes_no_local_client():
         await PlainTextResponse(f"{request.client and request.client.host} {scope['scheme']}")(scope, receive, send)
 
     headers = {"x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https"}
-    async with serving(show, "127.0.0.1", 0) as server, httpx.AsyncClient(headers=headers) as client:
+    async with serving(show, "127.0.0.1", 0) as server, httpx.AsyncClient(headers=headers, timeout=60) as client:
         response = await client.get(f"http://127.0.0.1:{server.address[1]}/")
     assert response.text == "127.0.0.1 http"

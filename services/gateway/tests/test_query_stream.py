@@ -29,7 +29,7 @@ ACCEPT = {"accept": "text/event-stream"}
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.2)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, stream_heartbeat_seconds=0.2)
 
 
 class Session:
@@ -82,7 +82,7 @@ async def test_the_events_of_the_run_end_with_its_result(base_url: str, services
 async def test_the_first_event_names_the_run(base_url: str, services: FakeServices, session: Session):
     headers = ACCEPT | {"authorization": f"Bearer {services.token()}"}
     async with (
-        httpx.AsyncClient(base_url=base_url, headers=headers) as client,
+        httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60) as client,
         aconnect_sse(client, "POST", QUERY, json=BODY) as source,
     ):
         connected = await anext(source.aiter_sse())

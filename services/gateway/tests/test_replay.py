@@ -23,7 +23,7 @@ from services.gateway.tests.test_streams import NAMES, first, publish_three
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.1)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, stream_heartbeat_seconds=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +96,7 @@ async def test_a_stream_that_waits_for_a_reader_has_heartbeats(
         await readers.acquire()
     async with (
         asyncio.timeout(60),
-        httpx.AsyncClient(base_url=base_url, headers={"authorization": f"Bearer {token}"}) as client,
+        httpx.AsyncClient(base_url=base_url, headers={"authorization": f"Bearer {token}"}, timeout=60) as client,
         client.stream("GET", EVENTS, params={"after": "0"}) as response,
     ):
         lines = response.aiter_lines()

@@ -63,6 +63,7 @@ async def test_another_users_session_is_not_found(base_url: str, services: FakeS
         assert await client.wait_closed() == (1008, [])
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_an_unavailable_service_closes_with_1011(base_url: str, services: FakeServices):
     await services.ignore(GetSession)
     async with open_websocket(base_url, services.token()) as client:

@@ -36,7 +36,7 @@ NAMES = ["session.run_requested", "session.run_started", "session.run_completed"
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=2, stream_heartbeat_seconds=0.1)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, stream_heartbeat_seconds=0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +172,7 @@ async def test_an_idle_stream_has_heartbeats(base_url: str, token: str):
     headers = {"authorization": f"Bearer {token}"}
     async with (
         asyncio.timeout(60),
-        httpx.AsyncClient(base_url=base_url, headers=headers) as client,
+        httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60) as client,
         client.stream("GET", EVENTS) as response,
     ):
         lines = [line async for line in first(5, response.aiter_lines())]
@@ -241,7 +241,7 @@ async def test_a_revoked_token_ends_its_streams(base_url: str, token: str, harne
 
 
 async def test_an_expired_token_ends_its_streams(base_url: str, services: FakeServices):
-    async with open_stream(base_url, services.token(exp=int(time.time()) + 2)) as follower:
+    async with open_stream(base_url, services.token(exp=int(time.time()) + 5)) as follower:
         assert "expired" in (await follower.remaining())[-1].json()["message"]
 
 

@@ -9,12 +9,13 @@ import httpx
 import pytest
 from contracts.identity.user import GetUser
 from contracts.session.session import GetSession
+from onebox.ports import ReservedPort
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.sse_client import open_stream
-from services.gateway.tests.test_process import free_port, running
+from services.gateway.tests.test_process import running
 
 pytestmark = pytest.mark.usefixtures("servers")
 
@@ -34,7 +35,7 @@ class Client:
     def __init__(self, url: str, token: str, process: Process) -> None:
         self.url, self.token, self.process = url, token, process
         self.streams = AsyncExitStack()
-        self.http = httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=30)
+        self.http = httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=60)
 
     async def statuses(self, number: int) -> list[int]:
         return [(await self.http.get(ME)).status_code for _ in range(number)]
@@ -60,7 +61,7 @@ async def clients(nats_url: str, services: FakeServices) -> AsyncGenerator[list[
     async with AsyncExitStack() as stack:
         clients = list[Client]()
         for _ in range(2):
-            port = free_port()
+            port = stack.enter_context(ReservedPort()).number
             process = await stack.enter_async_context(running(nats_url, port, *PATIENT, **limits))
             assert process.stdout
             await stack.enter_async_context(background(process.stdout.read()))  # a full pipe would block it

@@ -131,7 +131,7 @@ async def test_a_change_whose_client_hangs_up_has_an_entry(
     await services.answer(CheckServer, UUID(MCP_SERVER))
     await services.answer(GetServer, mcp_server())
     token = {"authorization": f"Bearer {services.token()}"}
-    async with httpx.AsyncClient(base_url=base_url, headers=token) as client, asyncio.TaskGroup() as tasks:
+    async with httpx.AsyncClient(base_url=base_url, headers=token, timeout=60) as client, asyncio.TaskGroup() as tasks:
         checking = tasks.create_task(client.post(f"/api/v1/mcp-servers/{MCP_SERVER}/check"))
         await eventually(lambda: services.of(CheckServer))
         checking.cancel()

@@ -40,5 +40,5 @@ class Client:
 async def open_websocket(base_url: str, token: str | None, query: str = "", **options: Any) -> AsyncGenerator[Client]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     address = f"{base_url.replace('http', 'ws')}{PATH}{query}"
-    async with connect(address, additional_headers=headers, **options) as socket:
+    async with connect(address, additional_headers=headers, open_timeout=60, **options) as socket:
         yield Client(socket)

@@ -43,7 +43,7 @@ async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
         store: Storage = LocalStorage(tmp_path / "reports")
     else:
         where = bucket(request.getfixturevalue("s3"))
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             (await client.put(f"{where.endpoint}/{where.name}")).raise_for_status()
         store = S3Storage(where)
     await store.check()

@@ -96,8 +96,8 @@ async def test_closing_a_session_ends_an_agent_that_waits_to_start(new_replica: 
 
 async def test_an_agent_that_is_idle_too_long_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(idle_seconds=0.2)) as replica:
-        await replica.bash(f"setsid sleep {NAP_SECONDS} & disown")
-        await eventually(lambda: bool(running("sleep", NAP_SECONDS)))
+        begun = "until grep -qa ^sleep /proc/$!/cmdline; do sleep 0.05; done"
+        await replica.bash(f"setsid sleep {NAP_SECONDS} & disown; {begun}")
         await eventually(lambda: not running("sleep", NAP_SECONDS))
 
 

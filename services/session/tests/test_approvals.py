@@ -109,7 +109,7 @@ async def end_no_agent() -> None:
 
 
 async def ask(service: Service) -> ApprovalOutcome:
-    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
+    async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation:
         return await service.requests(cancellation).request("toolu_1", "Bash", {"command": "ls"})
 
 
@@ -136,7 +136,7 @@ async def test_polling_continues_while_the_database_is_unavailable(monkeypatch: 
 
 async def test_a_worker_that_lost_its_run_cancels_its_agent() -> None:
     service = Service([approval(status="denied")], Refusal(Code.RUN_TAKEN, "Another worker has it."))
-    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
+    async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation:
         with pytest.raises(Refusal):
             await service.requests(cancellation).request("toolu_1", "Bash", {})
     assert cancellation.refusal
@@ -161,7 +161,7 @@ async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:
 
 async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
-    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
         requests = ApprovalRequests(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
         request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
         requests.note_recorded([CALL.model_copy(update={"id": "toolu_0"})])
@@ -173,7 +173,7 @@ async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
 
 async def test_approval_is_requested_although_the_call_is_never_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(approvals, "RECORD_TIMEOUT", 0.01)
-    async with asyncio.timeout(10), Cancellation(end_no_agent) as cancellation:
+    async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation:
         requests = Service([approval(status="denied")]).requests(cancellation)
         assert await requests.request("toolu_9", "Bash", {}) == DENIED
 

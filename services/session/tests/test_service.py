@@ -40,7 +40,7 @@ async def test_a_model_error_is_reported_and_the_session_continues(client: Servi
 
 
 async def test_a_run_beyond_its_timeout_is_ended(client: ServiceClient) -> None:
-    session_id = await client.create(timeout_seconds=8)
+    session_id = await client.create(timeout_seconds=15)  # the agent takes some to start
     run = await client.run(session_id, SLOW)
     assert (run.error_code, [call.status for call in run.tool_calls]) == (Code.RUN_TIMEOUT, ["interrupted"])
     assert (await client.run(session_id, scripted({"text": "fine"}))).text == "fine"

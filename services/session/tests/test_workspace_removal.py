@@ -124,7 +124,7 @@ async def test_a_session_can_be_deleted_while_a_folder_is_removed(
         with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
             await desk_after_run.send(DeleteFile.example())
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         tasks.create_task(remove())
         await asyncio.to_thread(files.begun.wait)
         await desk_after_run.send(DeleteSession(session_id=UUID(SESSION)))

@@ -6,6 +6,7 @@ from typing import Any
 
 from onebox.testing.planted import planted
 from onebox.testing.system import until
+from runtime.api_key import ApiKeyText
 from simulator.testing import scripted
 from websockets.sync.client import connect
 
@@ -61,12 +62,12 @@ class Planter:
         token = self.user.http.headers["authorization"].removeprefix("Bearer ")
         base = str(self.user.http.base_url).replace("http", "ws", 1)
         with connect(f"{base}sessions/{session_id}/stream?token={token}") as socket:
-            assert json.loads(socket.recv(30))["type"] == "connected"
+            assert json.loads(socket.recv(60))["type"] == "connected"
         self.user.http.get("/nothing", params={"token": token, "password": self._new("query string")})
 
     def _api_key(self) -> None:
         created = self._post("/auth/api-keys", name=self.label, scopes=["read"])
-        self.planted["API key"] = created["key"].rpartition("_")[2]
+        self.planted["API key"] = ApiKeyText.parse(created["key"]).secret
         self.user.http.get("/auth/me", headers={"x-api-key": created["key"], "authorization": ""}).raise_for_status()
 
     def _server(self) -> None:

@@ -59,14 +59,14 @@ class Owner(User):
         body = {"mode": "interactive", "sdk_options": {"allowed_tools": ["Read"]}}
         session_id = self.http.post("/sessions", json=body).raise_for_status().json()["id"]
         self.submit(session_id, WAITING).raise_for_status()
-        until(lambda: self.items("/approvals", status="pending"), 60)
+        until(lambda: self.items("/approvals", status="pending"))
         return self.items("/approvals", status="pending")[0]["id"]
 
     def _task(self) -> dict[str, str]:
         task = UserTask.create(self, DATED, schedule_cron=YEARLY)
         execution = task.ended(task.execute(date="today")["execution_id"])
         backfill = task.post("backfill", PERIOD).raise_for_status().json()
-        until(lambda: not [each for each in task.executions() if each["completed_at"] is None], 60)
+        until(lambda: not [each for each in task.executions() if each["completed_at"] is None])
         trigger = task.post("triggers", {}).raise_for_status().json()
         ids = {"task_id": task.id, "execution_id": execution["id"]}
         return ids | {"backfill_id": backfill["id"], "trigger_id": trigger["id"]}

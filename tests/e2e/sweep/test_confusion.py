@@ -185,7 +185,7 @@ def test_a_reading_key_cannot_query(user: User, reader: str, headers: dict[str, 
 
 def _reply(socket: ClientConnection) -> dict[str, Any]:
     """Return the reply to the message with the id 1; events of the session may precede it."""
-    while (received := json.loads(socket.recv(20))).get("reply_to") != 1:
+    while (received := json.loads(socket.recv(60))).get("reply_to") != 1:
         pass
     return received
 
@@ -204,7 +204,7 @@ def test_a_reading_key_cannot_write_over_a_socket(user: User, reader: str, messa
     session_id = user.create()
     address = f"{user.http.base_url}sessions/{session_id}/stream".replace("http", "ws", 1)
     with connect(address, additional_headers={"x-api-key": reader}) as socket:
-        assert json.loads(socket.recv(20))["type"] == "connected"
+        assert json.loads(socket.recv(60))["type"] == "connected"
         socket.send(json.dumps(message | {"id": 1}))
         try:
             received: dict[str, Any] = _reply(socket)

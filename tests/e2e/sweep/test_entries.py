@@ -35,7 +35,7 @@ def test_every_change_has_an_entry(swept_system: System, sweep: Sweep) -> None:
         return {operation for request_id, operation in made.items() if request_id not in recorded}
 
     try:
-        until(lambda: not without_entry(), 10)
+        until(lambda: not without_entry())
     except AssertionError:
         assert without_entry() == set()
     assert len(set(made.values())) > 25

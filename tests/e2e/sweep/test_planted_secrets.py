@@ -38,7 +38,14 @@ def test_no_file_or_log_or_event_of_the_bus_has_a_secret(swept_system: System, s
     assert revealed(stored, sweep) == []
 
 
-@pytest.mark.parametrize("shown", [b"key=s3cr3t-t0ken", b"czNjcjN0LXQwa2Vu", b"7333637233742d74306b656e"])
+@pytest.mark.parametrize(
+    "shown", [b"key=s3cr3t-t0ken-s3cr3t", b"czNjcjN0LXQwa2VuLXMzY3IzdA", b"7333637233742d74306b656e2d733363723374"]
+)
 def test_a_secret_is_found_in_clear_and_encoded(shown: bytes) -> None:
-    sweep = Sweep(ids={}, label="", planted={"token": "s3cr3t-t0ken"}, before={})
+    sweep = Sweep(ids={}, label="", planted={"token": "s3cr3t-t0ken-s3cr3t"}, before={})
     assert revealed({"a log": shown, "another": b"nothing"}, sweep) == [("token", "a log")]
+
+
+def test_a_text_that_is_found_by_chance_is_refused() -> None:
+    with pytest.raises(ValueError, match="too short to be searched for"):
+        holders({"a log": b"nothing"}, ["x" * 15])

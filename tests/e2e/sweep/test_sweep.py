@@ -21,7 +21,7 @@ def violations(answers: Sequence[Answer]) -> list[str]:
 
 
 def test_the_sweep_covers_the_document_that_is_served(swept_system: System) -> None:
-    assert httpx.get(f"{swept_system.base_url}/api/v1/openapi.json").json() == DOCUMENT
+    assert httpx.get(f"{swept_system.base_url}/api/v1/openapi.json", timeout=60).json() == DOCUMENT
 
 
 def test_others_are_answered_as_the_rules_say(sweep: Sweep) -> None:

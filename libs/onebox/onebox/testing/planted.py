@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PLANTED = "plantedsecret"
+MIN_LENGTH = 16
+"""Bytes of a text that is searched for: random content has shorter ones by chance."""
 MAX_SHOWN = 20
 """Places that are reported at most."""
 _CONTEXT = 40
@@ -20,6 +22,18 @@ _TIMEOUT = 120.0
 def planted(text: str) -> str:
     """Return a secret that is recognised: `text` distinguishes it from others."""
     return f"{PLANTED}-{text}"
+
+
+def searchable(text: str) -> bytes:
+    """Return a text to search for, encoded.
+
+    Raises:
+        ValueError: it is so short that it may be found where nobody wrote it.
+    """
+    content = text.encode()
+    if len(content) < MIN_LENGTH:
+        raise ValueError(f"a text of {len(content)} bytes is too short to be searched for")
+    return content
 
 
 def _base64_forms(text: bytes) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """The whole system for tests: a process to start, to kill and to send requests to."""
 
 import contextlib
+import inspect
 import os
 import shutil
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -31,17 +32,25 @@ LAUNCHER = "launcher"
 _START_TIMEOUT = 120.0
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait until a condition is true.
 
     Raises:
         AssertionError: it was not true within `seconds`.
     """
     end = time.monotonic() + seconds
-    while not condition():
+    while not (value := condition()):
         if time.monotonic() > end:
-            raise AssertionError(f"not true within {seconds:g} s: {getattr(condition, '__name__', condition)}")
+            raise AssertionError(f"after {seconds:g} s the result is still {value!r}: {_source(condition)}")
         time.sleep(0.02)
+
+
+def _source(condition: Callable[[], object]) -> str:
+    """Return the first line of a condition."""
+    try:
+        return inspect.getsource(condition).strip().partition("\n")[0]
+    except (OSError, TypeError):
+        return str(condition)
 
 
 def has_ended(pid: int) -> bool:
@@ -63,10 +72,12 @@ class System:
     Before it is removed, all its files are searched for secrets.
 
     Args:
-        environment: settings beyond HOST, PORT, DATA_DIR, ADMIN_EMAIL, ADMIN_PASSWORD, RATE_LIMITS and QUOTAS.
+        environment: settings beyond those of this class, or instead of them.
         command: the command of the launcher.
     """
 
+    opened: ClassVar[set["System"]] = set()
+    """Those of this process whose files exist."""
     host = "127.0.0.1"
     admin_email = "admin@example.com"
     admin_password = planted("correct horse battery staple")
@@ -88,6 +99,7 @@ class System:
             "DATA_DIR": str(self.data_dir),
             "ADMIN_EMAIL": self.admin_email,
             "ADMIN_PASSWORD": self.admin_password,
+            "ASK_TIMEOUT_SECONDS": "30",  # other processes may take the machine for seconds
             "RATE_LIMITS": "none",  # tests send many requests as one user, and from one address
             "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
@@ -97,6 +109,7 @@ class System:
         self._kills: defaultdict[str, list[float]] = defaultdict(list)  # times by name, since the launcher was started
 
     def __enter__(self) -> Self:
+        self.opened.add(self)
         return self
 
     def __exit__(
@@ -111,6 +124,7 @@ class System:
         finally:
             self._end()
             self._port.release()
+            self.opened.discard(self)
             shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
@@ -199,7 +213,7 @@ class System:
         recent = max((sum(at > since for at in times) for times in self._kills.values()), default=0)
         if not self.running() or recent + number > MAX_EXITS:
             self.restart()
-        until(self.ready, 60)
+        until(self.ready)
 
     def pids(self) -> dict[str, int]:
         """Return the process ids by name: gateway, identity, session, simulator, nats, postgres, launcher."""
