@@ -82,7 +82,7 @@ class Offers:
         try:
             async with asyncio.timeout(OFFER_SECONDS):
                 return self._preference is not None and await self._preference(self.dependencies, aggregate)
-        except Exception as error:  # noqa: BLE001  whoever does the work meets the problem, and reports it
+        except Exception as error:  # noqa: BLE001  the work itself meets the problem, and reports it
             log.warning("preference is unknown", reaction=self.registration.name, error=repr(error))
             return False
 

@@ -227,7 +227,7 @@ async def test_an_offer_that_is_not_valid_is_refused(client: Client, headers: di
     assert (answer.data, len(replica.processed)) == (module.REFUSED, 1)
 
 
-async def test_an_offer_without_a_place_for_the_answer_harms_nothing(client: Client, other_client: Client) -> None:
+async def test_an_offer_without_a_reply_subject_changes_nothing(client: Client, other_client: Client) -> None:
     async with replicas(client, other_client) as (warm, cold):
         await warm.deliver()
         await client.publish(offer_subject("cupboard", "open", str(JAR)), b"")
