@@ -17,6 +17,7 @@ from contracts.wire import (
     REVOCATIONS,
     dead_letter_subject,
     event_stream,
+    offer_subject,
     work_stream,
 )
 from eventing import wire
@@ -48,6 +49,7 @@ def names_of(service: AnyService) -> Names:
             for one in shared
         },
         "leases": sorted(one.name for one in shared if one.unfinished),
+        "offers": sorted(offer_subject(service.name, one.name, "*") for one in shared if one.prefers),
         "broadcasts": {one.name: wire.subjects(one.event) for one in service.reactions.delivered("broadcast")},
         "due_times": sorted(kind.name for kind in service.due),
         "projectors": {one.name: one.stream for one in service.projectors},

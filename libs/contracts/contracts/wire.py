@@ -6,6 +6,8 @@ reactions.
 
 EVENT_PREFIX, WORK_PREFIX = "evt", "work"
 """The first token of the subjects of events, and of the subjects of the work that events request."""
+OFFER_PREFIX = "offer"
+"""The first token of the subjects of offers, which the bus does not store."""
 DEAD_LETTERS, DEAD_LETTER_SUBJECTS = "DEAD_LETTERS", "dead.>"
 
 REVOCATIONS = "REVOCATIONS"
@@ -77,6 +79,11 @@ def work_filter(service: str) -> str:
 def to_work_subject(event_subject: str) -> str:
     """Return the subject of the work that an event requests: `work.session.run_requested.<owner>.<session id>`."""
     return f"{WORK_PREFIX}.{event_subject.removeprefix(f'{EVENT_PREFIX}.')}"
+
+
+def offer_subject(service: str, reaction: str, aggregate: str) -> str:
+    """Return the subject of offers of work on an aggregate, from one replica of a service to another."""
+    return f"{OFFER_PREFIX}.{service}.{reaction}.{aggregate}"
 
 
 def dead_letter_subject(service: str, name: str) -> str:

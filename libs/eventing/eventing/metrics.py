@@ -17,6 +17,7 @@ projector_unreadable = Counter(
     "projector_unreadable_total", "Events skipped because no release can read them", ["projector"]
 )
 reacted = Counter("reactions_total", "Outcomes of deliveries to reactions", ["reaction", "outcome"])
+offered = Counter("work_offered_total", "Offers of work to the replica that prefers it", ["reaction", "outcome"])
 reacting = Gauge("reactions_running", "Events being processed by reactions", ["reaction"])
 swept = Counter("work_swept_total", "Unfinished work resumed because its lease had expired", ["reaction"])
 snapshots_unreadable = Counter("snapshots_unreadable_total", "Snapshots ignored because they cannot be read")

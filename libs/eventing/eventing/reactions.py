@@ -7,15 +7,15 @@ runs in every replica for each event that is published while it is up, and is ne
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
-from contracts.wire import dead_letter_subject, event_stream
+from contracts.wire import dead_letter_subject
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NoMessage
-from runtime import ordered
 from runtime.bus import Client, NoResponders
 from runtime.forever import forever
 from runtime.jetstream import PullSubscription, jetstream
@@ -23,18 +23,21 @@ from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import dead_letters, metrics, wire
+from eventing.broadcasts import Broadcasts
 from eventing.consumers import Consumers, durable
 from eventing.database import TRANSIENT_ERRORS
 from eventing.dispatch import Dispatcher
 from eventing.failures import Failures
 from eventing.leases import AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
 from eventing.message_lease import MessageLease
+from eventing.offers import Offers, Process
 from eventing.postponements import Postponements
 from eventing.reaction import Reaction
 from eventing.recording import EventTooNew, Recorded
 from eventing.registration import Concurrency, React, Reactions, Registration
 from eventing.retrying import wait_until_available
 from eventing.routing import Router
+from eventing.slots import Slots
 from eventing.work_stream import EventGone, stored_event
 
 __all__ = [
@@ -60,8 +63,7 @@ MAX_YIELD_SECONDS = 0.2
 """How long a reaction leaves its next event to the due times while these are behind. It is not stopped altogether, even
 if they never catch up."""
 
-
-type Slots = asyncio.Semaphore
+type Source = Callable[[], Awaitable[None]]
 
 
 class Reactor[T]:
@@ -80,28 +82,37 @@ class Reactor[T]:
         self.consumers, self.router = Consumers(self.js, service), Router(service, dispatcher, client)
         self.due_times_caught_up = due_times_caught_up
         self.failures, self.postponements = Failures(), Postponements(service, dispatcher.database)
+        self.broadcasts = Broadcasts(self.js, self._act)
         self.in_progress: set[tuple[str, int]] = set()
-        self.followed: dict[str, int] = {}
-        """The last message that each broadcast reaction has received."""
 
     async def work(self, registration: Registration, draining: asyncio.Event) -> None:
         """Run a shared reaction until `draining` is set, then finish the events in progress.
 
         Cancelling it returns those events to the bus.
         """
-        slots = asyncio.Semaphore(registration.slots(self.dispatcher.dependencies))
+        dependencies = self.dispatcher.dependencies
         async with asyncio.TaskGroup() as tasks:
-            # An unavailable bus stops the fetching, never the events in progress.
-            fetch = lambda: self.failures.track(registration.name, self._fetch(registration, slots, tasks))  # noqa: E731
-            sources = [tasks.create_task(forever(registration.name, fetch))]
-            if registration.unfinished:
-                sweep = partial(self._sweep, registration, registration.unfinished, slots, tasks)
-                sources.append(tasks.create_task(forever(f"{registration.name} sweep", sweep)))
-            await draining.wait()
-            for source in sources:
-                source.cancel()
+            slots = Slots(registration.slots(dependencies), tasks)
+            process = partial(self._process, registration)
+            async with aclosing(
+                Offers(self.service, self.client, registration, dependencies, slots, process)
+            ) as offers:
+                sources = self._sources(registration, slots, offers.process)
+                running = [tasks.create_task(forever(name, source)) for name, source in sources.items()]
+                await draining.wait()
+                for source in running:
+                    source.cancel()
 
-    async def _fetch(self, registration: Registration, slots: Slots, tasks: asyncio.TaskGroup) -> None:
+    def _sources(self, registration: Registration, slots: Slots, process: Process) -> dict[str, Source]:
+        """Return what finds events to process, by name: the bus and the sweep."""
+        # An unavailable bus stops the fetching, never the events in progress.
+        fetch = lambda: self.failures.track(registration.name, self._fetch(registration, slots, process))  # noqa: E731
+        sources: dict[str, Source] = {registration.name: fetch}
+        if registration.unfinished:
+            sources[f"{registration.name} sweep"] = partial(self._sweep, registration, registration.unfinished, slots)
+        return sources
+
+    async def _fetch(self, registration: Registration, slots: Slots, process: Process) -> None:
         await self._create_consumer(registration)
         events = await self.js.pull_subscribe_bind(
             durable(self.service, registration.name), self.consumers.stream(registration.event)
@@ -118,7 +129,7 @@ class Reactor[T]:
                 if message is None:  # the sweep may be waiting for this slot
                     slots.release()
                     continue
-                tasks.create_task(self._process(registration, message)).add_done_callback(lambda _: slots.release())
+                slots.start(process(message))
         finally:
             await events.unsubscribe()
 
@@ -134,16 +145,13 @@ class Reactor[T]:
         await self._create_consumer(registration)  # a deleted consumer looks the same as one without messages
         return None
 
-    async def _sweep(
-        self, registration: Registration, unfinished: UnfinishedWork, slots: Slots, tasks: asyncio.TaskGroup
-    ) -> None:
+    async def _sweep(self, registration: Registration, unfinished: UnfinishedWork, slots: Slots) -> None:
         async with aclosing(self.leases.sweep(registration.name, unfinished)) as orphans:
             async for orphan, first in orphans:
-                if not first and slots.locked():  # most orphans only wait in the bus for a slot, and get one there
+                if not first and slots.full:  # most orphans only wait in the bus for a slot, and get one there
                     continue
                 await slots.acquire()
-                resumed = tasks.create_task(self._resume(registration, unfinished, orphan))
-                resumed.add_done_callback(lambda _: slots.release())
+                slots.start(self._resume(registration, unfinished, orphan))
 
     async def _resume(self, registration: Registration, unfinished: UnfinishedWork, orphan: OrphanedWork) -> None:
         try:
@@ -236,28 +244,7 @@ class Reactor[T]:
 
     async def follow(self, registration: Registration) -> None:
         """Run a broadcast reaction until cancelled or something fails; if called again, it continues where it was."""
-        await self.failures.track(registration.name, self._follow(registration))
-
-    async def _follow(self, registration: Registration) -> None:
-        # Read from the stream, because a subscription to the subject would miss what is published while the bus is
-        # unavailable, and would receive what the stream refused.
-        stream = event_stream(wire.service_of(registration.event))
-        if registration.name not in self.followed:
-            self.followed[registration.name] = (await self.js.stream_info(stream)).state.last_seq
-        subjects = wire.subjects(registration.event)
-        events = ordered.messages(self.js, stream, self.followed[registration.name], subjects)
-        async with aclosing(events) as batches:
-            async for batch in batches:
-                for message in batch:
-                    self.followed[registration.name] = message.metadata.sequence.stream
-                    await self._broadcast(registration, message)
-
-    async def _broadcast(self, registration: Registration, message: Msg) -> None:
-        try:
-            recorded = wire.read(registration.event, message.headers or {}, message.data)
-            await self._act(registration.name, registration.react, recorded)
-        except Exception:
-            log.exception("reaction failed", reaction=registration.name)
+        await self.failures.track(registration.name, self.broadcasts.follow(registration))
 
     async def _run(self, registration: Registration, recorded: Recorded[Any]) -> None:
         if registration.unfinished is None:

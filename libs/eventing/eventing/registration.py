@@ -7,6 +7,7 @@ commands that are sent to other services. It is also the label of the metrics.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_type_hints
+from uuid import UUID
 
 from contracts.messages import Event
 
@@ -15,6 +16,7 @@ from eventing.consumers import durable
 from eventing.leases import UnfinishedWork
 
 type React = Callable[[Any, Any], Awaitable[None]]
+type Prefers = Callable[[Any, UUID], Awaitable[bool]]
 type Concurrency = int | Callable[[Any], int]
 """A number of events, or a function that returns it for the service's dependencies."""
 
@@ -24,6 +26,10 @@ class Registration:
     """A reaction, its name, and the kind of event that it reacts to.
 
     `on_dead_letter` is called before an event is dead-lettered. `unfinished` finds the work in the read model.
+    `prefers` returns whether the work of an aggregate is cheaper in this replica, with these dependencies.
+
+    Raises:
+        ValueError: it has a preference, but no lease decides between two replicas that both do the work.
     """
 
     name: str
@@ -33,6 +39,12 @@ class Registration:
     on_dead_letter: React | None = None
     unfinished: UnfinishedWork | None = None
     delivery: Literal["shared", "broadcast"] = "shared"
+    prefers: Prefers | None = None
+
+    def __post_init__(self) -> None:
+        """Check that preferred work is done under a lease."""
+        if self.prefers and not self.unfinished:
+            raise ValueError(f"the reaction {self.name!r} has a preference, so it needs `unfinished`")
 
     def slots(self, dependencies: Any) -> int:
         """Return how many events a replica with these dependencies processes at the same time."""
@@ -65,20 +77,22 @@ class Reactions:
         concurrency: Concurrency = 16,
         on_dead_letter: React | None = None,
         unfinished: UnfinishedWork | None = None,
+        prefers: Prefers | None = None,
     ) -> Callable[[R], R]:
         """Register a reaction that one replica runs for each event, at least once.
 
         A replica processes up to `concurrency` events at the same time. Before an event is dead-lettered,
         `on_dead_letter` is retried until it succeeds. The work that `unfinished` finds is done even if the bus has
-        dropped the event; an event whose work it does not find is skipped. A new reaction receives the service's own
+        dropped the event; an event whose work it does not find is skipped. An event of an aggregate is handed over to
+        the replica that `prefers` it, if there is one with a free slot. A new reaction receives the service's own
         events from the time of its first start, and those of another service from the oldest in the stream.
 
         Raises:
-            ValueError: another reaction has the same name.
+            ValueError: another reaction has the same name, or `prefers` is set without `unfinished`.
         """
 
         def register(react: R) -> R:
-            self.add(Registration(name, _kind(react), react, concurrency, on_dead_letter, unfinished))
+            self.add(Registration(name, _kind(react), react, concurrency, on_dead_letter, unfinished, prefers=prefers))
             return react
 
         return register

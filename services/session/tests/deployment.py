@@ -109,7 +109,8 @@ class Deployment:
         try:
             yield process
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):  # the test has ended it
+                process.kill()
             await process.wait()
 
 

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from eventing.testing import eventually
+from prometheus_client import REGISTRY
 from session.agent import AgentEvent, Limits
 from session.agent.live import Agent
 from session.agent.transcript import Transcripts
@@ -37,6 +38,34 @@ async def wait_until_begun(turn: AsyncGenerator[AgentEvent], replica: Replica) -
 async def test_the_next_turn_reuses_the_agent_process(replica: Replica) -> None:
     await replica.bash(f"touch {MARK}")
     assert await replica.bash(f"ls {MARK}") == MARK
+
+
+async def test_an_agent_is_warm_between_its_turns(replica: Replica) -> None:
+    session_id = replica.spec().session_id
+    assert not await replica.agents.has_warm(session_id)
+    async with aclosing(replica.begin(GIVE_NAME)) as turn:
+        await anext(turn)
+        assert not await replica.agents.has_warm(session_id)
+        async for _ in turn:
+            pass
+    assert await replica.agents.has_warm(session_id)
+    replica.agents.cancel(session_id)
+    assert not await replica.agents.has_warm(session_id)
+
+
+async def test_an_agent_is_not_warm_after_a_turn_in_another_replica(new_replica: NewReplica) -> None:
+    async with new_replica() as first, new_replica() as second:
+        await first.ask(GIVE_NAME)
+        await second.ask(ASK_NAME)
+        session_id = first.spec().session_id
+        assert [await replica.agents.has_warm(session_id) for replica in (first, second)] == [False, True]
+
+
+async def test_starts_of_agents_are_counted(replica: Replica) -> None:
+    before = REGISTRY.get_sample_value("agent_starts_total") or 0
+    for _ in range(2):
+        await replica.ask(GIVE_NAME)
+    assert REGISTRY.get_sample_value("agent_starts_total") == before + 1
 
 
 async def test_changed_options_start_a_new_process(replica: Replica) -> None:

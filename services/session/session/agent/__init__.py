@@ -9,6 +9,7 @@ from typing import Self
 from uuid import UUID
 
 from contracts.refusals import Code
+from prometheus_client import Counter
 from runtime.logging import get_logger
 from sandbox import Heartbeats, Sandbox
 
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 log = get_logger()
+
+started = Counter("agent_starts_total", "Starts of agent processes; a turn without one uses a warm agent")
 
 SHUTDOWN_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
@@ -118,6 +121,11 @@ class Agents:
             finished = agent.finalize(finished) if agent else finished
         yield finished
 
+    async def has_warm(self, session_id: UUID) -> bool:
+        """Return whether the session has an idle agent here that knows all of its conversation."""
+        agent = self._live.get(session_id)
+        return agent is not None and agent.available and await agent.is_current()
+
     async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
         """End the session's agent, even in the middle of a turn, and wait until it has ended.
 
@@ -174,6 +182,7 @@ class Agents:
             await self._evict_surplus()
             await agent.servers.connect()
             async with self._start_slots:
+                started.inc()
                 await agent.start()
         return agent
 

@@ -93,12 +93,14 @@ class Agent:
         self._between_turns = asyncio.Event()
         self._between_turns.set()
 
-    def acquire(self, spec: AgentSpec) -> bool:
-        """Reserve the agent for a turn; return whether that succeeded.
+    @property
+    def available(self) -> bool:
+        """Whether the agent can begin a turn: it is idle, alive and not retired, and has connections to its servers."""
+        return not (self.busy or self.retired or self.servers.outdated) and self._process.alive()
 
-        It does not if the agent is busy, retired, dead, runs with other options, or lacks connections to its servers.
-        """
-        if self.busy or self.retired or self.spec != spec or self.servers.outdated or not self._process.alive():
+    def acquire(self, spec: AgentSpec) -> bool:
+        """Reserve the agent for a turn; return False if it is not available, or runs with other options."""
+        if self.spec != spec or not self.available:
             return False
         self.spec, self.busy = spec, True
         self._transcript.set_writer(spec.run_id, spec.attempt)

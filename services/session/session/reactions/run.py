@@ -64,8 +64,16 @@ async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Depe
             raise
 
 
+async def _has_warm_agent(dependencies: Dependencies, session_id: UUID) -> bool:
+    return await dependencies.agents.has_warm(session_id)
+
+
 @reactions.shared(
-    "run_agent", concurrency=_slots, on_dead_letter=end_lost_run, unfinished=UnfinishedWork(UNFINISHED, _run_id)
+    "run_agent",
+    concurrency=_slots,
+    on_dead_letter=end_lost_run,
+    unfinished=UnfinishedWork(UNFINISHED, _run_id),
+    prefers=_has_warm_agent,
 )
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
     """Run the agent for a requested run, and record its events as they arrive.

@@ -1,0 +1,124 @@
+"""Two replicas: a conversation stays with the one that has its warm agent, as long as there is one."""
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator
+from uuid import UUID
+
+import pytest
+from contracts.refusals import Code
+from contracts.wire import work_stream
+from eventing.testing import eventually
+from prometheus_client import REGISTRY
+from runtime.bus import Client
+from runtime.jetstream import jetstream
+from simulator.testing import scripted
+
+from services.session.tests.deployment import SLOW, Deployment, ServiceClient
+from services.session.tests.processes import agents_of
+
+RUNS = "session-run_agent"
+RECALL = scripted({"recall": True}, text="Who am I?")
+
+
+def offers(outcome: str) -> float:
+    """Return how many offers of this process had an outcome."""
+    return REGISTRY.get_sample_value("work_offered_total", {"reaction": "run_agent", "outcome": outcome}) or 0
+
+
+def agent_of(session_id: UUID) -> int:
+    """Return the id of the process that a session's agent began with."""
+    return min(agents_of(session_id))
+
+
+async def agents_of_turns(client: ServiceClient, session_id: UUID, turns: int) -> set[int]:
+    """Run turns one after the other, and return the agents that ran them."""
+    agents = set[int]()
+    for n in range(turns):
+        assert (await client.run(session_id, scripted({"text": str(n)}))).text == str(n)
+        agents.add(agent_of(session_id))
+    return agents
+
+
+async def test_ten_turns_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
+    async with deployment.replica(), deployment.replica():
+        accepted = offers("accepted")
+        agents = await agents_of_turns(deployment.client, await deployment.client.create(), 10)
+        assert (len(agents), offers("accepted") > accepted) == (1, True)
+
+
+async def test_queued_runs_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
+    async with deployment.replica(), deployment.replica():
+        session_id = await deployment.client.create()
+        await deployment.client.run(session_id, "Hello.")
+        agent = agent_of(session_id)
+        runs = [await deployment.client.submit(session_id, scripted({"text": "fine"}), "enqueue") for _ in range(6)]
+        for run in runs:
+            assert (await deployment.client.wait_until_ended(run)).text == "fine"
+        assert agent_of(session_id) == agent
+
+
+async def test_conversations_stay_in_the_replicas_that_they_began_in(deployment: Deployment) -> None:
+    async with deployment.replica(), deployment.replica():
+        ids = [await deployment.client.create() for _ in range(4)]
+        agents = await asyncio.gather(*(agents_of_turns(deployment.client, session_id, 4) for session_id in ids))
+    assert [len(pids) for pids in agents] == [1] * 4
+
+
+async def test_a_single_replica_makes_no_offer_for_a_warm_agent(deployment: Deployment) -> None:
+    async with deployment.replica():
+        session_id = await deployment.client.create()
+        await deployment.client.run(session_id, "Hello.")
+        before = [offers(outcome) for outcome in ("accepted", "refused", "no answer", "no holder")]
+        await agents_of_turns(deployment.client, session_id, 3)
+        assert [offers(outcome) for outcome in ("accepted", "refused", "no answer", "no holder")] == before
+
+
+async def both_wait_for_runs(connection: Client) -> bool:
+    """Return whether two replicas are ready to take runs from the bus."""
+    return (await jetstream(connection).consumer_info(work_stream("session"), RUNS)).num_waiting == 2
+
+
+@pytest.fixture
+async def held(deployment: Deployment) -> AsyncGenerator[tuple[UUID, asyncio.subprocess.Process]]:
+    """Provide a session whose agent is in a replica of another process, beside one in this process."""
+    async with deployment.replica_process({"eventing.reactions.ACK_WAIT": 2.0}) as holder:
+        await eventually(deployment.client.is_ready)
+        session_id = await deployment.client.create()
+        await deployment.client.run(session_id, "My name is Ada.")
+        async with deployment.replica():
+            await eventually(lambda: both_wait_for_runs(deployment.client.connection))
+            yield session_id, holder
+
+
+async def test_the_other_replica_continues_after_the_holder_was_killed(
+    deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
+) -> None:
+    session_id, holder = held
+    holder.kill()
+    await holder.wait()
+    assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
+
+
+async def test_the_other_replica_continues_after_the_holder_was_killed_in_a_turn(
+    deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
+) -> None:
+    (session_id, holder), accepted = held, offers("accepted")
+    while offers("accepted") == accepted:
+        await deployment.client.run(session_id, scripted({"text": "still here"}))
+    run = await deployment.client.submit(session_id, SLOW)
+    await deployment.client.wait_for_tool_call(run)
+    holder.kill()
+    await holder.wait()
+    assert (await deployment.client.wait_until_ended(run)).error_code is Code.RUN_INTERRUPTED
+    assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
+
+
+async def test_a_conversation_moves_when_its_holder_is_restarted(
+    deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
+) -> None:
+    session_id, holder = held
+    holder.send_signal(signal.SIGTERM)
+    assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
+    await holder.wait()
+    assert len(await agents_of_turns(deployment.client, session_id, 2)) == 1
