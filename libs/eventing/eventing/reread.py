@@ -121,7 +121,7 @@ async def _last_common(
     present, absent = await events.bracket(state.first_seq, state.last_seq)
     while absent - present > 1:
         middle = (present + absent) // 2
-        present, absent = (middle, absent) if await events.find(middle) else (present, middle)
+        present, absent = (middle, absent) if await events.is_present(middle) else (present, middle)
     for sequence in range(min(present + SCANNED_MESSAGES, state.last_seq), present, -1):
         if cursor := await events.find(sequence):
             return sequence, cursor
@@ -145,12 +145,20 @@ class _EventFinder:
         headers = await relay_position.headers_at(self.js, self.stream, sequence)
         return await relay_position.find_event(self.connection, headers) if headers else None
 
+    async def is_present(self, sequence: int) -> bool:
+        """Return whether the event is stored of the first message from a sequence number on.
+
+        The messages of deleted aggregates are missing, perhaps very many in a row.
+        """
+        headers = await relay_position.next_headers(self.js, self.stream, sequence)
+        return headers is not None and await relay_position.find_event(self.connection, headers) is not None
+
     async def bracket(self, first: int, last: int) -> tuple[int, int]:
         """Return a message whose event is present, or else the first one, and a later one whose event is absent.
 
         The steps back from the end of the stream double, because the last common message is usually near it.
         """
         present, absent, step = last, last + 1, 1
-        while present > first and not await self.find(present):
+        while present > first and not await self.is_present(present):
             present, absent, step = max(first, present - step), present, step * 2
         return present, absent
