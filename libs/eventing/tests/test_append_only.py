@@ -23,7 +23,7 @@ ATTACKS = [
     "DELETE FROM events",
     "TRUNCATE events",
     "TRUNCATE events CASCADE",
-    "INSERT INTO events OVERRIDING SYSTEM VALUE SELECT * FROM events ON CONFLICT (tx, position) DO UPDATE SET state = ''",
+    "INSERT INTO events OVERRIDING SYSTEM VALUE TABLE events ON CONFLICT (tx, position) DO UPDATE SET state = ''",
     "MERGE INTO events USING (SELECT 1) AS one ON true WHEN MATCHED THEN DELETE",
     "MERGE INTO events USING (SELECT 1) AS one ON true WHEN MATCHED THEN UPDATE SET state = ''",
     "WITH gone AS (DELETE FROM events RETURNING position) SELECT count(*) FROM gone",
