@@ -22,7 +22,8 @@ from eventing.key_ring import SecretsSettings
 from eventing.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
-           continue a stopped relay after a failover or a restore
+           continue a stopped relay after a failover or a restore; after a restore from a dump, events are
+           renumbered with the role in MIGRATION_DATABASE_URL
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
            wrap all data keys with the newest master key"""
 

@@ -7,6 +7,7 @@ from contracts.session.session import CreateSession, DeleteSession, PauseSession
 from contracts.session.template import CreateTemplate, DeleteTemplate
 from contracts.session.values import SdkOptions, Usage
 from eventing.database import Database
+from eventing.store import Conflict
 from eventing.testing.breaking import WORD, pass_delay
 from runtime.clock import new_id
 
@@ -38,10 +39,11 @@ async def test_commands_on_an_erased_session_are_refused(desk: Desk, owner: Data
     run = await desk.submit(id)
     await desk.send(DeleteSession(session_id=id))
     await erase(desk, owner)
-    again = CreateSession(session_id=id, name="again", mode="interactive", sdk_options=SdkOptions())
-    for command in (DeleteSession(session_id=id), PauseSession(session_id=id), again):
-        with pytest.raises(Refusal):
+    for command in (DeleteSession(session_id=id), PauseSession(session_id=id)):
+        with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
             await desk.send(command)
+    with pytest.raises(Conflict):
+        await desk.send(CreateSession(session_id=id, name="again", mode="interactive", sdk_options=SdkOptions()))
     usage = Usage(input_tokens=1)
     await desk.send(RecordRunUsage(session_id=id, run_id=run.id, usage=usage, attempt=1))
     assert await owner.fetchval("SELECT count(*) FROM events WHERE topic NOT LIKE '%;erased'") == 1
