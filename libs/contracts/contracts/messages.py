@@ -54,7 +54,7 @@ class Command[R](BusMessage):
 
 
 class Event(BusMessage):
-    """Something that happened, stored under its `subject` and `version`; erased a day after its aggregate is deleted."""
+    """Something that happened. It is stored under its `subject` and `version` until its aggregate is erased."""
 
     published: ClassVar[bool] = True
     """False for events that hold secrets, or mean nothing to others: they are stored and never leave their service."""
