@@ -54,7 +54,7 @@ class Command[R](BusMessage):
 
 
 class Event(BusMessage):
-    """Something that happened. It is stored for ever under its `subject` and `version`."""
+    """Something that happened. It is stored under its `subject` and `version` until its aggregate is erased."""
 
     published: ClassVar[bool] = True
     """False for events that hold secrets, or mean nothing to others: they are stored and never leave their service."""

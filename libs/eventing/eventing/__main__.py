@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from pydantic import Field
 from runtime import bus, logging
 from runtime.jetstream import jetstream
 from runtime.key_ring import InvalidKeyRing
@@ -18,10 +19,11 @@ from runtime.usage import show_help
 
 from eventing.database import Database
 from eventing.key_ring import SecretsSettings
-from eventing.reread import NoCommonEvent, RelayRunning, reread
+from eventing.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
-           continue a stopped relay after a failover or a restore
+           continue a stopped relay after a failover or a restore; after a restore from a dump, events are
+           renumbered with the role in MIGRATION_DATABASE_URL
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
            wrap all data keys with the newest master key"""
 
@@ -30,12 +32,18 @@ class Stores(Settings):
     """The addresses of the service's database and of the bus, from the same variables that the service reads."""
 
     database_url: str
+    migration_database_url: str | None = Field(default=None, repr=False)
     nats_url: str
+
+    @property
+    def owner_url(self) -> str:
+        """The address with the role that owns the tables: only that one may renumber events."""
+        return self.migration_database_url or self.database_url
 
 
 async def _reread(stores: Stores, service: str) -> str:
     async with (
-        Database.open(stores.database_url, service) as database,
+        Database.open(stores.owner_url, service) as database,
         bus.connected(stores.nats_url, "reread") as client,
     ):
         return str(await reread(database, jetstream(client), service))
@@ -72,7 +80,7 @@ def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
     logging.set_up("eventing", "WARNING")
     try:
         sys.stdout.write(f"{asyncio.run(command())}\n")
-    except (RelayRunning, NoCommonEvent, InvalidSettings, InvalidKeyRing, SecretUnreadable) as error:
+    except (RelayRunning, NoCommonEvent, NotAllowed, InvalidSettings, InvalidKeyRing, SecretUnreadable) as error:
         return str(error)
     return None
 

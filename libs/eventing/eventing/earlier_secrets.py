@@ -10,7 +10,7 @@ from runtime.sealing import seal
 from eventing import data_keys, snapshots
 from eventing.database import Row
 from eventing.postgres import PostgresStore
-from eventing.recording import SEALED, event_place
+from eventing.recording import event_place
 from eventing.secrets import Secrets
 from eventing.store import AnyAggregate
 
@@ -23,7 +23,7 @@ FIND = """
     SELECT originator_id, originator_version, topic, state FROM events WHERE topic IN (
     'evt.session.environment_set;1', 'evt.task_scheduler.environment_set;1', 'evt.task_scheduler.trigger_secrets_set;1')
 """
-UPDATE = "UPDATE events SET topic = $3, state = $4 WHERE originator_id = $1 AND originator_version = $2"
+SEAL = "SELECT seal_event($1, $2, $3)"  # the role of the service may not change an event in any other way
 
 log = get_logger()
 
@@ -64,8 +64,9 @@ class EarlierSecrets:
 
     async def _seal(self, id: UUID) -> None:
         async with self.database.transaction() as connection:
-            await connection.execute(snapshots.LOCK, str(id))  # so that the aggregate is not deleted meanwhile
-            rows = await connection.fetch(f"{FIND} AND originator_id = $1 FOR UPDATE", id)
+            # So that the aggregate is not deleted, and its secrets are not sealed, meanwhile.
+            await connection.execute(snapshots.LOCK, str(id))
+            rows = await connection.fetch(f"{FIND} AND originator_id = $1", id)
             key = await self.database.data_keys.get_or_create(id, connection)
             if key and await self._is_deleted(rows):
                 await data_keys.erase(id, connection)
@@ -73,7 +74,7 @@ class EarlierSecrets:
             for row in rows:
                 place = event_place(id, row["originator_version"], row["topic"])
                 state = seal(key, row["state"], place) if key else b""
-                await connection.execute(UPDATE, id, row["originator_version"], row["topic"] + SEALED, state)
+                await connection.execute(SEAL, id, row["originator_version"], state)
             if key:  # otherwise its rows were deleted with it
                 for table in self.tables:
                     await table.seal_row(id, key, connection)

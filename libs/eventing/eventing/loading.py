@@ -8,7 +8,7 @@ from runtime.logging import get_logger
 from eventing import data_keys, metrics, snapshots
 from eventing.database import Connection, Database, Row
 from eventing.error_text import describe_error
-from eventing.recording import Change, EventMapper
+from eventing.recording import ERASED, Change, EventMapper
 from eventing.sealed_states import SealedStates
 from eventing.snapshots import Snapshots
 from eventing.state import codec_of
@@ -91,10 +91,13 @@ class Loader:
             await self.snapshots.restore(aggregate, first["originator_version"], first["recorded_at"])
 
     async def _fold(self, aggregate: AnyAggregate, rows: Sequence[Row]) -> None:
-        sealed = SealedStates(aggregate.id, self.database)
+        sealed, erased = SealedStates(aggregate.id, self.database), False
         while True:
             for row in rows:
-                if row["state"] is not None:
+                erased = erased or row["topic"].endswith(ERASED)
+                if erased:  # those that are not erased yet build on those that are
+                    _skip(aggregate, row)
+                elif row["state"] is not None:
                     topic, state = await sealed.unsealed(row)
                     event = self.mapper.to_event(topic, state, aggregate.events)
                     Change(aggregate.id, row["originator_version"], row["recorded_at"], event).fold(aggregate)
@@ -122,3 +125,8 @@ class Loader:
 
 def _is_current(cached: CachedState, rows: Sequence[Row]) -> bool:
     return bool(rows) and (rows[0]["originator_version"], rows[0]["recorded_at"]) == (cached.version, cached.at)
+
+
+def _skip(aggregate: AnyAggregate, row: Row) -> None:
+    aggregate.deleted = True
+    aggregate.version, aggregate.modified_on = row["originator_version"], row["recorded_at"]

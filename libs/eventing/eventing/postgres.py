@@ -17,6 +17,7 @@ from eventing.deferred import deferred_transaction
 from eventing.due import was_set_to_now
 from eventing.loading import Loader
 from eventing.recording import (
+    ERASED,
     SEALED,
     Change,
     EventMapper,
@@ -31,6 +32,7 @@ from eventing.store import (
     Conflict,
     Cursor,
     DuplicateCommand,
+    Erased,
     FeedEntry,
     UniqueViolation,
     Unreadable,
@@ -123,16 +125,17 @@ class PostgresStore:
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
         """See `EventStore.latest`."""
         row = await self.database.fetchrow(LATEST, id, kind.subject)
-        return self._entry(row).recorded if row else None
+        return self._recorded(row)
 
     async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
         """See `EventStore.feed`."""
-        return [self._entry(row) for row in await self.database.fetch(FEED, str(after[0]), after[1], limit, UNBOUNDED)]
+        rows = await self.database.fetch(FEED, str(after[0]), after[1], limit, UNBOUNDED)
+        return [self._entry(row) for row in rows if not _is_erased(row)]
 
     async def entries(
         self, after: Cursor, limit: int, size: int = UNBOUNDED, connection: Connection | None = None
-    ) -> list[FeedEntry | Unreadable]:
-        """Return the entries of `feed`, with an `Unreadable` for each event that no release can read.
+    ) -> list[FeedEntry | Unreadable | Erased]:
+        """Return the entries of `feed`, and others for events that were erased and those that no release can read.
 
         Returns up to `limit` entries and up to `size` bytes; only the last entry may exceed the latter, so that a large
         event is returned too. Reads on `connection` if it is given.
@@ -142,10 +145,10 @@ class PostgresStore:
         """
         reader = connection or self.database
         rows = await reader.fetch(FEED, str(after[0]), after[1], limit, size)
-        entries = list[FeedEntry | Unreadable]()
+        entries = list[FeedEntry | Unreadable | Erased]()
         for row in rows:
             try:
-                entries.append(self._readable_or_not(row))
+                entries.append(self._any_entry(row))
             except EventTooNew:
                 if not entries:
                     raise
@@ -154,8 +157,7 @@ class PostgresStore:
 
     async def event(self, id: UUID, version: int) -> Recorded[Any] | None:
         """See `EventStore.event`."""
-        row = await self.database.fetchrow(EVENT, id, version)
-        return self._entry(row).recorded if row else None
+        return self._recorded(await self.database.fetchrow(EVENT, id, version))
 
     async def _with_data_keys(
         self, recorded: Sequence[Recorded[Any]]
@@ -197,11 +199,16 @@ class PostgresStore:
         key = row["originator_id"], row["originator_version"], row["recorded_at"]
         return FeedEntry((int(row["tx"]), row["position"]), Recorded(*key, event, envelope, row["owner"]))
 
-    def _readable_or_not(self, row: Row) -> FeedEntry | Unreadable:
+    def _recorded(self, row: Row | None) -> Recorded[Any] | None:
+        return None if row is None or _is_erased(row) else self._entry(row).recorded
+
+    def _any_entry(self, row: Row) -> FeedEntry | Unreadable | Erased:
+        cursor = int(row["tx"]), row["position"]
+        if _is_erased(row):
+            return Erased(cursor)
         try:
             return self._entry(row)
         except EventUnreadable as error:
-            cursor = int(row["tx"]), row["position"]
             return Unreadable(cursor, row["originator_id"], row["originator_version"], row["topic"], str(error))
 
     async def _store_error(self, violation: asyncpg.UniqueViolationError, envelope: Envelope) -> Exception:
@@ -216,3 +223,7 @@ class PostgresStore:
                 return DuplicateCommand(violation.detail) if repeated else Conflict(violation.detail)
             case constraint:
                 return UniqueViolation(str(constraint))
+
+
+def _is_erased(row: Row) -> bool:
+    return row["topic"].endswith(ERASED)

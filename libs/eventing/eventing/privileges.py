@@ -1,4 +1,4 @@
-"""Privileges of the role that a service runs with, on tables that another role owns."""
+"""Privileges of the role that a service runs with, on tables and functions that another role owns."""
 
 from runtime.logging import get_logger
 
@@ -19,6 +19,11 @@ DIFFERENT = f"""
             LEFT JOIN privileges AS p ON p.table_name = c.relname
         WHERE n.nspname = $2 AND c.relkind IN ('r', 'p', 'v', 'm') AND c.relowner <> $1::regrole) AS tables
     WHERE NOT (wanted @> held AND held @> wanted)"""  # noqa: S608  no input
+# Functions that run as their owner. Migrations revoke them from everybody; triggers run without a privilege.
+MISSING_FUNCTIONS = """
+    SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
+    WHERE n.nspname = $2 AND p.prosecdef AND p.prorettype <> 'trigger'::regtype
+        AND NOT has_function_privilege($1::regrole, p.oid, 'EXECUTE')"""
 MAY_USE = "SELECT has_schema_privilege($1, $2, 'USAGE')"
 # A role that may act as an owner can do anything with its tables. Below PostgreSQL 16, a role that may create roles can
 # make itself a member of the owner.
@@ -35,7 +40,7 @@ UNRESTRICTED = """
 
 
 async def grant(database: Database, role: str) -> None:
-    """Grant a role the privileges on the service's tables that the service needs, and revoke all others.
+    """Grant a role the privileges that the service needs on its tables and functions, and revoke others on tables.
 
     The caller's role must own the tables. If the other one is the same, or owns some of them, it keeps its privileges.
     """
@@ -44,6 +49,8 @@ async def grant(database: Database, role: str) -> None:
             await connection.execute(f"GRANT USAGE ON SCHEMA {_quoted(database.schema)} TO {_quoted(role)}")
         for row in await connection.fetch(DIFFERENT, _quoted(role), database.schema):
             await _grant(connection, row["name"], row["wanted"], role)
+        for row in await connection.fetch(MISSING_FUNCTIONS, _quoted(role), database.schema):
+            await connection.execute(f"GRANT EXECUTE ON FUNCTION {row['name']} TO {_quoted(role)}")
 
 
 async def _grant(connection: Connection, table: str, wanted: list[str], role: str) -> None:

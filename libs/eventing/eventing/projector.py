@@ -60,8 +60,10 @@ class _Checkpoint:
     cursor: Cursor | None
     replaying: bool = False
 
-    def after(self, message: Msg) -> "_Checkpoint":
-        """Return the position after a message.
+    def after(self, message: Msg, oldest: int) -> "_Checkpoint":
+        """Return the position after a message; the stream holds none before the sequence number `oldest`.
+
+        Messages that are missing behind that one were erased with a deleted aggregate.
 
         Raises:
             Stopped: the stream has dropped messages before it.
@@ -69,7 +71,7 @@ class _Checkpoint:
         sequence, cursor = message.metadata.sequence.stream, parse_cursor(message.headers or {})
         if self.includes(message):
             return replace(self, sequence=sequence)
-        if sequence != self.sequence + 1 and (self.sequence or self.cursor):
+        if self.sequence + 1 < min(sequence, oldest) and (self.sequence or self.cursor):
             raise Stopped(f"the stream has dropped the messages between {self.sequence} and {sequence}")
         return _Checkpoint(sequence, self.created, cursor or self.cursor)
 
@@ -154,10 +156,11 @@ class Projector:
 
     async def _apply(self, database: Database, js: JetStream, messages: list[Msg], done: _Checkpoint) -> _Checkpoint:
         reached, stopped = done, None
+        oldest = await self._oldest(js, messages, done)
         async with database.transaction() as connection:
             for message in messages:
                 try:
-                    following = reached.after(message)
+                    following = reached.after(message, oldest)
                     if not reached.includes(message):
                         await self._project_message(
                             js, dead_letter_subject(database.schema, self.name), message, connection
@@ -170,6 +173,11 @@ class Projector:
         if stopped:
             raise Stopped(str(stopped))
         return reached
+
+    async def _oldest(self, js: JetStream, messages: list[Msg], done: _Checkpoint) -> int:
+        """Return the first sequence number in the stream; 0 if no message is missing, and it does not matter."""
+        is_complete = messages[-1].metadata.sequence.stream == done.sequence + len(messages)
+        return 0 if is_complete else (await js.stream_info(self.stream)).state.first_seq
 
     async def _move(self, connection: Connection, done: _Checkpoint, to: _Checkpoint) -> None:
         position = to.sequence, to.created, *(to.cursor or (None, None)), to.replaying

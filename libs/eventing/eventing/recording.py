@@ -20,6 +20,8 @@ __all__ = ["Change", "EventMapper", "EventTooLarge", "EventTooNew", "EventUnread
 
 SEALED = ";sealed"
 """The end of the topic of an event whose state is sealed: an earlier release does not know such topics, and waits."""
+ERASED = ";erased"
+"""The end of the topic of an event that was erased, because its aggregate was deleted: nothing is read from it."""
 
 MAX_EVENT_BYTES = 6 * 2**20
 """With its headers, an event stays below the 8 MB that the bus accepts (`max_payload`)."""

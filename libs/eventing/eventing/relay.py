@@ -108,7 +108,7 @@ class Relay:
             size = await self.publish_batch()
             self.progress.record_success()
             if not size:
-                await self._save_position()
+                await self.save_position()
                 await self._wait_for_events()
             elif size < BATCH_SIZE:
                 await asyncio.sleep(GATHER_SECONDS)
@@ -157,7 +157,7 @@ class Relay:
         if saved is None or saved.work_floor is None:  # the first start of this release
             await self.work.copy_earlier(self.stream, self._reader)
             self.work_floor = await self.work.floor(self._reader, self.work_cursor, START)
-            await self._save_position()
+            await self.save_position()
             await self.work.delete_earlier_consumers(self.stream)
             return
         # A message without the header comes from an earlier release, which had no work stream.
@@ -234,10 +234,11 @@ class Relay:
             last = await self._last_headers(saved, stream)
             self.server, _ = await relay_position.check_history(self._reader, saved, last, self.stream)
         self.work_floor = await self.work.floor(self._reader, self.work_cursor, self.work_floor)
-        await self._save_position()
+        await self.save_position()
         await self.progress.measure(self._reader, self.cursor)
 
-    async def _save_position(self) -> None:
+    async def save_position(self) -> None:
+        """Store the position, unless lost work is still being published again."""
         if self.work_cursor < self.cursor:  # the saved floor has to hold until all lost work is published again
             return
         floor = self.work_floor if self.work.durables else self.cursor

@@ -143,6 +143,15 @@ async def headers_at(js: JetStream, stream: str, sequence: int) -> Mapping[str, 
     return headers_of(message)
 
 
+async def next_headers(js: JetStream, stream: str, sequence: int) -> Mapping[str, str] | None:
+    """Return the headers of the first message from a sequence number on; None if there is none."""
+    try:
+        message = await js.get_msg(stream, seq=sequence, subject=">", next=True)
+    except NotFoundError:
+        return None
+    return headers_of(message)
+
+
 async def find_event(reader: Reader, headers: Mapping[str, str]) -> Cursor | None:
     """Return the cursor of a message's event; None if the database does not have the event."""
     try:

@@ -9,12 +9,14 @@ are renumbered below all that a cluster assigns: 0 if their work is completed, 1
 
 from dataclasses import dataclass
 
+import asyncpg
 from contracts.wire import event_stream
 from nats.js.api import StreamInfo
 from runtime.jetstream import JetStream
 
 from eventing import relay_position
 from eventing.database import Connection, Database
+from eventing.recording import ERASED
 from eventing.relay_position import RelayPosition, Server
 from eventing.store import START, Cursor
 
@@ -24,7 +26,10 @@ SCANNED_MESSAGES = 500
 
 # A row was written by this cluster if its transaction is the one that the server itself keeps in xmin.
 IS_NATIVE = "(xmin::text::bigint = (tx::text::numeric % 4294967296)::bigint)"
-NATIVE = f"SELECT {IS_NATIVE} FROM events WHERE tx = $1::text::xid8 AND position = $2"  # noqa: S608  no input
+# Erasing an event replaces xmin, too.
+NATIVE = f"""
+    SELECT CASE WHEN topic NOT LIKE '%{ERASED}' THEN {IS_NATIVE} END FROM events
+    WHERE tx = $1::text::xid8 AND position = $2"""  # noqa: S608  no input
 RENUMBER = f"""
     UPDATE events SET tx = (CASE WHEN (tx, position) <= ($1::text::xid8, $2) THEN '0'
                                  WHEN (tx, position) <= ($3::text::xid8, $4) THEN '1' ELSE '2' END)::xid8
@@ -38,6 +43,10 @@ class RelayRunning(Exception):
 
 class NoCommonEvent(Exception):
     """The database has no event of any message in the stream."""
+
+
+class NotAllowed(Exception):
+    """The database role of the service may not renumber events, only the role that owns the table."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,7 @@ async def reread(database: Database, js: JetStream, service: str) -> Reread:
     Raises:
         RelayRunning: a relay is running.
         NoCommonEvent: the stream belongs to another system, or all its messages are newer than the database.
+        NotAllowed: events have to be renumbered, and the database role does not own the table.
     """
     async with database.advisory_lock(f"relay:{service}") as connection:
         if connection is None:
@@ -91,7 +101,10 @@ async def reread(database: Database, js: JetStream, service: str) -> Reread:
 
 async def _renumber(connection: Connection, floor: Cursor, point: Cursor) -> int:
     # Blocks appends, and waits for those in progress.
-    await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE", timeout=RENUMBER_TIMEOUT)
+    try:
+        await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE", timeout=RENUMBER_TIMEOUT)
+    except asyncpg.InsufficientPrivilegeError:
+        raise NotAllowed("This role may not renumber events. Set MIGRATION_DATABASE_URL to the owner's.") from None
     bounds = str(floor[0]), floor[1], str(point[0]), point[1]
     return int((await connection.execute(RENUMBER, *bounds, timeout=RENUMBER_TIMEOUT)).removeprefix("UPDATE "))
 
@@ -108,7 +121,7 @@ async def _last_common(
     present, absent = await events.bracket(state.first_seq, state.last_seq)
     while absent - present > 1:
         middle = (present + absent) // 2
-        present, absent = (middle, absent) if await events.find(middle) else (present, middle)
+        present, absent = (middle, absent) if await events.is_present(middle) else (present, middle)
     for sequence in range(min(present + SCANNED_MESSAGES, state.last_seq), present, -1):
         if cursor := await events.find(sequence):
             return sequence, cursor
@@ -132,12 +145,20 @@ class _EventFinder:
         headers = await relay_position.headers_at(self.js, self.stream, sequence)
         return await relay_position.find_event(self.connection, headers) if headers else None
 
+    async def is_present(self, sequence: int) -> bool:
+        """Return whether the event is stored of the first message from a sequence number on.
+
+        The messages of deleted aggregates are missing, perhaps very many in a row.
+        """
+        headers = await relay_position.next_headers(self.js, self.stream, sequence)
+        return headers is not None and await relay_position.find_event(self.connection, headers) is not None
+
     async def bracket(self, first: int, last: int) -> tuple[int, int]:
         """Return a message whose event is present, or else the first one, and a later one whose event is absent.
 
         The steps back from the end of the stream double, because the last common message is usually near it.
         """
         present, absent, step = last, last + 1, 1
-        while present > first and not await self.find(present):
+        while present > first and not await self.is_present(present):
             present, absent, step = max(first, present - step), present, step * 2
         return present, absent

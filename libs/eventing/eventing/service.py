@@ -28,6 +28,7 @@ from eventing.dispatch import Dispatcher
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
 from eventing.earlier_secrets import EarlierSecrets
+from eventing.erasure import Erasure
 from eventing.handling import Handlers
 from eventing.key_ring import SecretsSettings
 from eventing.leases import Leases
@@ -152,7 +153,7 @@ class Service[S: ServiceSettings, T]:
             await stack.enter_async_context(ops)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            always = self._endless_tasks(store, relay, leases, settings)
+            always = self._endless_tasks(store, relay, leases, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
             await _work(always, self._draining_tasks(reactor, due_times, stop), stop, settings.drain_seconds)
 
@@ -170,9 +171,12 @@ class Service[S: ServiceSettings, T]:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes
         return Relay(store, js, self.name, work=work, max_bytes=max_bytes, replicas=settings.stream_replicas)
 
-    def _endless_tasks(self, store: PostgresStore, relay: Relay, leases: Leases, settings: S) -> list[Task]:
+    def _endless_tasks(
+        self, store: PostgresStore, relay: Relay, leases: Leases, js: JetStream, settings: S
+    ) -> list[Task]:
         """Return the tasks that are repeated until they are cancelled."""
         endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
+        endless["erasure"] = Erasure(store.database, js, self.name).run
         if isinstance(settings, SecretsSettings):
             endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
         return [partial(forever, name, work) for name, work in endless.items()]

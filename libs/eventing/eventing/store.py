@@ -59,6 +59,13 @@ class Unreadable:
     reason: str
 
 
+@dataclass(frozen=True)
+class Erased:
+    """An entry of the feed whose event was erased, because its aggregate was deleted."""
+
+    cursor: Cursor
+
+
 class EventStore(Protocol):
     """Stores the events of one service. A method that raises, as while the storage is unavailable, changes nothing.
 
@@ -67,6 +74,8 @@ class EventStore(Protocol):
 
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """Return an aggregate from its events, in order to handle the command with the id `command_id`, if given.
+
+        One whose events were erased is `deleted`, and otherwise has the state of a new one.
 
         Raises:
             AggregateNotFound: there are no events.
@@ -83,7 +92,7 @@ class EventStore(Protocol):
         ...
 
     async def latest(self, kind: type[Event], id: UUID) -> Recorded[Any] | None:
-        """Return the newest event of a kind that an aggregate has; None if it has none.
+        """Return the newest event of a kind that an aggregate has; None if it has none, or that one was erased.
 
         Raises:
             EventTooNew, EventUnreadable: it cannot be read.
@@ -101,7 +110,7 @@ class EventStore(Protocol):
         ...
 
     async def event(self, id: UUID, version: int) -> Recorded[Any] | None:
-        """Return the `version`th event of the aggregate `id`; None if there is none.
+        """Return the `version`th event of the aggregate `id`; None if there is none, or it was erased.
 
         Raises:
             EventTooNew, EventUnreadable: it cannot be read.
@@ -109,7 +118,10 @@ class EventStore(Protocol):
         ...
 
     async def feed(self, after: Cursor, limit: int) -> list[FeedEntry]:
-        """Return up to `limit` events after a cursor. No event is ever added before one that was returned."""
+        """Return up to `limit` events after a cursor. No event is ever added before one that was returned.
+
+        Erased events are left out, so fewer are not always the last ones.
+        """
         ...
 
 

@@ -63,8 +63,19 @@ class JetStream(Protocol):
         """Remove the messages before the sequence number `seq`, those of `subject`, or all."""
         ...
 
-    async def get_msg(self, stream_name: str, seq: int | None = None) -> RawStreamMsg:
-        """Return the message with a sequence number."""
+    async def get_msg(
+        self,
+        stream_name: str,
+        seq: int | None = None,
+        subject: str | None = None,
+        *,
+        next: bool | None = None,  # noqa: A002  nats-py's own parameter
+    ) -> RawStreamMsg:
+        """Return the message with a sequence number; with `next`, the first one of `subject` from there on."""
+        ...
+
+    async def delete_msg(self, stream_name: str, seq: int) -> bool:
+        """Delete the message with a sequence number, and overwrite its content in the files of the server."""
         ...
 
     async def get_last_msg(self, stream_name: str, subject: str) -> RawStreamMsg:

@@ -8,7 +8,7 @@ import pytest_asyncio
 from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventing.database import Database
-from eventing.testing.harness import migrated
+from eventing.testing.harness import migrated, owned
 from identity import passwords
 from identity.app import service
 from jwt.algorithms import OKPAlgorithm
@@ -35,7 +35,7 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest_asyncio.fixture
 async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
     """The database of the desk, for the role that owns the tables."""
-    async with Database.open(databases.as_owner(desk.database.url), service.name) as database:
+    async with owned(databases, desk.database) as database:
         yield database
 
 

@@ -14,7 +14,7 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
 from eventing.database import Database
-from eventing.testing.harness import migrated
+from eventing.testing.harness import migrated, owned
 from eventing.testing.key_rings import ring_json
 from mcp_connection import Connector
 from mcp_connection.testing import InMemoryConnector
@@ -136,6 +136,13 @@ def module_replica(sandbox: Sandbox, databases: Databases, tmp_path_factory: pyt
 async def replica(new_replica: NewReplica) -> AsyncGenerator[Replica]:
     async with new_replica() as replica:
         yield replica
+
+
+@pytest_asyncio.fixture
+async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
+    """The database of the desk, for the role that owns the tables."""
+    async with owned(databases, desk.database) as database:
+        yield database
 
 
 @pytest_asyncio.fixture

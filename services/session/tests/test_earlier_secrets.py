@@ -20,15 +20,15 @@ EVENT, ROW = '{"variables": {"TOKEN": "sesame"}}', {"TOKEN": "sesame"}
 
 
 @pytest.fixture
-async def earlier(desk: Desk) -> UUID:
+async def earlier(desk: Desk, owner: Database) -> UUID:
     """Provide a session whose variables are stored as an earlier release stored them."""
-    return await create_earlier(desk)
+    return await create_earlier(desk, owner)
 
 
-async def create_earlier(desk: Desk) -> UUID:
+async def create_earlier(desk: Desk, owner: Database) -> UUID:
     command = CreateSession(session_id=new_id(), name="one", sdk_options=SdkOptions(env=ROW))
     id = (await desk.send(command)).id
-    await desk.database.execute(
+    await owner.execute(
         "UPDATE events SET topic = 'evt.session.environment_set;1', state = $2 "
         "WHERE originator_id = $1 AND topic LIKE '%;sealed'",
         id,
@@ -75,8 +75,8 @@ async def test_sealing_again_changes_nothing(desk: Desk, earlier: UUID) -> None:
     assert (await replica(desk).seal_all(), await dump(desk.database)) == (0, before)
 
 
-async def test_replicas_seal_concurrently(desk: Desk, earlier: UUID) -> None:
-    ids = [earlier, *[await create_earlier(desk) for _ in range(5)]]
+async def test_replicas_seal_concurrently(desk: Desk, owner: Database, earlier: UUID) -> None:
+    ids = [earlier, *[await create_earlier(desk, owner) for _ in range(5)]]
     await asyncio.gather(replica(desk).seal_all(), replica(desk).seal_all())
     assert "sesame" not in await dump(desk.database)
     assert [await read(desk, id) for id in ids] == [(ROW, ROW)] * 6

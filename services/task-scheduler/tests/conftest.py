@@ -5,13 +5,21 @@ from collections.abc import AsyncGenerator
 import pytest
 import pytest_asyncio
 from contracts.task_scheduler.trigger import NewTrigger
-from eventing.testing.harness import migrated
+from eventing.database import Database
+from eventing.testing.harness import migrated, owned
 from onebox.testing.databases import Databases
 from task_scheduler.app import service
 
 from .desk import Desk
 from .outside import Reacting
 from .webhooks import create_trigger
+
+
+@pytest_asyncio.fixture
+async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
+    """The database of the desk, for the role that owns the tables."""
+    async with owned(databases, desk.database) as database:
+        yield database
 
 
 @pytest_asyncio.fixture

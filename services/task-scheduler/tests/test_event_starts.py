@@ -268,9 +268,11 @@ async def test_an_event_starts_at_most_the_twenty_oldest_tasks(desk: Desk, sourc
     assert [entry["event"] for entry in logs] == ["more tasks would start on an event than may"]
 
 
-async def test_a_task_that_is_deleted_meanwhile_does_not_stop_the_others(desk: Desk, source: EventSource) -> None:
+async def test_a_task_that_is_deleted_meanwhile_does_not_stop_the_others(
+    desk: Desk, owner: Database, source: EventSource
+) -> None:
     gone, task = await create(desk, "session.run_failed"), await create(desk, "session.run_failed")
-    await desk.database.execute("DELETE FROM events WHERE originator_id = $1", gone.id)
+    await owner.execute("DELETE FROM events WHERE originator_id = $1", gone.id)
     await source.publish(FAILED)
     assert len(await desk.executions(task.id)) == 1
 

@@ -83,6 +83,10 @@ class Databases(Protocol):
         """Return the URL of the same database for the role of the services, which does not own the tables."""
         ...
 
+    def as_owner(self, url: str) -> str:
+        """Return the URL of the same database for the role that owns the tables."""
+        ...
+
 
 @asynccontextmanager
 async def migrated(
@@ -99,3 +103,8 @@ async def migrated(
         url = owner_url if as_owner else databases.as_service(owner_url)
         async with Database.open(url, name, ring=default_ring) as database:
             yield database
+
+
+def owned(databases: Databases, database: Database) -> AbstractAsyncContextManager[Database]:
+    """Open the same database for the role that owns the tables."""
+    return Database.open(databases.as_owner(database.url), database.schema)

@@ -1,0 +1,1 @@
+SELECT erase_after('evt.report.deleted');

@@ -1,0 +1,1 @@
+SELECT erase_after('evt.session.deleted'), erase_after('evt.session.template_deleted');
