@@ -13,7 +13,8 @@ import pytest_asyncio
 from contracts.refusals import Code
 from runtime.clock import new_id
 from runtime.testing import eventually
-from sandbox.bwrap_args import SCRATCH_BYTES, SHM_BYTES
+from sandbox.namespace import MEMORY_FOLDERS
+from sandbox.program import Resources
 from session.workspace import Uploads, Workspace
 from simulator.testing import bash, bash_prompt, calling, scripted
 
@@ -47,7 +48,7 @@ FORBIDDEN = [
     "(exec 3<>/dev/tcp/127.0.0.1/{port})",
     "(exec 3<>/dev/tcp/localhost/{port})",
 ]
-TEMPORARY_FOLDERS = ["/tmp", "$HOME", "$CLAUDE_CONFIG_DIR", "/dev/shm"]
+TEMPORARY_FOLDERS = {"/tmp": "/tmp", "$HOME": "/home", "$CLAUDE_CONFIG_DIR": "/home", "/dev/shm": "/dev/shm"}
 INTERFACES = "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' '"
 PROCESS_LIMIT = "ulimit -u"
 OOM_SCORE = "cat /proc/self/oom_score_adj"
@@ -131,7 +132,8 @@ def test_the_only_network_interface_is_loopback(attempts: Attempts) -> None:
 @pytest.mark.parametrize("folder", TEMPORARY_FOLDERS)
 def test_writable_folders_beside_the_workspace_are_in_memory_and_limited(attempts: Attempts, folder: str) -> None:
     kind, size = attempts.output_of(free_space(folder)).split()
-    assert (kind, int(size) * 1024) == ("tmpfs", SHM_BYTES if "shm" in folder else SCRATCH_BYTES)
+    sizes = {memory.target: memory.max_bytes for memory in MEMORY_FOLDERS}
+    assert (kind, int(size) * 1024) == ("tmpfs", sizes[TEMPORARY_FOLDERS[folder]])
 
 
 def test_file_tools_are_confined_too(attempts: Attempts) -> None:
@@ -140,7 +142,7 @@ def test_file_tools_are_confined_too(attempts: Attempts) -> None:
 
 
 def test_the_number_of_processes_is_limited(attempts: Attempts) -> None:
-    assert attempts.output_of(PROCESS_LIMIT) == "2048"
+    assert attempts.output_of(PROCESS_LIMIT) == str(Resources.processes)
 
 
 def test_an_agent_is_killed_before_services_when_memory_runs_out(attempts: Attempts) -> None:
