@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
-from platform import machine
+from platform import machine, release
 from shlex import join, quote
 
 from runtime.logging import get_logger
@@ -27,6 +28,8 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 PROBE = Program(command=(str(PYTHON), "--version"))
 PROBE_TIMEOUT = 30.0
+# Earlier kernels count the processes of an account, in all sandboxes and outside of them, against the limit of each.
+COUNTS_BY_NAMESPACE = tuple(map(int, re.findall(r"\d+", release())[:2])) >= (5, 14)
 
 
 class Sandbox:
@@ -77,12 +80,27 @@ class Sandbox:
         workspace = program.workspace.absolute() if program.workspace else None
         if workspace:
             workspace.mkdir(parents=True, exist_ok=True)
+        process = self._new_process(program, workspace)
+        try:
+            self._write_entrypoint(process, program, workspace)
+        except OSError:  # for example, the disk is full
+            process.remove()
+            raise
+        return process
+
+    def _new_process(self, program: Program, workspace: Path | None) -> SandboxedProcess:
         if self.bwrap is None:
-            process, confine = SandboxedProcess(None, workspace), ""
-        else:
-            cgroup = self.cgroups.create(program.resources) if self.cgroups else None
-            process = SandboxedProcess(Path(HOME), workspace and Path(WORKSPACE), cgroup)
-            confine = self._confine(self.bwrap, process, program, workspace)
+            return SandboxedProcess(None, workspace)
+        cgroup = self.cgroups.create(program.resources) if self.cgroups else None
+        try:
+            return SandboxedProcess(Path(HOME), workspace and Path(WORKSPACE), cgroup)
+        except OSError:
+            if cgroup:
+                cgroup.remove()
+            raise
+
+    def _write_entrypoint(self, process: SandboxedProcess, program: Program, workspace: Path | None) -> None:
+        confine = self._confine(self.bwrap, process, program, workspace) if self.bwrap else ""
         (process.runtime_dir / "launch").write_text(json.dumps(self._launch_file(program, process.home)))
         words = [
             "exec env -i",
@@ -92,7 +110,6 @@ class Sandbox:
         ]
         process.entrypoint.write_text(f"#!/bin/sh -e\n{process.enter_cgroup}{' '.join(words)}\n")
         process.entrypoint.chmod(0o700)
-        return process
 
     def _confine(self, bwrap: Path, process: SandboxedProcess, program: Program, workspace: Path | None) -> str:
         """Return the shell words before a command that confine it.
@@ -114,14 +131,18 @@ class Sandbox:
         return {
             "variables": {**VARIABLES, **program.variables, **folders, "HOME": str(home)},
             "listener_variables": program.listener_variables,
-            "max_processes": program.resources.processes,
+            "max_processes": program.resources.processes if COUNTS_BY_NAMESPACE else None,
             "max_data_bytes": None if self.cgroups else program.resources.memory_bytes,
         }
 
 
 def _log_limits(no_cgroups: str | None, no_namespace: str | None) -> None:
     """Log which limits hold, which do not and why, and what to do."""
-    enforced, missing = ["system calls", "size of files in memory", "processes"], dict[str, str]()
+    enforced, missing = ["system calls", "size of files in memory"], dict[str, str]()
+    if no_cgroups and not COUNTS_BY_NAMESPACE:
+        missing["processes"] = f"Linux {release()} cannot count those of a sandbox; use Linux 5.14 or later"
+    else:
+        enforced.append("processes")
     if no_cgroups:
         enforced.append("memory of each process")
         missing["memory of a sandbox"] = f"{no_cgroups}; delegate a cgroup to the service (Delegate=yes in systemd)"

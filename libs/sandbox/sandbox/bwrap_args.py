@@ -62,7 +62,9 @@ def _kernel() -> list[str]:
 def _system() -> list[str]:
     words = [*_bind(HERE / "passwd", "/etc/passwd"), *_bind(HERE / "group", "/etc/group")]
     # Only parts of /etc/ssl, which also holds the machine's private keys.
-    for path in ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/alternatives", "/etc/ld.so.cache"):
+    # Java of Debian and Ubuntu reads its settings there; their other folders may hold passwords.
+    java = sorted(Path("/etc").glob("java-*-openjdk/security"))
+    for path in ("/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/etc/alternatives", "/etc/ld.so.cache", *java):
         words += _bind(path)
     for path in (Path("/bin"), Path("/sbin"), Path("/lib"), Path("/lib64")):
         words += ["--symlink", str(path.readlink()), str(path)] if path.is_symlink() else _bind(path)

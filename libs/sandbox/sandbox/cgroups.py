@@ -9,12 +9,14 @@ Only version 2 of cgroups is used. No other cgroup is changed, and no process bu
 """
 
 import os
+import subprocess
 import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from pwd import struct_passwd
+from shlex import quote
 
 from runtime.logging import get_logger
 from runtime.scratch import owner_has_ended
@@ -41,9 +43,9 @@ class Cgroup:
     folder: Path
 
     @property
-    def entry(self) -> Path:
-        """The file that moves a process here which writes 0 to it."""
-        return self.folder / "cgroup.procs"
+    def enter(self) -> str:
+        """The command of a shell that moves it here."""
+        return f"echo 0 > {quote(str(self.folder / 'cgroup.procs'))}"
 
     def ran_out_of_memory(self) -> bool:
         """Return whether the kernel killed the processes because they exceeded their memory."""
@@ -85,11 +87,27 @@ class Cgroups:
         for left in folder.glob(f"{PREFIX}*"):
             if owner_has_ended(left.name.removeprefix(PREFIX)):
                 Cgroup(left).remove()
+        cgroups = cls(folder)
         try:
-            cls(folder).create(Resources()).remove()
+            cgroups.check()
         except OSError as error:
             return None, str(error)
-        return cls(folder), None
+        return cgroups, None
+
+    def check(self) -> None:
+        """Create a cgroup, and let a child enter it. Blocks.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        cgroup = self.create(Resources())
+        try:
+            command = ["/bin/sh", "-c", cgroup.enter]
+            entering = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  a fixed program
+        finally:
+            cgroup.remove()
+        if entering.returncode:
+            raise OSError(entering.stderr.strip())
 
     def create(self, resources: Resources) -> Cgroup:
         """Create a cgroup with limits.
@@ -144,12 +162,19 @@ def _divide(proc: Path) -> Path:
         for folder in (base,) if _is_root(own) else (own, base):
             _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
     except OSError:
-        with suppress(OSError):
-            _write(own / "cgroup.procs", os.getpid())
-            services.rmdir()
-            base.rmdir()
+        _undo(own, base)
         raise
     return base
+
+
+def _undo(own: Path, base: Path) -> None:
+    if not _is_root(own):  # while the controllers are enabled for its children, it may hold no process
+        with suppress(OSError):
+            _write(own / "cgroup.subtree_control", " ".join(f"-{name}" for name in CONTROLLERS))
+    with suppress(OSError):
+        _write(own / "cgroup.procs", os.getpid())
+        (base / SERVICES).rmdir()
+        base.rmdir()
 
 
 def _own(proc: Path) -> Path:

@@ -100,10 +100,11 @@ for listener in listeners:
     listener.close()
 resource.setrlimit(resource.RLIMIT_NOFILE, (min(MAX_OPEN_FILES, hard_limit), min(MAX_OPEN_FILES, hard_limit)))
 if is_sandbox:
-    # Counted in the sandbox's user namespace; outside one it would count all processes of the account.
-    resource.setrlimit(resource.RLIMIT_NPROC, (launch["max_processes"], launch["max_processes"]))
-    if launch["max_data_bytes"]:
-        resource.setrlimit(resource.RLIMIT_DATA, (launch["max_data_bytes"], launch["max_data_bytes"]))
+    # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
+    limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
+    for kind, limit in limits.items():
+        if limit:
+            resource.setrlimit(kind, (limit, limit))
 try:
     os.execvpe(command[0], command, environment)  # noqa: S606  no shell is the point
 except OSError as error:

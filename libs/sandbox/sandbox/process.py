@@ -10,7 +10,6 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 
 from runtime.files.erasing import erase
 from runtime.logging import get_logger
@@ -55,7 +54,7 @@ class SandboxedProcess:
     @property
     def enter_cgroup(self) -> str:
         """The line of a shell script that moves it into the cgroup; empty if there is none."""
-        return f"echo 0 > {quote(str(self._cgroup.entry))}\n" if self._cgroup else ""
+        return f"{self._cgroup.enter}\n" if self._cgroup else ""
 
     async def wait_started(self) -> socket.socket | None:
         """Wait until the launcher is about to execute the program; return its listener, if it has one."""

@@ -85,6 +85,21 @@ def test_a_refusal_of_the_kernel_moves_the_process_back(kernel: Machine) -> None
     assert (kernel.own / "cgroup.procs").read_text() == str(os.getpid())
 
 
+def test_controllers_that_were_enabled_are_disabled_again(kernel: Machine) -> None:
+    (kernel.own / "agentapi").mkdir()
+    (kernel.own / "agentapi" / "cgroup.subtree_control").mkdir()
+    assert kernel.divide()[0] is None
+    assert (kernel.own / "cgroup.subtree_control").read_text() == "-memory -pids"
+
+
+def test_cgroups_that_cannot_be_entered_are_not_used(kernel: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    (kernel.proc / "cgroup").write_text("0::/unit/agentapi/services\n")
+    (kernel.own / "agentapi").mkdir()
+    monkeypatch.setattr("sandbox.cgroups.REMOVE_SECONDS", 0)
+    monkeypatch.setattr(Cgroup, "enter", "echo permission denied >&2; exit 2")
+    assert Cgroups.find(kernel.proc) == (None, "permission denied")
+
+
 def test_a_sandbox_gets_its_limits(tmp_path: Path) -> None:
     cgroup = Cgroups(tmp_path).create(Resources(memory_bytes=1000, processes=10))
     limits = {path.name: path.read_text() for path in cgroup.folder.iterdir()}

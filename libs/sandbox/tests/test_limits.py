@@ -1,13 +1,18 @@
 """The limits of a sandbox: memory, processes, inotify, and files in memory."""
 
+import tempfile
+from pathlib import Path
+from unittest.mock import Mock
+
 import pytest
+from runtime.files.erasing import erase
 from sandbox import Program, Resources, Sandbox
 from sandbox.bwrap_args import PYTHON
-from sandbox.cgroups import Cgroups
+from sandbox.cgroups import Cgroup, Cgroups
 from sandbox.namespace import INOTIFY_INSTANCES, MEMORY_FOLDERS
 from structlog.testing import capture_logs
 
-from libs.sandbox.tests.running import output_of
+from libs.sandbox.tests.running import output_of, shell
 
 INOTIFY = """
 import ctypes, errno, sys
@@ -78,6 +83,41 @@ async def test_the_limits_that_hold_are_logged(sandbox: Sandbox, monkeypatch: py
     [line] = [line for line in logs if line["event"] == "limits of sandboxes"]
     assert "memory of each process" in line["enforced"]
     assert line["missing"]["memory of a sandbox"].startswith("the reason; delegate a cgroup")
+
+
+async def test_an_older_kernel_has_no_limit_of_processes(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.COUNTS_BY_NAMESPACE", False)
+    monkeypatch.setattr(Cgroups, "find", lambda: (None, "the reason"))
+    with capture_logs() as logs:
+        await Sandbox.find()
+    [line] = [line for line in logs if line["event"] == "limits of sandboxes"]
+    assert "use Linux 5.14" in line["missing"]["processes"]
+    unlimited = await output_of(Sandbox(sandbox.bwrap), "ulimit -u")
+    assert unlimited != str(Resources.processes)
+
+
+def erase_files(cgroup: Cgroup) -> None:
+    """Remove what stands in for a cgroup."""
+    erase(cgroup.folder)
+
+
+@pytest.mark.parametrize("broken", ["sandbox.SandboxedProcess", "sandbox.bwrap_args", "sandbox.json.dumps"])
+def test_a_sandbox_that_cannot_be_prepared_leaves_nothing(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.setattr(Cgroup, "remove", erase_files)
+    monkeypatch.setattr(broken, Mock(side_effect=OSError("disk full")))
+    with tempfile.TemporaryDirectory() as cgroups, tempfile.TemporaryDirectory() as folders:
+        monkeypatch.setattr(tempfile, "tempdir", folders)
+        with pytest.raises(OSError, match="disk full"):
+            Sandbox(sandbox.bwrap, sandbox.namespace, Cgroups(Path(cgroups))).prepare(shell("true"))
+        assert [*Path(cgroups).iterdir(), *Path(folders).iterdir()] == []
+
+
+@pytest.mark.skipif(not Path("/usr/bin/javac").exists(), reason="there is no Java")
+async def test_java_works(sandbox: Sandbox) -> None:
+    source = "class A { public static void main(String[] a) { System.out.println(6 * 7); } }"
+    assert await output_of(Sandbox(sandbox.bwrap, sandbox.namespace), f"echo '{source}' > A.java; java A.java") == "42"
 
 
 async def test_an_unusable_namespace_is_logged_and_left_out(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

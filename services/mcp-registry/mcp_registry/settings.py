@@ -35,7 +35,7 @@ class Settings(SecretServiceSettings):
     mcp_allowed_commands: str = ""
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
-    mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28)
+    mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28, le=2**50)
     mcp_check_seconds: PositiveFloat = 900.0
     mcp_catalog_file: FilePath | None = None
     public_url: Annotated[HttpUrl, AfterValidator(_public_url)] | None = None

@@ -45,11 +45,11 @@ class Settings(SecretServiceSettings):
     tool_seconds: PositiveFloat = Field(default=300.0, le=86_400)
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
-    mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28)
+    mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28, le=2**50)
     approval_seconds: PositiveFloat = 600.0
     quotas: Annotated[str, AfterValidator(_quotas)] = ""
-    agent_memory_bytes: int = Field(default=Resources.memory_bytes, ge=2**30)
-    agent_processes: int = Field(default=Resources.processes, ge=64)
+    agent_memory_bytes: int = Field(default=Resources.memory_bytes, ge=2**30, le=2**50)
+    agent_processes: int = Field(default=2048, ge=64, lt=2**22)  # the most that a cgroup may limit
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
     warm_agent_seconds: PositiveFloat = 300.0

@@ -1,0 +1,37 @@
+"""The settings of what an agent may use."""
+
+from typing import Any
+
+import pytest
+from eventing.testing.key_rings import ring_json
+from pydantic import ValidationError
+from session.settings import Settings
+
+REQUIRED = {
+    "database_url": "postgresql://x",
+    "nats_url": "nats://x",
+    "workspaces_dir": "/x",
+    "model_base_url": "http://x",
+    "secrets_keys": ring_json("test"),
+}
+
+
+def settings(**values: Any) -> Settings:
+    return Settings.model_validate(REQUIRED | values)
+
+
+def test_an_agent_may_start_2048_processes_by_default() -> None:
+    assert settings().agent_resources.processes == 2048
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("agent_processes", value) for value in (63, 2**22)),
+        *(("agent_memory_bytes", value) for value in (2**30 - 1, 2**64)),
+        *(("mcp_program_memory_bytes", value) for value in (2**28 - 1, 2**64)),
+    ],
+)
+def test_a_limit_that_the_kernel_refuses_is_invalid(name: str, value: int) -> None:
+    with pytest.raises(ValidationError, match=name):
+        settings(**{name: value})
