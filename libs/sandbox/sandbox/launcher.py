@@ -68,6 +68,14 @@ def prefer_for_oom_kill() -> None:
         pass
 
 
+def restrict(kind: int, limit: int) -> None:
+    """Set a limit of the program, or keep that of the service if it is lower."""
+    _, present = resource.getrlimit(kind)
+    if present != resource.RLIM_INFINITY:
+        limit = min(limit, present)
+    resource.setrlimit(kind, (limit, limit))
+
+
 def open_listener() -> socket.socket:
     """Open a listener, and allow to send it, whatever other programs of this account do.
 
@@ -98,13 +106,13 @@ for listener in listeners:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environment.update(dict.fromkeys(launch["listener_variables"], url))
     listener.close()
-resource.setrlimit(resource.RLIMIT_NOFILE, (min(MAX_OPEN_FILES, hard_limit), min(MAX_OPEN_FILES, hard_limit)))
+restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
 if is_sandbox:
     # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
     limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
     for kind, limit in limits.items():
         if limit:
-            resource.setrlimit(kind, (limit, limit))
+            restrict(kind, limit)
 try:
     os.execvpe(command[0], command, environment)  # noqa: S606  no shell is the point
 except OSError as error:

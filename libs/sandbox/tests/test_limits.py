@@ -1,6 +1,8 @@
 """The limits of a sandbox: memory, processes, inotify, and files in memory."""
 
+import asyncio
 import tempfile
+from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -70,6 +72,15 @@ async def test_every_file_system_in_memory_has_a_limit_of_files(sandbox: Sandbox
 async def test_without_cgroups_the_memory_of_a_process_is_limited(sandbox: Sandbox) -> None:
     limited = Sandbox(sandbox.bwrap, sandbox.namespace)
     assert int(await output_of(limited, python(ALLOCATE, memory_bytes=2**28))) in range(64, 256)
+
+
+async def test_a_lower_limit_of_the_service_stays(sandbox: Sandbox) -> None:
+    sandboxed = Sandbox(sandbox.bwrap, sandbox.namespace).prepare(shell("ulimit -d"))
+    command = ["/bin/sh", "-c", 'ulimit -d 3000000 && exec "$0"', sandboxed.entrypoint]
+    process = await asyncio.create_subprocess_exec(*command, stdin=DEVNULL, stdout=PIPE)
+    output, _ = await process.communicate()
+    await asyncio.to_thread(sandboxed.remove)
+    assert output.decode().strip() == "3000000"
 
 
 async def test_without_a_namespace_a_sandbox_works(sandbox: Sandbox) -> None:

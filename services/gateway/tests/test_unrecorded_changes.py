@@ -118,10 +118,11 @@ async def test_a_request_that_reached_no_service_has_no_entry(client: httpx.Asyn
 async def test_a_change_whose_result_is_not_ready_has_an_entry(harness: Harness, services: FakeServices):
     await services.answer(CheckServer, UUID(MCP_SERVER))
     await services.answer(GetServer, mcp_server())
-    harness.gateway.waits.timeout = 0.05
+    harness.gateway.waits.timeout, services.owner = 0.05, OTHER
     async with harness.client() as client:
         assert (await client.post(f"/api/v1/mcp-servers/{MCP_SERVER}/check")).status_code == 504
-    assert [(entry.outcome, entry.action) for entry in entries(services)] == [("succeeded", "checkMcpServer")]
+    [entry] = entries(services)
+    assert (entry.outcome, entry.action, entry.owner_id) == ("succeeded", "checkMcpServer", OTHER)
 
 
 async def test_a_change_whose_client_hangs_up_has_an_entry(
