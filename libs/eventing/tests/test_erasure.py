@@ -182,9 +182,7 @@ async def test_one_aggregate_that_fails_does_not_stop_the_others(
     assert await breaking.erasure.erase_all() == 1
 
 
-async def test_erasing_stops_while_the_bus_is_unavailable(
-    breaking: Breaking, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_erasing_stops_while_the_bus_is_unavailable(breaking: Breaking, monkeypatch: pytest.MonkeyPatch) -> None:
     for id in (JAR, OTHER):
         await breaking.open(id=id)
         await breaking.break_jar(id)
