@@ -25,7 +25,7 @@ PARDONED = {"libs/sandbox/sandbox/launcher.py"}
 """Runs alone inside the sandbox, where there is no `runtime`."""
 
 
-MINTING = {"ids.py", "edge.py", "api_calls.py", "refusals.py", "state.py"}
+MINTING = {"ids.py", "edge.py", "api_calls.py", "audit_reports.py", "state.py"}
 """The modules of the gateway that take new ids: the source of those of resources; ids of requests, of entries in the
 audit log, and of the process itself."""
 
