@@ -16,6 +16,12 @@ def durable(service: str, reaction: str) -> str:
     return f"{service}-{reaction}"
 
 
+def stream_of(service: str, kind: type[Event]) -> str:
+    """Return the stream that delivers events of a kind to a service: its work stream, if it records them itself."""
+    source = wire.service_of(kind)
+    return work_stream(service) if source == service else event_stream(source)
+
+
 class Consumers:
     """The consumers of one service. Its own events come from its work stream, others from event streams."""
 
@@ -28,7 +34,7 @@ class Consumers:
 
     def stream(self, kind: type[Event]) -> str:
         """Return the stream that delivers events of a kind."""
-        return work_stream(self.service) if self.is_own(kind) else event_stream(wire.service_of(kind))
+        return stream_of(self.service, kind)
 
     def subjects(self, kind: type[Event]) -> str:
         """Return the filter for events of a kind in that stream."""

@@ -48,7 +48,10 @@ class Erasure:
     async def erase_all(self) -> int:
         """Erase all aggregates that are due, unless another replica does; return their number.
 
-        Those that fail are logged, and left for the next time.
+        Those that fail are logged, and left for the next time. So are all others while the bus is unavailable.
+
+        Raises:
+            nats.errors.Error: the bus is unavailable.
         """
         async with self.database.advisory_lock(f"erasure:{self.service}") as connection:
             return await self._erase_due() if connection else 0
@@ -63,6 +66,7 @@ class Erasure:
                 except Exception:
                     log.exception("a deleted aggregate could not be erased", aggregate=str(row["aggregate"]))
                     failed.append(row["aggregate"])
+                    await self.js.stream_info(self.stream)  # without the bus, each of the others would time out too
         return count
 
     async def _erase(self, row: Row) -> None:

@@ -20,6 +20,7 @@ from runtime.logging import get_logger
 from runtime.pubsub import subscribe
 
 from eventing import metrics, wire
+from eventing.consumers import durable, stream_of
 from eventing.registration import Registration
 from eventing.slots import Slots
 
@@ -54,6 +55,8 @@ class Offers:
     ) -> None:
         self.service, self.client, self.registration, self.dependencies = service, client, registration, dependencies
         self.slots, self._process_here, self._preference = slots, process, registration.prefers
+        # The only messages that an offer can have acknowledged.
+        self._source = stream_of(service, registration.event), durable(service, registration.name)
         # Ordered by last use, the most recent last.
         self._subscriptions: dict[UUID, Subscription] = {}
         self._changing, self._closed = asyncio.Lock(), False
@@ -134,7 +137,7 @@ class Offers:
                 await self._unsubscribe(aggregate)
 
     async def _accept(self, aggregate: UUID, offer: Msg) -> bool:
-        message = _offered_message(self.client, offer)
+        message = self._offered_message(offer)
         if message is None or _aggregate_of(message) != aggregate:
             log.warning("offer is not valid", reaction=self.registration.name, aggregate=str(aggregate))
             return False
@@ -143,17 +146,17 @@ class Offers:
         self.slots.start(self._process(aggregate, message))
         return True
 
+    def _offered_message(self, offer: Msg) -> Msg | None:
+        """Return the message that an offer is about; None if it is not one that this reaction acknowledges."""
+        headers = dict(offer.headers or {})
+        message = Msg(self.client, headers.pop(SUBJECT, ""), headers.pop(ACK, ""), offer.data, headers)
+        with suppress(Error, ValueError, OverflowError):
+            if (message.metadata.stream, message.metadata.consumer) == self._source:
+                return message
+        return None
+
 
 def _aggregate_of(message: Msg) -> UUID | None:
     with suppress(KeyError, ValueError):  # a message that is no event cannot be offered
         return wire.event_key(message.headers or {})[0]
-    return None
-
-
-def _offered_message(client: Client, offer: Msg) -> Msg | None:
-    """Return the message that an offer is about; None if it is not one that has to be acknowledged."""
-    headers = dict(offer.headers or {})
-    message = Msg(client, headers.pop(SUBJECT, ""), headers.pop(ACK, ""), offer.data, headers)
-    with suppress(Error, ValueError):
-        return message if message.metadata else None
     return None

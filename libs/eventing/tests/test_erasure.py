@@ -1,6 +1,7 @@
 """The events of deleted aggregates are erased in the table."""
 
 import asyncio
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from eventing.testing.jars import Jar, project
 from eventing.testing.messages import JAR, JarBroken, JarOpened, LockSet, MarbleAdded
 from eventing.wire import headers
 from eventing.work_stream import EventGone, stored_event
+from nats.errors import TimeoutError as NatsTimeout
 from runtime.envelope import Envelope
 from runtime.jetstream import JetStream
 
@@ -178,6 +180,27 @@ async def test_one_aggregate_that_fails_does_not_stop_the_others(
     assert await breaking.erasure.erase_all() == 1
     monkeypatch.undo()
     assert await breaking.erasure.erase_all() == 1
+
+
+async def test_erasing_stops_while_the_bus_is_unavailable(breaking: Breaking, monkeypatch: pytest.MonkeyPatch) -> None:
+    for id in (JAR, OTHER):
+        await breaking.open(id=id)
+        await breaking.break_jar(id)
+    await breaking.publish()
+    attempts = list[object]()
+
+    async def time_out(*of: object) -> None:
+        attempts.append(of)
+        raise NatsTimeout
+
+    with monkeypatch.context() as bus:
+        bus.setattr(breaking.erasure, "delete_messages", time_out)
+        bus.setattr(breaking.erasure, "js", SimpleNamespace(stream_info=time_out))
+        with pytest.raises(NatsTimeout):
+            await breaking.erasure.erase_all()
+    assert len(attempts) == 2
+    assert await breaking.erasure.erase_all() == 2
+    assert WORD not in await breaking.dump()
 
 
 async def test_aggregates_that_were_deleted_before_the_upgrade_are_erased(breaking: Breaking) -> None:

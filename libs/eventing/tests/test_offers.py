@@ -1,80 +1,18 @@
 """Offers of work between two replicas: who does it, whatever the other one answers."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from typing import Any
-from uuid import UUID
 
 import pytest
 from contracts.wire import offer_subject
 from eventing import offers as module
-from eventing import wire
-from eventing.leases import UnfinishedWork
-from eventing.offers import ACK, SUBJECT, Offers
-from eventing.recording import Recorded
 from eventing.registration import Registration
-from eventing.slots import Slots
 from eventing.testing import eventually
 from eventing.testing.messages import JarOpened
+from eventing.testing.offering import ACK_SUBJECT, JAR, Replica, count, message, react, replicas
 from nats.aio.msg import Msg
-from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.bus import Client
-from runtime.envelope import Envelope
 from runtime.pubsub import subscribe
-
-ACK_SUBJECT = "$JS.ACK.EVT_JAR.cupboard-open.1.1.1.0.0"
-UNFINISHED = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars", lambda recorded: recorded.id)
-JAR = clock.new_id()
-
-
-def message(client: Client, jar: UUID = JAR) -> Msg:
-    """Return a message as the bus delivers it to a replica."""
-    recorded = Recorded(jar, 1, clock.now(), JarOpened.example(), Envelope.begin(), jar)
-    return Msg(client, wire.subject(recorded), ACK_SUBJECT, b"content", wire.headers(recorded, "jar"))
-
-
-async def react(*_: object) -> None:
-    """Do nothing: these tests process messages, not events."""
-
-
-class Replica:
-    """A replica that prefers the jars that it has processed, until it cools."""
-
-    def __init__(self, client: Client, tasks: asyncio.TaskGroup, slots: int) -> None:
-        self.client, self.warm, self.processed, self.go = client, set[UUID](), list[Msg](), asyncio.Event()
-        self.go.set()
-        registration = Registration("open", JarOpened, react, unfinished=UNFINISHED, prefers=self._prefers)
-        self.slots = Slots(slots, tasks)
-        self.offers = Offers("cupboard", client, registration, self.warm, self.slots, self._process)
-
-    async def _prefers(self, warm: set[UUID], jar: UUID) -> bool:
-        return jar in warm
-
-    async def _process(self, message: Msg) -> None:
-        self.processed.append(message)
-        self.warm.add(wire.event_key(message.headers or {})[0])
-        await self.go.wait()
-
-    async def deliver(self, jar: UUID = JAR) -> None:
-        """Process a message that the bus has delivered to this replica."""
-        await self.offers.process(message(self.client, jar))
-        await self.client.flush()  # real work takes longer than the bus to notice a subscription
-
-
-@asynccontextmanager
-async def replicas(*clients: Client, slots: int = 16) -> AsyncGenerator[tuple[Replica, ...]]:
-    async with asyncio.TaskGroup() as tasks:
-        some = tuple(Replica(client, tasks, slots) for client in clients)
-        yield some
-        for one in some:
-            one.go.set()
-            await one.offers.aclose()
-
-
-def count(outcome: str) -> float:
-    return REGISTRY.get_sample_value("work_offered_total", {"reaction": "open", "outcome": outcome}) or 0
 
 
 async def test_a_message_is_handed_over_to_the_replica_that_prefers_it(client: Client, other_client: Client) -> None:
@@ -116,34 +54,6 @@ async def test_a_replica_offers_nothing_that_it_prefers_itself(client: Client, o
             await replica.deliver()
         await two.deliver()
     assert (len(one.processed), len(two.processed)) == (1, 2)
-
-
-async def test_a_replica_that_is_no_longer_warm_refuses(client: Client, other_client: Client) -> None:
-    async with replicas(client, other_client) as (cooled, other):
-        await cooled.deliver()
-        cooled.warm.clear()
-        refused = count("refused")
-        await other.deliver()
-    assert (len(cooled.processed), len(other.processed), count("refused")) == (1, 1, refused + 1)
-
-
-async def test_the_replica_that_works_after_a_refusal_is_preferred(client: Client, other_client: Client) -> None:
-    async with replicas(client, other_client) as (cooled, other):
-        await cooled.deliver()
-        cooled.warm.clear()
-        await other.deliver()
-        await cooled.deliver()
-        await eventually(lambda: len(other.processed) == 2)
-    assert len(cooled.processed) == 1
-
-
-async def test_a_replica_without_a_free_slot_refuses(client: Client, other_client: Client) -> None:
-    async with replicas(client, other_client, slots=1) as (full, other):
-        await full.deliver()
-        await full.slots.acquire()
-        await other.deliver()
-        full.slots.release()
-    assert (len(full.processed), len(other.processed)) == (1, 1)
 
 
 async def test_accepted_messages_use_slots(client: Client, other_client: Client) -> None:
@@ -204,27 +114,6 @@ async def test_a_message_that_is_no_event_is_processed_here(client: Client) -> N
         with pytest.raises(KeyError):  # of the test's own `_process`
             await replica.offers.process(handed)
     assert replica.processed == [handed]
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        None,
-        {SUBJECT: "evt.jar.opened", ACK: ACK_SUBJECT},
-        {"ce-subject": str(JAR), "aggregate-version": "1", "ce-time": "2026-01-01T00:00:00+00:00"},
-        {"ce-subject": str(JAR), "aggregate-version": "1", "ce-time": "2026-01-01T00:00:00+00:00", ACK: "evt.x"},
-        {"ce-subject": str(JAR), "aggregate-version": "1", "ce-time": "2026-01-01T00:00:00+00:00",
-         ACK: "$JS.ACK.a.b.c.d.e.f.g"},
-        {"ce-subject": str(UUID(int=1)), "aggregate-version": "1", "ce-time": "2026-01-01T00:00:00+00:00",
-         ACK: ACK_SUBJECT},
-    ],
-)  # fmt: skip
-async def test_an_offer_that_is_not_valid_is_refused(client: Client, headers: dict[str, Any] | None) -> None:
-    async with replicas(client) as (replica,):
-        await replica.deliver()
-        subject = offer_subject("cupboard", "open", str(JAR))
-        answer = await client.request(subject, b"x" * 100_000, timeout=30, headers=headers)
-    assert (answer.data, len(replica.processed)) == (module.REFUSED, 1)
 
 
 async def test_an_offer_without_a_reply_subject_changes_nothing(client: Client, other_client: Client) -> None:

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import pytest_asyncio
-from eventing.testing.harness import migrated
+from eventing.database import Database
+from eventing.testing.harness import migrated, owned
 from mcp_registry.app import service
 from onebox.testing.databases import Databases
 
@@ -22,3 +23,10 @@ async def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGe
 async def oauth(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[OAuthDesk]:
     async with migrated(databases, service.name, service.migrations) as database:
         yield OAuthDesk(database, monkeypatch)
+
+
+@pytest_asyncio.fixture
+async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
+    """The database of the desk, for the role that owns the tables."""
+    async with owned(databases, desk.database) as database:
+        yield database

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from eventing.testing.harness import migrated
+from eventing.database import Database
+from eventing.testing.harness import migrated, owned
 from onebox.testing.databases import Databases
 from report.app import service
 from report.storage.local import LocalStorage
@@ -20,3 +21,10 @@ async def desk(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyP
     await storage.check()
     async with migrated(databases, service.name, service.migrations) as database, BlockingPool.open() as blocking:
         yield Desk(database, Dependencies(storage, blocking), tmp_path, monkeypatch)
+
+
+@pytest_asyncio.fixture
+async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
+    """The database of the desk, for the role that owns the tables."""
+    async with owned(databases, desk.database) as database:
+        yield database

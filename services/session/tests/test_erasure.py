@@ -8,24 +8,17 @@ from contracts.session.template import CreateTemplate, DeleteTemplate
 from contracts.session.values import SdkOptions, Usage
 from eventing.database import Database
 from eventing.store import Conflict
-from eventing.testing.breaking import WORD, pass_delay
+from eventing.testing.breaking import WORD, dump_events, erase_deleted
 from runtime.clock import new_id
 
 from services.session.tests.desk import Desk
 
-ERASE = "SELECT erase_events(aggregate) FROM erasures"
-
 
 async def erase(desk: Desk, owner: Database) -> None:
     """Erase what was deleted, and assert that the word was there before and is not any more."""
-    assert WORD in await dump(owner)
-    await pass_delay(owner)
-    await desk.database.fetch(ERASE)
-    assert WORD not in await dump(owner)
-
-
-async def dump(database: Database) -> str:
-    return str(await database.fetch("SELECT convert_from(state, 'UTF8'), envelope::text FROM events"))
+    assert WORD in await dump_events(owner)
+    await erase_deleted(desk.database, owner)
+    assert WORD not in await dump_events(owner)
 
 
 async def test_events_of_a_deleted_session_are_erased(desk: Desk, owner: Database) -> None:

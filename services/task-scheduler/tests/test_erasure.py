@@ -5,17 +5,10 @@ from uuid import UUID
 from contracts.task_scheduler.execution import ExecuteTask
 from contracts.task_scheduler.task import DeleteTask
 from eventing.database import Database
-from eventing.testing.breaking import WORD, pass_delay
+from eventing.testing.breaking import WORD, dump_events, erase_deleted
 from runtime.clock import new_id
 
 from .desk import Desk
-
-ERASE = "SELECT erase_events(aggregate) FROM erasures"
-
-
-async def dump(database: Database) -> str:
-    rows = await database.fetch("SELECT convert_from(state, 'UTF8') AS state, envelope::text FROM events")
-    return str(rows)
 
 
 async def create(desk: Desk) -> UUID:
@@ -32,10 +25,9 @@ async def delete(desk: Desk, task_id: UUID) -> None:
 
 async def test_events_of_a_deleted_task_and_its_executions_are_erased(desk: Desk, owner: Database) -> None:
     await delete(desk, await create(desk))
-    assert WORD in await dump(owner)
-    await pass_delay(owner)
-    await desk.database.fetch(ERASE)
-    assert WORD not in await dump(owner)
+    assert WORD in await dump_events(owner)
+    await erase_deleted(desk.database, owner)
+    assert WORD not in await dump_events(owner)
     assert await owner.fetchval("SELECT count(*) FROM events WHERE topic NOT LIKE '%;erased'") == 1
 
 

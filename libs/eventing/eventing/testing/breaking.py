@@ -16,6 +16,7 @@ WORD = "chrysoprase"
 """The label of each jar, which is found nowhere after its erasure."""
 
 PASS_DELAY = "UPDATE erasures SET due_at = now() - interval '1 second'"
+ERASE = "SELECT erase_events(aggregate) FROM erasures"
 STORED = "SELECT originator_version, topic, state, envelope::text FROM events WHERE originator_id = $1 ORDER BY 1"
 
 
@@ -53,3 +54,14 @@ class Breaking:
 async def pass_delay(database: Database) -> None:
     """Pretend that all deletions were long ago; the database has to belong to the owner of the tables."""
     await database.execute(PASS_DELAY)
+
+
+async def erase_deleted(database: Database, owner: Database) -> None:
+    """Erase what was deleted, as if that was long ago: with the role of the service, and that of the owner."""
+    await pass_delay(owner)
+    await database.fetch(ERASE)
+
+
+async def dump_events(database: Database) -> str:
+    """Return the content of all events."""
+    return str(await database.fetch("SELECT convert_from(state, 'UTF8'), envelope::text FROM events"))
