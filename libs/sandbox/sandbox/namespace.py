@@ -55,4 +55,4 @@ class Namespace:
         for memory in MEMORY_FOLDERS:
             options = f"nosuid,nodev,mode=755,size={memory.max_bytes},nr_inodes={memory.max_files}"
             lines.append(f'{self.mount} -t tmpfs -o {options} tmpfs "$0/{memory.name}"')
-        return "\n".join([*lines, 'exec "$@"'])
+        return "\n".join([*lines, 'exec /usr/bin/env -i "$@"'])

@@ -5,9 +5,11 @@ from uuid import UUID
 
 import pytest
 from contracts.mcp_registry.authorization import RevokeAuthorization
+from contracts.mcp_registry.check import CheckServer, RecordCheck
 from contracts.mcp_registry.refresh import RecordRefresh, RefreshRequested, RequestRefresh
 from contracts.mcp_registry.revocation import RevocationRequested
 from contracts.mcp_registry.server import DeleteServer, ResolveServers
+from contracts.mcp_registry.values import CheckResult
 from contracts.refusals import Code
 from mcp_registry.oauth.errors import AuthorizationServerUnavailable
 from mcp_registry.reactions.refresh import RefreshTokens
@@ -120,6 +122,14 @@ async def test_revoking_forgets_the_tokens(oauth: OAuthDesk, server_id: UUID) ->
     view, secrets = await oauth.latest(server_id), await oauth.secrets(server_id)
     assert (view.is_authorized, secrets.tokens) == (False, None)
     assert await oauth.due_in("token_refresh") == []
+
+
+async def test_the_result_of_a_check_with_revoked_tokens_is_ignored(oauth: OAuthDesk, server_id: UUID) -> None:
+    check_id = await oauth.send(CheckServer(server_id=server_id, check_id=UUID(int=9)))
+    await oauth.send(RevokeAuthorization(server_id=server_id))
+    result = CheckResult(latency_ms=1)
+    await oauth.send(RecordCheck(server_id=server_id, check_id=check_id, result=result, tools=[]))
+    assert (await oauth.latest(server_id)).health == "authorization_required"
 
 
 async def test_another_user_cannot_revoke(oauth: OAuthDesk, server_id: UUID) -> None:

@@ -101,6 +101,13 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
         if len(self.pending) > before:
             self.request_check_if_enabled(check_id)
 
+    def revoke_authorization(self, detail: str, check_id: UUID) -> None:
+        """End the authorization. Replaces a check in progress, which may have used the tokens."""
+        before = len(self.pending)
+        self.end_authorization("revoked", detail)
+        if self.checking and len(self.pending) > before:
+            self.request_check_if_enabled(check_id)
+
     def enable(self, check_id: UUID) -> None:
         """Enable the server, and request a check. Records nothing if it is enabled."""
         if not self.is_enabled:

@@ -81,7 +81,7 @@ async def expire_authorization(command: ExpireAuthorization, work: Work) -> None
 async def revoke_authorization(command: RevokeAuthorization, work: Work) -> None:
     """Forget the tokens of a server, and have them revoked."""
     async with changing(command.server_id, work) as server:
-        server.end_authorization("revoked", REVOKED)
+        server.revoke_authorization(REVOKED, work.envelope.message_id)
 
 
 async def _find(state: str, work: Work) -> McpServer:
