@@ -30,7 +30,7 @@ async def task(desk: Desk) -> TaskView:
 
 
 async def complete(desk: Desk, source: EventSource, task: TaskView, times: int = 1) -> list[tuple[str, Code | None]]:
-    """Let runs of sessions that are in no chain complete; return what became of the executions, oldest first."""
+    """Let runs of sessions that are in no chain complete; return how the executions ended, oldest first."""
     for _ in range(times):
         await source.publish(RunCompleted.example(), id=new_id())
     page = await desk.ask(ListExecutions(task_id=task.id, limit=times))
