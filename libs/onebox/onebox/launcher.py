@@ -122,10 +122,10 @@ class Launcher:
 
     def _announce(self, context: LaunchContext, checks: Sequence[ReadyCheck]) -> None:
         unconfined = any(check.has_sample("agent_sandbox 0.0") for check in checks)
-        report(banner(context, time.monotonic() - self._started_at, unconfined=unconfined))
         self._cleanup.callback(context.folder.address.unlink, missing_ok=True)
         context.folder.address.write_text(url_of(self._settings.host, self._settings.port))
         self._supervisor.started = True
+        report(banner(context, time.monotonic() - self._started_at, unconfined=unconfined))
         # Deleted last, so that the password is shown again if the launcher crashes before this line.
         context.first_admin.unlink(missing_ok=True)
 
