@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import nats
@@ -81,6 +82,28 @@ def test_files_with_a_secret_are_found(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_searched_is_an_error(tmp_path: Path) -> None:
     with pytest.raises((AssertionError, FileNotFoundError)):
         check_files(tmp_path / "none")
+
+
+def complain(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    """Let the search of files report an error about one of them."""
+
+    def fail(command: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.CompletedProcess(command, 2, b"", f"grep: ./one: {reason}\n".encode())
+
+    monkeypatch.setattr(subprocess, "run", fail)
+
+
+def test_a_file_that_cannot_be_searched_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    complain(monkeypatch, "Input/output error")
+    with pytest.raises(AssertionError, match="Input/output error"):
+        check_files(tmp_path)
+
+
+def test_a_file_that_is_removed_during_the_search_has_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complain(monkeypatch, "No such file or directory")
+    check_files(tmp_path)
 
 
 async def insert(url: str, kind: str, value: str | bytes) -> None:

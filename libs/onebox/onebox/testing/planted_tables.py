@@ -9,7 +9,7 @@ import asyncpg
 
 from onebox.testing.planted import MAX_SHOWN, PATTERN, revealed
 
-_CONNECT_TIMEOUT, _TIMEOUT = 10.0, 60.0
+_TIMEOUT = 60.0
 _FILLED_TABLES = """
     SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND pg_relation_size(c.oid) > 0"""
@@ -41,7 +41,7 @@ async def revealed_in_tables(url: str, min_length: int = 0) -> list[str]:
     # Binary columns are shown as text where they are text, such as the JSON of events.
     settings = {"bytea_output": "escape", "lock_timeout": "5s"}
     connection: asyncpg.Connection[Any] = await asyncpg.connect(
-        url, timeout=_CONNECT_TIMEOUT, command_timeout=_TIMEOUT, server_settings=settings
+        url, timeout=_TIMEOUT, command_timeout=_TIMEOUT, server_settings=settings
     )
     try:
         names = [row[0] for row in await connection.fetch(_FILLED_TABLES)]
