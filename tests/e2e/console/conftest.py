@@ -4,7 +4,7 @@ import pytest_asyncio
 from onebox.testing.system import System
 from playwright.async_api import Browser
 
-from tests.e2e.console.tab import Console, chromium
+from tests.e2e.console.tab import PATIENCE, Console, chromium
 from tests.e2e.console.wire import Wire
 from tests.e2e.user import User
 
@@ -19,6 +19,7 @@ async def browser() -> AsyncGenerator[Browser]:
 async def door(browser: Browser, system: System) -> AsyncGenerator[Console]:
     """The page, with nobody logged in; it never breaks its own rules."""
     async with await browser.new_context() as context:
+        context.set_default_timeout(PATIENCE)
         console = Console(await context.new_page(), system.base_url)
         yield console
         assert console.complaints == []

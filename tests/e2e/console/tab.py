@@ -39,7 +39,6 @@ class Console:
     def __init__(self, page: Page, base_url: str) -> None:
         self.page, self.base_url = page, base_url
         self.complaints: list[str] = []
-        page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self.complaints.append(said.text) if "Policy" in said.text else None)
         self.sessions = page.get_by_role("navigation").get_by_role("listitem")

@@ -58,6 +58,7 @@ async def test_a_login_survives_a_reload_until_logout(console: Console, user: Us
     await console.page.reload()
     await expect(console.page.get_by_text(user.name)).to_be_visible()
     await console.press("Log out")
+    await expect(console.page.get_by_label("Password")).to_be_visible()
     await console.page.reload()
     await expect(console.page.get_by_label("Password")).to_be_visible()
     assert await console.page.evaluate("localStorage.length + sessionStorage.length") == 0

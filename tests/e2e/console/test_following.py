@@ -46,9 +46,11 @@ async def test_a_silent_connection_is_replaced(far: Console, wire: Wire, user: U
     session_id = user.create()
     await far.open(session_id)
     wire.silence()
+    wire.refuse()  # or a connection might replace this one before the page is looked at
     user.ask(session_id, scripted({"text": "Said into silence."})).raise_for_status()
     await far.page.clock.fast_forward("01:00")  # silence is noticed
     await expect(far.connection).to_have_text("Reconnecting …")
+    wire.mend()
     await far.page.clock.fast_forward("01:00")
     await expect(far.entries.last).to_contain_text("Said into silence.")
 

@@ -5,6 +5,7 @@ import re
 import pytest
 from onebox.testing.system import System
 from playwright.async_api import expect
+from runtime.testing import eventually
 from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
@@ -95,7 +96,12 @@ async def test_the_last_line_is_visible_when_a_session_is_opened(console: Consol
     await expect(console.status).to_have_text("active")
     below = "scroller => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight"
     await expect(console.entries.last.get_by_text("the end")).to_be_visible()
-    assert await console.page.get_by_role("log").evaluate(below) < 1
+    log = console.page.get_by_role("log")
+
+    async def is_at_end() -> bool:
+        return await log.evaluate(below) < 1
+
+    await eventually(is_at_end)  # the page scrolls after it has changed
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ async def create_trigger(console: Console, name: str) -> None:
 
 
 async def shown_secret(console: Console) -> str:
-    return (await console.view.locator(".secret").inner_text()).split(": ")[1]
+    secret = console.view.locator(".secret")
+    await expect(secret).to_contain_text("shown only now: ")
+    return (await secret.inner_text()).split(": ")[1]
 
 
 async def test_a_backfill_is_started_and_watched(console: Console, user: User) -> None:

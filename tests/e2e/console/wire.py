@@ -28,9 +28,13 @@ class Wire:
             yield wire
             wire.cut()
 
+    def refuse(self) -> None:
+        """Take no new connection."""
+        self._whole = False
+
     def cut(self) -> None:
         """Break every connection, and take no new one."""
-        self._whole = False
+        self.refuse()
         for end in self._ends:
             end.transport.abort()
 
