@@ -1,12 +1,14 @@
 """The main job, as a user does it."""
 
+import json
+import socket
 from datetime import datetime
+from urllib.parse import urlsplit
 
-import httpx
-import pytest
+from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
-from tests.e2e.user import User
+from tests.e2e.user import HELD, User, error, let_go
 
 
 def test_a_session_is_created_with_the_fields_of_the_specification(user: User) -> None:
@@ -91,10 +93,17 @@ def test_a_failing_model_is_a_502_and_the_session_stays_usable(user: User) -> No
     assert user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
 
 
-def test_a_client_that_disconnects_does_not_end_the_run(user: User) -> None:
+def test_a_client_that_disconnects_does_not_end_the_run(user: User, system: System) -> None:
     session_id = user.create()
-    message = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
-    with pytest.raises(httpx.ReadTimeout):
-        user.http.post(f"/sessions/{session_id}/query", json={"message": message}, timeout=httpx.Timeout(60, read=5))
-    answer = user.ask(session_id, "me too")
-    assert (answer.status_code, answer.json()["error_code"]) == (409, "SESSION_BUSY")
+    address, body = urlsplit(system.base_url), json.dumps({"message": HELD})
+    with socket.create_connection((str(address.hostname), address.port or 0)) as client:
+        client.sendall(
+            f"POST /api/v1/sessions/{session_id}/query HTTP/1.1\r\nhost: {address.netloc}\r\n"
+            "content-type: application/json\r\n"
+            f"authorization: {user.http.headers['authorization']}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
+        )
+        until(lambda: user.items(f"/sessions/{session_id}/tool-calls"))
+    assert error(user.ask(session_id, "me too")) == (409, "SESSION_BUSY")
+    let_go(system, session_id)
+    [run] = user.items(f"/sessions/{session_id}/runs")
+    assert user.ended(session_id, run["id"])["text"] == "at last"
