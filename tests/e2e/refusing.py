@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sysconfig
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -9,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from onebox.ports import ReservedPort
+from onebox.testing.system import until
 
 NATS = str(Path(sysconfig.get_path("scripts")) / "nats-server")
 type Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -66,11 +68,20 @@ async def old_nats() -> AsyncGenerator[str]:
         yield f"nats://me:plantedsecret@127.0.0.1:{port}"
 
 
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @contextmanager
 def nats_without_streams() -> Generator[str]:
     """Start a real server whose JetStream is not enabled; return the address."""
     with ReservedPort() as port:
         command = [NATS, "-a", "127.0.0.1", "-p", str(port.number), "--user", "me", "--pass", "plantedsecret"]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+            until(lambda: _listens(port.number))
             yield f"nats://me:plantedsecret@127.0.0.1:{port.number}"
             server.terminate()

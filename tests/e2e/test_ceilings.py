@@ -78,6 +78,7 @@ def test_quotas_are_shown_to_their_user(user: User, admin: User) -> None:
 
 def test_a_higher_quota_of_concurrent_runs_starts_what_waits(limited_system: System, user: User, admin: User) -> None:
     change(admin, user, role="admin", quotas={"concurrent_runs": 1})  # administrators may use Bash here
+    until(lambda: user.http.get("/admin/users").status_code == 200)
     until(lambda: user.http.get("/auth/me/usage").json()["concurrent_runs"]["limit"] == 1)
     sessions = [user.create() for _ in range(2)]
     runs = [user.submit(session_id, HELD).raise_for_status().json()["id"] for session_id in sessions]

@@ -1,13 +1,13 @@
 """Kill -9, at the worst moments: nothing acknowledged is lost, nothing is stuck, nothing is left running."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
 from onebox.testing.system import System, has_ended, until
 from simulator.testing import bash, scripted
 
+from tests.e2e.processes import SECONDS, sleeping
 from tests.e2e.user import User
 
 
@@ -32,8 +32,7 @@ def test_a_conversation_continues_after_a_kill_of_everything(spare_system: Syste
 def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, list[int]]:
     """A session whose service was killed while its agent ran a tool: its id, the caller's answer, the agent's pids."""
     session_id = spare_user.create()
-    # The marker is what the processes of this agent are found by; one of them leaves its session and its group.
-    command = "setsid sleep 300.125 & sleep 300.125"
+    command = f"setsid sleep {SECONDS} & sleep {SECONDS}"  # one of them leaves its session and its group
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(spare_user.ask, session_id, scripted(bash(command), {"text": "never"}))
         until(lambda: len(sleeping()) >= 2)
@@ -61,15 +60,3 @@ def test_killing_the_launcher_leaves_no_process(spare_system: System) -> None:
     pids = spare_system.pids().values()
     spare_system.kill("launcher")
     until(lambda: all(map(has_ended, pids)))
-
-
-def sleeping() -> list[int]:
-    """Return the processes of this machine that sleep for the marked time."""
-    found: list[int] = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if b"300.125" in (entry / "cmdline").read_bytes() and b"bash" not in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found

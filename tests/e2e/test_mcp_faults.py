@@ -4,8 +4,7 @@ import os
 import signal
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 from mcp_connection.testing import started
@@ -13,22 +12,12 @@ from onebox.testing.system import System, until
 from simulator.testing import DONE, calling, scripted
 
 from tests.e2e.mcp import PROGRAM, ToolCall, call, execute, register, register_url
+from tests.e2e.processes import SECONDS, sleeping
 from tests.e2e.user import User
 
-SECONDS = "300.375"
-COMMAND_LINE = f"sleep\0{SECONDS}\0".encode()
 SLEEP = execute(f"subprocess.run(['sleep', '{SECONDS}'])")
 SLEEPING = scripted(calling(SLEEP), DONE)
 HOSTILE = ("hang", "endless-body", "endless-pages", "endless-notifications", "long-descriptions", "hanging-list")
-
-
-def sleeping() -> list[str]:
-    """Return the ids of the programs that servers wait for."""
-    found: list[str] = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # the process has ended meanwhile
-            found += [process.name] if (process / "cmdline").read_bytes() == COMMAND_LINE else []
-    return found
 
 
 @pytest.fixture

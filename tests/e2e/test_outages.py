@@ -33,7 +33,7 @@ def outside(request: pytest.FixtureRequest, open_folder: Path) -> Generator[tupl
 @pytest.fixture
 def user_outside(outside: tuple[str, Server]) -> Generator[User]:
     setting, server = outside
-    with System({setting: server.url, "ASK_TIMEOUT_SECONDS": "5"}) as system:
+    with System({setting: server.url, "ASK_TIMEOUT_SECONDS": "10"}) as system:
         system.start()
         yield from newcomer(system)
 

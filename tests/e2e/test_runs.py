@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
+from tests.e2e.processes import SECONDS, processes, sleeping
 from tests.e2e.user import HELD, User, error, let_go
 
 
@@ -22,17 +22,6 @@ def held(user: User) -> tuple[str, str]:
     run_id = begin(user, session_id, HELD)
     until(lambda: user.run(session_id, run_id)["tool_calls"])
     return session_id, run_id
-
-
-def processes(marker: str) -> list[int]:
-    found: list[int] = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if marker.encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
 
 
 def test_an_asynchronous_query_is_found_at_its_location(user: User) -> None:
@@ -84,17 +73,17 @@ def test_an_interrupting_query_ends_the_current_run(user: User) -> None:
 
 def test_a_run_cancelled_during_a_tool_call_leaves_no_process(user: User) -> None:
     session_id = user.create()
-    command = {**bash("setsid sleep 300.375 & sleep 300.375"), "text": "Let me see."}
+    command = {**bash(f"setsid sleep {SECONDS} & sleep {SECONDS}"), "text": "Let me see."}
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(user.ask, session_id, scripted(command, {"text": "never"}))
-        until(lambda: len(processes("sleep\0" + "300.375")) >= 2)
+        until(lambda: len(sleeping()) >= 2)
         until(lambda: user.items(f"/sessions/{session_id}/tool-calls"))  # the agent does not wait for its record
         [run] = user.items(f"/sessions/{session_id}/runs")
         cancelled = user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel").json()
         assert error(asked.result(60)) == (409, "RUN_CANCELLED")
     assert (cancelled["status"], cancelled["text"]) == ("cancelled", "Let me see.")
     assert [call["status"] for call in cancelled["tool_calls"]] == ["interrupted"]
-    until(lambda: not processes("sleep\0" + "300.375"))
+    until(lambda: not sleeping())
     until(lambda: user.run(session_id, run["id"])["usage"]["cost_usd"] > 0)
     assert error(user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel")) == (409, "RUN_OVER")
     assert error(user.http.post(f"/sessions/{session_id}/interrupt")) == (409, "NOTHING_TO_INTERRUPT")
