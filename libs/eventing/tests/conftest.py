@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
-from eventing import leases, reactions, relay, retrying
+from eventing import leases, offers, reactions, relay, retrying
 from eventing.database import Database
 from eventing.memory import MemoryStore
 from eventing.migrating import migrate
@@ -52,6 +52,12 @@ def fast_reactions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reactions, "MAX_DELAY", 0.01)
     monkeypatch.setattr(reactions, "FETCH_TIMEOUT", 0.2)
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
+
+
+@pytest.fixture
+def patient_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make replicas wait for the answer to an offer for as long as a busy machine may delay it."""
+    monkeypatch.setattr(offers, "OFFER_SECONDS", 60)
 
 
 @pytest.fixture

@@ -14,6 +14,8 @@ from runtime import clock
 from runtime.bus import Client
 from runtime.pubsub import subscribe
 
+pytestmark = pytest.mark.usefixtures("patient_offers")
+
 
 async def test_a_message_is_handed_over_to_the_replica_that_prefers_it(client: Client, other_client: Client) -> None:
     async with replicas(client, other_client) as (warm, cold):
@@ -37,10 +39,7 @@ async def test_a_message_that_was_handed_over_is_the_one_that_was_delivered(
     assert (received.subject, received.reply, received.data) == (delivered.subject, ACK_SUBJECT, b"content")
 
 
-async def test_a_message_that_no_replica_prefers_is_not_waited_for(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "OFFER_SECONDS", 60)
+async def test_a_message_that_no_replica_prefers_is_not_waited_for(client: Client) -> None:
     before = count("no holder")
     async with replicas(client) as (alone,), asyncio.timeout(30):
         await alone.deliver()
@@ -77,7 +76,10 @@ async def test_a_replica_that_drains_accepts_nothing(client: Client, other_clien
     assert (len(draining.processed), len(other.processed), count("no holder")) == (2, 1, no_holder + 1)
 
 
-async def test_a_holder_that_hangs_is_not_waited_for_long(client: Client, other_client: Client) -> None:
+async def test_a_holder_that_hangs_is_not_waited_for_long(
+    client: Client, other_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "OFFER_SECONDS", 0.2)
     before = count("no answer")
     await subscribe(other_client, offer_subject("cupboard", "open", str(JAR)))
     await other_client.flush()
@@ -96,7 +98,9 @@ async def test_a_preference_that_fails_leaves_the_work_here(client: Client, monk
     assert len(replica.processed) == 1
 
 
-async def test_a_preference_that_takes_long_leaves_the_work_here(client: Client, other_client: Client) -> None:
+async def test_a_preference_that_takes_long_leaves_the_work_here(
+    client: Client, other_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def hang(*_: object) -> bool:
         await asyncio.sleep(3600)
         return True
@@ -104,6 +108,7 @@ async def test_a_preference_that_takes_long_leaves_the_work_here(client: Client,
     async with replicas(client, other_client) as (slow, other):
         await slow.deliver()
         slow.offers._preference = hang  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(module, "OFFER_SECONDS", 0.2)
         await other.deliver()
     assert (len(slow.processed), len(other.processed)) == (1, 1)
 

@@ -12,6 +12,8 @@ from eventing.testing import eventually
 from eventing.testing.offering import ACK_SUBJECT, JAR, count, replicas
 from runtime.bus import Client
 
+pytestmark = pytest.mark.usefixtures("patient_offers")
+
 
 async def test_a_replica_that_is_no_longer_warm_refuses(client: Client, other_client: Client) -> None:
     async with replicas(client, other_client) as (cooled, other):

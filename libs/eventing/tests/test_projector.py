@@ -121,7 +121,7 @@ async def test_messages_that_did_not_arrive_are_requested_again(label_model: Lab
         await label_model.projected(0)
         [consumer] = await js.consumers_info("EVT_JAR")
         thief = await js.pull_subscribe_bind(consumer.name, "EVT_JAR")
-        async with background(thief.fetch(3, timeout=5)) as [stealing]:
+        async with background(thief.fetch(1, timeout=60)) as [stealing]:
             await label_model.publish(*range(1, 7))
             await eventually(stealing.done)
         await label_model.projected(*range(7))

@@ -80,7 +80,7 @@ def settings(database_url: str, nats_url: str) -> ServiceSettings:
 
 @pytest.fixture
 def bus(client: Client) -> Bus:
-    return Bus(client, timeout=1)
+    return Bus(client, timeout=60)
 
 
 def running(
@@ -235,9 +235,10 @@ async def test_readiness_is_reported_over_http(settings: ServiceSettings) -> Non
 
 async def _ready(http: httpx.AsyncClient, port: int) -> httpx.Response | None:
     try:
-        return await http.get(f"http://127.0.0.1:{port}/health/ready")
+        response = await http.get(f"http://127.0.0.1:{port}/health/ready")
     except httpx.TransportError:
         return None
+    return response if response.is_success else None
 
 
 async def test_a_service_ends_when_the_bus_closes_its_connection(settings: ServiceSettings, bus: Bus) -> None:

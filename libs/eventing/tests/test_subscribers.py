@@ -82,7 +82,7 @@ async def serving(nats_url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator
 
 @pytest.fixture
 def bus(client: Client) -> Bus:
-    return Bus(client)
+    return Bus(client, timeout=60)
 
 
 @pytest.mark.usefixtures("serving")
@@ -163,8 +163,9 @@ async def test_replicas_share_the_work(nats_url: str, dispatcher: Dispatcher[Non
 
 
 async def test_draining_finishes_accepted_messages_and_accepts_none(
-    nats_url: str, dispatcher: Dispatcher[None], bus: Bus, bed: Bed
+    nats_url: str, dispatcher: Dispatcher[None], bus: Bus, bed: Bed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(subscribers, "DRAIN_TIMEOUT", 60)
     messages = IN_FLIGHT + 36
     async with asyncio.TaskGroup() as tasks, _serving(nats_url, dispatcher) as drain:
         replies = [tasks.create_task(bus.ask(Sleep(), Envelope.begin())) for _ in range(messages)]
@@ -189,7 +190,7 @@ async def test_draining_during_an_outage_of_the_bus_closes_the_connection(
 @pytest.mark.usefixtures("serving")
 async def test_queries_are_answered_again_after_an_outage_of_the_bus(client: Client, nats_server: EmbeddedNats) -> None:
     restart(nats_server)
-    assert await eventually(lambda: _spell(Bus(client, timeout=0.2)))
+    assert await eventually(lambda: _spell(Bus(client, timeout=1)))
 
 
 async def _spell(bus: Bus) -> str | None:
@@ -266,19 +267,19 @@ async def test_a_replica_recovers_when_its_database_returns_before_the_bus(
     bus_returns: bool,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(subscribers, "CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(subscribers, "START_TIMEOUT", 0.2, raising=False)
     outage = asyncio.Event()
     dispatcher.database = cast(Database, FlakyDatabase(outage))
     with capture_logs() as logs:
         async with subscribers.answering(nats_url, "jar", dispatcher):
             outage.set()
             await eventually(lambda: any("other replicas answer" in entry["event"] for entry in logs))
+            monkeypatch.setattr(subscribers, "START_TIMEOUT", 1.0)
             shut_down(nats_server)
             outage.clear()
             await eventually(lambda: any("the bus is unavailable" in entry["event"] for entry in logs))
             if bus_returns:
                 nats_server.start()
-                await eventually(lambda: _spell(Bus(bus.client, timeout=0.2)))
+                await eventually(lambda: _spell(Bus(bus.client, timeout=1)))
 
 
 class FlakyDatabase:

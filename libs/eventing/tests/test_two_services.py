@@ -19,7 +19,6 @@ from runtime.bus import Bus, Client, Unavailable
 from runtime.envelope import Envelope
 
 PROGRAM = Path(__file__).with_name("small_service.py")
-WAIT_SECONDS = 30.0
 BLUE, RED = PlaceOrder.example(), PlaceOrder(order_id=UUID(int=2), jar_id=JAR, colour="red")
 
 type Start = Callable[..., subprocess.Popen[bytes]]
@@ -52,7 +51,7 @@ class Customer:
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
         envelope = Envelope.begin()
-        [result] = await eventually(lambda: self._try(message, envelope), within=WAIT_SECONDS)
+        [result] = await eventually(lambda: self._try(message, envelope))
         return result
 
     async def _try(self, message: Any, envelope: Envelope) -> list[Any] | None:
@@ -66,14 +65,14 @@ class Customer:
 
     async def projected(self, *colours: str) -> None:
         """Wait until the shelf's read model has exactly these marbles."""
-        await eventually(lambda: self._has_marbles([*colours]), within=WAIT_SECONDS)
+        await eventually(lambda: self._has_marbles([*colours]))
 
     async def _has_marbles(self, colours: list[str]) -> bool:
         return await self.ask(ListMarbles()) == colours
 
     async def settled(self) -> None:
         """Wait until every order is acknowledged."""
-        await eventually(self._has_no_work, within=WAIT_SECONDS)
+        await eventually(self._has_no_work)
 
     async def _has_no_work(self) -> bool:
         return (await self.client.jetstream().stream_info("WORK_SHELF")).state.messages == 0
@@ -98,7 +97,7 @@ async def test_a_service_killed_before_it_acknowledges_commands_once(start: Star
     killed = start("shelf", ACKNOWLEDGES="false")
     await customer.ask(OpenJar.example())
     await customer.ask(BLUE)
-    await eventually(customer.marbles, within=WAIT_SECONDS)
+    await eventually(customer.marbles)
     kill(killed)
     start("shelf")
     await customer.ask(ListMarbles())
@@ -113,7 +112,7 @@ async def test_a_service_killed_before_it_replies_executes_once(start: Start, cu
     start("shelf")
     await customer.ask(OpenJar.example())
     await customer.ask(BLUE)
-    await eventually(customer.marbles, within=WAIT_SECONDS)
+    await eventually(customer.marbles)
     kill(killed)
     start("jar")
     await customer.settled()

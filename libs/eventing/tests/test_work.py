@@ -104,6 +104,7 @@ async def test_only_unfinished_work_is_published_after_the_bus_lost_everything(
             await eventually(lambda: is_work_done(js))
         await open_jars(postgres_store, 4, 5)
         await eventually(lambda: has_messages(js, "WORK_JAR", 2))
+        await eventually(lambda: has_messages(js, "EVT_JAR", 5))
         await eventually(lambda: _floor_is_before(postgres_store, relay, 4))
     await js.delete_stream("EVT_JAR")
     await js.delete_stream("WORK_JAR")

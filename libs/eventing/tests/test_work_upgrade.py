@@ -15,7 +15,6 @@ from eventing.testing import background, eventually
 from eventing.testing.reacting import ReactionSpy, working
 from eventing.testing.relaying import (
     WORK,
-    has_messages,
     is_work_done,
     labels,
     open_jars,
@@ -35,9 +34,9 @@ pytestmark = pytest.mark.usefixtures("fast_relay", "fast_reactions")
 
 async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: int, delivered: int, stored: int) -> Any:
     """Set up what the earlier release leaves: a consumer of the stream of events, with some of its work done."""
-    async with running(Relay(postgres_store, js, "jar")):
+    async with running(relay := Relay(postgres_store, js, "jar")):
         await open_jars(postgres_store, *range(1, stored + 1))
-        await eventually(lambda: has_messages(js, "EVT_JAR", stored))
+        await wait_until_saved(relay)  # or its last write might follow the one below
     await postgres_store.database.execute("UPDATE relayed SET work_tx = NULL, work_position = NULL")
     config = ConsumerConfig(
         durable_name="jar-open", filter_subject="evt.jar.opened.*.*", ack_policy=AckPolicy.EXPLICIT, ack_wait=3600

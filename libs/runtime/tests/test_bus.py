@@ -1,6 +1,7 @@
 import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest_asyncio
 from contracts.messages import Accepted, Command, Faulted, Message, Query, Refused
 from contracts.refusals import Code, Refusal
 from nats.aio.msg import Msg
-from nats.errors import MaxPayloadError
+from nats.errors import Error, MaxPayloadError
 from onebox.nats import EmbeddedNats
 from runtime import bus, clock
 from runtime.bus import Bus, Client, OutcomeUnknown, Unavailable
@@ -61,7 +62,7 @@ def respond(client: Client, received: list[Msg]) -> Respond:
     return reply_with
 
 
-async def ask(client: Client, within: float = 5.0) -> int:
+async def ask(client: Client, within: float = 60.0) -> int:
     return await Bus(client, timeout=within).ask(QUERY, ENVELOPE)
 
 
@@ -107,20 +108,25 @@ def script(client: Client, received: list[Msg]) -> Script:
 
 @pytest.mark.parametrize("first", [None, Faulted(detail="The kitchen is closed.")])
 async def test_a_query_that_one_replica_does_not_answer_is_sent_to_another(
-    client: Client, script: Script, received: list[Msg], first: Message | None
+    client: Client, script: Script, received: list[Msg], first: Message | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bus, "RETRY_AFTER", 0.005)
     await script(CountCups, first, Accepted[int](result=7))
-    assert (await ask(client, within=1), len(received)) == (7, 2)
+    assert (await ask(client, within=60), len(received)) == (7, 2)
 
 
-async def test_a_late_answer_to_the_first_attempt_is_used(client: Client, received: list[Msg]) -> None:
+async def test_a_late_answer_to_the_first_attempt_is_used(
+    client: Client, received: list[Msg], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "RETRY_AFTER", 0.005)
+
     async def answer(message: Msg) -> None:
         received.append(message)
         if len(received) == 2:
             await received[0].respond(Accepted[int](result=7).model_dump_json().encode())
 
     await subscribe(client, CountCups.subject, answer)
-    assert await ask(client, within=1) == 7
+    assert await ask(client, within=60) == 7
 
 
 @pytest.mark.parametrize("first", [None, Faulted(detail="The kitchen is closed.")])
@@ -130,6 +136,7 @@ async def test_a_failed_command_is_not_sent_again(
     await script(BrewCoffee, first, Accepted[int](result=7))
     with pytest.raises(Unavailable):
         await Bus(client, timeout=0.5).ask(BrewCoffee.example(), ENVELOPE)
+    await eventually(lambda: received)
     assert len(received) == 1
 
 
@@ -154,7 +161,7 @@ async def test_a_query_that_is_too_large_fails_and_keeps_the_connection(client: 
     query = CountCups(bar="x" * (client.max_payload - 60))  # too large with its headers
     with pytest.raises(Unavailable, match="MaxPayload"):
         await Bus(client).ask(query, ENVELOPE)
-    await Bus(client).check()
+    await client.flush(60)
 
 
 async def test_a_connection_closed_by_the_server_is_detected(client: Client) -> None:
@@ -211,7 +218,7 @@ async def test_the_service_receives_query_envelope_and_deadline(
     envelope = Envelope.from_headers(received[0].headers)
     assert envelope.message_id == ENVELOPE.message_id
     assert envelope.deadline is not None
-    assert envelope.deadline <= clock.now() + timedelta(seconds=5)
+    assert envelope.deadline <= clock.now() + timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("correlation_id", ["Grüße", "a b", "x\r\nactor: 0197a1f0-0000-7000-8000-000000000001 admin"])
@@ -238,12 +245,19 @@ async def test_queries_work_again_after_the_bus_restarted(
 
 
 async def test_the_health_check_fails_while_the_bus_is_down(client: Client, nats_server: EmbeddedNats) -> None:
-    await Bus(client).check()
+    await eventually(lambda: _is_healthy(client))
     nats_server.child.ask_to_stop()
     nats_server.child.finish()
     await eventually(lambda: not client.is_connected)
     with pytest.raises(Unavailable, match="not connected"):
         await Bus(client).check()
+
+
+async def _is_healthy(client: Client) -> bool:
+    with suppress(Error):  # a busy machine may delay the answer for longer than a check waits
+        await Bus(client).check()
+        return True
+    return False
 
 
 async def test_a_flushed_subscription_is_active(nats_url: str, client: Client) -> None:

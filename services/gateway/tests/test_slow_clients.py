@@ -86,7 +86,7 @@ async def test_a_client_that_reads_nothing_is_disconnected(
 async def test_a_client_that_reads_a_large_event_slowly_stays_connected(
     harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(events, "SEND_TIMEOUT_SECONDS", 2.0)
+    monkeypatch.setattr(events, "SEND_TIMEOUT_SECONDS", 10.0)  # for each chunk, and less than for all
     slow = Listener.of_session(await harness.gateway.tokens.verify(services.token()), UUID(SESSION))
     received: list[bytes] = []
 
@@ -94,7 +94,7 @@ async def test_a_client_that_reads_a_large_event_slowly_stays_connected(
         yield b"x" * events.CHUNK_BYTES * 30
 
     async def send(message: Message) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.4)
         received.append(message.get("body", b""))
 
     await events.EventStream(slow, blocks())({"type": "http"}, asyncio.Event().wait, send)  # pyright: ignore[reportArgumentType]

@@ -118,7 +118,7 @@ async def test_the_number_of_concurrent_starts_is_limited(
 async def test_closing_a_session_ends_an_agent_that_waits_to_start(new_replica: NewReplica) -> None:
     async with new_replica(Limits(max_concurrent_starts=1)) as replica, asyncio.TaskGroup() as tasks:
         turns = [tasks.create_task(replica.ask(GIVE_NAME, session)) for session in ("one", "two")]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: len(replica.agents._live) == 2)  # pyright: ignore[reportPrivateUsage]
         await replica.agents.close(replica.spec("two").session_id)
     assert [task.result().end.error_code for task in turns] == [None, Code.AGENT_FAILED]
 
@@ -186,7 +186,7 @@ async def test_closing_a_session_ends_its_turn(replica: Replica) -> None:
 async def test_closing_a_session_ends_an_agent_that_is_starting(replica: Replica) -> None:
     async with asyncio.TaskGroup() as tasks:
         turn = tasks.create_task(replica.ask(SLOW))
-        await asyncio.sleep(0.05)
+        await eventually(lambda: replica.agents._live)  # pyright: ignore[reportPrivateUsage]
         await replica.agents.close(replica.spec().session_id)
     assert turn.result().end.error_code is Code.AGENT_FAILED
 

@@ -60,14 +60,17 @@ def labels(spy: ReactionSpy) -> list[int]:
 
 
 async def wait_until_saved(relay: Relay) -> None:
-    """Wait until the relay has saved its position after the last message of its stream.
+    """Wait until the relay has published all that is stored, and has saved its position after the last message.
 
-    Its cursor alone is not sufficient: it lags behind the stream until the acknowledgement of a publish arrives.
+    Its cursor alone is not sufficient: it lags behind the stream until the acknowledgement of a publish arrives. The
+    stream is not either: work is published before the events that request it.
     """
 
     async def has_saved_end() -> bool:
         last, saved = (await relay.js.stream_info(relay.stream)).state.last_seq, relay.saved_position
-        return saved is not None and (saved.sequence, saved.cursor) == (last, relay.cursor)
+        if saved is None or (saved.sequence, saved.cursor) != (last, relay.cursor):
+            return False
+        return not await relay.store.entries(saved.cursor, 1)
 
     await eventually(has_saved_end)
 
