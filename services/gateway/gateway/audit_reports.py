@@ -6,7 +6,7 @@ second.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from itertools import islice
@@ -59,8 +59,8 @@ def is_denial(problem: Problem) -> bool:
 class AuditReports:
     """Reports refusals and changes of this gateway; `waiting` are the entries that are not reported yet."""
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
+    def __init__(self, bus: Bus, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        self.bus, self.sleep = bus, sleep
         self.waiting = deque[AuditEntry]()
         self._added, self._reporting = asyncio.Event(), asyncio.Lock()
 
@@ -93,9 +93,9 @@ class AuditReports:
             self._added.set()
 
     async def report(self) -> None:
-        """Wait for an entry, and report it with those that follow it at once; to be run repeatedly."""
+        """Wait for an entry, and report it with those that follow within a moment; to be run repeatedly."""
         await self._added.wait()
-        await asyncio.sleep(REPORT_SECONDS)
+        await self.sleep(REPORT_SECONDS)
         await self.flush()
 
     async def flush(self) -> None:

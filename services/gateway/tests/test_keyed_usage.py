@@ -19,7 +19,9 @@ from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.records import Records
 from gateway.idempotency.usage import Usage
 from onebox.nats import EmbeddedNats
+from runtime import counters
 from runtime.jetstream import jetstream
+from runtime.key_value import Bucket
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
@@ -35,11 +37,13 @@ NEAR_MIDNIGHT = 20_000 * usage.DAY_SECONDS - 100.0
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a user store responses of 8 KiB, and records of 32 KiB; strangers 16 KiB together; in a bucket of 64 KiB."""
+    """Let a user store responses of 8 KiB, and records of 32 KiB; strangers 16 KiB together; in a bucket of 128 KiB."""
+    monkeypatch.setattr(usage, "MAX_DAY_BYTES", 64 * KIB)
     monkeypatch.setattr(usage, "MAX_RESPONSES_BYTES", 8 * KIB)
     monkeypatch.setattr(usage, "MAX_RECORDS_BYTES", 32 * KIB)
     monkeypatch.setattr(usage, "MAX_ANONYMOUS_BYTES", 16 * KIB)
-    monkeypatch.setattr(records, "MAX_BUCKET_BYTES", 64 * KIB)
+    monkeypatch.setattr(records, "MAX_BUCKET_BYTES", 128 * KIB)
+    monkeypatch.setattr(counters, "TIMEOUT_SECONDS", 60.0)  # or a busy machine would make the gateway count alone
 
 
 def request_of(user: UUID | str, *, authenticated: bool = True) -> KeyedRequest:
@@ -91,6 +95,37 @@ async def test_nobody_pushes_out_the_responses_of_others(client: httpx.AsyncClie
     await create(other)
     await fill(client)
     assert await replayed(other, "key-1")
+
+
+async def test_many_users_do_not_fill_the_bucket_with_responses(services: FakeServices):
+    counted, users = Usage(services.client), [request_of(f"user-{number}") for number in range(40)]
+    totals = await store_responses(counted, users)
+    assert sum(totals.values()) <= usage.MAX_DAY_BYTES
+    assert max(totals.values()) - min(totals.values()) <= 512
+
+
+async def test_few_users_store_as_many_responses_as_one(services: FakeServices):
+    totals = await store_responses(Usage(services.client), [ADA, request_of("eve")])
+    assert {*totals.values()} == {usage.MAX_RESPONSES_BYTES}
+
+
+async def test_on_a_full_day_responses_are_not_stored_and_nobody_is_refused(
+    client: httpx.AsyncClient, services: FakeServices
+):
+    await create(client)
+    await Usage(services.client).add(request_of("others"), usage.MAX_DAY_BYTES)
+    assert (await create(client, key="key-2")).status_code == 201
+    assert [await replayed(client, key) for key in ("key-1", "key-2")] == [True, False]
+
+
+async def test_a_request_whose_record_was_dropped_is_recognised(client: httpx.AsyncClient, services: FakeServices):
+    await create(client)
+    bucket = await Bucket.ensure(services.client, IDEMPOTENCY, seconds=60)
+    for number in range(8):
+        await bucket.put(f"newer-{number}", bytes(16 * KIB))
+    assert not await replayed(client, "key-1")
+    assert len(ids_of_messages(services, CreateSession)) == 2
+    assert len({*ids_of_messages(services, CreateSession)}) == 1
 
 
 async def test_a_user_with_too_many_records_is_refused(client: httpx.AsyncClient, services: FakeServices):
@@ -189,6 +224,16 @@ async def test_a_gateway_counts_alone_if_the_bus_does_not(services: FakeServices
     for _ in range(2):
         await counted.add(ADA, 16 * KIB)
     assert counted.is_full(ADA)
+
+
+async def store_responses(counted: Usage, users: list[KeyedRequest]) -> dict[str, int]:
+    """Count 512 bytes for each user in turn as long as responses are stored; return the bytes of each user."""
+    totals = {user.user: 0 for user in users}
+    while storing := [user for user in users if counted.stores_responses(user)]:
+        for user in storing:
+            await counted.add(user, 512)
+            totals[user.user] += 512
+    return totals
 
 
 async def register(client: httpx.AsyncClient, key: str = "key-1") -> httpx.Response:

@@ -211,6 +211,19 @@ async def test_refusals_of_the_same_moment_are_one_message(harness: Harness, ser
     assert [len(command.entries) for command in services.of(RecordEntries)] == [5]
 
 
+async def test_refusals_within_50_ms_are_one_message(harness: Harness, services: FakeServices):
+    pauses = list[float]()
+
+    async def add_another(seconds: float) -> None:
+        pauses.append(seconds)
+        own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
+
+    own = AuditReports(harness.gateway.bus, sleep=add_another)
+    own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
+    await own.report()
+    assert ([len(command.entries) for command in services.of(RecordEntries)], pauses) == ([2], [0.05])
+
+
 async def test_without_entries_nothing_is_reported(harness: Harness, services: FakeServices):
     own = AuditReports(harness.gateway.bus)
     own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))

@@ -20,9 +20,11 @@ KNOWN_FOR = timedelta(days=30)
 # One statement, so that concurrent attempts wait for each other and none of them passes the limit. It counts the
 # attempt as failed from the beginning: ten guesses that are sent at once are ten.
 COUNT = """
-    INSERT INTO login_failures AS stored (key, times, last_at) VALUES ($1, ARRAY[$2::timestamptz], $2)
-    ON CONFLICT (key) DO UPDATE SET last_at = $2, times =
-        ARRAY(SELECT at FROM unnest(stored.times) AS at WHERE at > $3 ORDER BY at) || $2::timestamptz
+    INSERT INTO login_failures AS stored (key, times, last_at, addresses)
+    VALUES ($1, ARRAY[$2::timestamptz], $2, ARRAY[$5::bytea])
+    ON CONFLICT (key) DO UPDATE SET last_at = $2, (times, addresses) = (
+        SELECT array_append(array_agg(at ORDER BY at), $2), array_append(array_agg(address ORDER BY at), $5)
+        FROM unnest(stored.times, stored.addresses) AS failure (at, address) WHERE at > $3)
     WHERE (SELECT count(*) FROM unnest(stored.times) AS at WHERE at > $3) < $4
     RETURNING true"""
 FIRST = "SELECT min(at) FROM login_failures, unnest(times) AS at WHERE key = $1 AND at > $2"
@@ -30,16 +32,16 @@ IS_KNOWN = "SELECT EXISTS (SELECT FROM known_addresses WHERE key = $1 AND last_a
 REMEMBER = """
     INSERT INTO known_addresses (key, last_at) VALUES ($1, $2)
     ON CONFLICT (key) DO UPDATE SET last_at = excluded.last_at"""
-# A failure has the same time under each of its keys. So those of an account are found under its addresses, too, where
-# the failures of other accounts stay.
+# In the order of the addresses, so that concurrent transactions lock them in one order.
 FORGET = """
-    WITH forgotten AS (DELETE FROM login_failures WHERE key BETWEEN $1 AND $2 RETURNING times),
-    failures AS (SELECT array_agg(at) AS times FROM forgotten, unnest(forgotten.times) AS at)
-    UPDATE login_failures AS stored SET times = ARRAY(
-        SELECT at FROM unnest(stored.times) AS at WHERE at <> ALL(failures.times) ORDER BY at)
-    FROM failures WHERE stored.times && failures.times AND stored.key NOT BETWEEN $1 AND $2"""
+    WITH forgotten AS (DELETE FROM login_failures WHERE key BETWEEN $1 AND $2 RETURNING times, addresses)
+    SELECT address, array_agg(at) AS times FROM forgotten, unnest(times, addresses) AS failure (at, address)
+    WHERE address IS NOT NULL GROUP BY address ORDER BY address"""
 LAST = b"\xff" * 32
-REMOVE = "UPDATE login_failures SET times = array_remove(times, $2) WHERE key = $1"
+# Each time once: failures of several accounts may have the same one.
+REMOVE = """
+    UPDATE login_failures SET times = ARRAY(
+        SELECT unnest(times) EXCEPT ALL SELECT unnest($2::timestamptz[]) ORDER BY 1) WHERE key = $1"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Attempt:
     at: datetime
 
     @property
+    def address(self) -> bytes | None:
+        """The key of the address, which stands after that of the account."""
+        return self.client and self.client[len(LAST) :]
+
+    @property
     def payer(self) -> str:
         """What waits together for its turn: attempts of a known client do not wait with those of strangers."""
         return next(iter(self.limits)).hex()
@@ -68,7 +75,8 @@ class Attempt:
         """
         async with self.database.transaction() as connection:
             for key, limit in self.limits.items():  # the account first, so that transactions lock in one order
-                if not await connection.fetchval(COUNT, key, self.at, self.at - WINDOW, limit):
+                address = None if key == self.address else self.address
+                if not await connection.fetchval(COUNT, key, self.at, self.at - WINDOW, limit, address):
                     raise await _locked(key, self.at, connection)
 
     async def succeed(self) -> None:
@@ -79,7 +87,7 @@ class Attempt:
         counted, *addresses = self.limits
         await self.database.execute("DELETE FROM login_failures WHERE key = $1", counted)
         for address in addresses:
-            await self.database.execute(REMOVE, address, self.at)
+            await self.database.execute(REMOVE, address, [self.at])
         if self.client:
             await self.database.execute(REMEMBER, self.client, self.at)
 
@@ -105,7 +113,9 @@ class LoginAttempts:
     async def forget(self, email: str) -> None:
         """Forget the failures of an account, also at the addresses they came from, because its password was reset."""
         account = _key("account", email)  # with which the keys of its clients begin
-        await self.database.execute(FORGET, account, account + LAST)
+        async with self.database.transaction() as connection:
+            for failures in await connection.fetch(FORGET, account, account + LAST):
+                await connection.execute(REMOVE, failures["address"], failures["times"])
 
     async def remove_expired(self, now: datetime) -> None:
         """Delete what no longer counts."""

@@ -132,6 +132,42 @@ async def test_a_reset_keeps_the_failures_of_others_at_the_address(desk: Desk, a
     assert await outcome(desk, "other@example.com", address="192.0.2.1") is Code.ACCOUNT_LOCKED
 
 
+async def test_a_reset_keeps_what_failed_for_others_at_the_same_microsecond(desk: Desk):
+    attempts, at = LoginAttempts(desk.database, 10, 2), now()
+    for email, address in ((ADA, "192.0.2.1"), (NOBODY, "192.0.2.1"), (NOBODY, "192.0.2.2")):
+        await (await attempts.attempt(email, address, at)).begin()
+    await attempts.forget(ADA)
+    assert await failures_until_locked(attempts, "192.0.2.1") == 1
+    assert await failures_until_locked(attempts, "192.0.2.2") == 1
+
+
+async def test_a_login_keeps_what_failed_for_others_at_the_same_microsecond(desk: Desk):
+    attempts, at = LoginAttempts(desk.database, 10, 2), now()
+    one, other = [await attempts.attempt(email, "192.0.2.1", at) for email in (ADA, NOBODY)]
+    await one.begin()
+    await other.begin()
+    await one.succeed()
+    assert await failures_until_locked(attempts, "192.0.2.1") == 1
+
+
+async def test_a_reset_forgets_no_more_than_the_account_has_failed(desk: Desk):
+    attempts, at = LoginAttempts(desk.database, 3, 10), now()
+    times = [at - login_attempts.WINDOW, *(at + timedelta(seconds=number) for number in range(1, 4))]
+    for number, time in enumerate(times):  # the first one has expired when the last one is counted
+        await (await attempts.attempt(ADA, f"192.0.2.{number % 2}", time)).begin()
+    await attempts.forget(ADA)
+    assert [await failures_until_locked(attempts, f"192.0.2.{number}") for number in range(2)] == [10, 10]
+
+
+async def test_failures_that_an_earlier_release_counted_do_not_prevent_a_reset(desk: Desk):
+    attempts = LoginAttempts(desk.database, 10, 10)
+    await (await attempts.attempt(ADA, "192.0.2.1", now())).begin()
+    await desk.database.execute("UPDATE login_failures SET addresses = DEFAULT")
+    await (await attempts.attempt(ADA, "192.0.2.1", now())).begin()
+    await attempts.forget(ADA)
+    assert await failures_until_locked(attempts, "192.0.2.1") == 9
+
+
 async def test_a_reset_beside_failing_logins_does_not_deadlock(desk: Desk, ada: str):
     attempts = desk.dispatcher.dependencies.attempts
     for _ in range(10):
@@ -139,6 +175,16 @@ async def test_a_reset_beside_failing_logins_does_not_deadlock(desk: Desk, ada: 
         works = [guess.begin() for guess in guesses] + [attempts.forget(ada), attempts.forget(NOBODY)]
         results = await asyncio.gather(*works, return_exceptions=True)
         assert [each for each in results if each and not isinstance(each, Refusal)] == []
+
+
+async def failures_until_locked(attempts: LoginAttempts, address: str) -> int:
+    """Return how many more logins to other accounts may fail at an address."""
+    for number in range(attempts.max_per_address + 1):
+        try:
+            await (await attempts.attempt(f"{number}@example.com", address, now())).begin()
+        except Refusal:
+            return number
+    raise AssertionError("the address is not limited")
 
 
 async def test_a_login_of_a_known_client_keeps_the_failures_of_strangers(desk: Desk, ada: str):

@@ -14,12 +14,12 @@ from runtime.key_value import Bucket, Entry
 
 from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.responses import Seals
-from gateway.idempotency.usage import OVERHEAD_BYTES, Usage
+from gateway.idempotency.usage import MAX_DAY_BYTES, OVERHEAD_BYTES, Usage
 
 type State = Literal["running", "open", "free", "answered"]
 
 RETENTION_SECONDS = 24 * 3600.0
-MAX_BUCKET_BYTES = 2**28
+MAX_BUCKET_BYTES = 2 * MAX_DAY_BYTES
 """The oldest records are dropped first. Repetitions of their requests are still recognised by the services."""
 
 

@@ -1,8 +1,9 @@
 """How much of the bucket each user's records take, so that nobody can push out the records of others."""
 
+import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Self
@@ -24,6 +25,15 @@ MAX_RECORDS_BYTES = 2**26
 """Once they take as much, further keyed requests are refused. Two days of one user fill half of the bucket."""
 MAX_ANONYMOUS_BYTES = 2**25
 """Once the records of all clients without an account take as much on one day, they get no more. Two days: a quarter."""
+MAX_DAY_BYTES = 2**27
+"""Once the records of all together take as much on one day, none has a response. Two days fill the bucket."""
+MAX_PART = 4
+"""Nobody's records with responses take more than one of so many parts of what is left of `MAX_DAY_BYTES`.
+
+So they take less where many users store some: each of `n` users at most one of `n + MAX_PART` parts of the day.
+"""
+EVERYBODY = "everybody"
+"""The name under which the records of all are counted together."""
 OVERHEAD_BYTES = 256
 """What the bus stores of a record besides its value: at most as much, for its subject and its headers."""
 MAX_KNOWN = 20_000
@@ -51,7 +61,7 @@ class Share:
 class Usage:
     """Counts the bytes of records by share and day (UTC), on counters of the bus, which all gateways have in common.
 
-    The counters are stored in files, as the records are. A gateway judges by the total that it got when it last
+    The counters are stored in files, as the records are. A gateway judges by the totals that it got when it last
     counted. Requests at the same moment may exceed a limit together. If the bus cannot count, the gateway counts alone.
     """
 
@@ -64,12 +74,12 @@ class Usage:
     def stores_responses(self, request: KeyedRequest) -> bool:
         """Return whether the response to this request may be stored."""
         share = Share.of(request)
-        return self._total(share) < share.responses
+        return self._total(share.name) < min(share.responses, self._free // MAX_PART)
 
     def is_full(self, request: KeyedRequest) -> bool:
         """Return whether this request must not add a record today."""
         share = Share.of(request)
-        return self._total(share) >= share.records
+        return self._total(share.name) >= share.records
 
     def refusal(self) -> Problem:
         """Return the problem of a request that is not recorded."""
@@ -77,11 +87,15 @@ class Usage:
         detail = "Too many requests with an Idempotency-Key today. Send it without a key, or tomorrow (UTC)."
         return Problem(EdgeCode.RATE_LIMIT_EXCEEDED, detail, retry_after=seconds)
 
-    async def add(self, request: KeyedRequest, size: int) -> None:
-        """Count bytes of the record of a request; a negative size takes back what was not stored."""
-        if size == 0:
-            return
-        key = self._key(Share.of(request))
+    def add(self, request: KeyedRequest, size: int) -> Awaitable[object]:
+        """Count bytes of the record of a request; a negative size takes back what was not stored.
+
+        The counting is begun before what the caller begins next.
+        """
+        names = (Share.of(request).name, EVERYBODY) if size else ()
+        return asyncio.gather(*(self._count(self._key(name), size) for name in names))
+
+    async def _count(self, key: str, size: int) -> None:
         try:
             total = await self.counters.add(key, size)
         except (Unavailable, *BUS_ERRORS) as error:
@@ -92,8 +106,12 @@ class Usage:
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
 
-    def _total(self, share: Share) -> int:
-        return self._known.get(self._key(share), 0)
+    @property
+    def _free(self) -> int:
+        return max(0, MAX_DAY_BYTES - self._total(EVERYBODY))
 
-    def _key(self, share: Share) -> str:
-        return f"{int(self.clock() // DAY_SECONDS)}.{blake2b(share.name.encode(), digest_size=16).hexdigest()}"
+    def _total(self, name: str) -> int:
+        return self._known.get(self._key(name), 0)
+
+    def _key(self, name: str) -> str:
+        return f"{int(self.clock() // DAY_SECONDS)}.{blake2b(name.encode(), digest_size=16).hexdigest()}"
