@@ -74,6 +74,7 @@ def test_cancelling_a_run_ends_the_call_of_a_tool(mcp_user: User, session_id: st
 def test_a_run_continues_without_the_registry(mcp_system: System, mcp_user: User, session_id: str) -> None:
     with suspended(mcp_system, "mcp_registry"):
         turn = call(mcp_user, session_id)
+    until(lambda: mcp_user.http.get("/mcp-servers").is_success)  # the bus has disconnected it meanwhile
     [use] = turn.run["mcp_servers"]
     assert (turn.run["status"], use["status"]) == ("completed", "failed")
     assert use["detail"] == "The MCP registry is not available."

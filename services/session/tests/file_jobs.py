@@ -56,7 +56,8 @@ class FileJobs:
     """Runs the reactions on forks and archives, each called by the test.
 
     `interventions` are pairs of a message type and a function, in order: the function is called before the next message
-    of that type is handled. `None` lets one message of the type pass.
+    of that type is handled. `None` lets one message of the type pass. `after_check` is called once, after the
+    next check of whether a job is still wanted.
     """
 
     def __init__(self, desk: Desk, root: Path, blocking: BlockingPool) -> None:
@@ -76,6 +77,7 @@ class FileJobs:
             spending=nothing,
         )
         self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
+        self.after_check: Callable[[], Awaitable[Any]] | None = None
         self.dependencies.workspace(PARENT_ID).mkdir(parents=True)
         (root / PARENT_FILE).write_text("hello")
 
@@ -94,7 +96,11 @@ class FileJobs:
     async def fetchval(self, statement: str, *args: object) -> Any:
         """Run the only statement that reactions send: the check of whether a job is still wanted."""
         await self._intervene(WantedCheck())
-        return await self.desk.dispatcher.database.fetchval(statement, *args)
+        wanted = await self.desk.dispatcher.database.fetchval(statement, *args)
+        act, self.after_check = self.after_check, None
+        if act:
+            await act()
+        return wanted
 
     async def _intervene(self, message: Any) -> None:
         if self.interventions and isinstance(message, self.interventions[0][0]):

@@ -10,6 +10,7 @@ import pytest
 from contracts.identity.user import GetActor
 from contracts.mcp_registry.server import ResolveServers
 from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer
+from contracts.messages import Faulted
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
 from contracts.session.conversation import ListToolCalls
 from contracts.session.run import RunView
@@ -153,9 +154,11 @@ async def test_a_huge_result_is_an_error_and_the_run_continues(client: ServiceCl
     assert len(huge) < 10_000
 
 
-async def test_a_tool_that_hangs_is_ended_by_the_time_limit(client: ServiceClient, registry: Registry) -> None:
+async def test_a_tool_that_hangs_is_ended_by_the_time_limit(deployment: Deployment, registry: Registry) -> None:
     registry.servers = [program()]
-    ended, outputs = await run(client, evaluating("time.sleep(600)"))
+    deployment.settings = deployment.settings.model_copy(update={"tool_seconds": 20})
+    async with deployment.replica():
+        ended, outputs = await run(deployment.client, evaluating("time.sleep(600)"))
     assert (ended.status, "20" in outputs[0]) == ("completed", True)
 
 
@@ -185,7 +188,14 @@ async def test_a_server_that_was_disabled_since_is_reported(
     assert "No such tool available" in outputs[0]
 
 
-async def test_a_run_does_not_wait_long_for_the_registry(
+async def test_a_run_waits_until_the_registry_is_available(client: ServiceClient, lab: Lab, registry: Registry) -> None:
+    faults = [Faulted(detail="Not now.")] * 10  # five attempts, in 8 s: a query that fails is sent a second time
+    await registry.services.answer_with(ResolveServers, lambda _: faults.pop() if faults else registry.servers)
+    ended, _ = await run(client, ECHO)
+    assert (ended.mcp_servers[0].status, lab.calls) == ("connected", ["hello there"])
+
+
+async def test_a_run_does_not_wait_forever_for_the_registry(
     client: ServiceClient, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mcp, "RESOLVE_SECONDS", 0.2)

@@ -69,6 +69,30 @@ async def test_a_late_worker_does_not_remove_unarchived_files(jobs: FileJobs) ->
     assert PARENT_FILE in jobs.stored_files()
 
 
+async def test_a_worker_suspended_before_it_removes_files_keeps_restored_ones(jobs: FileJobs) -> None:
+    async def other_worker() -> None:
+        await jobs.pack()
+        await jobs.desk.send(RESUME_SESSION)
+        await jobs.unpack()
+
+    await jobs.desk.send(ARCHIVE_SESSION)
+    jobs.after_check = other_worker
+    await jobs.pack()
+    assert ((await jobs.session()).status, jobs.stored_files()) == ("active", [PARENT_FILE])
+
+
+async def test_a_worker_suspended_before_it_restores_files_keeps_later_ones(jobs: FileJobs) -> None:
+    async def other_worker() -> None:
+        await jobs.unpack()
+        (jobs.root / PARENT_FILE).write_text("later")
+
+    await jobs.archive()
+    await jobs.desk.send(RESUME_SESSION)
+    jobs.after_check = other_worker
+    await jobs.unpack()
+    assert ((await jobs.session()).status, (jobs.root / PARENT_FILE).read_text()) == ("active", "later")
+
+
 async def test_a_failure_reported_too_late_changes_nothing(jobs: FileJobs) -> None:
     async def other_worker() -> None:
         (jobs.root / "archives" / SESSION).unlink()

@@ -55,13 +55,18 @@ def erase_within(name: str, within: int) -> None:
         return
     grant_owner(name, within)
     with opened(name, FOLDER, within) as top:
-        budget = _Budget()
-        while names := _names(top):
-            for below in names:
-                budget.spend()
-                with suppress(FileNotFoundError):  # another process removed it
-                    _remove(below, top, budget)
+        empty(top)
     os.rmdir(name, dir_fd=within)
+
+
+def empty(folder: int) -> None:
+    """Remove everything in an open folder. Raises as `erase` does."""
+    budget = _Budget()
+    while names := _names(folder):
+        for below in names:
+            budget.spend()
+            with suppress(FileNotFoundError):  # another process removed it
+                _remove(below, folder, budget)
 
 
 def _remove(name: str, top: int, budget: _Budget) -> None:

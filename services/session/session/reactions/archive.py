@@ -22,7 +22,7 @@ from eventing.recording import Recorded
 
 from session.dependencies import Dependencies
 from session.reactions.session import SessionJob
-from session.workspace import CopyResult, StorageFailed, convert_storage_errors, summarize_archive
+from session.workspace import CopyResult, StorageFailed, convert_storage_errors, held, summarize_archive
 
 PACKED_AT_ONCE = 2
 
@@ -68,8 +68,7 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
         )
         size_bytes = self.path.stat().st_size
         await self.reserve_total(size_bytes)
-        await self.check_wanted()
-        await self.dependencies.blocking.run(self.files.remove)
+        await self._remove_files()
         await self._complete(size_bytes, packed)
 
     async def fail(self, failure: JobFailed) -> None:
@@ -97,8 +96,18 @@ class PackWorkspace(SessionJob[ArchiveRequested]):
             return
         packed = await convert_storage_errors(self.dependencies.blocking.run(summarize_archive, self.path))
         with suppress(StorageFailed):  # files that remain are replaced when the archive is unpacked
-            await convert_storage_errors(self.dependencies.blocking.run(self.files.remove))
+            await convert_storage_errors(self._remove_files())
         await self._complete(size_bytes, packed)
+
+    async def _remove_files(self) -> None:
+        """Remove the workspace if the job is still wanted.
+
+        The folder is opened before the check: a worker that is suspended after it, until others have completed the
+        archive and unpacked it again, removes nothing of the new folder.
+        """
+        with held(self.files.root) as packed:
+            await self.check_wanted()
+            await self.dependencies.blocking.run(self.files.remove, packed)
 
     async def _complete(self, size_bytes: int, packed: CopyResult) -> None:
         completed = CompleteArchive(

@@ -16,7 +16,9 @@ from session.dependencies import Dependencies
 
 log = get_logger()
 
-RESOLVE_SECONDS = 5.0
+RESOLVE_SECONDS = 30.0
+"""How long a run waits for the registry, which may be restarting. It keeps its slot meanwhile; its timeout counts
+later."""
 REGISTRY_UNAVAILABLE = "The MCP registry is not available."
 
 
@@ -25,8 +27,9 @@ async def resolved_servers(
 ) -> tuple[ResolvedServer, ...]:
     """Return the servers that these names or ids mean for the session's owner now.
 
-    `depth` is that of the session; remote servers are sent the depth of what its agent uses. The run continues
-    without servers if the registry does not answer in time, or the owner may not use any.
+    `depth` is that of the session; remote servers are sent the depth of what its agent uses. While the registry is not
+    available, it is asked again for half a minute. The run continues without servers if it does not answer until then,
+    or the owner may not use any.
     """
     if not references:
         return ()

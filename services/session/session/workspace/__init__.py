@@ -19,6 +19,7 @@ from runtime.logging import get_logger
 
 from session.workspace.changes import check_precondition, locked, replaceable
 from session.workspace.copying import CopyResult, copy
+from session.workspace.held import HeldFolder, held
 from session.workspace.packing import SUFFIX, pack, summarize_archive, unpack
 from session.workspace.quota import Quota, Quotas
 from session.workspace.storage_errors import StorageFailed, convert_storage_errors
@@ -34,6 +35,7 @@ __all__ = [
     "Uploads",
     "Workspace",
     "convert_storage_errors",
+    "held",
     "summarize_archive",
 ]
 
@@ -242,20 +244,25 @@ class Workspace:
         return staging
 
     def replace(self, unpacked: Path) -> None:
-        """Replace the workspace by an unpacked archive."""
+        """Replace the workspace by an unpacked archive. Raise FileNotFoundError if another worker has done so."""
+        unpacked.stat()  # or the files that agents have written since would be erased
         erase(self.root)
         unpacked.rename(self.root)
         self.changed()
         _sync_parent(self.root)
         self.remove_leftovers()
 
-    def remove(self) -> None:
-        """Remove the workspace with its uploads and staging folders.
+    def remove(self, folder: HeldFolder | None = None) -> None:
+        """Remove the workspace with its uploads and staging folders, unless another one has replaced the held `folder`.
 
         Raises:
             OSError: something cannot be removed.
         """
-        for root in (self.root, self.uploads.root, self._lock):
+        if folder is None:
+            erase(self.root)
+        elif not folder.remove():
+            return
+        for root in (self.uploads.root, self._lock):
             erase(root)
         self.changed()
         self.remove_leftovers()
