@@ -3,8 +3,11 @@
 import sys
 from argparse import ArgumentParser
 
-from onebox.children import end_with_parent
-from onebox.launcher import main
+from runtime.loading import loading
+
+with loading():
+    from onebox.children import end_with_parent
+    from onebox.launcher import main
 
 parser = ArgumentParser("python -m onebox", description="Run the whole system (settings: docs/guides/settings.md).")
 parser.add_argument("--follow-parent", action="store_true", help="stop when the parent process ends")

@@ -2,11 +2,14 @@
 
 import sys
 
-from runtime.process import run
+from runtime.loading import loading
 
-from identity import operations
-from identity.app import service
-from identity.settings import Settings
+with loading():
+    from runtime.process import run
+
+    from identity import operations
+    from identity.app import service
+    from identity.settings import Settings
 
 if len(sys.argv) == 1:
     run(service.name, Settings, service.run)
