@@ -185,7 +185,7 @@ def test_an_approval_survives_its_worker_and_the_run_continues(
     answer = shaken.answer.result(60).json()
     assert (answer["run_id"], answer["content"]["text"]) == (approval["run_id"], "Done.")
     assert [status for status, _ in shaken.calls()] == ["interrupted", "success"]
-    assert spare_user.http.get(place).json()["attempt"] == 2
+    assert spare_user.http.get(place).json()["attempt"] >= 2  # a worker that finds it undecided releases the run
     assert [a["status"] for a in spare_user.items("/approvals")] == ["approved", "approved"]
 
 

@@ -29,6 +29,7 @@ from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.ceilings import Ceilings
 from session.environments import Environments
 from session.mcp.connections import Connections
+from session.places import Places
 from session.quotas.spending import Spending
 from session.quotas.starting import apply_rules
 from session.settings import Settings
@@ -58,6 +59,7 @@ class Dependencies:
     deltas: Deltas
     approval_seconds: float
     runs_at_once: int
+    places: Places
     environments: Environments
     models: tuple[str, ...]
     accounts: Accounts
@@ -114,6 +116,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
             runs_at_once=settings.runs_at_once,
+            places=Places(settings.runs_at_once, settings.waiting_agent_seconds),
             environments=Environments(database),
             models=settings.offered_models,
             accounts=Accounts(database),

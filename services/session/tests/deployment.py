@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from contracts.messages import Command, Query
+from contracts.messages import Actor, Command, Query
 from contracts.session.run import GetRun, RunView, SubmitQuery
 from contracts.session.session import CountSessions, CreateSession
 from contracts.session.values import Mode, OnBusy, SdkOptions
@@ -33,12 +33,13 @@ SLOW = scripted(bash("sleep 300"), {"text": "never"})
 
 @dataclass
 class ServiceClient:
-    """A client of the service on the bus."""
+    """A client of the service on the bus, used by `actor`."""
 
     connection: Client
+    actor: Actor = OWNER
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.connection).ask(message, Envelope.begin(actor=OWNER))
+        return await Bus(self.connection).ask(message, Envelope.begin(actor=self.actor))
 
     async def is_ready(self) -> bool:
         try:
@@ -101,6 +102,7 @@ class Deployment:
         """
         values = [f"{name}={value}" for name, value in constants.items()]
         names = ("database_url", "nats_url", "workspaces_dir", "model_base_url", "secrets_keys", "quotas")
+        names += ("waiting_agent_seconds",)
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
         process = await asyncio.create_subprocess_exec(

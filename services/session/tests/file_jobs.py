@@ -19,6 +19,7 @@ from runtime.envelope import Envelope
 from session.app import service
 from session.ceilings import Ceilings
 from session.dependencies import Dependencies
+from session.places import Places
 from session.reactions.session import remove_traces
 from session.storage import Storage
 from session.workspace import Quotas
@@ -68,7 +69,7 @@ class FileJobs:
             AsyncMock(),
             root / "workspaces",
             root / "archives",
-            *(nothing, nothing, 1, 1, nothing, nothing, nothing),
+            *(nothing, nothing, 1, 1, Places(1, 60), nothing, nothing, nothing),
             ceilings=Ceilings(),
             storage=Storage(desk.database),
             blocking=blocking,

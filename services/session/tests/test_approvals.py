@@ -1,6 +1,8 @@
 """How a worker requests approvals and waits for decisions."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,9 +16,11 @@ from contracts.session.approval import ApprovalView, DeliverDecisions, ListAppro
 from contracts.session.run import RunView
 from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
 from runtime.clock import now
+from runtime.testing import eventually
 from runtime.waiters import Waiters
+from session.places import Place, Places
 from session.reactions import approval as approvals
-from session.reactions.approval import ApprovalRequests
+from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -66,6 +70,12 @@ def run(attempt: int = 1) -> RunView:
     )
 
 
+def dependencies() -> Any:
+    return SimpleNamespace(
+        decisions=Waiters[UUID](), approval_seconds=600, places=Places(64, 300), agents=SimpleNamespace()
+    )
+
+
 @dataclass
 class Service:
     """A fake service: answers with the next state of the approval, and records the commands sent to it."""
@@ -76,7 +86,7 @@ class Service:
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
     reads: int = 0
     sent: list[Any] = field(default_factory=list[Any])
-    dependencies: Any = field(default_factory=lambda: SimpleNamespace(decisions=Waiters[UUID](), approval_seconds=600))
+    dependencies: Any = field(default_factory=lambda: dependencies())
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
@@ -99,7 +109,8 @@ class Service:
         return [self.delivered for _ in command.approval_ids]
 
     def requests(self, cancellation: Cancellation, attempt: int = 1) -> ApprovalRequests:
-        requests = ApprovalRequests(cast(Any, self), run(attempt), Deadline(1000, cancellation.request), cancellation)
+        deadline = Deadline(1000, cancellation.request)
+        requests = ApprovalRequests(cast(Any, self), run(attempt), deadline, cancellation, Place())
         requests.note_recorded([CALL])
         return requests
 
@@ -148,7 +159,8 @@ async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
     async with Cancellation(end_no_agent) as cancellation:
-        prompt = await service.requests(cancellation, attempt=2).continuation()
+        views = await undelivered(run(attempt=2), cast(Any, service))
+        prompt = await service.requests(cancellation, attempt=2).continuation(views)
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: continue without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
 
@@ -162,7 +174,8 @@ async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:
 async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
     async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
-        requests = ApprovalRequests(cast(Any, service), run(), Deadline(1000, cancellation.request), cancellation)
+        deadline = Deadline(1000, cancellation.request)
+        requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, Place())
         request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
         requests.note_recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
@@ -176,6 +189,68 @@ async def test_approval_is_requested_although_the_call_is_never_recorded(monkeyp
     async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation:
         requests = Service([approval(status="denied")]).requests(cancellation)
         assert await requests.request("toolu_9", "Bash", {}) == DENIED
+
+
+@dataclass
+class Releasing:
+    """A worker whose agent waits for an approval."""
+
+    service: Service
+    place: Place
+    requests: ApprovalRequests
+    killed: list[UUID] = field(default_factory=list[UUID])
+
+    def decide(self) -> None:
+        self.service.states = [approval(status="approved")]
+        self.service.dependencies.decisions.wake(self.service.sent[0].approval_id)
+
+    def kill_waiting(self, _session_id: UUID, run_id: UUID) -> bool:
+        self.killed.append(run_id)
+        return True
+
+
+@asynccontextmanager
+async def waiting_agent() -> AsyncGenerator[Releasing]:
+    """Let an agent wait for an approval, which is given up at the end of the context."""
+    service, place = Service([approval()]), Place()
+    async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
+        deadline = Deadline(1000, cancellation.request)
+        requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, place)
+        requests.note_recorded([CALL])
+        worker = service.dependencies.agents = Releasing(service, place, requests)
+        request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
+        await eventually(lambda: place.since is not None)
+        yield worker
+        request.cancel()
+
+
+async def test_an_agent_that_only_waits_is_killed() -> None:
+    async with waiting_agent() as worker:
+        assert (worker.place.release(), worker.killed) == (True, [UUID(RUN)])
+
+
+async def test_an_agent_with_another_call_in_progress_is_not_killed() -> None:
+    async with waiting_agent() as worker:
+        worker.requests.note_recorded([CALL.model_copy(update={"id": "toolu_2"})])
+        assert (worker.place.release(), worker.killed) == (False, [])
+        worker.requests.note_returned("toolu_2")
+        assert worker.place.release()
+
+
+async def test_an_agent_that_waits_for_input_is_not_killed() -> None:
+    async with waiting_agent() as worker, asyncio.TaskGroup() as tasks:
+        question = tasks.create_task(worker.requests.elicit("files", "Which one?", {}))
+        await eventually(lambda: len(worker.service.sent) == 2)
+        assert not worker.place.release()
+        question.cancel()
+
+
+async def test_no_decision_is_delivered_to_a_killed_agent() -> None:
+    async with waiting_agent() as worker:
+        worker.place.released = worker.place.release()
+        worker.decide()
+        await eventually(lambda: worker.place.since is None)  # the decision was noticed
+        assert not any(isinstance(each, DeliverDecisions) for each in worker.service.sent)
 
 
 async def test_a_missing_approval_means_that_its_session_was_deleted() -> None:

@@ -30,6 +30,7 @@ from session.accounts import Accounts
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
 from session.app import service
 from session.ceilings import Ceilings
+from session.places import Places
 from session.quotas.spending import Spending
 from session.reactions.run import end_lost_run, run_agent
 from session.storage import Storage
@@ -84,6 +85,7 @@ class Worker:
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
         dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
+        dependencies.places = Places(1, 600)
         dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
         dependencies.workspace, dependencies.files = str, self.files

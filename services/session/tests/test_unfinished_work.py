@@ -1,15 +1,20 @@
 """Unfinished work in the read model: it is resumed even if the bus dropped its event, and nothing else is repeated."""
 
+from decimal import Decimal
 from typing import Any, cast
 from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
 from contracts.refusals import Code
+from contracts.session.approval import DecideApproval
 from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailUnarchive
 from contracts.session.fork import CompleteFork, FailFork
-from contracts.session.run import CancelRun, EndRun, RunView, StartRun
-from contracts.session.session import DeleteSession
+from contracts.session.quota import GetUsage
+from contracts.session.release import ReleaseRun
+from contracts.session.run import CancelRun, EndRun, GetRun, RunView, StartRun
+from contracts.session.session import DeleteSession, GetSession
+from contracts.session.values import Usage
 from eventing import leases
 from eventing.database import Database
 from eventing.leases import Leases
@@ -36,6 +41,7 @@ from services.session.tests.file_jobs import (
     SESSION_FORKED,
     FileJobs,
 )
+from services.session.tests.test_concurrent_runs import wait_for_approval
 
 
 async def unfinished(desk: Desk) -> list[tuple[str, UUID]]:
@@ -63,6 +69,45 @@ async def test_a_cancelled_run_is_not_unfinished(desk: Desk) -> None:
     run = await desk.submit(await desk.create())
     await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
     assert await unfinished(desk) == []
+
+
+RELEASED_USAGE = Usage(input_tokens=5, cost_usd=Decimal("0.5"))
+
+
+async def release(desk: Desk) -> tuple[RunView, UUID]:
+    """Release a run that waits for an approval."""
+    run = await desk.submit(await desk.create())
+    approval = await wait_for_approval(desk, run)
+    await desk.send(ReleaseRun(session_id=run.session_id, run_id=run.id, attempt=1, usage=RELEASED_USAGE))
+    return run, approval
+
+
+async def test_a_released_run_is_unfinished_again_once_it_is_decided(desk: Desk) -> None:
+    run, approval = await release(desk)
+    assert await unfinished(desk) == []
+    await desk.send(DecideApproval(approval_id=approval, decision="approved"))
+    assert await unfinished(desk) == [("continue_run", run.session_id)]
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
+    assert await unfinished(desk) == [("continue_run", run.session_id)]
+    await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=2))
+    assert await unfinished(desk) == []
+
+
+@pytest.mark.parametrize("cancelled", [False, True], ids=["ended", "cancelled"])
+async def test_the_usage_of_all_agents_of_a_run_is_counted_once(desk: Desk, cancelled: bool) -> None:
+    run, approval = await release(desk)
+    ids = {"session_id": run.session_id, "run_id": run.id}
+    await desk.send(DecideApproval(approval_id=approval, decision="approved"))
+    await desk.send(StartRun(**ids))
+    if cancelled:
+        await desk.send(CancelRun(**ids))
+    await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=2, usage=RELEASED_USAGE))
+    session, month = (
+        await desk.ask(GetSession(session_id=run.session_id)),
+        await desk.ask(GetUsage(user_id=OWNER.user_id, role="user")),
+    )
+    assert (await desk.ask(GetRun(**ids))).usage == RELEASED_USAGE + RELEASED_USAGE
+    assert (session.total_cost_usd, month.budget_per_month_usd.used) == (Decimal(1), Decimal(1))
 
 
 async def test_runs_of_a_deleted_session_are_not_unfinished(desk: Desk) -> None:

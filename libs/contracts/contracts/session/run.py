@@ -10,6 +10,7 @@ from contracts.messages import Command, Event, Failure, KeysetWindow, Message, P
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.mcp import McpServerUse
+from contracts.session.release import RunContinued, RunReleased
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import (
     CancelReason,
@@ -279,4 +280,14 @@ class UsageRecorded(ProgressEvent):
     usage: Usage
 
 
-RunEvent = RunQueued | RunRequested | RunStarted | RunCompleted | RunFailed | RunCancelled | UsageRecorded
+RunEvent = (
+    RunQueued
+    | RunRequested
+    | RunStarted
+    | RunReleased
+    | RunContinued
+    | RunCompleted
+    | RunFailed
+    | RunCancelled
+    | UsageRecorded
+)

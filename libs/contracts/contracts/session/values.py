@@ -83,6 +83,15 @@ class Usage(Message):
     output_tokens: int = Field(default=0, ge=0)
     cost_usd: Decimal = Field(default=Decimal(0), ge=0)
 
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return what was used in total."""
+        return Usage(
+            duration_ms=self.duration_ms + other.duration_ms,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cost_usd=self.cost_usd + other.cost_usd,
+        )
+
 
 class ApprovalOutcome(Message):
     """The decision about a tool call, and the message of the person who made it.

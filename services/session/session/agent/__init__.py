@@ -13,9 +13,10 @@ from prometheus_client import Counter
 from runtime.logging import get_logger
 from sandbox import Heartbeats, Sandbox
 
+from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.agent.frames import STOPPED, AgentFailed
-from session.agent.live import Agent, AgentContext
+from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
 from session.agent.transcript import Transcripts
@@ -134,6 +135,15 @@ class Agents:
         """
         if agent := self._agent_for(session_id, run_id):
             await self._end(agent)
+
+    def kill_waiting(self, session_id: UUID, run_id: UUID) -> bool:
+        """Kill the agent of a run immediately, unless it waits for the model; return whether it was killed.
+
+        Its turn ends, with the usage that the model proxy counted. The agent stores and reports nothing more. The run
+        may have another turn here later.
+        """
+        agent = self._live.get(session_id)
+        return agent is not None and agent.spec.run_id == run_id and agent.kill_waiting()
 
     def cancel(self, session_id: UUID, run_id: UUID | None = None) -> None:
         """Start to do what `close` does, without waiting for the end."""

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -22,18 +22,17 @@ from claude_agent_sdk import (
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from contracts.refusals import Code
 from runtime.logging import get_logger
-from sandbox import Sandbox
 
+from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
-from session.agent.model_proxy import Access, ModelProxy
-from session.agent.options import AgentSpec, Ask, Limits, deny_all, options, usable_models, variables
+from session.agent.model_proxy import Access
+from session.agent.options import AgentSpec, Ask, deny_all, options, usable_models, variables
 from session.agent.permission import not_available, permission
-from session.agent.transcript import ConversationNotWritten, Transcripts
-from session.mcp.connections import Connections
+from session.agent.transcript import ConversationNotWritten
 from session.mcp.elicitations import Elicit, decline_all
 from session.mcp.permits import Permits
 from session.mcp.servers import AgentServers
@@ -43,17 +42,6 @@ log = get_logger()
 GRACE_SECONDS = 0.2
 STOP_TIMEOUT = 10.0
 INTERRUPT_TIMEOUT = 1.0
-
-
-@dataclass(frozen=True)
-class AgentContext:
-    """The dependencies that all agents of this replica share."""
-
-    sandbox: Sandbox
-    proxy: ModelProxy
-    transcripts: Transcripts
-    connections: Connections
-    limits: Limits
 
 
 class Agent:
@@ -90,6 +78,7 @@ class Agent:
         self._frames: Frames | None = None
         self._lifecycle, self._ended = asyncio.Lock(), False
         self._stop_requested, self._connecting = False, cast(asyncio.Timeout | None, None)
+        self._killed = False
         self._between_turns = asyncio.Event()
         self._between_turns.set()
 
@@ -204,7 +193,8 @@ class Agent:
         except AgentFailed:
             raise
         except Exception as error:  # programs in the sandbox can forge messages of the agent
-            self._diagnostics.warn("agent crashed", error)
+            if not self._killed:
+                self._diagnostics.warn("agent crashed", error)
             raise self._failure_or(CRASHED) from error
         finally:
             self._between_turns.set()
@@ -213,6 +203,14 @@ class Agent:
         """Return `finished` with the usage that the model proxy counted, and with the values of `env` masked."""
         detail = finished.error_detail and self._diagnostics.redact(finished.error_detail)
         return with_metered_usage(replace(finished, error_detail=detail), self._access)
+
+    def kill_waiting(self) -> bool:
+        """Kill the process without an interrupt, unless it waits for the model; return whether it was killed."""
+        if self._stop_requested or self._access.in_use:
+            return False
+        self._stop_requested = self._killed = True
+        self._process.kill()
+        return True
 
     async def stop(self) -> None:
         """End the process with all that it started, even during a turn or its start. Does nothing if it has ended."""
@@ -242,7 +240,7 @@ class Agent:
 
     async def _interrupt(self) -> None:
         """Interrupt a turn and wait for its end: only then does the agent report what it used."""
-        if self._client is None or self._between_turns.is_set():
+        if self._client is None or self._killed or self._between_turns.is_set():
             return
         try:
             async with asyncio.timeout(INTERRUPT_TIMEOUT):

@@ -9,12 +9,12 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
 from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
-from contracts.session.values import Block, Decision, Remember, ToolUseBlock
+from contracts.session.values import Block, Decision, Remember, ToolUseBlock, Usage
 
 from session.aggregate.form import check_content
 
 MAX_ATTEMPTS = 5
-"""The number of workers that a run may have; one that waits for an approval outlives its worker."""
+"""The number of workers that a run may lose; one that waits for an approval outlives its worker."""
 MAX_DELIVERED = 100
 """The number of delivered decisions that are kept, the newest, in case a worker requests them again."""
 
@@ -64,7 +64,8 @@ class Run:
 
     `tool_calls` are those in progress, by the model's id. `approvals` are not delivered yet; `delivered` are those
     delivered to the current worker's agent. `granted` are approved calls whose decision was delivered to an agent in a
-    new process, which has to make the call again.
+    new process, which has to make the call again. While the run is `released` no worker has it; `releases` counts how
+    often it was, and `used` is the usage of the agents that were released.
     """
 
     id: UUID
@@ -74,17 +75,30 @@ class Run:
     approvals: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
     delivered: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
     granted: list[Approval] = field(default_factory=list[Approval])
+    released: bool = False
+    releases: int = 0
+    used: Usage = field(default_factory=Usage)
+
+    @property
+    def may_continue(self) -> bool:
+        """Whether another worker can continue the run: its agent only waited, and few workers have been lost."""
+        return self.only_awaits_approval and self.attempt - self.releases < MAX_ATTEMPTS
 
     @property
     def only_awaits_approval(self) -> bool:
-        """Whether the agent was only waiting for approvals, so that another worker can continue the run.
+        """Whether all that the agent does is wait for approvals.
 
         Tool calls are recorded in their order. If an approval was requested before its call was recorded, earlier calls
         may be missing, and the run cannot be continued.
         """
         requested = {approval.request.tool_use_id for approval in self.approvals.values()}
         recorded = all(approval.request.tool_call_id for approval in self.approvals.values())
-        return bool(requested) and recorded and requested.issuperset(self.tool_calls) and self.attempt < MAX_ATTEMPTS
+        return bool(requested) and recorded and requested.issuperset(self.tool_calls)
+
+    @property
+    def awaits_worker(self) -> bool:
+        """Whether the run was released, and all the approvals that it waited for are decided."""
+        return self.released and all(approval.outcome for approval in self.approvals.values())
 
     def find_approval(self, approval_id: UUID) -> Approval:
         """Return an approval that is pending, decided or delivered to the current worker.
@@ -194,8 +208,13 @@ class Run:
 
     def apply_start(self, attempt: int) -> None:
         """Fold: a worker has started, whose agent does not know the decisions delivered before."""
-        self.started, self.attempt = True, attempt
+        self.started, self.attempt, self.released = True, attempt, False
         self.delivered.clear()
+
+    def apply_release(self, usage: Usage) -> None:
+        """Fold: the agent was ended, and no worker has the run."""
+        self.released, self.used = True, usage
+        self.releases += 1
 
     def apply_request(self, event: ApprovalRequested) -> None:
         """Fold: the agent waits for an approval, which uses up a grant of the same call."""

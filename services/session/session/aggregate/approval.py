@@ -51,12 +51,14 @@ class Approving(State):
         if self.run is None:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed: its run is over.")
         self._record_all(self.run.decide(command, by, now))
+        self._continue_released()
 
     def expire_approval(self, approval_id: UUID) -> None:
         """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
         approval = self.run.approvals.get(approval_id) if self.run else None
         if approval and approval.outcome is None:
             self.record(approval.expired("The approval expired."))
+            self._continue_released()
 
     def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
         """Record that decisions are delivered to the worker and return them; return None if one is still pending.

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.quota import Allowance
+from contracts.session.release import RunContinued, RunReleased
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -22,6 +23,7 @@ from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
 ALLOWED = Allowance()
+INTERRUPTED = "The service stopped during the run."
 MAX_UNBILLED_RUNS = 20
 """The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
 
@@ -92,8 +94,8 @@ class Running(State):
             Refusal: RUN_OVER.
         """
         run = self._active_run(run_id)
-        if run.started and not run.only_awaits_approval:
-            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, "The service stopped during the run.")
+        if run.started and not run.may_continue:
+            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, INTERRUPTED)
             return
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model))
@@ -119,10 +121,29 @@ class Running(State):
             return
         run = self._active_run(run_id) if attempt is None else self._run_of_worker(run_id, attempt)
         self._record_all(run.events_before_end())
+        total = run.used + usage
         if error_code is None:
-            self.record(RunCompleted(run_id=run_id, usage=usage, structured_output=structured_output))
+            self.record(RunCompleted(run_id=run_id, usage=total, structured_output=structured_output))
         else:
-            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=usage))
+            self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=total))
+
+    def release_run(self, run_id: UUID, usage: Usage, attempt: int) -> None:
+        """Release a run whose agent has ended while it only waited for approvals.
+
+        If they are decided by now, another worker is requested at once. A run that did more is interrupted. If it was
+        ended meanwhile, only its usage is recorded.
+
+        Raises:
+            Refusal: RUN_OVER, RUN_TAKEN.
+        """
+        if self.record_usage(run_id, usage, attempt):
+            return
+        run = self._run_of_worker(run_id, attempt)
+        if run.only_awaits_approval:
+            self.record(RunReleased(run_id=run_id, usage=run.used + usage))
+            self._continue_released()
+        else:
+            self.end_run(run_id, usage, Code.RUN_INTERRUPTED, INTERRUPTED, attempt=attempt)
 
     def record_usage(self, run_id: UUID, usage: Usage, attempt: int) -> bool:
         """Record what a run had used when it was ended without its agent; return whether that was not known yet."""
@@ -152,9 +173,11 @@ class Running(State):
         self._cancel(self.run.id, "interrupted")
 
     def _cancel(self, run_id: UUID, reason: CancelReason) -> None:
+        usage = Usage()
         if self.run and self.run.id == run_id:
+            usage = self.run.used
             self._record_all(self.run.events_before_end())
-        self.record(RunCancelled(run_id=run_id, reason=reason, usage=Usage()))
+        self.record(RunCancelled(run_id=run_id, reason=reason, usage=usage))
 
     def _check_budget(self, allowance: Allowance) -> None:
         if self.queue.budget_spent:
@@ -179,6 +202,10 @@ class Running(State):
                 self.messages = event.sequence_number
             case RunStarted():
                 self._active_run(event.run_id).apply_start(event.attempt)
+            case RunReleased():
+                self._active_run(event.run_id).apply_release(event.usage)
+            case RunContinued():
+                pass  # the run has no worker until one starts it
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._apply_end(event)
             case UsageRecorded():
@@ -189,7 +216,7 @@ class Running(State):
 
     def _apply_end(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
         if self.run and self.run.id == event.run_id:
-            if self.run.started and event.usage == Usage():
+            if self.run.started and not self.run.released and event.usage == self.run.used:
                 self.unbilled[event.run_id] = self.run.attempt
                 for oldest in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:
                     del self.unbilled[oldest]

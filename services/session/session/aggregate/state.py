@@ -7,6 +7,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session import SessionEvent
+from contracts.session.release import RunContinued
 from contracts.session.values import ApprovalOutcome, Mode, SdkOptions
 
 from session.aggregate.active_run import Run
@@ -68,6 +69,11 @@ class State(ABC):
         for event in events:
             self.record(event)
 
+    def _continue_released(self) -> None:
+        """Request a worker for a released run if all its approvals are decided."""
+        if self.run and self.run.awaits_worker:
+            self.record(RunContinued(run_id=self.run.id))
+
     def _active_run(self, run_id: UUID) -> Run:
         if self.run is None or self.run.id != run_id:
             raise Refusal(Code.RUN_OVER, f"Run {run_id} is over.")
@@ -75,6 +81,6 @@ class State(ABC):
 
     def _run_of_worker(self, run_id: UUID, attempt: int) -> Run:
         run = self._active_run(run_id)
-        if run.attempt != attempt:
+        if run.attempt != attempt or run.released:
             raise Refusal(Code.RUN_TAKEN, f"Run {run_id} is assigned to another worker.")
         return run

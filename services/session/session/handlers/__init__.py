@@ -2,9 +2,9 @@
 
 from eventing.handling import Handlers
 
-from session.handlers import approval, archive, conversation, fork, mcp, run, session, template, workspace
+from session.handlers import approval, archive, conversation, fork, mcp, release, run, session, template, workspace
 
 handles = Handlers.merge(
     *(session.handles, run.handles, conversation.handles, approval.handles, fork.handles, archive.handles),
-    *(workspace.handles, template.handles, mcp.handles),
+    *(workspace.handles, template.handles, mcp.handles, release.handles),
 )

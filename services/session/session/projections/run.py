@@ -1,9 +1,11 @@
 """The read model of runs, and the fields of sessions that depend on runs."""
 
+from decimal import Decimal
 from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
+from contracts.session.release import RunContinued, RunReleased
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -14,7 +16,7 @@ from contracts.session.run import (
     RunStarted,
     UsageRecorded,
 )
-from contracts.session.values import CancelReason
+from contracts.session.values import CancelReason, Usage
 from eventing.database import Connection
 from eventing.recording import Recorded
 
@@ -30,6 +32,14 @@ CANCEL_DETAILS: dict[CancelReason, str] = {
 RUN_ENDED = """
     UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
     WHERE id = $1 AND status <> 'paused'"""
+SET_USAGE = """
+    UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1
+    RETURNING cost_usd"""
+# What is reported after the end of a run is that of its last agent; what was released before is in the row.
+ADD_USAGE = """
+    UPDATE runs SET duration_ms = duration_ms + $2, input_tokens = input_tokens + $3,
+        output_tokens = output_tokens + $4, cost_usd = cost_usd + $5 WHERE id = $1
+    RETURNING cost_usd"""
 
 # The run and attempt whose agent may add to the conversation (fencing). None, once a run was ended by others than its
 # worker.
@@ -60,6 +70,10 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await db.execute(SET_WRITER, id, event.run_id, event.attempt)
             await update_run_status(event.run_id, recorded, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
+        case RunReleased():
+            await _release(event, recorded, db)
+        case RunContinued():
+            await db.execute("UPDATE runs SET continuation = 'requested' WHERE id = $1", event.run_id)
         case RunCompleted() | RunFailed() | RunCancelled():
             await _end(event, recorded, db)
         case UsageRecorded():
@@ -101,6 +115,13 @@ async def _request(event: RunRequested, recorded: Recorded[Any], db: Connection)
     )  # fmt: skip
 
 
+async def _release(event: RunReleased, recorded: Recorded[Any], db: Connection) -> None:
+    """Note that no worker has the run. Its usage is added to that of its session when it has ended."""
+    await db.execute("UPDATE runs SET continuation = 'awaited' WHERE id = $1", event.run_id)
+    await db.execute(SET_USAGE, event.run_id, *_columns(event.usage))
+    await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
+
+
 async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorded[Any], db: Connection) -> None:
     status, code, detail = _outcome(event)
     requested = await db.fetchval(
@@ -121,17 +142,19 @@ async def _record_usage(
     event: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
 ) -> None:
     usage = event.usage
-    await charge_run(recorded, event.run_id, usage.cost_usd, db)
-    await db.execute(
-        "UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1",
-        event.run_id, usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd,
-    )  # fmt: skip
+    statement = ADD_USAGE if isinstance(event, UsageRecorded) else SET_USAGE
+    total_usd = await db.fetchval(statement, event.run_id, *_columns(usage))
+    await charge_run(recorded, event.run_id, usage.cost_usd if total_usd is None else total_usd, db)
     await db.execute(
         "UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
         "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
         recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
     )  # fmt: skip
     await add_costs(event.run_id, usage, recorded, db, ended=not isinstance(event, UsageRecorded))
+
+
+def _columns(usage: Usage) -> tuple[int, int, int, Decimal]:
+    return usage.duration_ms, usage.input_tokens, usage.output_tokens, usage.cost_usd
 
 
 def _outcome(event: RunCompleted | RunFailed | RunCancelled) -> tuple[str, Code | None, str | None]:

@@ -1,6 +1,9 @@
 """Requests approvals of tool calls, and waits for the decisions."""
 
+import asyncio
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +26,7 @@ from runtime.logging import get_logger
 from runtime.waiters import Waiters
 
 from session.dependencies import Dependencies
+from session.places import Place
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -37,7 +41,7 @@ MAX_OPEN_APPROVALS = 64
 """Undecided requests of one worker, including those for calls that the agent has given up."""
 TOO_MANY_OPEN = "Too many tool calls are waiting for approval."
 RESTARTED = (
-    "The service was restarted while you were waiting for approval, so the tool calls you had made were not executed. "
+    "You were restarted while you were waiting for approval, so the tool calls you had made were not executed. "
     "These are the decisions about them:"
 )
 
@@ -52,16 +56,25 @@ async def wake_worker(recorded: Recorded[ApprovalDecided], reaction: Reaction[De
 
 
 class ApprovalRequests:
-    """The approval requests of one worker of a run.
+    """The approval requests of one worker of a run, which has a place in this replica.
 
-    If a request is refused, the worker has lost the run, and its agent is cancelled.
+    If a request is refused, the worker has lost the run, and its agent is cancelled. While the agent only waits for
+    approvals, the run can be released: then its agent is killed, and no decision is delivered to it any more.
     """
 
     def __init__(
-        self, reaction: Reaction[Dependencies], run: RunSummary, deadline: Deadline, cancellation: Cancellation
+        self,
+        reaction: Reaction[Dependencies],
+        run: RunSummary,
+        deadline: Deadline,
+        cancellation: Cancellation,
+        place: Place,
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
+        self.place, place.release = place, self._release
         self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
+        # Calls without a result, and among them those that wait for a decision.
+        self._unanswered, self._waiting = set[str](), set[str]()
 
     @property
     def tools_used(self) -> bool:
@@ -72,7 +85,12 @@ class ApprovalRequests:
         """Note that a message with these blocks is recorded."""
         for call in (block.id for block in blocks if isinstance(block, ToolUseBlock)):
             self._calls.add(call)
+            self._unanswered.add(call)
             self._call_waiters.wake(call)
+
+    def note_returned(self, tool_use_id: str) -> None:
+        """Note that a tool call has a result."""
+        self._unanswered.discard(tool_use_id)
 
     async def request(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
         """Request approval of a tool call and return the decision, however long it takes.
@@ -103,40 +121,42 @@ class ApprovalRequests:
             return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
         self._open += 1
         try:
-            outcome = await self.reaction.send(command) or (await self._wait_for_outcomes([command.approval_id]))[0]
+            outcome = (
+                await self.reaction.send(command)
+                or (await self._wait_for_outcomes([command.approval_id], command.tool_use_id))[0]
+            )
         except Refusal as refusal:
             self.cancellation.request(refusal)
             raise
         self._open -= 1
         return outcome
 
-    async def continuation(self) -> str:
-        """Wait for the decisions that the previous worker was waiting for, and return the prompt for a resumed agent.
+    async def continuation(self, views: list[ApprovalView]) -> str:
+        """Deliver decisions that the previous worker was waiting for, and return the prompt for a resumed agent.
 
         Raises:
             Refusal: the run is over, or another worker has it.
         """
-        page = await self.reaction.ask(ListApprovals(session_id=self.run.session_id))
-        waiting = [view for view in page.items if view.run_id == self.run.id and not view.delivered]
-        ids = [view.id for view in reversed(waiting)]
-        # One query each, because lists truncate large values.
-        views = [await self.reaction.ask(GetApproval(approval_id=approval_id)) for approval_id in ids]
-        return "\n".join([RESTARTED, *map(_describe, views, await self._wait_for_outcomes(ids))])
+        outcomes = await self._wait_for_outcomes([view.id for view in views])
+        return "\n".join([RESTARTED, *map(_describe, views, outcomes)])
 
     async def _wait_recorded(self, tool_use_id: str) -> None:
         with self._call_waiters.waiting(tool_use_id) as waiter:
             if tool_use_id not in self._calls:
                 await waiter.wait(RECORD_TIMEOUT)
 
-    async def _wait_for_outcomes(self, approval_ids: list[UUID]) -> list[ApprovalOutcome]:
+    async def _wait_for_outcomes(self, approval_ids: list[UUID], call: str = "") -> list[ApprovalOutcome]:
         run = self.run
         deliver = DeliverDecisions(
             session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
         )
         with self.deadline.paused():
             while True:
-                for approval_id in approval_ids:
-                    await self._wait_decided(approval_id)
+                with self._noted_as_waiting(call):
+                    for approval_id in approval_ids:
+                        await self._wait_decided(approval_id)
+                if self.place.released:  # the agent is killed, and must not learn what it might still act on
+                    await asyncio.Future[None]()
                 # All in one command: if an agent knew only some of the decisions, its run could not be resumed again.
                 # The result is None if an earlier reply was lost; then the same decisions are requested again.
                 if (outcomes := await self.reaction.send(deliver)) is not None:
@@ -148,7 +168,28 @@ class ApprovalRequests:
                 view = await self._read_approval(approval_id)
                 if view and view.status != "pending":  # it expires at the latest
                     return
-                await waiter.wait(POLL_SECONDS)
+                self.reaction.dependencies.places.review()
+                await waiter.wait(min(POLL_SECONDS, self.reaction.dependencies.places.seconds))
+
+    @contextmanager
+    def _noted_as_waiting(self, call: str) -> Generator[None]:
+        self._waiting.add(call)
+        self.place.wait()
+        try:
+            yield
+        finally:
+            self._waiting.discard(call)
+            if not self._waiting:
+                self.place.resume()
+
+    def _release(self) -> bool:
+        """Kill the agent if all that it does is wait for decisions about recorded calls; return whether it was killed.
+
+        It is killed in the step that checks this, so it can have done nothing else.
+        """
+        if self._open != len(self._waiting) or self._waiting != self._unanswered:
+            return False
+        return self.reaction.dependencies.agents.kill_waiting(self.run.session_id, self.run.id)
 
     async def _read_approval(self, approval_id: UUID) -> ApprovalView | None:
         try:
@@ -158,6 +199,14 @@ class ApprovalRequests:
         except Exception:  # the database may be unavailable for a while; decisions take longer
             log.exception("reading an approval failed")
             return None
+
+
+async def undelivered(run: RunSummary, reaction: Reaction[Dependencies]) -> list[ApprovalView]:
+    """Return the approvals that the previous workers of a run requested and did not deliver, the oldest first."""
+    page = await reaction.ask(ListApprovals(session_id=run.session_id))
+    waiting = [view for view in page.items if view.run_id == run.id and not view.delivered]
+    # One query each, because lists truncate large values.
+    return [await reaction.ask(GetApproval(approval_id=view.id)) for view in reversed(waiting)]
 
 
 def _describe(view: ApprovalView, outcome: ApprovalOutcome) -> str:

@@ -1,46 +1,48 @@
 """Runs agents, and ends them with their runs."""
 
+from asyncio import get_running_loop
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.conversation import RecordMessage, RecordToolResult
-from contracts.session.mcp import RecordMcpServers
-from contracts.session.run import EndRun, RecordRunUsage, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
+from contracts.session.approval import ApprovalView
+from contracts.session.release import RunContinued
+from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
 from contracts.session.session import GetSession, SessionView
 from contracts.session.values import SdkOptions, Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.retrying import retry_transient
-from runtime.clock import new_id
 from runtime.logging import get_logger
 
-from session.agent import AgentSpec, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
+from session.agent import AgentSpec, Finished
 from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
-from session.reactions.approval import ApprovalRequests
+from session.places import Place
+from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
+from session.reactions.ending import OVER_CODES, end, end_command, end_early, release_command, usage_of
 from session.reactions.mcp import resolved_servers
+from session.reactions.recording import Requested, record
 from session.reactions.session import measure_storage, remove_session_data
 from session.workspace import StorageFailed, convert_storage_errors
 
 log = get_logger()
 
 ACTIVE_STATUSES = frozenset({"running", "waiting_approval"})
-OVER_CODES = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
-"""Refusals that mean that nothing is left to do."""
-
 UNFINISHED = "SELECT session_id AS aggregate, id AS work FROM runs WHERE requested_at IS NOT NULL AND ended_at IS NULL"
+# A run whose agent was released is not found by its first request any more.
+UNFINISHED_AT_FIRST = f"{UNFINISHED} AND continuation IS NULL"
+UNFINISHED_LATER = f"{UNFINISHED} AND continuation = 'requested'"
 
 reactions = Reactions()
 
 
-def _run_id(recorded: Recorded[RunRequested]) -> UUID:
+def _run_id(recorded: Requested) -> UUID:
     return recorded.event.run_id
 
 
@@ -48,7 +50,12 @@ def _slots(dependencies: Dependencies) -> int:
     return dependencies.runs_at_once
 
 
-async def end_lost_run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
+def _more_slots(dependencies: Dependencies) -> int:
+    """Return the number of released runs that continue at the same time, even if all places are taken."""
+    return (dependencies.runs_at_once + 1) // 2
+
+
+async def end_lost_run(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
     """End a run whose event is about to be dead-lettered, after all attempts have failed."""
     detail = "The service could not complete the run."
     lost = EndRun(
@@ -72,7 +79,7 @@ async def _has_warm_agent(dependencies: Dependencies, session_id: UUID) -> bool:
     "run_agent",
     concurrency=_slots,
     on_dead_letter=end_lost_run,
-    unfinished=UnfinishedWork(UNFINISHED, _run_id),
+    unfinished=UnfinishedWork(UNFINISHED_AT_FIRST, _run_id),
     prefers=_has_warm_agent,
 )
 async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> None:
@@ -82,8 +89,24 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
         TakenOver: another worker has the run.
         Exception: events could not be stored; the next worker finds a started run, and ends it as interrupted.
     """
+    await _work_on(recorded, reaction)
+
+
+@reactions.shared(
+    "continue_run",
+    concurrency=_more_slots,
+    on_dead_letter=end_lost_run,
+    unfinished=UnfinishedWork(UNFINISHED_LATER, _run_id),
+)
+async def continue_run(recorded: Recorded[RunContinued], reaction: Reaction[Dependencies]) -> None:
+    """Continue a run that was released, once its approvals are decided. Raises as `run_agent` does."""
+    await _work_on(recorded, reaction)
+
+
+async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
     try:
-        files_changed = await _run(recorded, reaction)
+        with reaction.dependencies.places.take() as place:
+            files_changed = await _run(recorded, reaction, place)
     except Refusal as refusal:
         if refusal.code is Code.RUN_TAKEN:
             raise TakenOver from refusal
@@ -99,57 +122,59 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
         await measure_storage(recorded.id, reaction.dependencies)
 
 
-async def _run(recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> bool:
-    """Run the agent, and return whether it may have changed files."""
-    session_id, run_id, agents = recorded.id, recorded.event.run_id, reaction.dependencies.agents
-    run = await reaction.send(StartRun(session_id=session_id, run_id=run_id))
+async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool:
+    """Run the agent, and return whether the run is over and may have changed files."""
+    run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id))
     if run.status not in ACTIVE_STATUSES:
         return True
     if not await _may_continue(run, recorded, reaction):
         return False
-    spending = reaction.dependencies.spending(recorded, run_id)
+    decided = await undelivered(run, reaction) if run.attempt > 1 else []
+    if any(view.status == "pending" for view in decided):
+        await end(release_command(run, Usage()), reaction)
+        return False
+    spending = reaction.dependencies.spending(recorded, run.id)
     spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
     if spec.budget_usd is not None and spec.budget_usd <= 0:
         # The budget was lowered, or the cost of the last run was reported late.
-        await agents.close(session_id)
-        await _end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
+        await reaction.dependencies.agents.close(run.session_id)
+        await end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
         return False
-    seconds = spec.options.timeout_seconds
-    cancellation = Cancellation(lambda: agents.close(session_id, run_id))
+    return await _run_agent(spec, run, recorded, reaction, place, decided)
+
+
+async def _run_agent(
+    spec: AgentSpec,
+    run: RunSummary,
+    recorded: Requested,
+    reaction: Reaction[Dependencies],
+    place: Place,
+    decided: list[ApprovalView],
+) -> bool:
+    """Run the agent with `spec`, continuing after `decided` approvals. Return as `_run` does."""
+    agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
+    cancellation = Cancellation(lambda: agents.close(run.session_id, run.id))
     deadline = Deadline(seconds, cancellation.request)
-    approvals = ApprovalRequests(reaction, run, deadline, cancellation)
+    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
     async with cancellation:
         with deadline:
-            finished = await _take_turn(spec, recorded, approvals)
-    await spending.settle(finished.cost_usd)
+            finished = await _take_turn(spec, recorded, approvals, decided)
+    if spec.spending:
+        await spec.spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
+    if place.released:
+        finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
+        await end(release_command(run, usage_of(finished)), reaction)
+        return False
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
-    await _end(_end_command(run, finished), reaction)
-    return approvals.tools_used
+    await end(end_command(run, finished), reaction)
+    return approvals.tools_used or run.attempt > 1
 
 
-async def _end(command: EndRun, reaction: Reaction[Dependencies]) -> None:
-    """End a run; if its session was deleted meanwhile, record what it has used all the same.
-
-    Raises:
-        Refusal: as `EndRun` is refused.
-    """
-    try:
-        await reaction.send(command)
-    except Refusal as refusal:
-        if refusal.code is Code.SESSION_NOT_FOUND and command.attempt:
-            await reaction.send(
-                RecordRunUsage(
-                    session_id=command.session_id, run_id=command.run_id, attempt=command.attempt, usage=command.usage
-                )
-            )
-        raise
-
-
-async def _agent_spec(run: RunSummary, recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> AgentSpec:
+async def _agent_spec(run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies]) -> AgentSpec:
     """Return how the agent of a run works.
 
     Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
@@ -166,12 +191,12 @@ async def _agent_spec(run: RunSummary, recorded: Recorded[RunRequested], reactio
         ceiling,
         run.id,
         run.attempt,
-        _remaining_budget(session, options),
+        _remaining_budget(session, run, options),
         recorded.owner,
     )
 
 
-async def _may_continue(run: RunSummary, recorded: Recorded[RunRequested], reaction: Reaction[Dependencies]) -> bool:
+async def _may_continue(run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies]) -> bool:
     """End a run whose owner is disabled or may store no more, or whose workspace is full; return whether none holds."""
     dependencies, files = reaction.dependencies, reaction.dependencies.files(run.session_id)
     storage, writing = dependencies.storage, dependencies.writing
@@ -183,29 +208,28 @@ async def _may_continue(run: RunSummary, recorded: Recorded[RunRequested], react
         await retry_transient(lambda: storage.measure(run.session_id, measure, again=False))
         await retry_transient(lambda: storage.check(recorded.owner, recorded.envelope.actor))
     except (StorageFailed, Refusal) as failure:
-        await _end_early(run, failure.code, failure.detail, reaction)
+        await end_early(run, failure.code, failure.detail, reaction)
         return False
     return True
 
 
-async def _end_early(run: RunSummary, code: Code, detail: str, reaction: Reaction[Dependencies]) -> None:
-    ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt, error_code=code, error_detail=detail)
-    await reaction.send(ending)
-
-
-def _remaining_budget(session: SessionView, options: SdkOptions) -> Decimal | None:
+def _remaining_budget(session: SessionView, run: RunSummary, options: SdkOptions) -> Decimal | None:
     """Return what the session may still spend with these options, or None without a budget.
 
-    An agent counts its spending from the start of its process, so it is given the remainder.
+    An agent counts its spending from the start of its process, so it is given the remainder. What the run used before
+    it was released is not part of its session's total yet.
     """
     budget = options.max_budget_usd
-    return None if budget is None else Decimal(str(budget)) - session.total_cost_usd
+    return None if budget is None else Decimal(str(budget)) - session.total_cost_usd - run.usage.cost_usd
 
 
-async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approvals: ApprovalRequests) -> Finished:
-    prompt, message_id = recorded.event.message, recorded.event.message_id
-    if approvals.run.attempt > 1:  # the previous worker's agent has received the message
-        prompt, message_id = await approvals.continuation(), None
+async def _take_turn(
+    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, decided: list[ApprovalView]
+) -> Finished:
+    if isinstance(recorded.event, RunRequested) and approvals.run.attempt == 1:
+        prompt, message_id = recorded.event.message, recorded.event.message_id
+    else:  # the previous worker's agent has received the message
+        prompt, message_id = await approvals.continuation(decided), None
     async with aclosing(
         approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit)
     ) as events:
@@ -214,64 +238,8 @@ async def _take_turn(spec: AgentSpec, recorded: Recorded[RunRequested], approval
                 return event
             # A worker that has lost its run cancels its agent, which then only reports its usage.
             if not approvals.cancellation.requested:
-                await _record(recorded, event, approvals)
+                await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
-
-
-async def _record(
-    recorded: Recorded[RunRequested],
-    event: ServersConnected | AssistantMessage | ToolReturned | Delta,
-    approvals: ApprovalRequests,
-) -> None:
-    run, reaction = approvals.run, approvals.reaction
-    context: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
-    try:
-        match event:
-            case ServersConnected(servers):
-                await reaction.send(RecordMcpServers(**context, servers=servers))
-            case AssistantMessage():
-                await reaction.send(
-                    RecordMessage(
-                        **context,
-                        message_id=event.message_id or new_id(),
-                        blocks=event.blocks,
-                        model=event.model,
-                        parent_tool_use_id=event.parent_tool_use_id,
-                    )
-                )
-                approvals.note_recorded(event.blocks)
-            case ToolReturned():
-                await reaction.send(
-                    RecordToolResult(
-                        **context,
-                        tool_use_id=event.tool_use_id,
-                        output=event.output,
-                        is_error=event.is_error,
-                        duration_ms=event.duration_ms,
-                    )
-                )
-            case Delta(text):
-                await reaction.dependencies.deltas.publish(recorded.owner, run.session_id, run.id, text)
-    except Refusal as refusal:
-        approvals.cancellation.request(refusal)
-
-
-def _end_command(run: RunSummary, finished: Finished) -> EndRun:
-    usage = Usage(
-        duration_ms=finished.duration_ms,
-        input_tokens=finished.input_tokens,
-        output_tokens=finished.output_tokens,
-        cost_usd=finished.cost_usd,
-    )
-    return EndRun(
-        session_id=run.session_id,
-        run_id=run.id,
-        attempt=run.attempt,
-        usage=usage,
-        error_code=finished.error_code,
-        error_detail=finished.error_detail or "",
-        structured_output=finished.structured_output,
-    )
 
 
 @reactions.broadcast("end_turn")

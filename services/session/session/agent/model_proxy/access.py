@@ -56,6 +56,11 @@ class Access:
                 self._active.pop().reschedule(0)
 
     @property
+    def in_use(self) -> bool:
+        """Whether the agent waits for the model."""
+        return self._requests > 0
+
+    @property
     def exhausted(self) -> bool:
         """Whether this turn has used up its budget."""
         return self._budget_usd is not None and self.meter.cost_usd >= self._budget_usd

@@ -1,0 +1,67 @@
+"""The places of a replica for runs, and which runs lose theirs while they only wait for approvals."""
+
+import asyncio
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from prometheus_client import Counter
+
+MIN_SECONDS = 2.0
+"""How long a run has waited at least if it is released because no place is free. By then all that its agent did is
+recorded, and a person who was asked has had a moment to answer."""
+
+released = Counter(
+    "runs_released_total", "Runs released while they only waited for approvals, by the reason", ["reason"]
+)
+
+
+@dataclass(eq=False)
+class Place:
+    """The place of one run. While the run waits, since `since`, `release` ends its agent, or returns False."""
+
+    since: float | None = None
+    release: Callable[[], bool] = lambda: False
+    released: bool = False
+
+    def wait(self) -> None:
+        """Note that the run waits for another approval from now on."""
+        self.since = asyncio.get_running_loop().time()
+
+    def resume(self) -> None:
+        """Note that the run does not wait."""
+        self.since = None
+
+
+class Places:
+    """The places of one replica, `number` of them.
+
+    A run that waits for longer than `seconds` is released, and while no place is free, the one that has waited longest.
+    """
+
+    def __init__(self, number: int, seconds: float) -> None:
+        self.seconds, self._number, self._places = seconds, number, set[Place]()
+
+    @contextmanager
+    def take(self) -> Generator[Place]:
+        """Take a place. Others may be released, even if more than all places are taken."""
+        self._places.add(place := Place())
+        self.review()
+        try:
+            yield place
+        finally:
+            self._places.remove(place)
+
+    def review(self) -> None:
+        """Release the runs that have waited too long, and others while no place is free."""
+        now = asyncio.get_running_loop().time()
+        waiting = [(now - place.since, place) for place in self._places if place.since is not None]
+        for seconds, place in sorted(waiting, key=lambda entry: entry[0], reverse=True):
+            overdue = seconds >= self.seconds
+            if not place.released and (overdue or (seconds >= MIN_SECONDS and self._full)):
+                place.released = place.release()
+                released.labels("overdue" if overdue else "no free place").inc(place.released)
+
+    @property
+    def _full(self) -> bool:
+        return sum(not place.released for place in self._places) >= self._number

@@ -1,0 +1,57 @@
+"""Records what the agent of a run does, as it happens."""
+
+from typing import Any
+
+from contracts.refusals import Refusal
+from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.mcp import RecordMcpServers
+from contracts.session.release import RunContinued
+from contracts.session.run import RunRequested
+from eventing.recording import Recorded
+from runtime.clock import new_id
+
+from session.agent import AssistantMessage, Delta, ServersConnected, ToolReturned
+from session.reactions.approval import ApprovalRequests
+
+type Requested = Recorded[RunRequested] | Recorded[RunContinued]
+"""An event that requests a worker for a run."""
+
+
+async def record(
+    recorded: Requested,
+    event: ServersConnected | AssistantMessage | ToolReturned | Delta,
+    approvals: ApprovalRequests,
+) -> None:
+    """Record an event of an agent; if that is refused, the worker has lost the run, and its agent is cancelled."""
+    run, reaction = approvals.run, approvals.reaction
+    context: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
+    try:
+        match event:
+            case ServersConnected(servers):
+                await reaction.send(RecordMcpServers(**context, servers=servers))
+            case AssistantMessage():
+                await reaction.send(
+                    RecordMessage(
+                        **context,
+                        message_id=event.message_id or new_id(),
+                        blocks=event.blocks,
+                        model=event.model,
+                        parent_tool_use_id=event.parent_tool_use_id,
+                    )
+                )
+                approvals.note_recorded(event.blocks)
+            case ToolReturned():
+                await reaction.send(
+                    RecordToolResult(
+                        **context,
+                        tool_use_id=event.tool_use_id,
+                        output=event.output,
+                        is_error=event.is_error,
+                        duration_ms=event.duration_ms,
+                    )
+                )
+                approvals.note_returned(event.tool_use_id)
+            case Delta(text):
+                await reaction.dependencies.deltas.publish(recorded.owner, run.session_id, run.id, text)
+    except Refusal as refusal:
+        approvals.cancellation.request(refusal)
