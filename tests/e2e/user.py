@@ -22,7 +22,7 @@ HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"}
 
 def searched_client(base_url: str, **headers: str) -> httpx.Client:
     """Return a client that fails when a response has a secret that it should not have."""
-    return httpx.Client(base_url=base_url, headers=headers, timeout=60, event_hooks={"response": [SEARCHED.check]})
+    return httpx.Client(base_url=base_url, headers=headers, timeout=120, event_hooks={"response": [SEARCHED.check]})
 
 
 class User:
