@@ -14,6 +14,7 @@ from contracts.catalogue import SERVICES
 from eventing.testing.key_rings import ring_json
 from onebox.children import allowed_environment
 from onebox.nats import EmbeddedNats
+from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.system import System
 from onebox.testing.unrooted import postgres_in
@@ -141,15 +142,21 @@ def test_a_port_in_use_is_reported(refused: Refused) -> None:
     assert f"Port {port} is in use by another program. Stop that program, or choose another port" in line
 
 
+@pytest.fixture
+def free_port() -> Generator[int]:
+    with ReservedPort() as port:
+        yield port.number
+
+
 @pytest.mark.parametrize("name", ["gateway", *SERVICES])
 def test_a_single_service_reports_an_unavailable_dependency_in_one_line(
-    name: str, tmp_path: Path, database_url: str
+    name: str, tmp_path: Path, database_url: str, free_port: int
 ) -> None:
     settings = {
         "NATS_URL": f"nats://me:plantedsecret@{NOBODY}",
         "DATABASE_URL": database_url,
         "DEPENDENCY_WAIT_SECONDS": "1",
-        "PORT": "1",  # nothing listens on it before the dependencies are there
+        "PORT": str(free_port),  # nothing listens on it before the dependencies are there
         "KEY_RING_FILE": str(tmp_path / "ring.json"),
         "WORKSPACES_DIR": str(tmp_path),
         "REPORTS_DIR": str(tmp_path),

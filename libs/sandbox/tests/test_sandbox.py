@@ -35,7 +35,7 @@ async def test_a_program_sees_only_its_own_variables_and_a_few_defaults(sandbox:
 
 
 async def test_a_program_without_a_workspace_works_in_its_home(sandbox: Sandbox) -> None:
-    assert await output_of(sandbox, "pwd; touch made && ls; ls /workspace 2>&1") == (
+    assert await output_of(sandbox, "pwd; touch made && ls made; ls /workspace 2>&1") == (
         "/home\nmade\nls: cannot access '/workspace': No such file or directory"
     )
 

@@ -12,10 +12,9 @@ from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime.clock import new_id
 from sandbox.bwrap_args import PYTHON
-from session.agent import Ask, AssistantMessage, Limits, ToolReturned
+from session.agent import AssistantMessage, Limits, ToolReturned
 from session.agent import frame_queue as module
 from session.agent.frame_queue import FrameQueue
-from session.agent.options import deny_all
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
@@ -23,6 +22,7 @@ from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
 OUTPUT = "/proc/2/fd/1"
 SIZE = "SELECT coalesce(sum(octet_length(entry)), 0) FROM transcript"
+BROKEN_FRAME = "The agent wrote an invalid message."
 TAKE_OVER = "UPDATE conversations SET attempt = NULL"
 WORKING = bash_prompt("touch begun; until [ -e go ]; do sleep 0.05; done")
 MESSAGE = {"model": "m", "id": "m", "role": "assistant", "content": [{"type": "text", "text": "x" * 100}]}
@@ -36,8 +36,17 @@ def flooding(frame: dict[str, Any]) -> str:
     )
 
 
-async def flood(replica: Replica, frame: dict[str, Any], ask: Ask = deny_all) -> TurnEvents:
-    return await replica.run(replica.spec(), flooding(frame), ask)
+async def flood(replica: Replica, prompt: str) -> TurnEvents:
+    """Run a turn in which a program floods the output of its agent.
+
+    It is repeated if the program broke a frame that the agent wrote at the same time, which ends the run as well.
+    """
+    for _ in range(5):
+        events = await replica.ask(prompt)
+        if events.end.error_detail != BROKEN_FRAME:
+            return events
+        await replica.database.execute("DELETE FROM transcript")
+    raise AssertionError("each run was ended by a broken frame")
 
 
 def mirrored(replica: Replica, **entry: Any) -> dict[str, Any]:
@@ -47,7 +56,7 @@ def mirrored(replica: Replica, **entry: Any) -> dict[str, Any]:
 
 async def test_an_agent_that_writes_too_many_bytes_in_a_run_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(run_bytes=2**20)) as replica:
-        events = await flood(replica, mirrored(replica, content="x" * 10_000))
+        events = await flood(replica, flooding(mirrored(replica, content="x" * 10_000)))
         assert (events.end.error_code, "1048576 bytes" in str(events.end.error_detail)) == (Code.RUN_TOO_LARGE, True)
         assert await replica.database.fetchval(SIZE) < 2**20
         assert (await replica.ask(scripted({"text": "Hello."}))).text == "Hello."
@@ -55,27 +64,27 @@ async def test_an_agent_that_writes_too_many_bytes_in_a_run_is_ended(new_replica
 
 async def test_an_agent_that_writes_many_short_lines_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(run_bytes=2**20)) as replica:
-        events = await replica.ask(bash_prompt(f"yes '' | head -20000 > {OUTPUT}"))
+        events = await flood(replica, bash_prompt(f"yes '' | head -20000 > {OUTPUT}"))
         assert events.end.error_code is Code.RUN_TOO_LARGE
 
 
 async def test_an_agent_whose_conversation_is_full_is_ended(replica: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session.agent.transcript.CONVERSATION_BYTES", 2**17)
-    events = await flood(replica, mirrored(replica, content="x" * 10_000))
+    events = await flood(replica, flooding(mirrored(replica, content="x" * 10_000)))
     assert events.end.error_code is Code.CONVERSATION_FULL
     assert await replica.database.fetchval(SIZE) <= 2**17
 
 
 async def test_an_agent_that_sends_too_many_messages_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(run_records=50)) as replica:
-        events = await flood(replica, FRAME)
+        events = await flood(replica, flooding(FRAME))
         assert events.end.error_code is Code.RUN_TOO_LARGE
         assert sum(isinstance(event, (AssistantMessage, ToolReturned)) for event in events) <= 50
 
 
 async def test_an_agent_that_sends_too_many_message_bytes_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(run_record_bytes=10_000)) as replica:
-        assert (await flood(replica, FRAME)).end.error_code is Code.RUN_TOO_LARGE
+        assert (await flood(replica, flooding(FRAME))).end.error_code is Code.RUN_TOO_LARGE
 
 
 async def test_concurrent_approval_requests_of_an_agent_are_limited(new_replica: NewReplica) -> None:
@@ -98,7 +107,7 @@ async def test_an_agent_that_repeats_a_pending_request_is_ended(new_replica: New
     request: dict[str, Any] = {"subtype": "can_use_tool", "tool_name": "Bash", "input": {}, "tool_use_id": "t"}
     async with new_replica() as replica:
         frame = {"type": "control_request", "request_id": "r", "request": request}
-        assert (await flood(replica, frame)).end.error_code is Code.AGENT_FAILED
+        assert (await replica.ask(flooding(frame))).end.error_detail == BROKEN_FRAME
 
 
 async def test_consecutive_approval_requests_are_not_limited(new_replica: NewReplica) -> None:

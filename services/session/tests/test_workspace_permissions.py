@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -37,6 +38,7 @@ def files() -> Generator[Workspace]:
     finally:
         if privileged:
             os.seteuid(ROOT)
+        subprocess.run(["chmod", "--recursive", "u+rwX", folder], check=True)  # noqa: S603, S607  our own folder
         shutil.rmtree(folder)
 
 
