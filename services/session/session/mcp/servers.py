@@ -128,7 +128,7 @@ class AgentServers:
 
 
 async def _wait(opening: asyncio.Task[None], seconds: float) -> None:
-    """Wait until a connection is open, and cancel it if that takes longer. Its end takes time, and is not waited for."""
+    """Wait until a connection is open, and cancel it if that takes longer. Its end is not waited for."""
     _, late = await asyncio.wait([opening], timeout=seconds)
     for task in late:
         task.cancel()
