@@ -113,22 +113,17 @@ async def test_a_server_that_does_not_answer_in_time_has_failed(monkeypatch: pyt
 
 
 async def test_a_slow_remote_server_is_not_waited_for_as_long_as_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(link.CONNECT_SECONDS, "HTTP", 0.05)
-    monkeypatch.setitem(link.CONNECT_SECONDS, "STDIO", 3600)
+    monkeypatch.setattr(link, "CONNECT_SECONDS", {"HTTP": 0.05, "STDIO": 3600})
     server, program = Server(LIST), {"name": "lab", "server_type": "STDIO", "command": "lab"}
     server.slow = True
     async with Connections(server) as connections:
-        both = [resolved("remote"), resolved("lab", definition=program)]
+        both = resolved("remote"), resolved("lab", definition=program)
         agent = AgentServers(both, Path("/w"), connections, Permits(SdkOptions()))
         async with asyncio.TaskGroup() as tasks:
             connecting = tasks.create_task(agent.connect())
             await eventually(lambda: [each.done() for each in agent._opening] == [True, False])  # pyright: ignore[reportPrivateUsage]
             assert not connecting.done()
             await agent.close()
-
-
-def test_a_program_has_longer_to_start_than_a_remote_server_to_answer() -> None:
-    assert link.CONNECT_SECONDS == {"HTTP": 5, "SSE": 5, "STDIO": 30}
 
 
 async def test_a_failure_is_reported_without_secrets() -> None:
