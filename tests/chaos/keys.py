@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from random import Random
@@ -17,7 +18,7 @@ from runtime import logging
 
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Fault, Faults
-from tests.chaos.users import PASSWORD
+from tests.chaos.users import PASSWORD, is_unsure
 
 REQUESTS, CLIENTS = 1000, 8
 TARGETS = ("gateway-1", "gateway-2", "session-1", "session-2")
@@ -119,14 +120,14 @@ class Clients:
             violations.append("other sessions exist than those that were acknowledged")
 
     async def _sure(self, http: httpx.AsyncClient, method: str, path: str, body: Any = None) -> Any:
+        headers = {"idempotency-key": secrets.token_hex(16)}
         while True:
-            try:
+            with suppress(httpx.TransportError):
                 url = f"{self.random.choice(self.gateways)}/api/v1{path}"
-                response = await http.request(method, url, json=body, timeout=20)
-                if not response.is_server_error:
+                response = await http.request(method, url, json=body, headers=headers, timeout=20)
+                if not is_unsure(response):
                     return response.raise_for_status().json()
-            except httpx.TransportError:
-                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)
 
 
 def keyed(seed: int, requests: int) -> Outcome:

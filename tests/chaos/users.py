@@ -19,7 +19,7 @@ from tests.e2e.user import SEARCHED
 PASSWORD = "plantedsecret-analytical engine"
 SESSIONS = 3
 MAX_PAUSE = 0.6
-WAIT_SECONDS = 20.0
+WAIT_SECONDS, SURE_SECONDS = 20.0, 60.0
 UNSURE = frozenset({500, 502, 503, 504})
 """Answers after which another gateway is asked, if it is only a question."""
 
@@ -177,10 +177,19 @@ class User:
         return answer
 
     async def _sure(self, method: str, path: str, **given: Any) -> Any:
-        answer = await self._send(method, path, **given)
-        if answer is None:
-            raise AssertionError(f"{method} {path} got no answer before any fault")
-        return answer.raise_for_status().json()
+        """Send until it is answered, as a system that has just started may refuse. A repetition has no effect."""
+        headers = {"idempotency-key": secrets.token_hex(16)}
+        async with asyncio.timeout(SURE_SECONDS):
+            while True:
+                answer = await self._send(method, path, headers=headers, **given)
+                if answer is not None and not is_unsure(answer):
+                    return answer.raise_for_status().json()
+                await asyncio.sleep(0.1)
+
+
+def is_unsure(answer: httpx.Response) -> bool:
+    """Return whether a request that has a key has to be sent again."""
+    return answer.status_code in UNSURE or "IDEMPOTENCY_KEY_IN_USE" in answer.text
 
 
 def _writing(word: str, random: Random) -> str:

@@ -130,11 +130,11 @@ async def test_a_connection_serves_several_requests(target: Target) -> None:
 
 
 async def test_a_slow_response_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.1)
-    monkeypatch.setattr(connections, "BODY_TIMEOUT", 0.1)
+    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 2.0)  # in which also a busy machine sends the request
+    monkeypatch.setattr(connections, "BODY_TIMEOUT", 2.0)
 
     async def slow(_: Request) -> Response:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(2.5)
         return PlainTextResponse("done")
 
     asgi = Starlette(routes=[Route("/", slow)])

@@ -1,9 +1,18 @@
 """Garbage collection while modules are imported."""
 
 import gc
+from collections.abc import Generator
 from contextlib import suppress
 
+import pytest
 from runtime.loading import loading
+
+
+@pytest.fixture(autouse=True)
+def unfrozen() -> Generator[None]:
+    """Let the collector go through everything again after the test."""
+    yield
+    gc.unfreeze()
 
 
 def test_nothing_is_collected_while_modules_are_imported() -> None:

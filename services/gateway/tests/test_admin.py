@@ -29,9 +29,10 @@ SHOWN = USED | {"cost_usd": 15.67}
 
 @pytest.fixture(autouse=True)
 def one_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop the clock: no day ends between a request and what is expected of it."""
+    """Stop the clock: no day ends between a request and what is expected of it, and reports are not cut off."""
     now = clock.now()
     monkeypatch.setattr(clock, "now", lambda: now)
+    monkeypatch.setattr(api_calls, "LAST_REPORT_SECONDS", 60.0)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class Remote:
     client: Client
 
     async def ask[R](self, message: Command[R] | Query[R], actor: Actor | None = None) -> R:
-        return await Bus(self.client).ask(message, Envelope.begin(actor=actor))
+        return await Bus(self.client, timeout=20).ask(message, Envelope.begin(actor=actor))
 
     async def answers(self) -> bool:
         with suppress(Unavailable):

@@ -57,7 +57,7 @@ class Remote:
         self.others, self.connector = others, connector
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.others.client).ask(message, Envelope.begin(actor=OWNER))
+        return await Bus(self.others.client, timeout=20).ask(message, Envelope.begin(actor=OWNER))
 
     async def answers(self) -> bool:
         with suppress(Unavailable):
@@ -88,7 +88,7 @@ class Remote:
 
         attempt = await eventually(offered)
         back = await consent(attempt.authorization_url or "") | {"browser_secret": attempt.browser_secret}
-        await Bus(self.others.client).ask(ReturnAuthorization.model_validate(back), Envelope.begin())
+        await Bus(self.others.client, timeout=20).ask(ReturnAuthorization.model_validate(back), Envelope.begin())
 
         async def is_authorized() -> bool:
             return (await self.ask(GetServer(server_id=server_id))).is_authorized

@@ -48,7 +48,7 @@ class Remote:
         self.others, self.session, self.reports = others, FakeSession(), reports
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.others.client).ask(message, Envelope.begin(actor=OWNER))
+        return await Bus(self.others.client, timeout=20).ask(message, Envelope.begin(actor=OWNER))
 
     async def answer_all(self) -> None:
         """Answer as the session service; the other streams exist and are empty."""

@@ -16,7 +16,7 @@ from eventing.testing import eventually
 from mcp.types import CallToolResult, ServerCapabilities, TextContent
 from mcp_connection import Callbacks, ConnectionFailed, Upstream, fingerprint
 from runtime.clock import new_id
-from session.mcp import link, servers
+from session.mcp import link
 from session.mcp.connections import DEFAULT_BOUNDS, Bounds, Connections
 from session.mcp.link import Link
 from session.mcp.permits import Permits
@@ -106,10 +106,24 @@ async def test_a_tool_that_was_never_accepted_is_withheld() -> None:
 
 
 async def test_a_server_that_does_not_answer_in_time_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "CONNECT_SECONDS", 0.05)
+    monkeypatch.setitem(link.CONNECT_SECONDS, "HTTP", 0.05)
     server = Server(LIST)
     server.slow = True
-    assert (await use_of(server)).detail == "The server did not answer within 5 s."
+    assert (await use_of(server)).detail == "The server did not answer within 0.05 s."
+
+
+async def test_a_slow_remote_server_is_not_waited_for_as_long_as_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link, "CONNECT_SECONDS", {"HTTP": 0.05, "STDIO": 3600})
+    server, program = Server(LIST), {"name": "lab", "server_type": "STDIO", "command": "lab"}
+    server.slow = True
+    async with Connections(server) as connections:
+        both = resolved("remote"), resolved("lab", definition=program)
+        agent = AgentServers(both, Path("/w"), connections, Permits(SdkOptions()))
+        async with asyncio.TaskGroup() as tasks:
+            connecting = tasks.create_task(agent.connect())
+            await eventually(lambda: [each.done() for each in agent._opening] == [True, False])  # pyright: ignore[reportPrivateUsage]
+            assert not connecting.done()
+            await agent.close()
 
 
 async def test_a_failure_is_reported_without_secrets() -> None:
@@ -244,7 +258,7 @@ async def test_a_server_that_stays_unavailable_fails_the_call() -> None:
 
 
 async def test_reconnecting_is_limited_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(link, "RECONNECT_SECONDS", 0.05)
+    monkeypatch.setitem(link.CONNECT_SECONDS, "HTTP", 0.05)
     server = Server(LIST)
     lab = linked(server)
     await lab.open()
@@ -274,7 +288,7 @@ async def test_a_closed_link_does_not_connect_again() -> None:
 
 
 async def test_a_connection_that_is_still_opening_ends_with_the_agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(servers, "CONNECT_SECONDS", 60)
+    monkeypatch.setitem(link.CONNECT_SECONDS, "HTTP", 60)
     server = Server(LIST)
     server.slow = True
     async with asyncio.TaskGroup() as tasks, Connections(server) as connections:

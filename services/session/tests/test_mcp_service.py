@@ -188,7 +188,10 @@ async def test_a_server_that_was_disabled_since_is_reported(
     assert "No such tool available" in outputs[0]
 
 
-async def test_a_run_waits_until_the_registry_is_available(client: ServiceClient, lab: Lab, registry: Registry) -> None:
+async def test_a_run_waits_until_the_registry_is_available(
+    client: ServiceClient, lab: Lab, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp, "RESOLVE_SECONDS", 60)
     faults = [Faulted(detail="Not now.")] * 10  # five attempts, in 8 s: a query that fails is sent a second time
     await registry.services.answer_with(ResolveServers, lambda _: faults.pop() if faults else registry.servers)
     ended, _ = await run(client, ECHO)

@@ -84,8 +84,11 @@ async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk, databas
     await create_conversation(desk)
     shared = desk.dispatcher.database
     slow_inserts = """
-        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(3); RETURN NEW; END';
+        CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
         CREATE TRIGGER slow BEFORE INSERT ON transcript FOR EACH STATEMENT EXECUTE FUNCTION slow();"""
+    waits = """
+        SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database())"""
     async with (
         Database.open(shared.url, "session", size=1) as database,
         Database.open(shared.url, "session", size=1) as copying,
@@ -93,12 +96,11 @@ async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk, databas
         asyncio.TaskGroup() as tasks,
     ):
         await owned.execute(slow_inserts)
-        copy = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 2))
-        sleeps = (
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND application_name = 'session')"
-        )
-        await eventually(lambda: database.fetchval(sleeps))
-        assert not copy.done()
+        async with owned.transaction() as holding:
+            await holding.execute("SELECT pg_advisory_xact_lock(1)")
+            copy = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 2))
+            await eventually(lambda: database.fetchval(waits))
+            assert not copy.done()
 
 
 async def test_a_copied_conversation_counts_towards_the_forks_size(desk: Desk) -> None:

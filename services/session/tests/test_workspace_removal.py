@@ -19,7 +19,7 @@ from runtime.files import erasing
 from runtime.files.paths import FOLDER, opened
 from session import workspace as module
 from session.storage import Storage
-from session.workspace import ANY_STATE, Uploads, Workspace
+from session.workspace import ANY_STATE, Uploads, Workspace, held
 
 from services.session.tests.desk import Desk
 
@@ -130,3 +130,22 @@ async def test_a_session_can_be_deleted_while_a_folder_is_removed(
         await desk_after_run.send(DeleteSession(session_id=UUID(SESSION)))
         over.set()
     assert not files.root.exists()
+
+
+def test_a_removal_that_outlives_its_job_removes_nothing_else(
+    files: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(files, "a")
+    (other := tmp_path / "other").mkdir()
+    (other / "kept").touch()
+    hold, reused = held(files.root), list[int]()
+    folder = hold.__enter__()
+
+    def end_job(_descriptor: int, _mode: int) -> None:
+        hold.__exit__(None, None, None)
+        reused.append(os.open(other, FOLDER))  # gets the number of a descriptor that was closed
+
+    monkeypatch.setattr(os, "fchmod", end_job)
+    files.remove(folder)
+    os.close(*reused)
+    assert ((other / "kept").exists(), files.root.exists()) == (True, False)

@@ -67,7 +67,7 @@ class Remote:
         self.others = others
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.others.client).ask(message, Envelope.begin(actor=OWNER))
+        return await Bus(self.others.client, timeout=20).ask(message, Envelope.begin(actor=OWNER))
 
     async def answers(self) -> bool:
         with suppress(Unavailable):
@@ -204,7 +204,7 @@ async def test_a_signed_request_starts_an_execution_without_a_user(remote: Remot
     task = await remote.create()
     trigger = await remote.ask(CreateTrigger(task_id=task.id, trigger_id=clock.new_id()))
     command = signed(trigger, at=clock.now(), name="Ada")
-    fired = [await Bus(remote.others.client).ask(command, Envelope.begin()) for _ in range(2)]
+    fired = [await Bus(remote.others.client, timeout=20).ask(command, Envelope.begin()) for _ in range(2)]
     assert [each.repeated for each in fired] == [False, True]
     await remote.until(fired[0].execution, prompt="Hello Ada")
     assert len(remote.received(SubmitQuery)) == 1

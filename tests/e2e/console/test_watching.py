@@ -1,10 +1,11 @@
 """An agent is watched at work, and stopped."""
 
+import asyncio
 import re
 
 import pytest
 from onebox.testing.system import System
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
@@ -122,6 +123,29 @@ async def test_the_detail_of_a_problem_is_shown(console: Console, user: User) ->
     await console.ask("Hello")
     await expect(console.page.get_by_role("alert").filter(visible=True)).to_contain_text("archive")
     await expect(console.message).to_have_value("Hello")
+
+
+@pytest.mark.parametrize(("status", "left"), [(200, "Next"), (503, "Hello\nNext")])
+async def test_what_is_typed_while_a_message_is_sent_is_kept(
+    console: Console, user: User, status: int, left: str
+) -> None:
+    session_id = user.create()
+    user.http.post(f"/sessions/{session_id}/pause").raise_for_status()
+    await console.open(session_id)
+    sent, typed = asyncio.Event(), asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        sent.set()
+        await typed.wait()
+        await route.fulfill(status=status, json={})
+
+    await console.page.route(re.compile("/query$"), hold)
+    await console.ask("Hello")
+    await sent.wait()
+    await console.message.press_sequentially("Next")
+    typed.set()
+    await expect(console.page.locator("#ask")).to_have_attribute("aria-busy", "false")
+    await expect(console.message).to_have_value(left)
 
 
 async def test_markup_in_any_text_is_shown_as_text(console: Console) -> None:

@@ -166,9 +166,14 @@ async function head(path, signal) {
 }
 
 submits(find("#ask"), async () => {
-  const body = { message: message.value, on_busy: "enqueue" };
-  await ask(`${path}/query`, post(body, { Prefer: "respond-async" }));
-  message.value = "";
+  const sent = message.value;
+  message.value = ""; // before the response: what is typed until then is the next message
+  try {
+    await ask(`${path}/query`, post({ message: sent, on_busy: "enqueue" }, { Prefer: "respond-async" }));
+  } catch (problem) {
+    message.value = [sent, message.value].filter(Boolean).join("\n");
+    throw problem;
+  }
   atEnd = true;
 });
 

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, cast
 
-from contracts.mcp_registry.values import ServerConnection, Tool
+from contracts.mcp_registry.values import ServerConnection, ServerType, Tool
 from contracts.refusals import Code
 from mcp.types import CallToolResult, ReadResourceResult, Resource
 from mcp_connection import ConnectionFailed, Upstream, fingerprint
 
 from session.mcp.tools import Offer, offer
 
-RECONNECT_SECONDS = 5.0
+CONNECT_SECONDS: dict[ServerType, float] = {"HTTP": 5.0, "SSE": 5.0, "STDIO": 30.0}
+"""How long a run waits for a server of a type, and a call for its reconnection. A program has to start first."""
 LOST = ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The connection to the server was closed.")
 TOOL_CHANGED = "The server has changed this tool. Its owner has to accept the change first."
 
@@ -37,6 +38,11 @@ class Link:
     def name(self) -> str:
         """The name of the server as the agent knows it."""
         return self.prefix.removeprefix("mcp__").removesuffix("__")
+
+    @property
+    def connect_seconds(self) -> float:
+        """How long the agent waits for the connection."""
+        return CONNECT_SECONDS[self.server.definition.server_type]
 
     @property
     def lost(self) -> bool:
@@ -83,7 +89,7 @@ class Link:
             if self._upstream and not self._upstream.failure:
                 return self._upstream
             try:
-                async with asyncio.timeout(RECONNECT_SECONDS):
+                async with asyncio.timeout(self.connect_seconds):
                     await self._reopen()
             except TimeoutError:
                 raise LOST from None

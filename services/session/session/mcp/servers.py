@@ -24,9 +24,6 @@ from session.mcp.permits import Permits
 
 log = get_logger()
 
-CONNECT_SECONDS = 5.0
-"""The time that a run waits for all its servers together."""
-TOO_SLOW = f"The server did not answer within {CONNECT_SECONDS:g} s."
 NOT_CONNECTED = "The connection failed."
 
 
@@ -67,11 +64,8 @@ class AgentServers:
     async def connect(self) -> None:
         """Connect to all servers that can be reached within a bound; the others are not available in this turn."""
         self._opening = [self._connections.run(self._open(link)) for link in self._links.values()]
-        if self._opening:
-            _, late = await asyncio.wait(self._opening, timeout=CONNECT_SECONDS)
-            # The end of a connection takes time, too: the run does not wait for it.
-            for task in late:
-                task.cancel()
+        waits = (link.connect_seconds for link in self._links.values())
+        await asyncio.gather(*map(_wait, self._opening, waits))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -100,7 +94,7 @@ class AgentServers:
         self._changed = True
 
     async def _open(self, link: Link) -> None:
-        self._failures[link.server.id] = TOO_SLOW
+        self._failures[link.server.id] = f"The server did not answer within {link.connect_seconds:g} s."
         try:
             await link.open()
             del self._failures[link.server.id]
@@ -131,3 +125,10 @@ class AgentServers:
             withheld=link.offer.withheld[:MAX_WITHHELD_NAMES],
             latency_ms=None if failure else link.latency_ms,
         )
+
+
+async def _wait(opening: asyncio.Task[None], seconds: float) -> None:
+    """Wait until a connection is open, and cancel it if that takes longer. Its end is not waited for."""
+    _, late = await asyncio.wait([opening], timeout=seconds)
+    for task in late:
+        task.cancel()
