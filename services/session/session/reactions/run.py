@@ -47,12 +47,12 @@ def _run_id(recorded: Requested) -> UUID:
 
 
 def _slots(dependencies: Dependencies) -> int:
-    return dependencies.runs_at_once
+    return dependencies.places.number
 
 
 def _more_slots(dependencies: Dependencies) -> int:
     """Return the number of released runs that continue at the same time, even if all places are taken."""
-    return (dependencies.runs_at_once + 1) // 2
+    return dependencies.places.continuing
 
 
 async def end_lost_run(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
@@ -105,7 +105,7 @@ async def continue_run(recorded: Recorded[RunContinued], reaction: Reaction[Depe
 
 async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
     try:
-        with reaction.dependencies.places.take() as place:
+        with reaction.dependencies.places.take(continues=isinstance(recorded.event, RunContinued)) as place:
             files_changed = await _run(recorded, reaction, place)
     except Refusal as refusal:
         if refusal.code is Code.RUN_TAKEN:
