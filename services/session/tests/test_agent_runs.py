@@ -73,6 +73,7 @@ async def test_a_run_cancelled_before_its_turn_never_starts(replica: Replica) ->
 
 async def test_a_worker_that_lost_its_run_does_not_end_its_successor(replica: Replica) -> None:
     spec = await replica.start_run(new_id())
+    assert spec.run_id
     lost = spec.attempt + 1
     await replica.agents.close(spec.session_id, spec.run_id, lost)
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:

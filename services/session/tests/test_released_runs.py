@@ -116,7 +116,7 @@ async def test_files_of_a_released_run_are_counted(deployment: Deployment) -> No
 
     async def counted() -> bool:
         usage = await client.ask(GetUsage(user_id=UUID(USER), role="user"))
-        return usage.storage_bytes is not None and usage.storage_bytes.used >= 5_000
+        return usage.storage_bytes.used >= 5_000
 
     async with changed(deployment, waiting_agent_seconds=0.5).replica():
         run, _ = await ask(client, write, *RETRIED)

@@ -131,8 +131,8 @@ class Agents:
         """End the session's agent, even in the middle of a turn, and wait until it has ended.
 
         Does nothing if there is no agent. With a `run_id`, ends only the agent that works for this run or last did, and
-        prevents the run's turn from beginning here later. With an `attempt`, only that of this worker of the run: another
-        one may continue the run here.
+        prevents the run's turn from beginning here later. With an `attempt`, only that of this worker of the run:
+        another one may continue the run here.
         """
         if agent := self._agent_for(session_id, run_id, attempt):
             await self._end(agent)

@@ -187,8 +187,8 @@ class ApprovalRequests:
     def _release(self) -> bool:
         """Kill the agent if all that it does is wait for decisions about recorded calls; return whether it was killed.
 
-        It is killed in the step that checks this, so it can have done nothing else. A run that requested an approval before
-        its call was recorded cannot be continued, so it keeps its agent.
+        It is killed in the step that checks this, so it can have done nothing else. A run that requested an approval
+        before its call was recorded cannot be continued, so it keeps its agent.
         """
         if not self._in_order or self._open != len(self._waiting) or self._waiting != self._unanswered:
             return False
