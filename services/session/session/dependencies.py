@@ -58,7 +58,6 @@ class Dependencies:
     decisions: Waiters[UUID]
     deltas: Deltas
     approval_seconds: float
-    runs_at_once: int
     places: Places
     environments: Environments
     models: tuple[str, ...]
@@ -115,7 +114,6 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             decisions=Waiters(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
-            runs_at_once=settings.runs_at_once,
             places=Places(settings.runs_at_once, settings.waiting_agent_seconds),
             environments=Environments(database),
             models=settings.offered_models,

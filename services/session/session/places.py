@@ -18,8 +18,12 @@ released = Counter(
 
 @dataclass(eq=False)
 class Place:
-    """The place of one run. While the run waits, since `since`, `release` ends its agent, or returns False."""
+    """The place of one run. While the run waits, since `since`, `release` ends its agent, or returns False.
 
+    A run that `continues` after an earlier release has a place of another kind.
+    """
+
+    continues: bool = False
     since: float | None = None
     release: Callable[[], bool] = lambda: False
     released: bool = False
@@ -34,18 +38,19 @@ class Place:
 
 
 class Places:
-    """The places of one replica, `number` of them.
+    """The places of one replica, `number` of them, and half as many for runs that continue even if all are taken.
 
     A run that waits for longer than `seconds` is released, and while no place is free, the one that has waited longest.
     """
 
     def __init__(self, number: int, seconds: float) -> None:
-        self.seconds, self._number, self._places = seconds, number, set[Place]()
+        self.seconds, self.number, self.continuing = seconds, number, (number + 1) // 2
+        self._places = set[Place]()
 
     @contextmanager
-    def take(self) -> Generator[Place]:
+    def take(self, *, continues: bool = False) -> Generator[Place]:
         """Take a place. Others may be released, even if more than all places are taken."""
-        self._places.add(place := Place())
+        self._places.add(place := Place(continues))
         self.review()
         try:
             yield place
@@ -58,10 +63,11 @@ class Places:
         waiting = [(now - place.since, place) for place in self._places if place.since is not None]
         for seconds, place in sorted(waiting, key=lambda entry: entry[0], reverse=True):
             overdue = seconds >= self.seconds
-            if not place.released and (overdue or (seconds >= MIN_SECONDS and self._full)):
+            if not place.released and (overdue or (seconds >= MIN_SECONDS and self._is_needed(place))):
                 place.released = place.release()
                 released.labels("overdue" if overdue else "no free place").inc(place.released)
 
-    @property
-    def _full(self) -> bool:
-        return sum(not place.released for place in self._places) >= self._number
+    def _is_needed(self, place: Place) -> bool:
+        taken = [other for other in self._places if not other.released]
+        of_its_kind = sum(other.continues for other in taken) if place.continues else 0
+        return len(taken) >= self.number or of_its_kind >= self.continuing

@@ -71,6 +71,26 @@ async def test_a_run_cancelled_before_its_turn_never_starts(replica: Replica) ->
     assert not (spec.workspace / "begun").exists()
 
 
+async def test_a_worker_that_lost_its_run_does_not_end_its_successor(replica: Replica) -> None:
+    spec = await replica.start_run(new_id())
+    assert spec.run_id
+    lost = spec.attempt + 1
+    await replica.agents.close(spec.session_id, spec.run_id, lost)
+    async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
+        await anext(turn)
+        await replica.agents.close(spec.session_id, spec.run_id, lost)
+        assert not replica.agents.kill_waiting(spec.session_id, spec.run_id, lost)
+        (spec.workspace / "go").touch()
+        events = TurnEvents([event async for event in turn])
+    assert events.text == "Done."
+
+
+async def test_a_worker_that_lost_its_run_starts_no_turn(replica: Replica) -> None:
+    spec = await replica.start_run(new_id())
+    await replica.agents.close(spec.session_id, spec.run_id, spec.attempt)
+    assert await replica.run(spec, WORKING) == [STOPPED]
+
+
 async def test_cancel_returns_before_the_agent_has_ended(replica: Replica) -> None:
     spec = await replica.start_run(new_id())
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:

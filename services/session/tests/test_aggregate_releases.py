@@ -15,7 +15,7 @@ from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunStar
 from contracts.session.values import Usage
 from eventing.testing import refused
 from session.aggregate import Session
-from session.aggregate.active_run import MAX_ATTEMPTS
+from session.aggregate.active_run import MAX_ATTEMPTS, MAX_GRANTED
 
 from services.session.tests.test_aggregate_approvals import (
     APPROVED,
@@ -157,6 +157,17 @@ def test_releases_do_not_use_up_the_attempts_of_a_run() -> None:
     session = after(*events)
     session.start_run(RUN_ID)
     assert session.pending[-1] == RunStarted(run_id=RUN_ID, attempt=2 * MAX_ATTEMPTS)
+
+
+def test_a_run_that_is_released_often_keeps_its_newest_grants() -> None:
+    events = list[SessionEvent](WAITING)
+    for attempt in range(2, MAX_GRANTED + 4):
+        another = PENDING.model_copy(update={"tool_input": {"command": f"echo {attempt}"}})
+        events += [RELEASED, APPROVED, CONTINUED, RunStarted(run_id=RUN_ID, attempt=attempt), DELIVERED, another]
+    session = after(*events)
+    assert session.run
+    assert len(session.run.granted) == MAX_GRANTED
+    assert session.run.granted[-1].request.tool_input == {"command": f"echo {MAX_GRANTED + 2}"}
 
 
 def test_an_approval_of_a_released_run_still_expires_in_time() -> None:

@@ -198,25 +198,26 @@ class Releasing:
     service: Service
     place: Place
     requests: ApprovalRequests
-    killed: list[UUID] = field(default_factory=list[UUID])
+    killed: list[tuple[UUID, int]] = field(default_factory=list[tuple[UUID, int]])
 
     def decide(self) -> None:
         self.service.states = [approval(status="approved")]
         self.service.dependencies.decisions.wake(self.service.sent[0].approval_id)
 
-    def kill_waiting(self, _session_id: UUID, run_id: UUID) -> bool:
-        self.killed.append(run_id)
+    def kill_waiting(self, _session_id: UUID, run_id: UUID, attempt: int) -> bool:
+        self.killed.append((run_id, attempt))
         return True
 
 
 @asynccontextmanager
-async def waiting_agent() -> AsyncGenerator[Releasing]:
+async def waiting_agent(*, recorded: bool = True) -> AsyncGenerator[Releasing]:
     """Let an agent wait for an approval, which is given up at the end of the context."""
     service, place = Service([approval()]), Place()
     async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
         deadline = Deadline(1000, cancellation.request)
         requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, place)
-        requests.note_recorded([CALL])
+        if recorded:
+            requests.note_recorded([CALL])
         worker = service.dependencies.agents = Releasing(service, place, requests)
         request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
         await eventually(lambda: place.since is not None)
@@ -226,7 +227,7 @@ async def waiting_agent() -> AsyncGenerator[Releasing]:
 
 async def test_an_agent_that_only_waits_is_killed() -> None:
     async with waiting_agent() as worker:
-        assert (worker.place.release(), worker.killed) == (True, [UUID(RUN)])
+        assert (worker.place.release(), worker.killed) == (True, [(UUID(RUN), 1)])
 
 
 async def test_an_agent_with_another_call_in_progress_is_not_killed() -> None:
@@ -235,6 +236,13 @@ async def test_an_agent_with_another_call_in_progress_is_not_killed() -> None:
         assert (worker.place.release(), worker.killed) == (False, [])
         worker.requests.note_returned("toolu_2")
         assert worker.place.release()
+
+
+async def test_an_agent_whose_call_was_recorded_late_is_not_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(approvals, "RECORD_TIMEOUT", 0.0)
+    async with waiting_agent(recorded=False) as worker:
+        worker.requests.note_recorded([CALL])
+        assert (worker.place.release(), worker.killed) == (False, [])
 
 
 async def test_an_agent_that_waits_for_input_is_not_killed() -> None:

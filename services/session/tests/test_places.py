@@ -43,6 +43,15 @@ async def test_no_more_runs_are_released_than_places_are_needed() -> None:
         assert (first.released, second.released) == (True, False)
 
 
+async def test_a_run_that_waits_again_makes_room_for_others_that_continue() -> None:
+    places = Places(4, LONG)
+    with places.take() as first, places.take(continues=True) as again:
+        waiting(first, MIN_SECONDS + 20)
+        waiting(again, MIN_SECONDS + 10)
+        with places.take(continues=True):
+            assert (first.released, again.released) == (False, True)
+
+
 @pytest.mark.parametrize("seconds", [0.0, MIN_SECONDS / 2])
 async def test_a_run_that_has_just_begun_to_wait_is_not_released(seconds: float) -> None:
     places = Places(1, LONG)

@@ -5,8 +5,10 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
+from contracts.samples import USER
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
 from contracts.session.conversation import ListToolCalls
+from contracts.session.quota import GetUsage
 from contracts.session.run import CancelRun, GetRun, RunView
 from eventing.testing import eventually
 from runtime.clock import new_id
@@ -107,6 +109,20 @@ async def test_calls_that_had_ended_keep_their_results(deployment: Deployment) -
         ("Bash", "interrupted"),
         ("Bash", "success"),
     ]
+
+
+async def test_files_of_a_released_run_are_counted(deployment: Deployment) -> None:
+    client, write = deployment.client, calling(("Write", {"file_path": "/workspace/first", "content": "x" * 5_000}))
+
+    async def counted() -> bool:
+        usage = await client.ask(GetUsage(user_id=UUID(USER), role="user"))
+        return usage.storage_bytes.used >= 5_000
+
+    async with changed(deployment, waiting_agent_seconds=0.5).replica():
+        run, _ = await ask(client, write, *RETRIED)
+        await wait_until_released(client, run)
+        await eventually(counted)
+        await client.ask(CancelRun(session_id=run.session_id, run_id=run.id))
 
 
 async def test_another_replica_continues_a_released_run(deployment: Deployment) -> None:

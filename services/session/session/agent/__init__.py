@@ -63,7 +63,7 @@ class Agents:
         # Ordered by last use, the most recent last.
         self._live: dict[UUID, Agent] = {}
         # Runs that were cancelled, possibly before their turn began here.
-        self._cancelled_runs: deque[UUID] = deque(maxlen=MAX_CANCELLED_RUNS)
+        self._cancelled_runs: deque[tuple[UUID, int | None]] = deque(maxlen=MAX_CANCELLED_RUNS)
         self._shutting_down = asyncio.Event()
         self._heartbeats = Heartbeats(lambda: list(self._live.values()))
         # Starting takes CPU time. Many concurrent starts would all be late and starve the service that they depend on.
@@ -127,23 +127,24 @@ class Agents:
         agent = self._live.get(session_id)
         return agent is not None and agent.available and await agent.is_current()
 
-    async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
+    async def close(self, session_id: UUID, run_id: UUID | None = None, attempt: int | None = None) -> None:
         """End the session's agent, even in the middle of a turn, and wait until it has ended.
 
         Does nothing if there is no agent. With a `run_id`, ends only the agent that works for this run or last did, and
-        prevents the run's turn from beginning here later.
+        prevents the run's turn from beginning here later. With an `attempt`, only that of this worker of the run:
+        another one may continue the run here.
         """
-        if agent := self._agent_for(session_id, run_id):
+        if agent := self._agent_for(session_id, run_id, attempt):
             await self._end(agent)
 
-    def kill_waiting(self, session_id: UUID, run_id: UUID) -> bool:
-        """Kill the agent of a run immediately, unless it waits for the model; return whether it was killed.
+    def kill_waiting(self, session_id: UUID, run_id: UUID, attempt: int) -> bool:
+        """Kill the agent of a worker of a run immediately, unless it waits for the model; return whether it was killed.
 
         Its turn ends, with the usage that the model proxy counted. The agent stores and reports nothing more. The run
         may have another turn here later.
         """
         agent = self._live.get(session_id)
-        return agent is not None and agent.spec.run_id == run_id and agent.kill_waiting()
+        return agent is not None and _works_for(agent.spec, run_id, attempt) and agent.kill_waiting()
 
     def cancel(self, session_id: UUID, run_id: UUID | None = None) -> None:
         """Start to do what `close` does, without waiting for the end."""
@@ -167,14 +168,14 @@ class Agents:
             agent.retired = True
             self._tasks.create_task(self._end_and_log(agent))
 
-    def _agent_for(self, session_id: UUID, run_id: UUID | None) -> Agent | None:
+    def _agent_for(self, session_id: UUID, run_id: UUID | None, attempt: int | None = None) -> Agent | None:
         if run_id:
-            self._cancelled_runs.append(run_id)
+            self._cancelled_runs.append((run_id, attempt))
         agent = self._live.get(session_id)
-        return agent if agent and (run_id is None or agent.spec.run_id == run_id) else None
+        return agent if agent and (run_id is None or _works_for(agent.spec, run_id, attempt)) else None
 
     async def _acquire(self, spec: AgentSpec) -> Agent:
-        if spec.run_id in self._cancelled_runs:
+        if any(_works_for(spec, *cancelled) for cancelled in self._cancelled_runs):
             raise AgentFailed(STOPPED)
         agent = self._live.get(spec.session_id)
         if agent and agent.acquire(spec):
@@ -242,6 +243,10 @@ class Agents:
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
+
+
+def _works_for(spec: AgentSpec, run_id: UUID, attempt: int | None) -> bool:
+    return spec.run_id == run_id and attempt in (None, spec.attempt)
 
 
 def _budget_is_spent(spec: AgentSpec, finished: Finished) -> bool:

@@ -17,6 +17,8 @@ MAX_ATTEMPTS = 5
 """The number of workers that a run may lose; one that waits for an approval outlives its worker."""
 MAX_DELIVERED = 100
 """The number of delivered decisions that are kept, the newest, in case a worker requests them again."""
+MAX_GRANTED = 400
+"""The number of granted calls that are kept, the newest; a run may be released any number of times."""
 
 
 @dataclass
@@ -238,3 +240,4 @@ class Run:
             del self.delivered[oldest]
         if approval.outcome and approval.outcome.decision == "approved" and approval.attempt < self.attempt:
             self.granted.append(approval)
+            del self.granted[:-MAX_GRANTED]

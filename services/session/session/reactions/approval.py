@@ -75,6 +75,7 @@ class ApprovalRequests:
         self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
         # Calls without a result, and among them those that wait for a decision.
         self._unanswered, self._waiting = set[str](), set[str]()
+        self._in_order = True  # each approval was requested after its call was recorded
 
     @property
     def tools_used(self) -> bool:
@@ -144,6 +145,7 @@ class ApprovalRequests:
         with self._call_waiters.waiting(tool_use_id) as waiter:
             if tool_use_id not in self._calls:
                 await waiter.wait(RECORD_TIMEOUT)
+        self._in_order = self._in_order and tool_use_id in self._calls
 
     async def _wait_for_outcomes(self, approval_ids: list[UUID], call: str = "") -> list[ApprovalOutcome]:
         run = self.run
@@ -185,11 +187,12 @@ class ApprovalRequests:
     def _release(self) -> bool:
         """Kill the agent if all that it does is wait for decisions about recorded calls; return whether it was killed.
 
-        It is killed in the step that checks this, so it can have done nothing else.
+        It is killed in the step that checks this, so it can have done nothing else. A run that requested an approval
+        before its call was recorded cannot be continued, so it keeps its agent.
         """
-        if self._open != len(self._waiting) or self._waiting != self._unanswered:
+        if not self._in_order or self._open != len(self._waiting) or self._waiting != self._unanswered:
             return False
-        return self.reaction.dependencies.agents.kill_waiting(self.run.session_id, self.run.id)
+        return self.reaction.dependencies.agents.kill_waiting(self.run.session_id, self.run.id, self.run.attempt)
 
     async def _read_approval(self, approval_id: UUID) -> ApprovalView | None:
         try:

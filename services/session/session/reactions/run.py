@@ -47,12 +47,12 @@ def _run_id(recorded: Requested) -> UUID:
 
 
 def _slots(dependencies: Dependencies) -> int:
-    return dependencies.runs_at_once
+    return dependencies.places.number
 
 
 def _more_slots(dependencies: Dependencies) -> int:
     """Return the number of released runs that continue at the same time, even if all places are taken."""
-    return (dependencies.runs_at_once + 1) // 2
+    return dependencies.places.continuing
 
 
 async def end_lost_run(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
@@ -105,7 +105,7 @@ async def continue_run(recorded: Recorded[RunContinued], reaction: Reaction[Depe
 
 async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
     try:
-        with reaction.dependencies.places.take() as place:
+        with reaction.dependencies.places.take(continues=isinstance(recorded.event, RunContinued)) as place:
             files_changed = await _run(recorded, reaction, place)
     except Refusal as refusal:
         if refusal.code is Code.RUN_TAKEN:
@@ -123,7 +123,7 @@ async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> Non
 
 
 async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool:
-    """Run the agent, and return whether the run is over and may have changed files."""
+    """Run the agent, and return whether the run may have changed files since they were measured."""
     run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id))
     if run.status not in ACTIVE_STATUSES:
         return True
@@ -153,7 +153,7 @@ async def _run_agent(
 ) -> bool:
     """Run the agent with `spec`, continuing after `decided` approvals. Return as `_run` does."""
     agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
-    cancellation = Cancellation(lambda: agents.close(run.session_id, run.id))
+    cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
     deadline = Deadline(seconds, cancellation.request)
     approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
     async with cancellation:
@@ -166,7 +166,7 @@ async def _run_agent(
     if place.released:
         finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
         await end(release_command(run, usage_of(finished)), reaction)
-        return False
+        return approvals.tools_used or run.attempt > 1
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
