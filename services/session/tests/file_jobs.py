@@ -69,7 +69,7 @@ class FileJobs:
             AsyncMock(),
             root / "workspaces",
             root / "archives",
-            *(nothing, nothing, 1, 1, Places(1, 60), nothing, nothing, nothing),
+            *(nothing, nothing, 1, Places(1, 60), nothing, nothing, nothing),
             ceilings=Ceilings(),
             storage=Storage(desk.database),
             blocking=blocking,

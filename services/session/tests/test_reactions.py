@@ -63,7 +63,7 @@ class Worker:
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
         self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0)
 
-    async def close(self, session_id: UUID, run_id: UUID | None = None) -> None:
+    async def close(self, session_id: UUID, run_id: UUID | None = None, _attempt: int | None = None) -> None:
         self.closed.append((session_id, run_id))
 
     def files(self, _session_id: UUID) -> Mock:
