@@ -87,7 +87,8 @@ def _main(program: Path, arguments: list[str]) -> None:
     folders += [Path(text.removeprefix(_SOCKET).strip('"')) for text in arguments if text.startswith(_SOCKET)]
     for folder in folders:
         os.chown(folder, account.pw_uid, account.pw_gid)
-    ensure_access(account, [program.parent.parent, *folders])
+    # Installed by Python's package manager, the programs need libraries that lie beside their own folder.
+    ensure_access(account, [Path(sys.prefix), program.parent.parent, *folders])
     drop_privileges(account)
     end_with_parent(signal.SIGINT)  # switching the account has cleared the signal that the parent had set
     os.execv(program, [str(program), *arguments])  # noqa: S606  a shell is not wanted
