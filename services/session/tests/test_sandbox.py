@@ -35,7 +35,7 @@ SEARCHES = [
 ]
 FORBIDDEN = [
     "cat /etc/shadow",
-    "ls /root",
+    "cat /root/.profile",
     "ls /etc/ssl/private",
     "ls {data}",
     "touch /usr/made",
