@@ -59,7 +59,8 @@ def output(guide: str, client: User, folder: Path, /, **variables: str) -> str:
     variables["auth"] = f"authorization: {client.http.headers['authorization']}"
     settings = [f"{name}='{value}'" for name, value in variables.items()]
     script = "\n".join([*settings, *blocks])
-    ran = subprocess.run(["bash", "-euc", script], cwd=folder, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(["bash", "-euxc", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "urn:agentapi:problem" not in ran.stdout
     return ran.stdout
 
