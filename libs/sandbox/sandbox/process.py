@@ -82,7 +82,8 @@ class SandboxedProcess:
         # the first process of the namespace ends all of them.
         pid = json.loads(self.info.read_bytes())["child-pid"] if self.info.exists() else int(process)
         if sys.platform == "linux":  # on other systems there is no sandbox, and the SDK ends the agent, more slowly
-            self._pidfd = os.pidfd_open(pid)
+            with suppress(ProcessLookupError):  # it has ended already
+                self._pidfd = os.pidfd_open(pid)
         return socket.socket(fileno=listeners[0]) if listeners else None
 
     def send_heartbeat(self) -> None:

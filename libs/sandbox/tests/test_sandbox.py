@@ -1,9 +1,12 @@
 """What a program in a sandbox sees, and how it ends."""
 
 import asyncio
+import os
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
+import pytest
 from runtime.testing import eventually
 from sandbox import Heartbeats, Program, Resources, Sandbox
 from sandbox.bwrap_args import PYTHON
@@ -80,6 +83,17 @@ async def test_a_program_without_a_listener_sends_none(sandbox: Sandbox) -> None
     async with started(sandbox, shell("sleep 60")) as (sandboxed, _):
         assert await sandboxed.wait_started() is None
         assert sandboxed.alive()
+
+
+async def test_a_program_that_ends_before_its_start_is_noticed_has_ended(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with started(sandbox, shell("exit 3")) as (sandboxed, process):
+        assert await process.wait() == 3
+        monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=ProcessLookupError))  # the machine's init has reaped it
+        assert await sandboxed.wait_started() is None
+        await sandboxed.wait_ended()
+        assert not sandboxed.alive()
 
 
 async def test_the_listener_is_served_outside_of_the_sandbox(sandbox: Sandbox) -> None:
