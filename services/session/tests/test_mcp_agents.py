@@ -185,6 +185,6 @@ async def test_a_connection_that_does_not_close_does_not_keep_the_agent(
     await call(replica)
     with monkeypatch.context() as patched:
         patched.setattr(AgentServers, "close", hang)
-        patched.setattr(live, "STOP_TIMEOUT", 0.5)
+        patched.setattr(live, "CLOSE_TIMEOUT", 0.5)
         await replica.agents.aclose()  # raises TimeoutError if it takes long
     await hanging[0].close()

@@ -41,6 +41,7 @@ log = get_logger()
 
 GRACE_SECONDS = 0.2
 STOP_TIMEOUT = 10.0
+CLOSE_TIMEOUT = 10.0  # for the connections to MCP servers
 INTERRUPT_TIMEOUT = 1.0
 
 
@@ -254,7 +255,7 @@ class Agent:
     async def _clean_up(self) -> None:
         self._process.kill()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.servers.close(), STOP_TIMEOUT)
+            await asyncio.wait_for(self.servers.close(), CLOSE_TIMEOUT)
         await self._context.proxy.stop_serving(self._token)
         with suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait_ended(), STOP_TIMEOUT)
