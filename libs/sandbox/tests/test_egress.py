@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_address, ip_network
 
 import pytest
+from onebox.ports import ReservedPort
 from runtime.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import egress
@@ -105,10 +106,10 @@ async def test_a_name_that_resolves_to_another_address_later_is_denied(host: Hos
 
 
 async def test_a_host_that_cannot_be_reached_is_reported() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    async with proxy(f"mcp.test:{port}") as connect:
-        assert (await request(connect, f"CONNECT mcp.test:{port} HTTP/1.1\r\n\r\n")).startswith("HTTP/1.1 502 ")
+    with ReservedPort() as unused:
+        async with proxy(f"mcp.test:{unused.number}") as connect:
+            answer = await request(connect, f"CONNECT mcp.test:{unused.number} HTTP/1.1\r\n\r\n")
+    assert answer.startswith("HTTP/1.1 502 ")
 
 
 @pytest.mark.parametrize(

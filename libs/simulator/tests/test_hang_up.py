@@ -9,7 +9,7 @@ from simulator.app import create_app
 from simulator.prompt import scripted
 from simulator.script import Turn
 
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 
 class Watched:

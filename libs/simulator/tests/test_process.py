@@ -11,7 +11,7 @@ from simulator.prompt import scripted
 from simulator.script import Turn
 
 pytestmark = pytest.mark.usefixtures("servers")
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = 60
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.wire import work_stream
+from eventing import offers as offering
 from eventing.testing import eventually
 from prometheus_client import REGISTRY
 from runtime.bus import Client
@@ -19,6 +20,12 @@ from services.session.tests.processes import agents_of
 
 RUNS = "session-run_agent"
 RECALL = scripted({"recall": True}, text="Who am I?")
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let replicas wait for the answers to their offers, however busy the machine is."""
+    monkeypatch.setattr(offering, "OFFER_SECONDS", 60.0)
 
 
 def offers(outcome: str) -> float:
@@ -40,6 +47,7 @@ async def agents_of_turns(client: ServiceClient, session_id: UUID, turns: int) -
     return agents
 
 
+@pytest.mark.usefixtures("patience")
 async def test_ten_turns_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
     async with deployment.replica(), deployment.replica():
         accepted = offers("accepted")
@@ -47,6 +55,7 @@ async def test_ten_turns_over_two_replicas_start_one_agent(deployment: Deploymen
         assert (len(agents), offers("accepted") > accepted) == (1, True)
 
 
+@pytest.mark.usefixtures("patience")
 async def test_queued_runs_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
     async with deployment.replica(), deployment.replica():
         session_id = await deployment.client.create()
@@ -58,6 +67,7 @@ async def test_queued_runs_over_two_replicas_start_one_agent(deployment: Deploym
         assert agent_of(session_id) == agent
 
 
+@pytest.mark.usefixtures("patience")
 async def test_conversations_stay_in_the_replicas_that_they_began_in(deployment: Deployment) -> None:
     async with deployment.replica(), deployment.replica():
         ids = [await deployment.client.create() for _ in range(4)]

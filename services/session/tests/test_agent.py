@@ -21,7 +21,7 @@ from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
 SLOW = bash_prompt("touch begun; sleep 60; echo again >> repeated")
 HELLO = scripted({"text": "Hello."})
-FAILING = "sleep 0.1; echo out; exit 3"
+FAILING = "echo out; exit 3"
 TRUE = ("Bash", {"command": "true", "description": "a test"})
 SUBAGENT = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
 TURNS = (
@@ -64,7 +64,6 @@ def test_a_tool_call_is_reported_with_its_result(conversation: Conversation) -> 
     result = conversation.events.bash_results[FAILING]
     assert "out" in result.output["content"]
     assert result.is_error
-    assert 100 <= result.duration_ms < 10_000
 
 
 def test_the_blocks_of_one_model_response_form_one_message(conversation: Conversation) -> None:

@@ -2,11 +2,13 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
+from session.agent import agent_events
 from session.agent.agent_events import (
     OUTPUT_TOO_DEEP,
     TRUNCATED,
@@ -51,6 +53,15 @@ def test_lone_surrogates_are_replaced_in_tool_results() -> None:
     assert isinstance(returned, ToolReturned)
     assert (returned.tool_use_id, returned.output) == (CLEAN, {"content": CLEAN})
     assert not translator._started  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_tool_call_lasts_from_its_message_to_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_events, "time", Mock(monotonic=Mock(side_effect=[10.0, 10.25])))
+    translator = MessageTranslator()
+    translate(translator, sdk.AssistantMessage(content=[sdk.ToolUseBlock("id", "T", {})], model="m"))
+    [returned] = translator.translate(sdk.UserMessage(content=[sdk.ToolResultBlock("id", "out")]))
+    assert isinstance(returned, ToolReturned)
+    assert returned.duration_ms == 250
 
 
 def test_lone_surrogates_are_replaced_in_deltas() -> None:

@@ -1,5 +1,6 @@
 """Approvals expire at their due time, even if no worker waits for them."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -58,7 +59,7 @@ async def test_an_approval_of_an_ended_run_does_not_expire(desk_with_approval: D
 async def test_a_decided_approval_does_not_expire(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun, RecordMessage):
         await desk.send(command.example())
-    later = clock.now().replace(year=2999)
+    later = clock.now() + timedelta(days=1)
     await desk.send(RequestApproval.example().model_copy(update={"expires_at": later}))
     await desk.send(DecideApproval.example())
     assert await desk.dispatcher.database.fetchval("SELECT count(*) FROM due") == 0

@@ -25,7 +25,7 @@ async def client(nats_url: str) -> AsyncGenerator[Client]:
 async def test_deltas_are_published_under_their_owner_and_session(client: Client) -> None:
     subscription = await subscribe(client, DELTA_SUBJECTS)
     await Deltas(client).publish(*IDS, "Hel")
-    message = await subscription.next_msg(5)
+    message = await subscription.next_msg(60)
     assert message.subject == f"delta.session.{USER}.{SESSION}"
     assert TextDelta.model_validate_json(message.data) == TextDelta(run_id=UUID(RUN), text="Hel")
 

@@ -138,8 +138,8 @@ async def test_an_agent_whose_run_was_taken_over_ends_at_its_next_entry(replica:
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         events = TurnEvents([await anext(turn)])
         await eventually((spec.workspace / "begun").exists)
-        before = await replica.database.fetchval(SIZE)
         await replica.database.execute(TAKE_OVER)
+        before = await replica.database.fetchval(SIZE)  # after the last entry that was in time
         (spec.workspace / "go").touch()
         events += [event async for event in turn]
     assert (events.end.error_code, events.end.error_detail) == (Code.AGENT_FAILED, "The agent was stopped.")

@@ -38,6 +38,7 @@ async def test_the_end_of_a_turn_aborts_requests_in_progress(idle_agent: ProxyCl
 async def test_a_spent_budget_ends_the_access(idle_agent: ProxyClient, provider: Provider) -> None:
     with idle_agent.access.turn(Decimal("0.001")):
         async with idle_agent.post("/v1/messages?respond=usage", data=BODY) as response:
+            await response.read()  # its usage is counted by then
             assert response.status == 200
         async with idle_agent.post("/v1/messages?respond=usage", data=BODY) as response:
             assert await error_of(response) == (402, "billing_error")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -100,7 +101,7 @@ class Worker:
 
     async def request(self) -> None:
         ids = {"session_id": self.run.session_id, "run_id": self.run.id}
-        await self.desk.send(REQUEST.model_copy(update=ids | {"expires_at": now().replace(year=2999)}))
+        await self.desk.send(REQUEST.model_copy(update=ids | {"expires_at": now() + timedelta(days=1)}))
 
     async def cancel(self) -> None:
         await self.desk.send(CancelRun(session_id=self.run.session_id, run_id=self.run.id))

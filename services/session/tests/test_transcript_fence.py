@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -82,7 +83,7 @@ async def test_entries_of_an_earlier_attempt_are_refused(desk: Desk) -> None:
     transcripts, transcript, run = await start_agent(desk)
     ids: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id}
     await desk.send(RecordMessage.example().model_copy(update={**ids, "blocks": [CALL]}))
-    later = {"expires_at": now().replace(year=2999), "tool_use_id": CALL.id}
+    later = {"expires_at": now() + timedelta(days=1), "tool_use_id": CALL.id}
     await desk.send(RequestApproval.example().model_copy(update={**ids, **later}))
     again = await desk.send(StartRun(**ids))
     assert again.attempt == 2

@@ -38,6 +38,11 @@ def files(tmp_path: Path) -> Workspace:
     return replica(tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes, "LOCK_SECONDS", 60)  # those who wait for many others, or for a slow process, succeed
+
+
 def write(files: Workspace, number: int = 0, precondition: FilePrecondition = ANY_STATE) -> str | None:
     upload = uuid5(UUID(MESSAGE), str(number))
     files.uploads.put(upload, 0, b"%05d" % number)
