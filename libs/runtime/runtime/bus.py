@@ -88,6 +88,14 @@ class Client(nats.aio.client.Client):
         await super().flush(timeout)
         await super().flush(timeout)
 
+    async def _process_pong(self) -> None:
+        # The answer may be that of a flush that has timed out or was cancelled: nats-py would fail to set its result,
+        # and read nothing more until it notices after 15 s that the connection is stale.
+        pings = cast(list[asyncio.Future[bool]], self._pongs)  # pyright: ignore[reportUnknownMemberType]
+        if pings and pings[0].done():
+            pings[0] = asyncio.Future()
+        await super()._process_pong()
+
 
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncGenerator[Client]:
