@@ -31,7 +31,8 @@ def test_ruff_reports_a_banned_name(name: str) -> None:
 @pytest.fixture
 def member(tmp_path: Path) -> Path:
     """Return a copy of a member that declares little."""
-    return shutil.copytree(ROOT / "libs" / "contracts", tmp_path / "contracts")
+    compiled = shutil.ignore_patterns("__pycache__")  # other processes write there
+    return shutil.copytree(ROOT / "libs" / "contracts", tmp_path / "contracts", ignore=compiled)
 
 
 def dependencies(member: Path) -> tuple[int, str]:

@@ -26,6 +26,8 @@ FLUSH_TIMEOUT = 5.0
 """Seconds a publish waits for space in a full buffer. Without it, nats-py waits forever if the connection is closed."""
 VERSION_HEADER = "aggregate-version"
 """The header of an answer with the version of the aggregate that a query names."""
+CHECK_TIMEOUT = 1
+"""Seconds that each of the two pings of a health check waits for its answer."""
 RETRY_AFTER = 0.4
 """The fraction of the timeout after which an unanswered query is sent a second time."""
 
@@ -87,6 +89,14 @@ class Client(nats.aio.client.Client):
         # answer arrives, so a second ping follows them.
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def _process_pong(self) -> None:
+        # The answer may be that of a flush that has timed out or was cancelled: nats-py would fail to set its result,
+        # and read nothing more until it notices after 15 s that the connection is stale.
+        pings = cast(list[asyncio.Future[bool]], self._pongs)  # pyright: ignore[reportUnknownMemberType]
+        if pings and pings[0].done():
+            pings[0] = asyncio.Future()
+        await super()._process_pong()
 
 
 @asynccontextmanager
@@ -206,7 +216,7 @@ class Bus:
         """
         if not self.client.is_connected:
             raise Unavailable("not connected")
-        await self.client.flush(1)
+        await self.client.flush(CHECK_TIMEOUT)
 
 
 def _failed(message: type[Command[Any] | Query[Any]], reason: str) -> Unavailable:

@@ -1,3 +1,4 @@
+import asyncio
 import os
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -269,6 +270,13 @@ async def test_a_flushed_subscription_is_active(nats_url: str, client: Client) -
             await subscribe(responder, f"qry.flushed.{number}", answer)
             await responder.flush()
             assert (await client.request(f"qry.flushed.{number}", timeout=60)).data == b"here"
+
+
+async def test_answers_arrive_after_a_flush_that_was_cancelled(client: Client, respond: Respond) -> None:
+    async with background(client.flush()):
+        await asyncio.sleep(0)  # the ping is sent
+    await respond(Accepted(result=7))
+    assert await ask(client, within=10) == 7
 
 
 async def test_connecting_times_out_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -179,7 +179,7 @@ async def test_a_gateway_that_is_killed_has_counted_what_it_stored(services: Fak
 async def test_a_bus_that_restarts_has_the_totals(services: FakeServices, nats_server: EmbeddedNats):
     await Usage(services.client).add(ADA, 32 * KIB)
     await asyncio.to_thread(kill_and_restart, nats_server)
-    await eventually(lambda: services.client.is_connected)
+    await eventually(lambda: services.client.stats["reconnects"])
     again = Usage(services.client)
     await again.add(ADA, 1)
     assert again.is_full(ADA)

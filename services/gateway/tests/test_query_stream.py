@@ -15,7 +15,6 @@ from contracts.session.run import (
     RunStarted,
     SubmitQuery,
 )
-from gateway.settings import Settings
 from httpx_sse import aconnect_sse
 
 from services.gateway.tests import samples
@@ -25,11 +24,6 @@ from services.gateway.tests.sse_client import open_stream
 from services.gateway.tests.test_queries import BODY, QUERY
 
 ACCEPT = {"accept": "text/event-stream"}
-
-
-@pytest.fixture
-def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, stream_heartbeat_seconds=0.2)
 
 
 class Session:
@@ -101,7 +95,10 @@ async def test_the_stream_of_a_failed_run_ends_with_the_problem(
     assert (problem["status"], problem["error_code"], problem["run_id"]) == (502, "MODEL_ERROR", str(session.run.id))
 
 
-async def test_the_end_of_a_run_is_noticed_without_its_event(base_url: str, services: FakeServices, session: Session):
+async def test_the_end_of_a_run_is_noticed_without_its_event(
+    base_url: str, services: FakeServices, session: Session, harness: Harness
+):
+    harness.gateway.streams.heartbeat = 0.2
     async with open_stream(base_url, services.token(), QUERY, "POST", json=BODY, headers=ACCEPT) as follower:
         session.end()
         assert [event.event for event in await follower.remaining()] == ["result"]

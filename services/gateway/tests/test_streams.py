@@ -39,7 +39,7 @@ def settings(nats_url: str) -> Settings:
     return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, stream_heartbeat_seconds=0.1)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_fetch_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let readers soon notice that their consumer was deleted."""
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.5)
@@ -180,7 +180,10 @@ async def test_an_idle_stream_has_heartbeats(base_url: str, token: str):
     assert lines[-1] == ": nothing new"
 
 
-async def test_the_stream_of_a_user_has_only_their_events(base_url: str, token: str, services: FakeServices):
+async def test_the_stream_of_a_user_has_only_their_events(
+    base_url: str, token: str, services: FakeServices, harness: Harness
+):
+    harness.gateway.streams.heartbeat = 60  # a heartbeat would move the cursor beyond the events of others
     async with open_stream(base_url, token, MINE) as follower:
         await services.publish(SessionCreated.example(), owner=str(OTHER), at=RUN)
         await services.publish_text("not asked for")
@@ -240,8 +243,10 @@ async def test_a_revoked_token_ends_its_streams(base_url: str, token: str, harne
     assert (error.event, error.json()["code"]) == ("error", "UNAUTHENTICATED")
 
 
-async def test_an_expired_token_ends_its_streams(base_url: str, services: FakeServices):
-    async with open_stream(base_url, services.token(exp=int(time.time()) + 5)) as follower:
+async def test_an_expired_token_ends_its_streams(base_url: str, token: str, monkeypatch: pytest.MonkeyPatch):
+    later = time.time() + 3601
+    async with open_stream(base_url, token) as follower:
+        monkeypatch.setattr("gateway.auth.tokens.time.time", lambda: later)
         assert "expired" in (await follower.remaining())[-1].json()["message"]
 
 
@@ -261,9 +266,8 @@ async def test_a_disconnect_releases_all_resources(base_url: str, token: str, ha
     await eventually(lambda: len(asyncio.all_tasks()) <= before)
 
 
-async def test_streams_continue_when_the_consumer_is_recreated(
-    base_url: str, token: str, services: FakeServices, harness: Harness
-):
+@pytest.mark.usefixtures("short_fetch_timeout")
+async def test_streams_continue_when_the_consumer_is_recreated(base_url: str, token: str, services: FakeServices):
     async with open_stream(base_url, token) as follower:
         for consumer in await services.js.consumers_info("EVT_SESSION"):
             await services.js.delete_consumer("EVT_SESSION", consumer.name)

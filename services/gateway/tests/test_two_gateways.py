@@ -1,6 +1,7 @@
 """Two processes of the gateway on one bus: limits that they enforce together, and what a killed one leaves behind."""
 
 import asyncio
+import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
@@ -23,10 +24,10 @@ ME = "/api/v1/auth/me"
 STREAMS, REQUESTS = 4, 100
 PATIENT = (
     "-c",
-    "from runpy import run_module; from runtime import counters; counters.TIMEOUT_SECONDS = 30.0;"
-    "run_module('gateway', run_name='__main__')",
+    "from runpy import run_module; from runtime import counters, holdings;"
+    "counters.TIMEOUT_SECONDS = holdings.TIMEOUT_SECONDS = 30.0; run_module('gateway', run_name='__main__')",
 )
-"""A gateway that waits for its counters: after half a second it would serve a request without counting it."""
+"""A gateway that waits for its counters: after half a second it would serve requests and streams uncounted."""
 
 
 class Client:
@@ -37,6 +38,10 @@ class Client:
         self.streams = AsyncExitStack()
         self.http = httpx.AsyncClient(base_url=url, headers={"authorization": f"Bearer {token}"}, timeout=60)
 
+    async def knows_revocations(self) -> bool:
+        """Return whether the gateway accepts tokens; it is ready for other requests before."""
+        return (await self.http.get("/health/ready")).json()["checks"]["revocations"] == "ok"
+
     async def statuses(self, number: int) -> list[int]:
         return [(await self.http.get(ME)).status_code for _ in range(number)]
 
@@ -45,7 +50,9 @@ class Client:
         try:
             await self.streams.enter_async_context(open_stream(self.url, self.token))
         except httpx.HTTPStatusError as error:
-            return error.response.status_code != 429
+            if error.response.status_code != 429:
+                raise
+            return False
         return True
 
     async def opened(self, number: int) -> int:
@@ -67,6 +74,7 @@ async def clients(nats_url: str, services: FakeServices) -> AsyncGenerator[list[
             await stack.enter_async_context(background(process.stdout.read()))  # a full pipe would block it
             client = Client(f"http://127.0.0.1:{port}", services.token(), process)
             await stack.enter_async_context(client.http)
+            await eventually(client.knows_revocations)
             clients.append(client)
         async with AsyncExitStack() as streams:
             for client in clients:
@@ -76,6 +84,7 @@ async def clients(nats_url: str, services: FakeServices) -> AsyncGenerator[list[
 
 async def test_two_gateways_and_eight_clients_let_exactly_the_limit_through(clients: list[Client]):
     await clients[0].http.get("/api/v1/made-up", headers={"authorization": ""})  # creates the counters
+    await eventually(lambda: time.time() % 3600 < 3540, within=90)  # a new hour would allow one more request
     served = await asyncio.gather(*(client.statuses(REQUESTS // 4) for client in clients for _ in range(4)))
     assert [sum(each.count(status) for each in served) for status in (200, 429)] == [REQUESTS, REQUESTS]
 

@@ -37,6 +37,12 @@ async def workspace(services: FakeServices) -> None:
     await services.answer(RecordEntries, None)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a response wait for its entry, however busy the machine is."""
+    monkeypatch.setattr(audit_reports, "CHANGE_SECONDS", 60.0)
+
+
 def entries(services: FakeServices) -> list[AuditEntry]:
     return [entry for command in services.of(RecordEntries) for entry in command.entries]
 

@@ -53,4 +53,5 @@ async def test_replicas_that_start_concurrently_write_one_valid_password(
         admin = json.loads(credentials.read_text())
         assert credentials.stat().st_mode & 0o777 == 0o600
         async with connected(nats_url, "test") as client:
-            assert await Bus(client).ask(LogIn(email=admin["email"], password=admin["password"]), Envelope.begin())
+            log_in = LogIn(email=admin["email"], password=admin["password"])
+            assert await Bus(client, timeout=60).ask(log_in, Envelope.begin())

@@ -5,13 +5,13 @@ import json
 import os
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 
 import pytest
 from contracts.refusals import Code
 from eventing.jobs import JobFailed
-from eventing.testing import eventually
+from eventing.testing import background, eventually
 from report.renderer import Renderer
 from report.rendering.rendered import Rendered
 
@@ -19,10 +19,13 @@ PROGRAM = Path(__file__).with_name("odd_child.py")
 
 
 @pytest.fixture
-async def renderer(tmp_path: Path) -> AsyncGenerator[Renderer]:
-    async with Renderer.open(workers=2, seconds=3.0, memory_bytes=256 * 2**20, program=PROGRAM) as renderer:
-        await eventually(lambda: renders(renderer, tmp_path))  # its processes have started
+async def renderer() -> AsyncGenerator[Renderer]:
+    async with limited(seconds=60, workers=2) as renderer:
         yield renderer
+
+
+def limited(seconds: float, workers: int = 1) -> AbstractAsyncContextManager[Renderer]:
+    return Renderer.open(workers=workers, seconds=seconds, memory_bytes=256 * 2**20, program=PROGRAM)
 
 
 async def render(renderer: Renderer, folder: Path, title: str) -> tuple[Rendered, str]:
@@ -48,7 +51,6 @@ async def test_a_report_is_rendered_to_a_file(renderer: Renderer, tmp_path: Path
     [
         ("eat", Code.REPORT_TOO_LARGE, "it used too much memory"),
         ("crash", Code.REPORT_FAILED, "because of an internal error"),
-        ("hang", Code.REPORT_FAILED, "within 3 s"),
         ("fail", Code.REPORT_FAILED, "because of an internal error"),
     ],
 )
@@ -61,23 +63,25 @@ async def test_a_report_that_misuses_its_process_fails(
     assert await eventually(lambda: renders(renderer, tmp_path))
 
 
+async def test_a_report_that_hangs_fails(tmp_path: Path) -> None:
+    async with limited(seconds=1) as renderer:
+        with pytest.raises(JobFailed, match="within 1 s") as failed:
+            await render(renderer, tmp_path, "hang")
+        assert failed.value.code == Code.REPORT_FAILED
+        assert await eventually(lambda: renders(renderer, tmp_path))
+
+
 async def test_a_report_that_never_ends_is_ended(tmp_path: Path) -> None:
-    async with Renderer.open(workers=1, seconds=1.0, memory_bytes=256 * 2**20, program=PROGRAM) as renderer:
+    async with limited(seconds=1) as renderer:
         with pytest.raises(JobFailed):  # by the limit of CPU time or, on a busy machine, by the time limit
             await render(renderer, tmp_path, "spin")
         assert await eventually(lambda: renders(renderer, tmp_path))
 
 
 async def test_a_hanging_report_does_not_delay_another(renderer: Renderer, tmp_path: Path) -> None:
-    ended = list[str]()
-
-    async def note(title: str) -> None:
-        with suppress(JobFailed):
-            await render(renderer, tmp_path, title)
-        ended.append(title)
-
-    await asyncio.gather(note("hang"), note("fine"))
-    assert ended == ["fine", "hang"]
+    async with background(render(renderer, tmp_path, "hang")) as [hanging]:
+        assert (await render(renderer, tmp_path, "fine"))[1] == "fine"
+        assert not hanging.done()
 
 
 def children() -> list[int]:
