@@ -6,8 +6,9 @@ import base64
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import asyncpg
 import nats
@@ -84,25 +85,43 @@ def test_a_folder_that_cannot_be_searched_is_an_error(tmp_path: Path) -> None:
         check_files(tmp_path / "none")
 
 
-def complain(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
-    """Let the search of files report an error about one of them."""
-
-    def fail(command: list[str], **_options: Any) -> subprocess.CompletedProcess[bytes]:
-        return subprocess.CompletedProcess(command, 2, b"", f"grep: ./one: {reason}\n".encode())
-
-    monkeypatch.setattr(subprocess, "run", fail)
+VANISHED = "grep: ./one: No such file or directory\n"
 
 
-def test_a_file_that_cannot_be_searched_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    complain(monkeypatch, "Input/output error")
-    with pytest.raises(AssertionError, match="Input/output error"):
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, str], None]:
+    """Let the search of files end with a status and these errors, without a result."""
+
+    def end(status: int, errors: str) -> None:
+        completed = subprocess.CompletedProcess(["grep"], status, b"", errors.encode())
+        monkeypatch.setattr(subprocess, "run", Mock(return_value=completed))
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ("status", "errors"),
+    [
+        (2, "grep: ./one: Input/output error\n"),
+        (2, f"{VANISHED}grep: ./two: Input/output error\n"),
+        (2, ""),
+        (-9, ""),
+        (-9, VANISHED),
+    ],
+    ids=["error", "another error", "silent", "killed", "killed later"],
+)
+def test_a_search_that_is_not_complete_is_an_error(
+    tmp_path: Path, ends: Callable[[int, str], None], status: int, errors: str
+) -> None:
+    ends(status, errors)
+    with pytest.raises(AssertionError, match=rf"failed \({status}\)"):
         check_files(tmp_path)
 
 
 def test_a_file_that_is_removed_during_the_search_has_no_secret(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ends: Callable[[int, str], None]
 ) -> None:
-    complain(monkeypatch, "No such file or directory")
+    ends(2, VANISHED)
     check_files(tmp_path)
 
 

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from runtime.child_program import OUT_OF_MEMORY, Limits
 from runtime.logging import get_logger
+from runtime.subprocesses import outlast, running
 
 log = get_logger()
 
@@ -58,29 +59,19 @@ class ChildProcess:
     @asynccontextmanager
     async def start(cls, program: Path, limits: Limits) -> "AsyncGenerator[ChildProcess]":
         """Start a child, yield it when it is ready, and kill it on exit."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-I",  # ignores PYTHONPATH and the current folder
-            program,
-            json.dumps(asdict(limits)),
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=ENVIRONMENT,
-            cwd="/",
-            limit=limits.reply_bytes,
-        )
-        errors = asyncio.get_running_loop().create_task(_log_errors(cast(asyncio.StreamReader, process.stderr)))
-        try:
-            child = cls(process, limits)
-            async with asyncio.timeout(START_TIMEOUT):
-                await child._read()
-            yield child
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await errors  # until the end of the output
-            await process.communicate()  # also closes the pipes
+        command = (sys.executable, "-I", program, json.dumps(asdict(limits)))  # -I ignores PYTHONPATH and the folder
+        pipes = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE}
+        async with running(*command, **pipes, env=ENVIRONMENT, cwd="/", limit=limits.reply_bytes) as process:
+            errors = asyncio.get_running_loop().create_task(_log_errors(cast(asyncio.StreamReader, process.stderr)))
+            try:
+                child = cls(process, limits)
+                async with asyncio.timeout(START_TIMEOUT):
+                    await child._read()
+                yield child
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await outlast(errors)  # until the end of the output
 
     async def ask(self, line: bytes) -> Any:
         """Return the reply to a line of JSON.

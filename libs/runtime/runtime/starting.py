@@ -45,7 +45,7 @@ async def wait_for_dependency(
     stop: asyncio.Event,
     pause: float = RETRY_SECONDS,
 ) -> None:
-    """Repeat `attempt` while it raises `DependencyUnavailable`. The first failure is logged.
+    """Repeat `attempt` while it raises `DependencyUnavailable`. The first failure is logged, also if it is the last.
 
     Args:
         attempt: tries once, with its own timeout.
@@ -64,11 +64,11 @@ async def wait_for_dependency(
         try:
             return await attempt()
         except DependencyUnavailable as error:
-            if asyncio.get_running_loop().time() >= end:
-                raise CannotStart(f"{where}: {error.reason} (waited {within:g} s). {error.advice}") from None
             if not logged:
                 log.warning("waiting for a dependency", dependency=where, reason=error.reason, at_most_seconds=within)
             logged = True
+            if asyncio.get_running_loop().time() >= end:
+                raise CannotStart(f"{where}: {error.reason} (waited {within:g} s). {error.advice}") from None
         with suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await stop.wait()

@@ -12,6 +12,7 @@ from runtime.starting import (
     display_url,
     wait_for_dependency,
 )
+from structlog.testing import capture_logs
 
 
 @pytest.mark.parametrize(
@@ -64,6 +65,16 @@ async def test_an_unavailable_dependency_raises_with_reason_and_advice() -> None
 
     with pytest.raises(CannotStart, match=r"^A_URL=nats://bus: cannot connect \(waited 0 s\)\. Start it\.$"):
         await wait_for_dependency(attempt, "A_URL=nats://bus", within=0, stop=asyncio.Event())
+
+
+async def test_the_first_failure_is_logged_once_however_late_it_is() -> None:
+    async def attempt() -> None:
+        raise DependencyUnavailable("cannot connect", "Start it.")
+
+    for within in (0, 0.1):
+        with capture_logs() as logged, pytest.raises(CannotStart):
+            await wait_for_dependency(attempt, "A_URL=nats://bus", within=within, stop=asyncio.Event(), pause=0)
+        assert [line["reason"] for line in logged] == ["cannot connect"]
 
 
 async def test_a_wait_ends_when_the_process_is_asked_to_stop() -> None:

@@ -11,6 +11,7 @@ from platform import machine, release
 from shlex import join, quote
 
 from runtime.logging import get_logger
+from runtime.subprocesses import running
 
 from sandbox.bwrap_args import HOME, PYTHON, WORKSPACE, bwrap_args
 from sandbox.cgroups import Cgroups
@@ -165,13 +166,12 @@ def _bwrap() -> Path | None:
 
 
 async def _run_probe(entrypoint: Path) -> str | None:
-    process = await asyncio.create_subprocess_exec(entrypoint, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE)
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT):
-            _, stderr = await process.communicate()
-    except TimeoutError:
-        process.kill()
-        return f"the sandbox did not start within {PROBE_TIMEOUT:.0f} s"
+    async with running(entrypoint, stdin=DEVNULL, stdout=DEVNULL, stderr=PIPE) as process:
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                _, stderr = await process.communicate()
+        except TimeoutError:
+            return f"the sandbox did not start within {PROBE_TIMEOUT:.0f} s"
     if process.returncode == 0:
         return None
     return stderr.decode(errors="replace").strip() or f"the sandbox ended with status {process.returncode}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from runtime.testing import eventually
+from runtime.testing import background, eventually
 from sandbox import Heartbeats, Program, Resources, Sandbox
 from sandbox.bwrap_args import PYTHON
 
@@ -29,6 +29,16 @@ print(opened, "of many" if len(files) > 100 else files)
 
 async def test_an_unavailable_sandbox_reports_the_reason() -> None:
     assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"
+
+
+async def test_a_cancelled_probe_of_a_sandbox_has_ended(tmp_path: Path) -> None:
+    hanging, pid = tmp_path / "hanging", tmp_path / "pid"
+    hanging.write_text(f"#!/bin/sh\necho $$ > {pid}.new && mv {pid}.new {pid}\nexec sleep 7671\n")
+    hanging.chmod(0o700)
+    async with background(Sandbox(hanging).unavailable()):
+        await eventually(pid.exists)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
 
 
 async def test_a_program_sees_only_its_own_variables_and_a_few_defaults(sandbox: Sandbox) -> None:

@@ -18,7 +18,7 @@ from runtime.blocking import BlockingPool
 from runtime.bus import Client
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
-from sandbox import Resources
+from sandbox import Resources, Sandbox
 
 from session.accounts import Accounts
 from session.agent import Agents, Limits
@@ -33,6 +33,7 @@ from session.places import Places
 from session.quotas.spending import Spending
 from session.quotas.starting import apply_rules
 from session.settings import Settings
+from session.shared_folders import check_shared
 from session.storage import Storage
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
@@ -89,11 +90,13 @@ type Context = QueryContext[Dependencies]
 
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
-    """Create the dependencies; on exit, end all agents."""
-    sandbox, reason = await find_sandbox()
-    confined.set(reason is None)
-    if reason:
-        log.warning("agents run without a sandbox and therefore without tools", reason=reason)
+    """Create the dependencies; on exit, end all agents.
+
+    Raises:
+        CannotStart: the folders of the service are not those of its other replicas.
+    """
+    await _check_folders(settings, database)
+    sandbox = await _find_sandbox()
     await apply_rules(settings.quota_rules, database)
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
@@ -125,6 +128,20 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             quotas=Quotas(),
             spending=partial(Spending, database),
         )
+
+
+async def _check_folders(settings: Settings, database: Database) -> None:
+    await check_shared("WORKSPACES_DIR", settings.workspaces_dir, database)
+    if settings.archives_dir:
+        await check_shared("ARCHIVES_DIR", settings.archives_dir, database)
+
+
+async def _find_sandbox() -> Sandbox:
+    sandbox, reason = await find_sandbox()
+    confined.set(reason is None)
+    if reason:
+        log.warning("agents run without a sandbox and therefore without tools", reason=reason)
+    return sandbox
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:

@@ -82,6 +82,11 @@ def test_a_released_run_waits_until_all_its_approvals_are_decided() -> None:
     assert session.pending[-1] == CONTINUED
 
 
+def test_a_released_run_does_not_start_before_its_approvals_are_decided() -> None:
+    session = after(*WAITING, RELEASED)
+    refused(Code.RUN_TAKEN, lambda: session.start_run(RUN_ID))
+
+
 def test_a_run_is_continued_at_once_if_it_was_decided_before_its_release() -> None:
     session = after(*WAITING, APPROVED)
     session.release_run(RUN_ID, USED, 1)

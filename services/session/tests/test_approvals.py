@@ -15,7 +15,7 @@ from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.approval import ApprovalView, DeliverDecisions, ListApprovals
 from contracts.session.run import RunView
 from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
-from runtime.clock import now
+from runtime.clock import new_id, now
 from runtime.testing import eventually
 from runtime.waiters import Waiters
 from session.places import Place, Places
@@ -84,13 +84,18 @@ class Service:
     delivered: ApprovalOutcome | Exception = DENIED
     lost_replies: int = 0
     listed: list[ApprovalView] = field(default_factory=list[ApprovalView])
+    page: int = 100
+    pages: int = 0
     reads: int = 0
     sent: list[Any] = field(default_factory=list[Any])
     dependencies: Any = field(default_factory=lambda: dependencies())
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):
-            return Page(items=self.listed, total=len(self.listed))
+            self.pages += 1
+            start = 1 + [view.id for view in self.listed].index(query.after) if query.after else 0
+            end = start + self.page
+            return Page(items=self.listed[start:end], total=len(self.listed), more=end < len(self.listed))
         state = self.states[min(self.reads, len(self.states) - 1)]
         self.reads += 1
         if isinstance(state, Exception):
@@ -163,6 +168,19 @@ async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
         prompt = await service.requests(cancellation, attempt=2).continuation(views)
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: continue without it. No.')
     assert [command.approval_ids for command in service.sent] == [[ID]]
+
+
+async def test_an_undelivered_approval_is_found_behind_many_newer_ones() -> None:
+    newer = [approval(id=new_id(), delivered=True) for _ in range(4)]
+    service = Service([approval()], listed=[*newer, approval(), approval(id=new_id(), run_id=MESSAGE)], page=2)
+    assert await undelivered(run(attempt=2), cast(Any, service)) == [approval()]
+
+
+async def test_approvals_of_earlier_runs_are_not_read() -> None:
+    earlier = [approval(id=new_id(), run_id=MESSAGE) for _ in range(9)]
+    service = Service([approval()], listed=[approval(), *earlier], page=2)
+    assert await undelivered(run(attempt=2), cast(Any, service)) == [approval()]
+    assert service.pages == 2
 
 
 async def test_a_lost_reply_to_a_delivery_is_requested_again() -> None:

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.session.approval import DecideApproval
 from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailUnarchive
 from contracts.session.fork import CompleteFork, FailFork
@@ -91,6 +91,14 @@ async def test_a_released_run_is_unfinished_again_once_it_is_decided(desk: Desk)
     assert await unfinished(desk) == [("continue_run", run.session_id)]
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=2))
     assert await unfinished(desk) == []
+
+
+async def test_a_late_start_of_a_released_run_hides_it_from_no_search(desk: Desk) -> None:
+    run, approval = await release(desk)
+    with pytest.raises(Refusal, match="waits for approvals"):
+        await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
+    await desk.send(DecideApproval(approval_id=approval, decision="approved"))
+    assert await unfinished(desk) == [("continue_run", run.session_id)]
 
 
 @pytest.mark.parametrize("cancelled", [False, True], ids=["ended", "cancelled"])

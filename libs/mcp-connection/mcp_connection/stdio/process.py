@@ -4,15 +4,15 @@ import asyncio
 import socket
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import cast
 
 import anyio
+from runtime import subprocesses
 from sandbox import Program, Sandbox, SandboxedProcess
 
 GRACE_SECONDS = 1.0
 """How long a program may take to end by itself when its input is closed."""
-KILL_SECONDS = 5.0
 
 
 class Running:
@@ -54,10 +54,6 @@ class Running:
                 await self.sandboxed.wait_ended()
         finally:
             self.sandboxed.kill()
-            with suppress(ProcessLookupError):  # it has ended
-                self._process.kill()
-        with anyio.move_on_after(KILL_SECONDS), suppress(OSError):
-            await self._process.communicate()  # the rest of its output, which is at most what pipes hold
 
 
 @asynccontextmanager
@@ -69,13 +65,13 @@ async def run(sandbox: Sandbox, program: Program) -> AsyncGenerator[Running]:
     """
     sandboxed = sandbox.prepare(program)
     try:
-        process = await asyncio.create_subprocess_exec(sandboxed.entrypoint, stdin=PIPE, stdout=PIPE, stderr=PIPE)
-        running = Running(sandboxed, process)
-        try:
-            yield running
-        finally:
-            with anyio.CancelScope(shield=True):
-                await running.end()
+        async with subprocesses.running(sandboxed.entrypoint, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+            running = Running(sandboxed, process)
+            try:
+                yield running
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await running.end()
     finally:
         with anyio.CancelScope(shield=True):
             await asyncio.to_thread(sandboxed.remove)

@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from runtime.subprocesses import running
+
 START_SECONDS = 60
 
 
@@ -27,13 +29,8 @@ def stdio_command() -> list[str]:
 async def started(*arguments: str, module: str = "mcp_connection.testing.server") -> AsyncGenerator[Started]:
     """Run a server, by default the example over Streamable HTTP, for the duration of the context."""
     options = arguments or ("--transport", "http")
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, *options, stdout=PIPE)
-    try:
+    async with running(sys.executable, "-m", module, *options, stdout=PIPE) as process:
         if process.stdout is None:
             raise RuntimeError("a process was started without its output")
         line = await asyncio.wait_for(process.stdout.readline(), START_SECONDS)
         yield Started(line.decode().strip(), process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()

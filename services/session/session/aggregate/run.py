@@ -88,12 +88,14 @@ class Running(State):
 
         A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
         its agent must not be repeated. If the agent was only waiting for approvals, the run continues. `model` is what
-        its usage is attributed to.
+        its usage is attributed to. A released run starts once its approvals are decided, not for an event before that.
 
         Raises:
-            Refusal: RUN_OVER.
+            Refusal: RUN_OVER, RUN_TAKEN.
         """
         run = self._active_run(run_id)
+        if run.released and not run.awaits_worker:
+            raise Refusal(Code.RUN_TAKEN, f"Run {run_id} waits for approvals without a worker.")
         if run.started and not run.may_continue:
             self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, INTERRUPTED)
             return

@@ -206,8 +206,15 @@ class ApprovalRequests:
 
 async def undelivered(run: RunSummary, reaction: Reaction[Dependencies]) -> list[ApprovalView]:
     """Return the approvals that the previous workers of a run requested and did not deliver, the oldest first."""
-    page = await reaction.ask(ListApprovals(session_id=run.session_id))
-    waiting = [view for view in page.items if view.run_id == run.id and not view.delivered]
+    waiting = list[ApprovalView]()
+    after: UUID | None = None
+    while True:
+        page = await reaction.ask(ListApprovals(session_id=run.session_id, after=after))
+        of_run = [view for view in page.items if view.run_id == run.id]
+        waiting += [view for view in of_run if not view.delivered]
+        if not (of_run and page.more):  # those of earlier runs are older
+            break
+        after = of_run[-1].id
     # One query each, because lists truncate large values.
     return [await reaction.ask(GetApproval(approval_id=view.id)) for view in reversed(waiting)]
 

@@ -1,0 +1,101 @@
+"""A program has ended, and its pipes are closed, when its context is left, however often that is cancelled."""
+
+import asyncio
+import gc
+import itertools
+import sys
+import types
+import warnings
+from collections.abc import Callable, Coroutine, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from runtime.child_process import ChildProcess
+from runtime.child_program import Limits
+from runtime.subprocesses import running
+
+type Work = Callable[[], Coroutine[Any, Any, None]]
+type Run = Callable[[Coroutine[Any, Any, bool]], bool]
+
+CHILD = Path(__file__).with_name("answering_child.py")
+SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
+
+
+async def run_child() -> None:
+    async with ChildProcess.start(CHILD, Limits(wall_seconds=60)) as child:
+        await child.ask(b'["echo", 1]\n')
+
+
+async def run_program() -> None:
+    async with running(*SLEEP, stdout=asyncio.subprocess.PIPE):
+        pass
+
+
+@types.coroutine
+def cancelled_at(number: int, times: int, work: Coroutine[Any, Any, None]) -> Generator[Any, Any, bool]:
+    """Run `work`; cancel it at the await with this number and at the following ones; return whether it got so far."""
+    error: BaseException | None = None
+    for count in itertools.count():
+        try:
+            waiting_for = work.throw(error) if error else work.send(None)
+        except (StopIteration, asyncio.CancelledError):
+            return count > number
+        if number <= count < number + times and (task := asyncio.current_task()):
+            task.cancel()
+        error = None
+        try:
+            yield waiting_for
+        except BaseException as raised:  # noqa: BLE001  also a cancellation
+            error = raised
+    raise AssertionError
+
+
+async def cancelled(number: int, times: int, work: Coroutine[Any, Any, None]) -> bool:
+    return await cancelled_at(number, times, work)
+
+
+def children() -> set[str]:
+    return set(Path("/proc/thread-self/children").read_text().split())
+
+
+async def abandon(steps: int) -> bool:
+    """Return while a program is being ended, which is cancelled when the loop is closed."""
+    started = asyncio.Event()
+
+    async def run_briefly() -> None:
+        async with running(*SLEEP, stdout=asyncio.subprocess.PIPE):
+            started.set()
+
+    task = asyncio.get_running_loop().create_task(run_briefly())
+    await started.wait()
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    return not task.done() and steps < 10
+
+
+def check_closed(run: Run, cancelling: Callable[[int], Coroutine[Any, Any, bool]]) -> None:
+    """Run a coroutine that cancels at 0, 1, 2, … until it returns False; check that nothing is left each time."""
+    gc.collect()
+    before = children()
+    with warnings.catch_warnings(record=True) as unclosed:
+        warnings.simplefilter("always", ResourceWarning)
+        for number in itertools.count():
+            reached = run(cancelling(number))
+            gc.collect()
+            assert (number, [str(warning.message) for warning in unclosed], children() - before) == (number, [], set())
+            if not reached:
+                break
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize("work", [run_child, run_program])
+@pytest.mark.parametrize("times", [1, 2, sys.maxsize])
+def test_no_cancellation_leaves_a_program_or_its_pipes(run: Run, work: Work, times: int) -> None:
+    check_closed(run, lambda number: cancelled(number, times, work()))
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_closing_the_loop_leaves_no_program_that_is_ending(run: Run) -> None:
+    check_closed(run, abandon)
