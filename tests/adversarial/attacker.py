@@ -1,6 +1,7 @@
 """An agent that does what it should not: it carries out programs in Python, and in what else it finds."""
 
 import json
+import secrets
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -38,14 +39,12 @@ def attempt(action):
 
 HOLD = """
 import time
-with open("held.part", "w") as file:
+with open("NAME.part", "w") as file:
     json.dump(result, file)
-os.rename("held.part", "held")
+os.rename("NAME.part", "NAME.held")
 until = time.monotonic() + 60
-while not os.path.exists("enough") and time.monotonic() < until:
+while not os.path.exists("NAME.enough") and time.monotonic() < until:
     time.sleep(0.05)
-os.unlink("held")
-os.path.exists("enough") and os.unlink("enough")
 """
 
 
@@ -74,12 +73,13 @@ class Attacker:
     @contextmanager
     def hold(self, program: str) -> Generator[Any]:
         """Carry out a program, and keep what it has until the context ends; yield its variable `result`."""
-        workspace = f"/sessions/{self.session_id}/workspace"
-        run = self.begin(program + HOLD)
-        while (held := self.user.http.get(f"{workspace}/held")).status_code != 200:
+        name = secrets.token_hex(4)  # an attack may end its own agent, and what that leaves is not for the next one
+        file = f"/sessions/{self.session_id}/workspace/{name}"
+        run = self.begin(program + HOLD.replace("NAME", name))
+        while (held := self.user.http.get(f"{file}.held")).status_code != 200:
             assert not self.user.run(self.session_id, run)["ended_at"]
         yield held.json()
-        self.user.http.put(f"{workspace}/enough", content=b"")
+        self.user.http.put(f"{file}.enough", content=b"").raise_for_status()
         self.user.ended(self.session_id, run)
 
     def bash(self, command: str) -> str:

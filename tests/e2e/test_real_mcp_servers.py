@@ -85,7 +85,7 @@ async def test_a_user_authorizes_a_server(open_system: System, owner: User, prot
     required = await asyncio.to_thread(checked, owner, path)
     offered = (await asyncio.to_thread(owner.http.post, f"{path}/authorize")).raise_for_status()
     returned = await consent(offered.json()["authorization_url"])
-    async with httpx2.AsyncClient(base_url=open_system.base_url) as browser:
+    async with httpx2.AsyncClient(base_url=open_system.base_url, timeout=60) as browser:
         elsewhere = await browser.get(CALLBACK, params=returned)
         browser.cookies.update(dict(offered.cookies))
         response = await browser.get(CALLBACK, params=returned)

@@ -20,9 +20,14 @@ HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"}
 """A prompt whose agent works until `let_go`."""
 
 
+KEPT_SECONDS = 1.0
+"""How long an idle connection is used again: less than the gateway keeps it, or a request may meet its end."""
+
+
 def searched_client(base_url: str, **headers: str) -> httpx.Client:
     """Return a client that fails when a response has a secret that it should not have."""
-    return httpx.Client(base_url=base_url, headers=headers, timeout=120, event_hooks={"response": [SEARCHED.check]})
+    limits, hooks = httpx.Limits(keepalive_expiry=KEPT_SECONDS), {"response": [SEARCHED.check]}
+    return httpx.Client(base_url=base_url, headers=headers, timeout=120, limits=limits, event_hooks=hooks)
 
 
 class User:

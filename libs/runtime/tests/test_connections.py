@@ -1,10 +1,13 @@
 """Limits on slow clients, large heads and too many connections."""
 
 import asyncio
+import socket
+import time
 from contextlib import AsyncExitStack, suppress
 
 import pytest
-from runtime import connections
+import uvloop
+from runtime import connections, health
 from runtime.health import serving
 from runtime.testing import eventually
 from starlette.applications import Starlette
@@ -12,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from libs.runtime.tests.raw_connections import GET, HOST, Target, problem
+from libs.runtime.tests.raw_connections import GET, HOST, Target, echo, problem
 
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET / HT", b"GET / HTTP/1.1\r\nhost: x\r\n"])
@@ -127,6 +130,29 @@ async def test_a_connection_serves_several_requests(target: Target) -> None:
         await connection.send(GET * 2)
         assert b"0 bytes" in await connection.answer()
         assert b"0 bytes" in await connection.answer()
+
+
+def test_a_request_that_waits_when_an_idle_connection_times_out_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "IDLE_TIMEOUT", 0.2)
+
+    async def response_after_a_delay() -> bytes:
+        async with serving(Starlette(routes=[Route("/", echo)]), HOST, 0) as server:
+            with socket.create_connection(server.address, timeout=60) as client:
+                client.sendall(GET)
+                await asyncio.to_thread(client.recv, 1000)
+                readable, writable = socket.socketpair()
+                with readable, writable:
+                    asyncio.get_running_loop().add_reader(readable, delay, readable, client)
+                    writable.send(b"x")
+                    return await asyncio.to_thread(client.recv, 1000)
+
+    def delay(readable: socket.socket, client: socket.socket) -> None:
+        """Delay the event loop while it reads: the next thing that it does is to call its timers."""
+        asyncio.get_running_loop().remove_reader(readable)
+        time.sleep(0.3)
+        client.sendall(GET)
+
+    assert b"200 OK" in uvloop.run(response_after_a_delay())
 
 
 async def test_a_slow_response_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,10 @@ class Wire:
             writer.transport.abort()
             return
         far_reader, far_writer = await asyncio.open_connection(self._there.hostname, self._there.port)
+        if not self._whole:  # it was cut meanwhile
+            for end in (writer, far_writer):
+                end.transport.abort()
+            return
         self._ends |= {writer, far_writer}
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._pump(reader, far_writer))

@@ -5,11 +5,13 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import jwt
 from contracts.wire import TOKEN_ALGORITHM
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from gateway.openapi import EXAMPLES
 from onebox.testing.planted import planted
 from onebox.testing.system import System, until
 
@@ -51,12 +53,16 @@ class Clients:
         user.register()
         user.log_in()
         if role != "user":
-            self.change(user, role=role)
-            until(lambda: user.http.get("/auth/me").json()["role"] == role)
+            self.change_role(user, role)
         return user
 
     def change(self, user: User, **changes: Any) -> None:
         self.admin.http.patch(f"/admin/users/{user.id()}", json=changes).raise_for_status()
+
+    def change_role(self, user: User, role: str) -> None:
+        """Change a role, and wait until the gateway knows it, which is later than the account has it."""
+        self.change(user, role=role)
+        until(lambda: _role_at_gateway(user) == role)
 
     def all(self) -> Iterator[Client]:
         """Yield one client of each kind."""
@@ -73,8 +79,7 @@ class Clients:
         """Yield keys with each scope; they were created by an administrator, who has another role now."""
         user = self.account("admin")
         keys = {scopes: _new_key(user, *scopes) for scopes in (*((scope,) for scope in SCOPES), FEW_SCOPES)}
-        self.change(user, role=role)
-        until(lambda: user.http.get("/auth/me").json()["role"] == role)
+        self.change_role(user, role)
         for scopes, key in keys.items():
             yield Client(f"{role}, key for {' and '.join(scopes)}", {"x-api-key": key}, role, scopes, is_key=True)
 
@@ -106,6 +111,14 @@ class Clients:
         until(lambda: user.http.get("/auth/me").is_client_error)
         yield Client("the token of a disabled user", _bearer(user))
         yield Client("the key of a disabled user", {"x-api-key": key})
+
+
+def _role_at_gateway(user: User) -> str:
+    """Return the role that follows from what the gateway lets a user do."""
+    if user.http.get("/admin/stats").is_success:
+        return "admin"
+    is_viewer = user.http.post(f"/sessions/{EXAMPLES['session_id']}/pause").status_code == HTTPStatus.FORBIDDEN
+    return "viewer" if is_viewer else "user"
 
 
 def _bearer(user: User) -> dict[str, str]:

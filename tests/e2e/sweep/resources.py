@@ -37,6 +37,9 @@ class Owner(User):
     def _post(self, path: str, **body: Any) -> str:
         return self.http.post(path, json=body).raise_for_status().json()["id"]
 
+    def _status(self, path: str) -> str:
+        return self.http.get(path).raise_for_status().json()["status"]
+
     def _session(self) -> dict[str, str]:
         session_id = self.create()
         self.ask(session_id, scripted(bash("echo one"), {"text": "All is well."})).raise_for_status()
@@ -66,7 +69,7 @@ class Owner(User):
         task = UserTask.create(self, DATED, schedule_cron=YEARLY)
         execution = task.ended(task.execute(date="today")["execution_id"])
         backfill = task.post("backfill", PERIOD).raise_for_status().json()
-        until(lambda: not [each for each in task.executions() if each["completed_at"] is None])
+        until(lambda: self._status(f"{task.path}/backfills/{backfill['id']}") == "completed")
         trigger = task.post("triggers", {}).raise_for_status().json()
         ids = {"task_id": task.id, "execution_id": execution["id"]}
         return ids | {"backfill_id": backfill["id"], "trigger_id": trigger["id"]}

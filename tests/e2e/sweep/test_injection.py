@@ -104,7 +104,7 @@ def plant(user: User, text: str) -> None:
 def lines(system: System) -> Iterator[str]:
     """Yield the lines of all logs, without those that libraries write on import, before a service sets up its log."""
     for service in PROCESSES:
-        written = (system.data_dir / "logs" / f"{service}.log").read_bytes().split(b"\n")
+        *written, _ = (system.data_dir / "logs" / f"{service}.log").read_bytes().split(b"\n")  # the last may be growing
         for line in dropwhile(lambda line: not line.startswith(b"{"), written):
             if line:
                 yield line.decode()

@@ -178,7 +178,7 @@ def _resource_app(provider: Provider, issuer: str, url: str) -> ASGIApp:
 
 async def consent(authorization_url: str) -> dict[str, str]:
     """Open the URL as the browser of a user who consents; return the parameters of the redirect back."""
-    async with httpx2.AsyncClient(trust_env=False) as browser:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as browser:
         response = await browser.get(authorization_url)
     if response.status_code != HTTPStatus.FOUND:
         raise AssertionError(response.text)
