@@ -30,6 +30,8 @@ MIN_BODY_RATE = 16 * 1024
 """Bytes per second: a body may take `BODY_TIMEOUT` seconds, and one more for each `MIN_BODY_RATE` bytes received."""
 WRITE_TIMEOUT = 60.0
 """Seconds within which a client must read some of the pending response."""
+READ_SECONDS = 0.01
+"""Time for reading what has arrived before an idle connection is closed."""
 MAX_CONNECTIONS = 10_000
 RESERVED_DESCRIPTORS = 64
 """File descriptors for anything but HTTP connections: the bus, the database, files, logs."""
@@ -134,6 +136,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """Record since when the connection has been idle."""
         self.idle_since = self.loop.time()
         super().on_response_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the idle connection, unless a request arrived in time that is not read yet.
+
+        After a delay of the process, the event loop calls its timers before it reads, and closing a connection with
+        unread data resets it.
+        """
+        self.timeout_keep_alive_task = self.loop.call_later(READ_SECONDS, super().timeout_keep_alive_handler)
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to the WebSocket protocol, which has its own timeouts (pings)."""
