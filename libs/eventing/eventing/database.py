@@ -19,6 +19,7 @@ TRANSIENT_ERRORS = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server has just ended the connection, which still seems to be open
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,  # disk, memory, connections
     asyncpg.ReadOnlySQLTransactionError,  # another server is the primary now

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
 import pytest
 import pytest_asyncio
 from eventing import database as module
-from eventing.database import Database
+from eventing.database import TRANSIENT_ERRORS, Database
+from eventing.retrying import wait_until_available
 from eventing.testing import eventually
 from onebox.postgres import EmbeddedPostgres
 
@@ -56,22 +58,23 @@ async def test_no_more_connections_are_opened_than_allowed(small: Database) -> N
 
 
 async def test_waiting_for_a_free_connection_times_out(small: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CONNECT_TIMEOUT", 0.05)
     async with small.connection(), small.connection():
-        with pytest.raises(TimeoutError):
-            await small.fetchval("SELECT 1")
+        with monkeypatch.context() as impatient:
+            impatient.setattr(module, "CONNECT_TIMEOUT", 0.05)
+            with pytest.raises(TimeoutError):
+                await small.fetchval("SELECT 1")
     assert await small.fetchval("SELECT 1") == 1
 
 
 async def test_a_statement_that_times_out_is_cancelled_on_the_server(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    small: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 0.05)
-    async with Database.open(database_url, "jar") as database:
+    async with Database.open(small.url, "jar") as database:
         with pytest.raises(TimeoutError):
             await database.execute("SELECT pg_sleep(60)")
         running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"
-        await eventually(lambda: _is_zero(database, running))
+        await eventually(lambda: _is_zero(small, running))
 
 
 async def _is_zero(database: Database, count: str) -> bool:
@@ -125,8 +128,20 @@ async def test_the_pool_recovers_after_the_server_was_down(own_server: EmbeddedP
     async with Database.open(own_server.url, "jar", size=3) as database:
         await asyncio.gather(*(database.execute("SELECT pg_sleep(0.01)") for _ in range(3)))
         restart(own_server)
-        await asyncio.sleep(0.01)  # the event loop was blocked: let it notice the closed connections
+        await eventually(lambda: not database.pool.get_size())  # the event loop was blocked: let it notice the end
         assert await asyncio.gather(*(database.fetchval("SELECT 1") for _ in range(5))) == [1] * 5
+
+
+async def test_each_error_of_a_connection_that_has_just_ended_is_transient(own_server: EmbeddedPostgres) -> None:
+    async with Database.open(own_server.url, "jar", size=1) as database:
+        for turns in range(5):  # of the event loop, which reads the reason and the end of the connection one by one
+            await database.check()
+            restart(own_server)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            with suppress(*TRANSIENT_ERRORS):
+                await database.check()
+            await wait_until_available(database)
 
 
 async def test_only_the_transaction_of_a_lost_connection_fails(own_server: EmbeddedPostgres) -> None:

@@ -108,7 +108,7 @@ async def test_nothing_is_published_to_the_stream_of_another_system(
         assert "or the stream belongs to another system" in await reason_for_stopping(relay)
         await relayed_store.published(1, 2)
     with pytest.raises(NoCommonEvent, match="remove the stream"):
-        await relayed_store.reread()
+        await relayed_store.reread_when_stopped()
     await js.delete_stream("EVT_JAR")
     await relayed_store.relay_until(10)
 

@@ -43,7 +43,7 @@ async def test_events_of_a_deleted_aggregate_are_erased(breaking: Breaking) -> N
     await breaking.break_jar()
     await breaking.publish()
     assert WORD in await breaking.dump()
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
     assert WORD not in await breaking.dump()
 
 
@@ -53,7 +53,7 @@ async def test_the_deletion_and_the_place_of_each_event_remain(breaking: Breakin
     await breaking.break_jar(JAR, ADDED)
     await breaking.publish()
     before = await breaking.database.fetch(places)
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     assert await breaking.database.fetch(places) == before
     assert await breaking.topics() == [
         "evt.jar.opened;1;erased",
@@ -68,7 +68,7 @@ async def test_nothing_is_erased_within_the_delay(breaking: Breaking) -> None:
     await breaking.open()
     await append(breaking.store, JarBroken())
     await breaking.publish()
-    assert await breaking.erasure.erase_all() == 0
+    assert await breaking.erase() == 0
     left = await breaking.database.fetchval("SELECT due_at - now() BETWEEN '23:59' AND '24:00' FROM erasures")
     assert (WORD in await breaking.dump(), left) == (True, True)
 
@@ -77,9 +77,9 @@ async def test_nothing_is_erased_before_it_is_published(breaking: Breaking) -> N
     await breaking.open()
     await breaking.publish()
     await breaking.break_jar()
-    assert await breaking.erasure.erase_all() == 0
+    assert await breaking.erase() == 0
     await breaking.publish()
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
 
 
 async def test_other_aggregates_are_not_erased(breaking: Breaking) -> None:
@@ -87,7 +87,7 @@ async def test_other_aggregates_are_not_erased(breaking: Breaking) -> None:
     await breaking.open(ADDED, id=OTHER)
     await breaking.break_jar()
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     assert await breaking.topics(OTHER) == ["evt.jar.opened;1", "evt.jar.marble_added;2"]
     assert (await breaking.store.load(Jar, OTHER)).colours == ["blue"]
 
@@ -96,10 +96,10 @@ async def test_erasing_again_changes_nothing(breaking: Breaking) -> None:
     await breaking.open()
     await breaking.break_jar()
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     before = await breaking.dump()
     await breaking.database.execute("UPDATE erasures SET erased_at = NULL, erased_version = 0")  # killed in between
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
     assert await breaking.dump() == before
 
 
@@ -120,7 +120,7 @@ async def test_a_long_history_is_erased_in_batches(breaking: Breaking) -> None:
     assert await breaking.database.fetchval("SELECT erase_events($1)", JAR) is False
     assert len([topic for topic in await breaking.topics() if topic.endswith(";erased")]) == 1000
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     assert WORD not in await breaking.dump()
 
 
@@ -144,7 +144,7 @@ async def test_a_command_of_an_erased_aggregate_stays_recorded(breaking: Breakin
     await breaking.store.save((jar,), envelope)
     await breaking.break_jar()
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     with pytest.raises(DuplicateCommand):
         await breaking.store.load(Jar, JAR, envelope.message_id)
 
@@ -154,7 +154,7 @@ async def test_readers_skip_erased_events(breaking: Breaking) -> None:
     [opened] = await breaking.store.feed(START, 1)
     await breaking.break_jar()
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     assert [entry.recorded.event for entry in await breaking.store.feed(START, 10)] == [JarBroken()]
     assert await breaking.store.event(JAR, 1) is None
     assert await breaking.store.latest(JarOpened, JAR) is None
@@ -177,9 +177,9 @@ async def test_one_aggregate_that_fails_does_not_stop_the_others(
         await delete(id, deletion)
 
     monkeypatch.setattr(breaking.erasure, "delete_messages", fail_once)
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
     monkeypatch.undo()
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
 
 
 async def test_erasing_stops_while_the_bus_is_unavailable(breaking: Breaking, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,9 +197,9 @@ async def test_erasing_stops_while_the_bus_is_unavailable(breaking: Breaking, mo
         bus.setattr(breaking.erasure, "delete_messages", time_out)
         bus.setattr(breaking.erasure, "js", SimpleNamespace(stream_info=time_out))
         with pytest.raises(NatsTimeout):
-            await breaking.erasure.erase_all()
+            await breaking.erase()
     assert len(attempts) == 2
-    assert await breaking.erasure.erase_all() == 2
+    assert await breaking.erase() == 2
     assert WORD not in await breaking.dump()
 
 
@@ -208,9 +208,9 @@ async def test_aggregates_that_were_deleted_before_the_upgrade_are_erased(breaki
     await breaking.open()
     await breaking.break_jar()
     await breaking.publish()
-    assert await breaking.erasure.erase_all() == 0
+    assert await breaking.erase() == 0
     await breaking.database.execute("SELECT erase_after('evt.jar.broken')")  # the migration of the service
-    assert await breaking.erasure.erase_all() == 0
+    assert await breaking.erase() == 0
     await breaking.database.execute(PASS_DELAY)
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
     assert WORD not in await breaking.dump()

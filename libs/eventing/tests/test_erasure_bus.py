@@ -36,7 +36,7 @@ async def erased(breaking: Breaking) -> Breaking:
     await breaking.break_jar()
     await breaking.open(id=LAST)
     await breaking.publish()
-    assert await breaking.erasure.erase_all() == 1
+    assert await breaking.erase() == 1
     return breaking
 
 
@@ -60,7 +60,7 @@ async def test_the_content_is_overwritten_in_the_files_of_the_bus(
     await breaking.break_jar()
     await breaking.publish()
     assert has_word(open_folder)
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     assert not has_word(open_folder)
 
 
@@ -68,7 +68,7 @@ async def test_the_last_message_is_left_for_the_relay(breaking: Breaking, js: Je
     await breaking.open()
     await breaking.break_jar(JAR, ADDED)
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     assert await kinds(js) == [(JAR, JarBroken.subject), (JAR, MarbleAdded.subject)]
     await breaking.open(id=OTHER)
     await publish_all(breaking.relay)
@@ -124,7 +124,7 @@ async def test_a_reread_finds_the_last_common_event_behind_many_erased_ones(
     for number in range(10, 14):
         await breaking.open(id=UUID(int=number))
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     await breaking.database.execute("UPDATE relayed SET sequence = 0")
     await breaking.database.execute("DELETE FROM events WHERE originator_id = $1", UUID(int=13))
     done = await reread(breaking.database, js, "jar")
@@ -136,6 +136,6 @@ async def test_an_erased_event_does_not_look_like_one_of_another_cluster(breakin
     await breaking.open()
     await breaking.break_jar(JAR, ADDED)  # the last message is of an erased event
     await breaking.publish()
-    await breaking.erasure.erase_all()
+    await breaking.erase()
     await breaking.database.execute("UPDATE relayed SET sequence = 0")
     assert (await reread(breaking.database, js, "jar")).renumbered == 0

@@ -150,7 +150,7 @@ class History:
 async def project_nothing(*_: object) -> None: ...
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, max_size=40))
 async def test_both_stores_have_the_same_outcomes_and_feed(
     database: Database, monkeypatch: pytest.MonkeyPatch, steps: list[Any]

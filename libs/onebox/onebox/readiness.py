@@ -8,6 +8,8 @@ from onebox.children import Child
 from onebox.errors import tail
 
 MAX_RESPONSE_BYTES = 2**20
+READY_SECONDS, METRICS_SECONDS = 2.0, 30.0
+"""Limits of a request. Readiness is asked for again and again, and metrics once: a service that starts may be slow."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +22,17 @@ class ReadyCheck:
 
     def reason(self) -> str | None:
         """Return None if the child is ready, else the reason why not."""
-        status, body = self._get("/health/ready")
+        status, body = self._get("/health/ready", READY_SECONDS)
         if status is None:
             return "no response"
         return None if status == 200 else f"response {status}: {body[:2000]}"
 
     def has_sample(self, sample: str) -> bool:
         """Return whether its metrics contain exactly this sample: name and value."""
-        return sample in self._get("/metrics")[1].splitlines()
+        return sample in self._get("/metrics", METRICS_SECONDS)[1].splitlines()
 
-    def _get(self, path: str) -> tuple[int | None, str]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=2)
+    def _get(self, path: str, seconds: float) -> tuple[int | None, str]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -13,7 +13,7 @@ from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
 from onebox.testing.system import has_ended, until
-from onebox.testing.unrooted import PostgresForTests
+from onebox.testing.unrooted import PostgresForTests, can_start
 
 pytestmark = pytest.mark.usefixtures("servers")
 PARENT = """
@@ -138,16 +138,8 @@ async def test_a_killed_server_can_be_restarted(serve: Callable[[], EmbeddedPost
     server = serve()
     os.kill(server.child.pid or 0, signal.SIGKILL)
     until(lambda: not server.child.running())
-    until(lambda: _can_start(server))
+    until(lambda: can_start(server))
     assert await ask(server.url, "SELECT 1") == 1
-
-
-def _can_start(server: EmbeddedPostgres) -> bool:
-    try:
-        server.start()
-    except CannotStart:  # the children of the killed server have not ended yet
-        return False
-    return True
 
 
 async def test_a_folder_with_a_path_too_long_for_a_socket_works(open_folder: Path) -> None:

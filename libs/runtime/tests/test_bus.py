@@ -40,8 +40,7 @@ QUERY, ENVELOPE = CountCups.example(), Envelope.begin()
 
 
 @pytest_asyncio.fixture
-async def client(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Client]:
-    monkeypatch.setattr(bus, "FLUSH_TIMEOUT", 0.5)
+async def client(nats_url: str) -> AsyncGenerator[Client]:
     async with bus.connected(nats_url, "test") as connected:
         yield connected
 
@@ -174,7 +173,13 @@ async def test_a_connection_closed_by_the_server_is_detected(client: Client) -> 
 
 
 @pytest.fixture
-def stopped_server(client: Client, nats_server: EmbeddedNats) -> Generator[None]:
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let publishing to a bus that does not read end soon; has to be used before `client`."""
+    monkeypatch.setattr(bus, "FLUSH_TIMEOUT", 0.5)
+
+
+@pytest.fixture
+def stopped_server(impatient: None, client: Client, nats_server: EmbeddedNats) -> Generator[None]:
     assert client.is_connected
     assert nats_server.child.pid
     os.kill(nats_server.child.pid, signal.SIGSTOP)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,13 @@ async def test_a_child_that_does_not_reply_is_replaced() -> None:
     async with one_child(wall_seconds=3) as pool:
         with pytest.raises(ChildUnavailable, match="within 3 s"):
             await pool.run(["wait", None])
-        assert await pool.run(["echo", 1]) == 1
+        await eventually(lambda: _replies(pool))
+
+
+async def _replies(pool: ChildPool) -> bool:
+    with suppress(ChildUnavailable):  # a busy machine may take longer than that to start a child
+        return await pool.run(["echo", 1]) == 1
+    return False
 
 
 async def test_more_requests_than_allowed_are_refused_immediately() -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
+from runtime import counters
 from runtime.bus import Client, Unavailable, connected
 from runtime.counters import Counters
 from runtime.jetstream import jetstream
@@ -18,6 +19,12 @@ STREAM = "COUNTS"
 
 def counters_on(client: Client) -> Counters:
     return Counters(client, STREAM, "count", seconds=60)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the bus for as long as a busy machine may delay it."""
+    monkeypatch.setattr(counters, "TIMEOUT_SECONDS", 60)
 
 
 @pytest.fixture

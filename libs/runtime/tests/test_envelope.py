@@ -88,11 +88,12 @@ def test_a_deadline_changes_nothing_else() -> None:
 
 
 def test_a_message_expires_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent = clock.now()
     envelope = Envelope.begin().within(5)
-    assert not envelope.expired
-    monkeypatch.setattr(clock, "now", lambda: sent + timedelta(seconds=6))
-    assert envelope.expired
+    assert envelope.deadline
+    for seconds, expired in ((-1, False), (1, True)):
+        at = envelope.deadline + timedelta(seconds=seconds)
+        monkeypatch.setattr(clock, "now", lambda at=at: at)
+        assert envelope.expired is expired
 
 
 def test_a_message_without_a_deadline_never_expires() -> None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 import pytest
+from onebox.ports import ReservedPort
 from prometheus_client import Counter
 from runtime import health
 from runtime.health import Health, app, serving
@@ -84,10 +85,10 @@ async def test_a_server_answers_at_its_address() -> None:
 
 
 async def test_closing_the_server_frees_the_port() -> None:
-    async with serving(app(Health()), HOST, 0) as server:
-        port = server.address[1]
-    async with serving(app(Health()), HOST, port) as server:
-        assert server.address[1] == port
+    with ReservedPort() as port:  # which nobody else takes in between
+        for _ in range(2):
+            async with serving(app(Health()), HOST, port.number) as server:
+                assert server.address[1] == port.number
 
 
 async def test_a_port_in_use_raises_os_error() -> None:

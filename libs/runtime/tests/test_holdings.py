@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
+from runtime import holdings
 from runtime.bus import Client, Unavailable, connected
 from runtime.holdings import Holdings, Taken
 from runtime.jetstream import jetstream
@@ -16,6 +17,12 @@ STREAM = "SLOTS"
 
 def holdings_on(client: Client, holder: str = "me", seconds: float = 60) -> Holdings:
     return Holdings(client, STREAM, "held", holder=holder, seconds=seconds)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for the bus for as long as a busy machine may delay it."""
+    monkeypatch.setattr(holdings, "TIMEOUT_SECONDS", 60)
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ STEPS = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(STEPS | st.text(max_size=4), max_size=6).map("/".join))
 def test_no_path_reaches_a_file_outside_the_workspace(files: Workspace, path: str) -> None:
     outside = files.root.parent

@@ -10,12 +10,14 @@ from contracts.refusals import Code, Refusal
 from jinja2.filters import FILTERS
 from task_scheduler.prompts.prompts import MAX_TEMPLATE_LENGTH, MAX_VARIABLES_BYTES, Prompts
 
+from .patient_prompts import patient_prompts
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def prompts() -> AsyncGenerator[Prompts]:
-    async with Prompts.open() as prompts:
+    async with patient_prompts() as prompts:
         yield prompts
 
 

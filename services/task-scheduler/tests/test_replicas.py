@@ -10,10 +10,11 @@ from random import Random
 
 import pytest
 from eventing.database import Database
+from eventing.testing import eventually
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
-from onebox.testing.unrooted import PostgresForTests
+from onebox.testing.unrooted import PostgresForTests, can_start
 from runtime import bus, clock
 
 from .deployment import Replicas, Scheduler
@@ -145,7 +146,10 @@ async def restart(server: EmbeddedNats | EmbeddedPostgres, random: Random) -> No
     os.kill(server.child.pid, signal.SIGKILL)
     await asyncio.to_thread(server.child.finish)
     await asyncio.sleep(random.uniform(0, 2))
-    await asyncio.to_thread(server.start)
+    if isinstance(server, EmbeddedPostgres):
+        await eventually(lambda: asyncio.to_thread(can_start, server))
+    else:
+        await asyncio.to_thread(server.start)
 
 
 def assert_each_once(executions: Executions, sessions: SimulatedSessions) -> None:

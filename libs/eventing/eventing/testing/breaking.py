@@ -11,6 +11,7 @@ from eventing.relay import Relay
 from eventing.testing.following import append
 from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened
 from eventing.testing.relaying import publish_all
+from eventing.testing.waiting import eventually_unlocked
 
 WORD = "chrysoprase"
 """The label of each jar, which is found nowhere after its erasure."""
@@ -40,6 +41,11 @@ class Breaking:
         """Publish all that is stored, and save the position of the relay."""
         await publish_all(self.relay)
         await self.relay.save_position()
+
+    async def erase(self) -> int:
+        """Erase all that is due, when the lock of the last erasure is free; return the number of aggregates."""
+        await eventually_unlocked(self.database)
+        return await self.erasure.erase_all()
 
     async def topics(self, id: UUID = JAR) -> list[str]:
         """Return the topics of the events of a jar."""

@@ -11,7 +11,7 @@ from eventing.reread import RelayRunning, Reread, reread
 from eventing.testing.following import append, append_when_available, messages
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.relaying import relaying, wait_until_saved
-from eventing.testing.waiting import eventually_equals
+from eventing.testing.waiting import eventually_equals, eventually_unlocked
 
 
 class RelayedStore:
@@ -42,10 +42,14 @@ class RelayedStore:
         return [MarbleAdded.model_validate_json(body).size for body in bodies]
 
     async def relay_until(self, *sizes: int) -> None:
-        """Run a relay until the stream holds exactly these marbles and the relay has recorded its position."""
+        """Run a relay until the stream holds exactly these marbles and the relay has recorded its position.
+
+        Afterwards its lock is free.
+        """
         async with self.relaying() as relay:
             await self.published(*sizes)
             await wait_until_saved(relay)
+        await eventually_unlocked(self.database)
 
     async def reread(self) -> Reread:
         """Set the relay to the last message whose event the database has.
@@ -57,7 +61,7 @@ class RelayedStore:
         return await reread(self.database, self.js, "jar")
 
     async def reread_when_stopped(self) -> Reread:
-        """Do the same beside a running relay that has stopped publishing, between two of its checks."""
+        """Do the same when the lock is free, as it is between two checks of a relay that has stopped publishing."""
         return await eventually(self._reread_unless_busy)
 
     async def _reread_unless_busy(self) -> Reread | None:

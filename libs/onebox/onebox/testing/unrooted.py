@@ -15,12 +15,15 @@ from shlex import join
 from onebox.account import drop_privileges, ensure_access, find_account
 from onebox.children import end_with_parent
 from onebox.cluster import major_of
+from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
 from onebox.programs import find_postgres
 from onebox.testing.folders import temporary_folder
 
 _SOCKET = "unix_socket_directories="
+# Readers of events do not pass an open transaction of the server, such as that of an automatic ANALYZE.
+_FOR_TESTS = NOT_DURABLE | {"autovacuum": "off"}
 
 
 class PostgresForTests(EmbeddedPostgres):
@@ -35,13 +38,22 @@ class PostgresForTests(EmbeddedPostgres):
 def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
     """Run a server with its data in `path` while the context is open; it is not durable."""
     folder = DataFolder(path)
-    server = PostgresForTests(folder, options=NOT_DURABLE)
+    server = PostgresForTests(folder, options=_FOR_TESTS)
     try:
         server.start()
         yield server
     finally:
         server.stop()
         folder.close()
+
+
+def can_start(server: EmbeddedPostgres) -> bool:
+    """Try to start a server that was killed, which is refused until its children have noticed that, and ended."""
+    try:
+        server.start()
+    except CannotStart:
+        return False
+    return True
 
 
 def copy_cluster(data: Path) -> None:
