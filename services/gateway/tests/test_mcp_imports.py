@@ -188,6 +188,13 @@ async def test_secrets_are_exported_on_request(client: httpx.AsyncClient, regist
     assert registry.of(ExportServers) == [ExportServers(include_secrets=True)]
 
 
+async def test_secrets_are_not_exported_to_a_viewer(harness: Harness, registry: FakeServices):
+    async with harness.client("viewer") as client:
+        assert (await client.get(EXPORT)).status_code == 200
+        assert (await client.get(EXPORT, params={"include_secrets": "true"})).status_code == 403
+    assert registry.of(ExportServers) == [ExportServers(include_secrets=False)]
+
+
 @pytest.mark.parametrize("query", ["format=xml", "style=cursor", "include_secrets=maybe", "secrets=true"])
 async def test_invalid_parameters_of_an_export_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{EXPORT}?{query}")).status_code == 422
