@@ -138,6 +138,12 @@ async def test_a_form_without_a_file_is_422(client: httpx.AsyncClient, sent: dic
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "file"])
 
 
+async def test_a_form_with_another_field_is_422(client: httpx.AsyncClient, registry: FakeServices):
+    response = await client.post(IMPORT, files={"file": json.dumps(ONE)}, data={"on_conflict": "replace"})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "on_conflict"])
+    assert registry.of(CreateServer) == []
+
+
 async def test_a_malformed_form_is_422(client: httpx.AsyncClient):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     response = await client.post(IMPORT, content=b"--y\r\n", headers=headers)
