@@ -76,7 +76,7 @@ class Table:
         rows = await self._select(columns, filters, context)
         if not rows:
             parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
-            raise not_found(self.missing, id, parents, owner=await self._owner(id, context))
+            raise not_found(self.missing, id, parents, owner=await self.owner(id, context))
         return rows[0]
 
     async def existing(self, ids: list[UUID], context: _Context) -> list[UUID]:
@@ -99,7 +99,7 @@ class Table:
         filters.add(self.readable or "true", self._user(context))
         return filters
 
-    async def _owner(self, id: UUID, context: _Context) -> UUID | None:
+    async def owner(self, id: UUID, context: _Context) -> UUID | None:
         """Return the owner of a row that the actor may not see, for the audit log; None if there is no such row."""
         user = self._user(context)
         if user is None or "user_id" not in (self.readable or ""):
@@ -172,7 +172,8 @@ class Listing[V: Message]:
         statement = f"SELECT {self.table.key} FROM {self.table.name} WHERE {(visible & Filters(id=cursor)).where}"
         key = await context.database.fetchval(statement, *visible.values, cursor)
         if key is None:
-            raise Refusal(self.table.missing, f"There is no item {cursor} in this list to continue from.")
+            detail = f"There is no item {cursor} in this list to continue from."
+            raise Refusal(self.table.missing, detail, owner=await self.table.owner(cursor, context))
         return key
 
 

@@ -96,6 +96,16 @@ async def test_an_unknown_cursor_is_refused_with_the_code_of_the_table(context: 
         await labels(context, KeysetWindow(after=UUID(int=77)))
 
 
+@pytest.mark.parametrize(("cursor", "owner"), [(2, UUID(int=2)), (77, None)])
+async def test_only_the_refusal_of_another_users_cursor_has_its_owner(
+    context: Context, cursor: int, owner: UUID | None
+) -> None:
+    owned = Listing(OWNED_JARS, "id, label, marbles", JarView.model_validate)
+    with pytest.raises(Refusal, match="There is no item") as refusal:
+        await owned.page(KeysetWindow(after=UUID(int=cursor)), context, Filters())
+    assert refusal.value.owner == owner
+
+
 def test_conditions_are_numbered_in_order() -> None:
     filters = Filters(a=1, omitted=None) & Filters(b=2)
     assert (filters.where, filters.values) == ("a = $1 AND b = $2", [1, 2])

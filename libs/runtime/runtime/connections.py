@@ -101,8 +101,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if refusal := self._too_large() or self._handshake_fault():
             self._refuse(*refusal)
             raise ValueError("the head is refused")  # the only way to stop the parser
+        super().on_headers_complete()  # raises if the target is not valid: then the head is refused
         self._in_head, self._body_size, self._content_size, self._body_since = False, 0, 0, self.loop.time()
-        super().on_headers_complete()
 
     def _too_large(self) -> tuple[HTTPStatus, str] | None:
         if len(self.url) > MAX_URL_BYTES:

@@ -175,6 +175,18 @@ async def test_data_that_is_not_http_is_400(target: Target) -> None:
         assert problem(await connection.rest()) == (400, "BAD_REQUEST")
 
 
+@pytest.mark.parametrize("request_target", [b"http://x", b"http:///", b"evil.example:443"])
+@pytest.mark.parametrize("before", [b"", GET])
+async def test_a_request_target_without_a_path_is_400(target: Target, before: bytes, request_target: bytes) -> None:
+    method = b"CONNECT" if request_target.endswith(b":443") else b"GET"
+    async with target.connect() as connection:
+        if before:
+            await connection.send(before)
+            assert b"200 OK" in await connection.answer()
+        await connection.send(b"%b %b HTTP/1.1\r\nhost: x\r\n\r\n" % (method, request_target))
+        assert problem(await connection.rest()) == (400, "BAD_REQUEST")
+
+
 async def test_idle_connections_are_closed_when_there_are_too_many(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from gateway import versions
-from gateway.problems import Problem, WaitAbandoned
+from gateway.problems import Problem, WaitAbandoned, WaitRefused
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -69,7 +69,7 @@ def reporting(handle: Handler, unrecorded: Unrecorded) -> Handler:
         except OutcomeUnknown:
             await unrecorded.report(request, "unknown")
             raise
-        except WaitAbandoned:  # it was carried out: nobody may hide a change by hanging up
+        except (WaitAbandoned, WaitRefused):  # it was carried out: nobody may hide a change by hanging up
             await unrecorded.report(request, "succeeded")
             raise
         except Problem as problem:

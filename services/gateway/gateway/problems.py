@@ -258,6 +258,14 @@ class Problem(Exception):
         return Response(body, self.status, self.headers, MEDIA_TYPE)
 
 
+class WaitRefused(Problem):
+    """The client was logged out or disabled while it waited for what it had started, which continues."""
+
+    def __init__(self) -> None:
+        detail = "The access was revoked while the request waited for its result. What it has started continues."
+        super().__init__(EdgeCode.UNAUTHENTICATED, detail)
+
+
 def documented(*codes: Code | EdgeCode, quotas: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of an operation that can fail with these problems, or because of these quotas."""
     responses: dict[int | str, dict[str, Any]] = {}

@@ -11,9 +11,11 @@ from starlette.requests import Request
 from gateway.problems import EdgeCode, Problem
 
 MEDIA_TYPE = "multipart/form-data"
+FILE = "file"
+"""The name of the only field."""
 PROBLEMS = (EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 _FILE = {"type": "string", "format": "binary", "description": "The file, at most 5 MiB."}
-_SCHEMA = {"type": "object", "properties": {"file": _FILE}, "required": ["file"]}
+_SCHEMA = {"type": "object", "properties": {"file": _FILE}, "required": ["file"], "additionalProperties": False}
 BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": _SCHEMA}}}}
 """The form in the OpenAPI document."""
 
@@ -23,7 +25,7 @@ async def uploaded_file(request: Request) -> bytes:
 
     Raises:
         Problem: the body is no form.
-        RequestValidationError: the form is malformed, or has no file.
+        RequestValidationError: the form is malformed, has no file, or has other fields.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, f"The body must be {MEDIA_TYPE}, with a `file`.")
@@ -34,13 +36,15 @@ async def uploaded_file(request: Request) -> bytes:
     except MultiPartException as error:
         raise RequestValidationError([_error("form", error.message.rstrip("."))]) from None
     try:
-        file = form.get("file")
+        file = form.get(FILE)
         if not isinstance(file, UploadFile):
-            raise RequestValidationError([_error("missing", "")])
+            raise RequestValidationError([_error("missing")])
+        if unknown := [_error("extra_forbidden", field=name) for name, _ in form.multi_items() if name != FILE]:
+            raise RequestValidationError(unknown)
         return await file.read()
     finally:
         await form.close()
 
 
-def _error(kind: str, text: str) -> dict[str, Any]:
-    return {"loc": ("body", "file"), "msg": text, "type": kind}
+def _error(kind: str, text: str = "", *, field: str = FILE) -> dict[str, Any]:
+    return {"loc": ("body", field), "msg": text, "type": kind}

@@ -64,6 +64,7 @@ class Waits:
 
         Raises:
             WaitAbandoned: the client is gone.
+            Problem: whatever `disconnected` raises.
         """
         intervals, timeout_at = repeat(POLL_SECONDS) if waiter else _growing(), _now() + self.timeout
         waiter = waiter or Waiter()

@@ -1,5 +1,6 @@
 """The role in force and disabled accounts: changes reach every gateway through the bucket of revocations."""
 
+import asyncio
 from collections.abc import Iterator
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from contracts.identity.user import GetUser
 from contracts.identity.values import Access, Role
 from contracts.samples import SESSION, USER
+from contracts.session.run import GetRun, GetRunSummary, SubmitQuery
 from contracts.session.session import CreateSession, GetSession
 from contracts.wire import ACCESS_PREFIX, REVOCATIONS
 from gateway.auth import revocations
@@ -96,6 +98,19 @@ async def test_a_change_ends_open_websockets(base_url: str, services: FakeServic
         await client.next()
         await publish(services, role="viewer", is_active=is_active)
         assert await client.wait_closed() == (1008, ["error"])
+
+
+async def test_a_disabled_user_gets_no_result_of_a_waiting_query(
+    client: httpx.AsyncClient, harness: Harness, services: FakeServices
+):
+    harness.gateway.waits.timeout = 60
+    for kind in (SubmitQuery, GetRun, GetRunSummary):
+        await services.answer(kind, samples.run(status="running"))
+    async with asyncio.TaskGroup() as tasks:
+        query = tasks.create_task(client.post(f"/api/v1/sessions/{SESSION}/query", json={"message": "Hello"}))
+        await eventually(lambda: services.of(SubmitQuery))
+        await publish(services, is_active=False)
+    assert (query.result().status_code, query.result().json()["error_code"]) == (401, "UNAUTHENTICATED")
 
 
 async def test_a_client_with_another_role_can_connect_again(base_url: str, harness: Harness, services: FakeServices):

@@ -51,6 +51,7 @@ async def test_a_new_key_is_returned_once_and_not_cached(client: httpx.AsyncClie
         {"scopes": ["root"]},
         {"expires_at": "2020-01-01T00:00:00Z"},
         {"expires_at": "2099-01-01T00:00:00"},
+        {"expires_at": 4070908800},
         {"role": "admin"},
         {"key_id": API_KEY},
     ],
@@ -147,7 +148,15 @@ async def test_the_last_administrator_is_409(admin: httpx.AsyncClient, services:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"role": "root"}, {"role": None}, {"is_active": None}, {"email": "x@example.com"}, {"password": "secret"}]
+    "wrong",
+    [
+        {"role": "root"},
+        {"role": None},
+        {"is_active": None},
+        {"is_active": "true"},
+        {"email": "x@example.com"},
+        {"password": "secret"},
+    ],
 )
 async def test_other_properties_of_an_account_cannot_be_changed(admin: httpx.AsyncClient, wrong: dict[str, Any]):
     response = await admin.patch(f"{ADMIN}/users/{USER}", json=wrong)

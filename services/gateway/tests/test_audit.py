@@ -139,6 +139,16 @@ async def test_an_export_has_all_parts(
     assert [json.loads(line)["id"] for line in response.text.splitlines()] == [str(each.id) for each in stored]
 
 
+@pytest.mark.parametrize("position", [{"skip": 1}, {"after": SESSION}, {"before": SESSION}])
+@pytest.mark.parametrize("headers", [{}, {"accept": JSON_LINES}])
+async def test_an_export_from_a_position_is_422(
+    admin: httpx.AsyncClient, services: FakeServices, position: dict[str, str | int], headers: dict[str, str]
+):
+    await services.answer(ExportAuditEntries, [])
+    response = await admin.get(AUDIT, params=position if headers else position | {"format": "jsonl"}, headers=headers)
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["query", *position])
+
+
 async def test_an_empty_export_has_no_lines(admin: httpx.AsyncClient, services: FakeServices):
     await services.answer(ExportAuditEntries, [])
     response = await admin.get(AUDIT, params={"format": "jsonl"})

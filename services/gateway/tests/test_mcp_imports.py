@@ -138,6 +138,12 @@ async def test_a_form_without_a_file_is_422(client: httpx.AsyncClient, sent: dic
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "file"])
 
 
+async def test_a_form_with_another_field_is_422(client: httpx.AsyncClient, registry: FakeServices):
+    response = await client.post(IMPORT, files={"file": json.dumps(ONE)}, data={"on_conflict": "replace"})
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "on_conflict"])
+    assert registry.of(CreateServer) == []
+
+
 async def test_a_malformed_form_is_422(client: httpx.AsyncClient):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     response = await client.post(IMPORT, content=b"--y\r\n", headers=headers)
@@ -186,6 +192,13 @@ async def test_secrets_are_exported_on_request(client: httpx.AsyncClient, regist
     exported = (await client.get(EXPORT, params=query)).json()
     assert exported["mcpServers"]["kubernetes"]["env"] == {"A": "b"}
     assert registry.of(ExportServers) == [ExportServers(include_secrets=True)]
+
+
+async def test_secrets_are_not_exported_to_a_viewer(harness: Harness, registry: FakeServices):
+    async with harness.client("viewer") as client:
+        assert (await client.get(EXPORT)).status_code == 200
+        assert (await client.get(EXPORT, params={"include_secrets": "true"})).status_code == 403
+    assert registry.of(ExportServers) == [ExportServers(include_secrets=False)]
 
 
 @pytest.mark.parametrize("query", ["format=xml", "style=cursor", "include_secrets=maybe", "secrets=true"])

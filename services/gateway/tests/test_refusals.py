@@ -10,7 +10,8 @@ from contracts.identity.audit import MAX_ENTRIES, AuditEntry, RecordEntries
 from contracts.identity.login import LogIn
 from contracts.messages import Credential, Faulted, Refused
 from contracts.refusals import Code
-from contracts.samples import FAMILY, SESSION, TASK, TRIGGER, USER
+from contracts.report.report import GetLinkedReport
+from contracts.samples import FAMILY, REPORT, SESSION, TASK, TRIGGER, USER
 from contracts.session.run import InterruptSession
 from contracts.session.session import CreateSession, GetSession
 from contracts.session.workspace import UploadPart
@@ -115,6 +116,14 @@ async def test_a_forged_trigger_request_is_reported(anonymous: httpx.AsyncClient
     entry = await reported()
     assert (entry.action, entry.error_code) == ("fireTrigger", "INVALID_SIGNATURE")
     assert (entry.resource_type, entry.resource_id) == ("task", UUID(TASK))
+
+
+async def test_an_invalid_link_is_reported(anonymous: httpx.AsyncClient, services: FakeServices, reported: Reported):
+    await services.answer(GetLinkedReport, Refused(code=Code.LINK_NOT_VALID, detail="No."))
+    await anonymous.get(f"/api/v1/reports/{REPORT}/download?link=forged")
+    entry = await reported()
+    assert (entry.action, entry.error_code) == ("downloadReport", "LINK_NOT_VALID")
+    assert (entry.resource_type, entry.resource_id) == ("report", UUID(REPORT))
 
 
 async def test_a_denied_tool_call_is_reported(base_url: str, services: FakeServices, reported: Reported):

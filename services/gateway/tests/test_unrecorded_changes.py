@@ -146,6 +146,21 @@ async def test_a_change_whose_client_hangs_up_has_an_entry(
     assert [(entry.outcome, entry.action) for entry in entries(services)] == [("succeeded", "checkMcpServer")]
 
 
+async def test_a_change_whose_client_is_logged_out_has_an_entry(
+    client: httpx.AsyncClient, harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(waiting, "CHECK_SECONDS", 0.01)
+    harness.gateway.waits.timeout = 60
+    await services.answer(CheckServer, UUID(MCP_SERVER))
+    await services.answer(GetServer, mcp_server())
+    async with asyncio.TaskGroup() as tasks:
+        checking = tasks.create_task(client.post(f"/api/v1/mcp-servers/{MCP_SERVER}/check"))
+        await eventually(lambda: services.of(CheckServer))
+        await services.publish_revocations(FAMILY)
+    assert checking.result().status_code == 401
+    assert [(entry.outcome, entry.action) for entry in entries(services)] == [("succeeded", "checkMcpServer")]
+
+
 async def test_a_replayed_response_adds_no_entry(client: httpx.AsyncClient, services: FakeServices):
     for _ in range(2):
         await client.put(f"{FILES}/a", content=b"x", headers={"idempotency-key": "one"})

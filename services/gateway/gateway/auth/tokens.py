@@ -64,13 +64,18 @@ class Tokens:
         """
         if token.expires_at <= time.time():
             raise refused(f"The {_kind(token)} has expired.")
-        access = self.revocations.access_of(token.actor.user_id)
-        if token.family in self.revocations or (access and not access.is_active):
+        if self.is_revoked(token):
             raise refused(f"The {_kind(token)} was revoked.")
+        access = self.revocations.access_of(token.actor.user_id)
         if token.key_id is not None and token.key_id not in self.keys.by_id:
             raise refused("The access token is not valid.")
         if access and access.role != token.actor.role:
             raise refused("The role of the account has changed. Connect again.")
+
+    def is_revoked(self, token: Token) -> bool:
+        """Return whether a token that was verified before was revoked, or its user disabled."""
+        access = self.revocations.access_of(token.actor.user_id)
+        return token.family in self.revocations or (access is not None and not access.is_active)
 
     def _is_fresh(self, token: Token) -> bool:
         return token.reread_at > time.monotonic() if token.is_api_key else token.key_id in self.keys.by_id

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from gateway.auth.callers import User
+from gateway.presence import disconnected
 from gateway.problems import EdgeCode, Problem
 from gateway.state import Gateway, gateway_of
 
@@ -32,9 +33,9 @@ class Call:
         return gateway_of(self.request)
 
     async def disconnected(self) -> bool:
-        """Return whether the client is gone. Called once a second during waits, it reports progress to the client."""
+        """Return whether the client is gone, as `presence` does; report progress to it, once a second during waits."""
         await self.report_progress(round(time.monotonic() - self.started, 1), None, "In progress")
-        return await self.request.is_disconnected()
+        return await disconnected(self.request)
 
     def check_depth(self) -> None:
         """Check that the client may use another agent.

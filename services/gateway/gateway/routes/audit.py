@@ -8,6 +8,7 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
+from gateway import translation
 from gateway.auth.callers import User
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
@@ -18,6 +19,7 @@ from gateway.schemas.audit import AuditPage, AuditWindow
 from gateway.state import Gateway, gateway_of
 
 JSON_LINES = "application/jsonl"
+WHOLE = "Not possible in an export, which has all entries that match"
 EXPORT: dict[int | str, dict[str, Any]] = {
     200: {"content": {JSON_LINES: {"schema": {"type": "string"}, "example": '{"action":"session.created",...}\n'}}}
 }
@@ -40,12 +42,19 @@ async def index(window: Annotated[AuditWindow, Query()], caller: Caller, request
     object a line, whatever the limit is. If the transfer is cut off, they are not complete.
     """
     if window.format == "jsonl" or (window.format is None and prefers(JSON_LINES, request)):
+        _check_has_no_position(window)
         parts = _parts(window.filter, caller, gateway_of(request))
         first = await anext(parts)  # before the headers are sent, so that a failure is still a problem
         headers = {"Content-Disposition": 'attachment; filename="audit.jsonl"'}
         return StreamingResponse(_lines(first, parts), headers=headers, media_type=JSON_LINES)
     page = await caller.ask(window.query())
     return AuditPage.over(page, list(map(audit.AuditEntry.showing, page.items)), window, request).response()
+
+
+def _check_has_no_position(window: AuditWindow) -> None:
+    positions = [name for name in ("skip", "after", "before") if getattr(window, name)]
+    if positions:
+        raise translation.invalid([{"loc": ("query", name), "msg": WHOLE, "type": "export"} for name in positions])
 
 
 async def _parts(wanted: AuditFilter, caller: User, gateway: Gateway) -> AsyncGenerator[list[AuditEntry]]:

@@ -14,6 +14,7 @@ from gateway.authentication import AnyoneOrWriter, Caller
 from gateway.bodies import JsonRoute
 from gateway.browser_secrets import forget_secret, secret_of, set_secret
 from gateway.changes import Unrecorded
+from gateway.presence import disconnected
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.mcp_authorization import McpAuthorization, NewMcpAuthorization, returned
 from gateway.schemas.mcp_server import server_path
@@ -66,7 +67,7 @@ async def authorize(
     in progress.
     """
     waits, started = gateway_of(request).waits, await caller.ask(body.command(server_id))
-    attempt = await waits.until(_is_prepared, started, partial(_read, caller), request.is_disconnected)
+    attempt = await waits.until(_is_prepared, started, partial(_read, caller), partial(disconnected, request))
     if not _is_prepared(attempt):
         raise waits.timed_out("authorization", server_path(server_id), server_id=str(server_id))
     if attempt.authorization_url is None:

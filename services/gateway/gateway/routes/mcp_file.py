@@ -65,8 +65,11 @@ async def import_servers(
 async def export(options: Annotated[ExportOptions, Query()], caller: Caller) -> Response:
     """Returns the caller's own servers as a file, without the values of `env` and `headers` unless requested.
 
-    The styles `mcpServers` and `vscode` are those of other applications; they leave out what these do not know.
+    Requesting them takes an account and a scope that allow changes: their holder can act for the owner elsewhere. The
+    styles `mcpServers` and `vscode` are those of other applications; they leave out what these do not know.
     """
+    if options.include_secrets:
+        caller.check("write")
     servers = await caller.ask(ExportServers(include_secrets=options.include_secrets))
     content = written(servers, options.style, secrets=options.include_secrets)
     body = await asyncio.to_thread(_text, content, options.format)  # large values take long to quote

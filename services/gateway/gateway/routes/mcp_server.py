@@ -1,5 +1,6 @@
 """MCP servers: `/api/v1/mcp-servers`."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.changes import Unrecorded
 from gateway.prefer import PREFER, preferred
+from gateway.presence import disconnected
 from gateway.problems import EdgeCode, documented, headed
 from gateway.schemas.mcp_server import (
     McpServer,
@@ -155,7 +157,7 @@ async def check(server_id: UUID, caller: Caller, request: Request) -> Response:
     """
     checks = gateway_of(request).checks
     if not preferred(request, "respond-async"):
-        return McpServer.of(await checks.outcome(server_id, caller, request.is_disconnected)).response()
+        return McpServer.of(await checks.outcome(server_id, caller, partial(disconnected, request))).response()
     await checks.request(server_id, caller)
     headers = {"Location": server_path(server_id), "Preference-Applied": "respond-async"}
     return McpServer.of(await caller.ask(GetServer(server_id=server_id))).response(202, headers)

@@ -1,5 +1,6 @@
 """Reports about sessions and tasks: `/api/v1/reports`."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from gateway.changes import Unrecorded
 from gateway.downloads import Download, download_responses
 from gateway.file_names import file_name
 from gateway.prefer import PREFER, preferred
+from gateway.presence import disconnected
 from gateway.problems import EdgeCode, documented, headed
 from gateway.reports import check_created
 from gateway.schemas.report import NewReport, NewReportLink, Report, ReportLink, ReportPage, ReportWindow, report_path
@@ -76,7 +78,7 @@ async def create(body: NewReport, caller: Caller, request: Request) -> Response:
     if preferred(request, "respond-async"):
         headers["Preference-Applied"] = "respond-async"
         return Report.of(await caller.ask(command)).response(202, headers)
-    view = await gateway_of(request).reports.outcome(command, caller, request.is_disconnected)
+    view = await gateway_of(request).reports.outcome(command, caller, partial(disconnected, request))
     check_created(view)
     return Report.of(view).response(201, headers)
 

@@ -1,5 +1,6 @@
 """Sessions: `/api/v1/sessions`."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.authentication import Caller
 from gateway.bodies import JsonRoute
 from gateway.prefer import EVENTS, PREFER, preferred, prefers_events
+from gateway.presence import disconnected
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.runs import check_completed
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
@@ -174,6 +176,6 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         run = await gateway_of(request).runs.start(body.command(session_id), caller)
         headers = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
         return Run.of(run, usage=Metrics.of(run.usage)).response(202, headers)
-    run = await gateway_of(request).runs.outcome(body.command(session_id), caller, request.is_disconnected)
+    run = await gateway_of(request).runs.outcome(body.command(session_id), caller, partial(disconnected, request))
     check_completed(run)
     return Answer.to(run).response()

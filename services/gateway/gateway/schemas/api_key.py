@@ -7,12 +7,13 @@ from uuid import UUID
 from contracts.identity.api_key import ApiKeyView, CreateApiKey, NewApiKeyView
 from contracts.identity.values import Scope
 from contracts.samples import API_KEY, TIME, USER
-from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from runtime import clock
 
 from gateway import ids
 from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example
 from gateway.schemas.lists import ListPage, Window
+from gateway.schemas.times import Time
 
 
 def _in_future(time: datetime) -> datetime:
@@ -41,7 +42,7 @@ class NewApiKey(RequestBody):
         AfterValidator(_distinct),
     ]
     expires_at: Annotated[
-        Annotated[AwareDatetime, AfterValidator(_in_future)] | None,
+        Annotated[Time, AfterValidator(_in_future)] | None,
         Field(description="Time from which on the key is refused; null for never."),
     ] = None
     user_id: Annotated[

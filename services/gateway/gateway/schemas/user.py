@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.identity.user import ChangeUser, CreateServiceAccount, ListUsers
 from contracts.identity.values import Quotas, Role
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StringConstraints
 
 from gateway import ids
 from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
@@ -71,7 +71,7 @@ class UserChange(RequestBody):
     model_config = example({"role": "viewer", "is_active": True, "quotas": {"concurrent_runs": 10}})
 
     role: Annotated[Role, Field(description="New role, in force for existing tokens and API keys too.")] = UNCHANGED
-    is_active: Annotated[bool, Field(description="False ends all logins, and refuses the API keys.")] = UNCHANGED
+    is_active: Annotated[StrictBool, Field(description="False ends all logins, and refuses the API keys.")] = UNCHANGED
     quotas: Annotated[QuotasChange, Field(description="Quotas to set, in force within a second.")] = UNCHANGED
 
     def command(self, user_id: UUID) -> ChangeUser:
