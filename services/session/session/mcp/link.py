@@ -13,7 +13,7 @@ from mcp_connection import ConnectionFailed, Upstream, fingerprint
 
 from session.mcp.tools import Offer, offer
 
-CONNECT_SECONDS: dict[ServerType, float] = {"HTTP": 5.0, "SSE": 5.0, "STDIO": 30.0}
+CONNECT_SECONDS: dict[ServerType, float] = {"HTTP": 10.0, "SSE": 10.0, "STDIO": 30.0}
 """How long a run waits for a server of a type, and a call for its reconnection. A program has to start first."""
 LOST = ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "The connection to the server was closed.")
 TOOL_CHANGED = "The server has changed this tool. Its owner has to accept the change first."
