@@ -20,7 +20,7 @@ from typing import Any
 from mcp_connection import Connector
 from mcp_connection.testing.executing import execute, stdio_server
 from onebox.account import switch_to
-from runtime.addresses import Address, AddressRules
+from runtime.http.addresses import Address, AddressRules
 from sandbox import Sandbox
 
 SECRET = "plantedsecret-canary-that-no-server-may-see"

@@ -34,7 +34,7 @@ LEFT_TO_EVENTING = {
     "pages in SQL": r"\bOFFSET\b|\bLIMIT (?!1\b)",
     "compares owners": r"\bmay_see\b|[!=]=.*\b(owner|user_id)\b|\b(owner|user_id)\b\S* [!=]=",
 }
-"""What `eventing.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
+"""What `eventing.handling.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
 
 
 @rule

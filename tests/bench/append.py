@@ -6,8 +6,8 @@ from typing import Any
 
 from contracts.session.session import SessionCreated
 from eventing.database import Connection, Database
-from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
+from eventing.store.postgres import PostgresStore
 from session.app import service
 
 from tests.bench import pgbench

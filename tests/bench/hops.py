@@ -7,8 +7,8 @@ from uuid import UUID
 
 from contracts.session.session import GetSession
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
+from eventing.store.postgres import PostgresStore
 from nats.errors import NoRespondersError
 from runtime import bus
 from session.app import service

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from runtime.bus import connected
-from runtime.jetstream import jetstream
+from runtime.bus.jetstream import jetstream
 
 from tests.bench.http import Connection, Request
 from tests.bench.report import Aim, Line, milliseconds

@@ -8,8 +8,8 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.session import PauseSession, ResumeSession
 from contracts.session.values import TextBlock, ToolUseBlock, Usage
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
+from eventing.store.postgres import PostgresStore
 from runtime.clock import new_id
 from session.aggregate import Session
 from session.app import service

@@ -14,7 +14,7 @@ from contracts.session.values import SdkOptions
 from mcp.client import Client
 from mcp_connection import Connector
 from mcp_connection.testing import started
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 from session.mcp.connections import Connections
 from session.mcp.permits import Permits
 from session.mcp.servers import AgentServers

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from onebox.programs import find_postgres
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 EVENT = """
 INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id, owner)

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from contracts.session.session import SessionCreated
 from contracts.wire import event_filter, event_stream
-from eventing import wire
-from eventing.postgres import PostgresStore
+from eventing.bus import wire
+from eventing.bus.streams import provision
 from eventing.relay import Relay
-from eventing.streams import provision
-from runtime import bus, ordered
-from runtime.jetstream import JetStream, jetstream
+from eventing.store.postgres import PostgresStore
+from runtime import bus
+from runtime.bus import ordered
+from runtime.bus.jetstream import JetStream, jetstream
 from session.app import service
 
 from tests.bench.report import Line, milliseconds, rate

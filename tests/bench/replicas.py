@@ -10,7 +10,7 @@ from contracts.session.run import SubmitQuery
 from contracts.session.session import CreateSession
 from contracts.session.values import SdkOptions
 from contracts.wire import work_stream
-from eventing.consumers import durable
+from eventing.bus.consumers import durable
 from eventing.testing.key_rings import ring_json
 from nats.aio.subscription import Subscription
 from nats.js.errors import NotFoundError
@@ -18,10 +18,10 @@ from onebox.children import stop_all
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Client, connected
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
+from runtime.bus.pubsub import subscribe
 from runtime.clock import new_id
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
-from runtime.pubsub import subscribe
 from simulator.testing import scripted
 
 from tests.bench.bare import TOOLS

@@ -5,10 +5,9 @@ from typing import Any, cast
 
 from contracts.messages import Command
 from contracts.session.session import CreateSession, SessionView
-from eventing import subscribers
-from eventing.dispatch import Dispatcher
-from eventing.handling import Handlers, UnitOfWork
-from eventing.memory import MemoryStore
+from eventing.handling import Handlers, UnitOfWork, subscribers
+from eventing.handling.dispatch import Dispatcher
+from eventing.store.memory import MemoryStore
 from nats.aio.msg import Msg
 from runtime import bus, clock, process
 from runtime.process import ProcessSettings

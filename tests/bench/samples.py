@@ -2,8 +2,8 @@
 
 from contracts.messages import Actor
 from contracts.session.session import CreateSession
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from session.aggregate import Session
 
 BODY = {

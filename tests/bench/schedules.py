@@ -20,9 +20,9 @@ from onebox.children import Child
 from onebox.readiness import ReadyCheck
 from runtime import bus, clock
 from runtime.bus import Bus, Client, Unavailable
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
 from runtime.clock import new_id
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
 from runtime.testing import eventually
 
 from tests.bench import cpu

@@ -12,8 +12,9 @@ from contracts.messages import Event
 from contracts.wire import event_stream
 from eventing.database import Database, Row
 from identity.app import service as identity
-from runtime import bus, ordered
-from runtime.jetstream import jetstream
+from runtime import bus
+from runtime.bus import ordered
+from runtime.bus.jetstream import jetstream
 from runtime.testing import eventually
 from session.app import service as session
 

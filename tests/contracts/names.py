@@ -20,8 +20,8 @@ from contracts.wire import (
     offer_subject,
     work_stream,
 )
-from eventing import wire
-from eventing.consumers import Consumers, durable
+from eventing.bus import wire
+from eventing.bus.consumers import Consumers, durable
 from eventing.service import Service
 
 from tests.architecture import house

@@ -1,7 +1,7 @@
 from dataclasses import replace
 from difflib import unified_diff
 
-from eventing.projector import Projector
+from eventing.projectors.projector import Projector
 from eventing.reactions import Reactions
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.shelf import add_marble, fill_order, shelf

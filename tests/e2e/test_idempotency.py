@@ -11,7 +11,7 @@ import pytest
 from contracts.wire import IDEMPOTENCY
 from httpx_sse import connect_sse
 from onebox.testing.system import System, until
-from runtime.api_key import ApiKeyText
+from runtime.secrets.api_key import ApiKeyText
 from simulator.testing import scripted
 
 from tests.e2e.test_secrets import files, holders

@@ -11,15 +11,15 @@ from typing import Any
 
 from pydantic import Field
 from runtime import bus, logging
-from runtime.jetstream import jetstream
-from runtime.key_ring import InvalidKeyRing
-from runtime.sealing import SecretUnreadable
+from runtime.bus.jetstream import jetstream
+from runtime.secrets.key_ring import InvalidKeyRing
+from runtime.secrets.sealing import SecretUnreadable
 from runtime.settings import InvalidSettings, Settings, load
 from runtime.usage import show_help
 
 from eventing.database import Database
-from eventing.key_ring import SecretsSettings
-from eventing.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
+from eventing.relay.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
+from eventing.secrets.key_ring import SecretsSettings
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
            continue a stopped relay after a failover or a restore; after a restore from a dump, events are

@@ -7,7 +7,7 @@ from uuid import UUID
 from contracts.identity.user import GetActor
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 MAX_AGE = 1.0
 """Seconds for which an answer is cached. For as long, a user who was disabled keeps the previous role."""

@@ -12,8 +12,8 @@ from contracts.refusals import Code
 class Aggregate[F: Event](ABC):
     """A consistency boundary. A subclass names the union of its events: `class Session(Aggregate[SessionEvent])`.
 
-    Its state consists of the attributes that the class annotates (`eventing.state`). It must not grow with the history,
-    and holds only what later decisions need.
+    Its state consists of the attributes that the class annotates (`eventing.store.state`). It must not grow with the
+    history, and holds only what later decisions need.
     """
 
     events: ClassVar[dict[str, type[Event]]] = {}

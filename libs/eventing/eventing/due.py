@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 from contracts.messages import Command
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from eventing.database import Connection
 from eventing.recording import Recorded

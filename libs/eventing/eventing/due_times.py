@@ -12,16 +12,16 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
 from eventing import metrics
 from eventing.database import Row
-from eventing.dispatch import Dispatcher
 from eventing.due import DueKind, DueTime
 from eventing.failures import Failures
+from eventing.handling.dispatch import Dispatcher
 
 log = get_logger()
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
-from runtime.health import NotReady
+from runtime.http.health import NotReady
 
 MAX_FAILING_SECONDS = 30.0
 """How long a task may fail repeatedly before the service is not ready."""

@@ -10,7 +10,7 @@ from eventsourcing.domain import CanMutateAggregate, DomainEventProtocol
 from eventsourcing.persistence import JSONTranscoder, Mapper, MapperDeserialisationError, StoredEvent
 from pydantic import ValidationError
 from pydantic_core import from_json
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from eventing.aggregate import Aggregate
 from eventing.error_text import describe_error

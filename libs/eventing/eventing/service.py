@@ -12,41 +12,41 @@ from contracts.messages import Event
 from contracts.refusals import Refusal
 from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, event_filter, event_stream
 from pydantic import Field
-from runtime import bus, health
+from runtime import bus
 from runtime.bus import Client
-from runtime.bus_start import wait_for_bus
+from runtime.bus.jetstream import JetStream, jetstream
+from runtime.bus.start import wait_for_bus
 from runtime.forever import forever
-from runtime.jetstream import JetStream, jetstream
+from runtime.http import health
 from runtime.logging import get_logger
 from runtime.process import ProcessSettings
 from runtime.starting import check_port
 
-from eventing import subscribers
-from eventing.database import Database
-from eventing.database_start import database_ready
-from eventing.dispatch import Dispatcher
-from eventing.due import DueKind
-from eventing.due_times import DueTimes
-from eventing.earlier_secrets import EarlierSecrets
-from eventing.erasure import Erasure
-from eventing.handling import Handlers
-from eventing.key_ring import SecretsSettings
-from eventing.leases import Leases
-from eventing.migrating import migrate_as_owner
-from eventing.postgres import PostgresStore, Projection
-from eventing.projector import Projector
-from eventing.projectors import Projectors
-from eventing.reactions import Reactions, Reactor
-from eventing.relay import Relay
-from eventing.secrets import Secrets
-from eventing.store import AnyAggregate
-from eventing.streams import (
+from eventing.bus.streams import (
     MAX_STREAM_BYTES,
     MIN_STREAM_BYTES,
     check_size,
     provision,
     provision_work,
 )
+from eventing.database import Database
+from eventing.database.start import database_ready
+from eventing.due import DueKind
+from eventing.due_times import DueTimes
+from eventing.handling import Handlers, subscribers
+from eventing.handling.dispatch import Dispatcher
+from eventing.leases import Leases
+from eventing.migrating import migrate_as_owner
+from eventing.projectors import Projectors
+from eventing.projectors.projector import Projector
+from eventing.reactions import Reactions, Reactor
+from eventing.relay import Relay
+from eventing.secrets.earlier_secrets import EarlierSecrets
+from eventing.secrets.key_ring import SecretsSettings
+from eventing.secrets.sealed_values import Secrets
+from eventing.store import AnyAggregate
+from eventing.store.erasure import Erasure
+from eventing.store.postgres import PostgresStore, Projection
 
 log = get_logger()
 

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
-from eventing import leases, offers, reactions, relay, retrying
+from eventing import leases, reactions, relay, retrying
+from eventing.bus.streams import provision
 from eventing.database import Database
-from eventing.memory import MemoryStore
 from eventing.migrating import migrate
-from eventing.postgres import PostgresStore
+from eventing.reactions import offers
 from eventing.store import EventStore
-from eventing.streams import provision
+from eventing.store.memory import MemoryStore
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
 from eventing.testing.harness import migrated
@@ -25,9 +26,9 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing import SERVER
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
-from runtime import bus, clock, ordered
-from runtime.bus import Client
-from runtime.jetstream import JetStream, jetstream
+from runtime import bus, clock
+from runtime.bus import Client, ordered
+from runtime.bus.jetstream import JetStream, jetstream
 
 from libs.eventing.tests.servers import Standby, shut_down
 

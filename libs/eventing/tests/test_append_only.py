@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from eventing.database import Database
-from eventing.postgres import PostgresStore
+from eventing.store.postgres import PostgresStore
 from eventing.testing.breaking import pass_delay
 from eventing.testing.following import append
 from eventing.testing.harness import migrated, owned

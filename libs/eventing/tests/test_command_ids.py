@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Command
-from eventing.reaction import Reaction
+from eventing.handling.routing import Router
+from eventing.reactions.reaction import Reaction
 from eventing.recording import Recorded
-from eventing.routing import Router
 from eventing.testing.messages import JAR, AddMarble, JarOpened, MarbleAdded, OpenJar
 from runtime.bus import Client
+from runtime.bus.envelope import Envelope
 from runtime.clock import now
-from runtime.envelope import Envelope
 
 ADD = AddMarble.example()
 EVENT = Recorded[Any](JAR, 3, now(), JarOpened.example(), Envelope.begin(), JAR)

@@ -15,13 +15,13 @@ from eventing import actors
 from eventing import reactions as module
 from eventing.actors import Actors
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers, QueryContext, UnitOfWork
-from eventing.memory import MemoryStore
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.subscribers import serving
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
-from eventing.subscribers import serving
+from eventing.store.memory import MemoryStore
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing import jars as jars_module
 from eventing.testing.deliveries import all_acknowledged, dead_letter_count
@@ -30,8 +30,8 @@ from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions")
 

@@ -6,13 +6,13 @@ from contextlib import suppress
 import asyncpg
 import pytest
 from contracts.refusals import Code
-from eventing.counters import Counters
 from eventing.database import Connection, Database
+from eventing.database.counters import Counters
 from eventing.handling import QueryContext
-from eventing.reading import Filters, Table
+from eventing.handling.reading import Filters, Table
 from eventing.testing import eventually
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 BY_MARBLES = Counters("jar_counts", "marbles")
 JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)

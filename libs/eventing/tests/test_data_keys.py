@@ -5,12 +5,11 @@ from uuid import UUID
 
 import pytest
 from eventing import __main__ as command
-from eventing import data_keys
-from eventing.data_keys import DataKeys
-from eventing.database import Database
+from eventing.database import Database, data_keys
+from eventing.database.data_keys import DataKeys
 from eventing.testing.key_rings import ring, ring_json
 from runtime.clock import new_id
-from runtime.sealing import SecretUnreadable
+from runtime.secrets.sealing import SecretUnreadable
 from runtime.starting import CannotStart
 
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from eventing.database import Database
-from eventing.deferred import deferred_transaction
+from eventing.database.deferred import deferred_transaction
 
 ADD = "INSERT INTO jars (id, label) VALUES (gen_random_uuid(), $1)"
 COUNT = "UPDATE jars SET marbles = marbles + $1 WHERE label = $2"

@@ -10,14 +10,14 @@ import pytest
 from contracts.messages import Actor, Command
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
-from eventing.dispatch import ATTEMPTS, Dispatcher
 from eventing.handling import Handlers, UnitOfWork
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import ATTEMPTS, Dispatcher
 from eventing.store import AggregateNotFound, Conflict, UniqueViolation
+from eventing.store.postgres import PostgresStore
 from eventing.testing import jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS, Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, MarbleAdded, OpenJar
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 ACTOR = Actor(user_id=JAR, role="admin")
 OPEN, ADD = OpenJar.example(), AddMarble.example()

@@ -7,12 +7,12 @@ import asyncpg
 import pytest
 from eventing.__main__ import main
 from eventing.database import Database
-from eventing.progress import Progress
-from eventing.relay_position import Server
-from eventing.reread import NoCommonEvent, RelayRunning
+from eventing.relay.position import Server
+from eventing.relay.progress import Progress
+from eventing.relay.reread import NoCommonEvent, RelayRunning
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
 from eventing.testing.relaying import wait_until_saved
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_relay")
 

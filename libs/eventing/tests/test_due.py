@@ -16,8 +16,8 @@ from eventing.testing.closing import CLOSING, LATER, LONG_AGO, OPENED, SOON, Clo
 from eventing.testing.jars import Jar
 from eventing.testing.messages import AddMarble
 from runtime import clock
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 
 async def test_the_command_of_a_due_time_is_sent_and_the_row_deleted(closing: Closing) -> None:

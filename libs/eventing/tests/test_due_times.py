@@ -13,15 +13,15 @@ from eventing import due_times as module
 from eventing.database import Database
 from eventing.due import DueKind, DueTime
 from eventing.handling import Handlers, UnitOfWork
-from eventing.postgres import PostgresStore
 from eventing.retrying import wait_until_available
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually, jars
 from eventing.testing.closing import CLOSING, LONG_AGO, OPENED, Closing, StoppedClock, failing_with
 from eventing.testing.messages import AddMarble
 from onebox.postgres import EmbeddedPostgres
 from prometheus_client import REGISTRY
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from libs.eventing.tests.servers import shut_down
 

@@ -5,19 +5,19 @@ from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
+from eventing.bus.wire import headers
 from eventing.database import Database
-from eventing.erasure import Erasure
-from eventing.postgres import PostgresStore
+from eventing.relay.work_stream import EventGone, stored_event
 from eventing.store import START, DuplicateCommand
+from eventing.store.erasure import Erasure
+from eventing.store.postgres import PostgresStore
 from eventing.testing.breaking import PASS_DELAY, WORD, Breaking
 from eventing.testing.following import append
 from eventing.testing.jars import Jar, project
 from eventing.testing.messages import JAR, JarBroken, JarOpened, LockSet, MarbleAdded
-from eventing.wire import headers
-from eventing.work_stream import EventGone, stored_event
 from nats.errors import TimeoutError as NatsTimeout
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream
 
 OTHER = UUID(int=2)
 ADDED = MarbleAdded(colour="blue", size=1)

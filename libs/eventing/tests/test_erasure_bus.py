@@ -4,18 +4,18 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from eventing import reread as module
-from eventing.postgres import PostgresStore
+from eventing.bus.streams import provision
 from eventing.relay import Relay
-from eventing.reread import reread
-from eventing.streams import provision
+from eventing.relay import reread as module
+from eventing.relay.reread import reread
+from eventing.store.postgres import PostgresStore
 from eventing.testing.breaking import WORD, Breaking
 from eventing.testing.following import headers, messages
 from eventing.testing.label_model import LabelModel
 from eventing.testing.messages import JAR, JarBroken, JarOpened, MarbleAdded
 from eventing.testing.relaying import publish_all
 from onebox.nats import EmbeddedNats
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 

@@ -4,8 +4,8 @@ import pytest
 from eventing.testing.following import headers
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
 from prometheus_client import REGISTRY
-from runtime.health import NotReady
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
+from runtime.http.health import NotReady
 
 from libs.eventing.tests.servers import Standby
 

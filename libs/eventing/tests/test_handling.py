@@ -9,13 +9,13 @@ from contracts.messages import Actor, Query
 from contracts.refusals import Code, Refusal
 from eventing import handling
 from eventing.handling import Handlers, UnitOfWork
-from eventing.locks import Locks
-from eventing.memory import MemoryStore
+from eventing.handling.locks import Locks
 from eventing.store import DuplicateCommand
+from eventing.store.memory import MemoryStore
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, OpenJar
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 OTHER = UUID(int=2)
 ADA = Actor(user_id=UUID(int=1), role="user")

@@ -9,16 +9,16 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from contracts.wire import offer_subject
-from eventing import offers as offers_module
 from eventing import reactions as module
-from eventing import wire
+from eventing.bus import wire
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
+from eventing.handling.dispatch import Dispatcher
 from eventing.leases import UnfinishedWork
-from eventing.offers import ACCEPTED, ACK, SUBJECT
-from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor, Registration
+from eventing.reactions import offers as offers_module
+from eventing.reactions.offers import ACCEPTED, ACK, SUBJECT
 from eventing.recording import Recorded
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import RestartBus, all_acknowledged, delivery_count
 from eventing.testing.jars import answers, handles
@@ -30,8 +30,8 @@ from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
 from runtime import bus, clock
 from runtime.bus import Client
-from runtime.jetstream import JetStream
-from runtime.pubsub import subscribe
+from runtime.bus.jetstream import JetStream
+from runtime.bus.pubsub import subscribe
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "patient_offers")
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from eventing.bus.wire import EventHeaders
 from eventing.database import Connection, Database
-from eventing.projector import HeaderProjector
+from eventing.projectors.projector import HeaderProjector
 from eventing.recording import EventTooNew
 from eventing.testing import background
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from eventing.testing.waiting import eventually_equals
-from eventing.wire import EventHeaders
+from runtime.bus.jetstream import JetStream
 from runtime.forever import forever
-from runtime.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 

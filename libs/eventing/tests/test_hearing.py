@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from eventing.bus.streams import provision
 from eventing.recording import Recorded
-from eventing.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import RestartBus
 from eventing.testing.messages import JarOpened, MarbleAdded
@@ -15,8 +15,8 @@ from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica
 from nats.js.errors import APIError
 from runtime.bus import Client
+from runtime.bus.jetstream import JetStream, jetstream
 from runtime.forever import forever
-from runtime.jetstream import JetStream, jetstream
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 

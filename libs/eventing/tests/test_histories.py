@@ -11,16 +11,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from eventing import data_keys, loading, snapshots
-from eventing.database import Database
-from eventing.memory import MemoryStore
-from eventing.postgres import PostgresStore
-from eventing.store import START, AggregateNotFound, Conflict, DuplicateCommand, EventStore
+from eventing.database import Database, data_keys
+from eventing.store import START, AggregateNotFound, Conflict, DuplicateCommand, EventStore, loading, snapshots
+from eventing.store.memory import MemoryStore
+from eventing.store.postgres import PostgresStore
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 JARS = [UUID(int=n) for n in range(2)]
 

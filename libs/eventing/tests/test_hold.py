@@ -2,13 +2,13 @@
 
 from typing import Any, cast
 
-from eventing.message_lease import MessageLease
+from eventing.bus.message_lease import MessageLease
 from eventing.testing import eventually
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from nats.js.api import AckPolicy, ConsumerConfig
 from runtime.bus import Client
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 
 class Bus:

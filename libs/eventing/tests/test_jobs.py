@@ -11,18 +11,18 @@ from contracts.refusals import Code, Refusal
 from eventing import leases as leases_module
 from eventing import reactions as reactions_module
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.jobs import GAVE_UP_DETAIL, Job, JobFailed, job
+from eventing.handling.dispatch import Dispatcher
 from eventing.leases import UnfinishedWork
-from eventing.postgres import PostgresStore
 from eventing.reactions import Reactions, Reactor
+from eventing.reactions.jobs import GAVE_UP_DETAIL, Job, JobFailed, job
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import AddMarble, JarOpened, OpenJar
 from nats.js import JetStreamContext
 from runtime.bus import Client
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
 

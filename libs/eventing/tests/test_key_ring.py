@@ -6,13 +6,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from eventing.data_keys import unwrap, wrap
-from eventing.key_ring import SecretsSettings
+from eventing.database.data_keys import unwrap, wrap
+from eventing.secrets.key_ring import SecretsSettings
 from eventing.testing.key_rings import ring, ring_json
 from onebox.keys import new_symmetric_keys
 from pydantic import ValidationError
-from runtime.key_ring import InvalidKeyRing, KeyRing, KeyRingFile
-from runtime.sealing import SecretUnreadable, new_key
+from runtime.secrets.key_ring import InvalidKeyRing, KeyRing, KeyRingFile
+from runtime.secrets.sealing import SecretUnreadable, new_key
 
 AGGREGATE = UUID(int=1)
 KEY = {"id": "a", "key": "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE="}

@@ -4,21 +4,21 @@ import asyncio
 import re
 
 import pytest
-from eventing import failures, progress
+from eventing import failures
 from eventing import relay as module
 from eventing.database import Database
 from eventing.failures import Failures
-from eventing.postgres import PostgresStore
-from eventing.relay import Relay
+from eventing.relay import Relay, progress
 from eventing.store import FeedEntry
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.following import append, messages
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.relaying import publish_all, running
 from onebox.testing.databases import Databases
 from prometheus_client import REGISTRY
-from runtime.health import Health, NotReady
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
+from runtime.http.health import Health, NotReady
 
 pytestmark = pytest.mark.usefixtures("fast_relay")
 

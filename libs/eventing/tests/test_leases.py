@@ -9,14 +9,14 @@ import pytest
 from eventing import leases as module
 from eventing.database import Database
 from eventing.leases import AttemptFailed, Leases, TakenOver, UnfinishedWork
-from eventing.postgres import PostgresStore
 from eventing.recording import EventTooNew, Recorded
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
 from runtime.bus import NoResponders
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from runtime.testing import background
 
 pytestmark = pytest.mark.usefixtures("fast_leases")

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from uuid import UUID
 
 import pytest
-from eventing import loading, metrics, snapshots
+from eventing import metrics
 from eventing.database import Connection, Database
-from eventing.postgres import PostgresStore
 from eventing.recording import EventMapper, Recorded
-from eventing.store import AggregateNotFound
+from eventing.store import AggregateNotFound, loading, snapshots
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from eventing.testing.jars import Jar, project
 from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 STORE_DELETION = """
     INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, owner)
@@ -268,7 +268,7 @@ async def test_a_history_is_read_in_bounded_portions(
 
 
 async def test_the_cache_of_aggregates_is_bounded(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eventing.state_cache.MAX_ENTRIES", 20)
+    monkeypatch.setattr("eventing.store.state_cache.MAX_ENTRIES", 20)
     jars = [Jar(UUID(int=number)) for number in range(1_000)]
     for jar in jars:
         jar.record(JarOpened(label=str(jar.id)))

@@ -6,9 +6,9 @@ import pytest
 from contracts.messages import Event
 from eventing import reactions as module
 from eventing.database import Database
-from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor
 from eventing.recording import EventMapper, EventTooNew, EventUnreadable, Recorded
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.following import append
@@ -18,7 +18,7 @@ from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
 from prometheus_client import REGISTRY
 from runtime.bus import Client
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "few_deliveries")
 

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 from contracts.wire import offer_subject
-from eventing import offers as module
-from eventing.registration import Registration
+from eventing.reactions import offers as module
+from eventing.reactions.registration import Registration
 from eventing.testing import eventually
 from eventing.testing.messages import JarOpened
 from eventing.testing.offering import ACK_SUBJECT, JAR, Replica, count, message, react, replicas
 from nats.aio.msg import Msg
 from runtime import clock
 from runtime.bus import Client
-from runtime.pubsub import subscribe
+from runtime.bus.pubsub import subscribe
 
 pytestmark = pytest.mark.usefixtures("patient_offers")
 

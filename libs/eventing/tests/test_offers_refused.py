@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 from contracts.wire import offer_subject
-from eventing import offers as module
-from eventing.offers import ACK, SUBJECT
+from eventing.reactions import offers as module
+from eventing.reactions.offers import ACK, SUBJECT
 from eventing.testing import eventually
 from eventing.testing.offering import ACK_SUBJECT, JAR, count, replicas
 from runtime.bus import Client

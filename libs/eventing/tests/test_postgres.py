@@ -6,14 +6,14 @@ from uuid import UUID
 
 import pytest
 from eventing.database import Connection, Database
-from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
 from eventing.store import START, AggregateNotFound, Conflict, UniqueViolation
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarEvent, JarOpened, MarbleAdded
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 OTHER = UUID(int=2)
 

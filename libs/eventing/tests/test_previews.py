@@ -8,9 +8,9 @@ from contracts.refusals import Code
 from contracts.wire import MAX_INLINE_BYTES
 from eventing.database import Database, Row
 from eventing.handling import QueryContext
-from eventing.previews import PreviewedColumn
-from eventing.reading import Filters, Table
-from runtime.envelope import Envelope
+from eventing.handling.previews import PreviewedColumn
+from eventing.handling.reading import Filters, Table
+from runtime.bus.envelope import Envelope
 
 VALUE, WORDS = PreviewedColumn("value"), PreviewedColumn("value", text="words")
 BOXES = Table("boxes", Code.SESSION_NOT_FOUND, readable=None)

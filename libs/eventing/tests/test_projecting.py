@@ -13,8 +13,8 @@ import httpx
 import pytest
 from eventing import failures as failures_module
 from eventing.database import Database
-from eventing.projector import Projector
 from eventing.projectors import Projectors
+from eventing.projectors.projector import Projector
 from eventing.testing import background, eventually
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.publishing import publish
@@ -23,8 +23,8 @@ from eventing.testing.shelf.messages import ListMarbles
 from nats.js import JetStreamContext
 from onebox.ports import ReservedPort
 from runtime.bus import Bus, Client, Unavailable
-from runtime.envelope import Envelope
-from runtime.health import NotReady
+from runtime.bus.envelope import Envelope
+from runtime.http.health import NotReady
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 

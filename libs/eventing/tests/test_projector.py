@@ -10,7 +10,7 @@ from eventing.testing.deliveries import RestartBus
 from eventing.testing.label_model import LabelModel, insert_label, label_projector
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 

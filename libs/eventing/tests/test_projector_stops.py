@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 from contracts.wire import DEAD_LETTERS
-from eventing import projector as module
+from eventing.bus.streams import provision
 from eventing.database import Database
-from eventing.projector import Projector
-from eventing.streams import provision
+from eventing.projectors import projector as module
+from eventing.projectors.projector import Projector
 from eventing.testing import eventually
 from eventing.testing.following import messages
 from eventing.testing.label_model import LabelModel, label_projector
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from prometheus_client import REGISTRY
-from runtime.health import NotReady
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
+from runtime.http.health import NotReady
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads", "short_stops")
 

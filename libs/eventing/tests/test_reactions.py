@@ -6,17 +6,17 @@ import pytest
 from contracts.messages import Actor
 from contracts.wire import DEAD_LETTERS
 from eventing import reactions as module
-from eventing.message_lease import MessageLease
+from eventing.bus.message_lease import MessageLease
+from eventing.bus.streams import provision
 from eventing.reactions import Reaction, Reactions, Registration, TakenOver
 from eventing.recording import Recorded
-from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, UnavailableDatabase, replica, working
 from runtime.bus import Client
-from runtime.jetstream import JetStream, headers_of
+from runtime.bus.jetstream import JetStream, headers_of
 
 pytestmark = pytest.mark.usefixtures("fast_reactions")
 

@@ -5,15 +5,15 @@ from typing import Literal
 
 import pytest
 from eventing import reactions as module
+from eventing.bus.streams import provision
 from eventing.reactions import Concurrency, Reactor, Registration
-from eventing.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import RestartBus, all_acknowledged, delivery_count
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
-from runtime.jetstream import JetStream, jetstream
+from runtime.bus.jetstream import JetStream, jetstream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions")
 

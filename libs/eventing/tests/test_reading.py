@@ -7,9 +7,9 @@ from contracts.messages import Actor, KeysetWindow
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from eventing.handling import QueryContext
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 from eventing.testing.messages import JarView
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 # The id of a jar serves as its owner: the table has no other column of that type.
 JARS = Table("jars", Code.SESSION_NOT_FOUND, readable="(id = {} OR marbles = 9)")

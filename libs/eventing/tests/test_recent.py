@@ -1,8 +1,8 @@
 """The cache of aggregates is bounded by number and by bytes."""
 
 import pytest
-from eventing import state_cache
-from eventing.state_cache import OVERHEAD_BYTES, CachedState, StateCache
+from eventing.store import state_cache
+from eventing.store.state_cache import OVERHEAD_BYTES, CachedState, StateCache
 from eventing.testing.jars import Jar
 from runtime.clock import new_id, now
 

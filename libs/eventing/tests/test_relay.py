@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 from contracts.wire import DEAD_LETTERS
 from eventing import relay as module
-from eventing import wire
+from eventing.bus import wire
 from eventing.database import Database
-from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
 from eventing.relay import Relay
 from eventing.store import START
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.following import append, append_when_available, messages
 from eventing.testing.jars import Jar, project
@@ -26,7 +26,7 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from prometheus_client import REGISTRY
 from runtime.bus import Client
-from runtime.jetstream import JetStream, headers_of
+from runtime.bus.jetstream import JetStream, headers_of
 
 from libs.eventing.tests.servers import restart, shut_down
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from eventing.database import Database
-from eventing.postgres import PostgresStore
 from eventing.relay import Relay
 from eventing.store import START
+from eventing.store.postgres import PostgresStore
 from eventing.testing.following import headers
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened, LockSet, MarbleAdded
@@ -16,9 +16,9 @@ from eventing.testing.relaying import publish_all
 from nats.errors import Error
 from nats.js.api import StreamConfig
 from runtime.bus import Client
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream, jetstream
 from runtime.clock import new_id
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream, jetstream
 
 WRITERS, JARS = 4, 25
 

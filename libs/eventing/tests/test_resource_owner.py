@@ -6,14 +6,14 @@ from uuid import UUID
 import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal, not_found
-from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers, QueryContext, UnitOfWork
-from eventing.memory import MemoryStore
-from eventing.subscribers import serving
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.subscribers import serving
+from eventing.store.memory import MemoryStore
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView
 from runtime.bus import Bus, Client
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 ENVELOPE, OWNER, ACTOR = Envelope.begin(), UUID(int=9), Actor(user_id=UUID(int=8), role="admin")
 

@@ -5,15 +5,15 @@ from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
-from eventing.data_keys import DataKeys
 from eventing.database import Database
-from eventing.postgres import PostgresStore
+from eventing.database.data_keys import DataKeys
 from eventing.store import Conflict
+from eventing.store.postgres import PostgresStore
 from eventing.testing.jars import Jar, project
 from eventing.testing.key_rings import ring
 from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded
-from runtime.envelope import Envelope
-from runtime.sealing import SecretUnreadable
+from runtime.bus.envelope import Envelope
+from runtime.secrets.sealing import SecretUnreadable
 
 OTHER = UUID(int=2)
 CODE = "plantedsecret"

@@ -3,17 +3,17 @@
 from typing import Any
 
 import pytest
-from eventing.data_keys import DataKeys
 from eventing.database import Connection, Database
-from eventing.postgres import PostgresStore
+from eventing.database.data_keys import DataKeys
 from eventing.recording import Recorded
-from eventing.secrets import Secrets
+from eventing.secrets.sealed_values import Secrets
+from eventing.store.postgres import PostgresStore
 from eventing.testing.jars import Jar, project
 from eventing.testing.key_rings import ring
 from eventing.testing.messages import JarOpened, LockSet
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
-from runtime.sealing import SecretUnreadable
+from runtime.secrets.sealing import SecretUnreadable
 
 SECRETS = Secrets("jar_secrets", owner="jar_id", values="headers")
 OWNER, OTHER = new_id(), new_id()

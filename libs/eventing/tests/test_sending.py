@@ -6,8 +6,8 @@ import asyncpg
 import pytest
 from contracts.messages import Actor, Command, Query
 from eventing import reactions as module
-from eventing.dispatch import ATTEMPTS
 from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.handling.dispatch import ATTEMPTS
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from eventing.store import START, Conflict
@@ -18,8 +18,8 @@ from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
 from runtime.bus import Client
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions")
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from eventing.database import Connection, Database
-from eventing.dispatch import Dispatcher
+from eventing.handling.dispatch import Dispatcher
 from eventing.reactions import Reaction, Reactions, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
@@ -21,8 +21,8 @@ from nats.aio.client import Client as NatsClient
 from onebox.ports import ReservedPort
 from onebox.testing.databases import Databases
 from runtime.bus import Bus, Client, Unavailable
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_ordered_reads")
 

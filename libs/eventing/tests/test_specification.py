@@ -8,7 +8,7 @@ from contracts.messages import Event
 from contracts.refusals import Code
 from eventing.aggregate import Aggregate
 from eventing.recording import Change, EventMapper
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing import Given, jars, replayed
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened, LockSet, MarbleAdded

@@ -5,12 +5,12 @@ from uuid import UUID
 import pytest
 from contracts.messages import Actor, Event
 from eventing.aggregate import Aggregate
-from eventing.memory import MemoryStore
 from eventing.store import START, AggregateNotFound, Conflict, DuplicateCommand, EventStore, FeedEntry
+from eventing.store.memory import MemoryStore
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarEvent, JarOpened, LockSet, MarbleAdded
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 OTHER = UUID(int=2)
 OPENED, ADDED = JarOpened.example(), MarbleAdded.example()

@@ -5,15 +5,15 @@ import json
 from typing import Any, cast
 
 import pytest
-from eventing import streams
-from eventing.streams import EVENT_RETENTION_SECONDS, BusTooOld, BusTooSmall, check_size, provision, provision_work
+from eventing.bus import streams
+from eventing.bus.streams import EVENT_RETENTION_SECONDS, BusTooOld, BusTooSmall, check_size, provision, provision_work
 from eventing.testing import eventually
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import APIError
 from runtime.bus import Client
-from runtime.jetstream import jetstream
-from runtime.pubsub import subscribe
+from runtime.bus.jetstream import jetstream
+from runtime.bus.pubsub import subscribe
 
 
 async def test_a_new_stream_has_the_required_configuration(client: Client) -> None:

@@ -9,18 +9,17 @@ import pytest
 import pytest_asyncio
 from contracts.messages import Command, Query, ping_query
 from contracts.refusals import Code, Refusal
-from eventing import subscribers
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.handling import Handlers, QueryContext, UnitOfWork
-from eventing.postgres import PostgresStore
-from eventing.subscribers import IN_FLIGHT
+from eventing.handling import Handlers, QueryContext, UnitOfWork, subscribers
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.subscribers import IN_FLIGHT
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually, jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Client, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from structlog.testing import capture_logs
 
 from libs.eventing.tests.servers import restart, shut_down

@@ -10,21 +10,21 @@ import pytest
 from eventing import leases as leases_module
 from eventing import reactions as module
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
+from eventing.handling.dispatch import Dispatcher
 from eventing.leases import UnfinishedWork
-from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction, Reactor, Registration
 from eventing.recording import EventTooNew, Recorded
 from eventing.relay import Relay
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import all_acknowledged, delivery_count
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import OpenJar
 from eventing.testing.reacting import ReactionSpy
 from runtime.bus import Client
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream
 from runtime.clock import new_id
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "fast_leases")
 

@@ -16,7 +16,7 @@ from eventing.testing import eventually
 from eventing.testing.messages import JAR, GetJar, OpenJar
 from eventing.testing.shelf.messages import ListMarbles, PlaceOrder
 from runtime.bus import Bus, Client, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 PROGRAM = Path(__file__).with_name("small_service.py")
 BLUE, RED = PlaceOrder.example(), PlaceOrder(order_id=UUID(int=2), jar_id=JAR, colour="red")

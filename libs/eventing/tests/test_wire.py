@@ -7,11 +7,11 @@ from uuid import UUID
 import pytest
 from contracts.messages import Actor, Credential
 from contracts.wire import event_stream
-from eventing import wire
+from eventing.bus import wire
 from eventing.recording import Recorded
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 OWNER = UUID(int=7)
 CAUSE = Envelope.begin(correlation_id="story", actor=Actor(user_id=JAR, role="user")).within(5)

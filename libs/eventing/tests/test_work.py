@@ -4,9 +4,9 @@ import asyncio
 from uuid import UUID
 
 import pytest
-from eventing.postgres import PostgresStore
+from eventing.bus.streams import provision_work
 from eventing.relay import Relay
-from eventing.streams import provision_work
+from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.deliveries import dead_letter_count
 from eventing.testing.following import append, headers, messages
@@ -25,7 +25,7 @@ from eventing.testing.relaying import (
 )
 from nats.js.api import StreamConfig
 from runtime.bus import Client
-from runtime.jetstream import JetStream, jetstream
+from runtime.bus.jetstream import JetStream, jetstream
 
 pytestmark = pytest.mark.usefixtures("fast_relay", "fast_reactions")
 

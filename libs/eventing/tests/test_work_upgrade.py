@@ -6,11 +6,12 @@ from typing import Any, cast
 
 import pytest
 from eventing import relay as module
-from eventing import wire
-from eventing.postgres import PostgresStore
+from eventing.bus import wire
+from eventing.bus.streams import provision_work
 from eventing.relay import Relay
-from eventing.relay_position import CURSOR, format_cursor
-from eventing.streams import provision_work
+from eventing.relay.position import CURSOR, format_cursor
+from eventing.relay.work_stream import EarlierReleaseRunning
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from eventing.testing.reacting import ReactionSpy, working
 from eventing.testing.relaying import (
@@ -23,11 +24,9 @@ from eventing.testing.relaying import (
     running,
     wait_until_saved,
 )
-from eventing.work_stream import EarlierReleaseRunning
 from nats.js.api import AckPolicy, ConsumerConfig
-from runtime import ordered
-from runtime.bus import Client
-from runtime.jetstream import JetStream
+from runtime.bus import Client, ordered
+from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_relay", "fast_reactions")
 

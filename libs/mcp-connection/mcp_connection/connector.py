@@ -12,7 +12,7 @@ from contracts.mcp_registry.values import ServerConnection, ServerType
 from contracts.refusals import Code
 from mcp.client import Client
 from mcp_types import Implementation
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 from sandbox import Sandbox
 
 from mcp_connection.callbacks import NO_CALLBACKS, Callbacks

@@ -10,8 +10,8 @@ from mcp.client._transport import TransportStreams
 from mcp.client.sse import sse_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
-from runtime.addresses import AddressRules
-from runtime.guarded_http import client_over
+from runtime.http.addresses import AddressRules
+from runtime.http.guarded_client import client_over
 
 from mcp_connection.http_transport import McpTransport
 from mcp_connection.limits import ConnectionLimits

@@ -7,8 +7,8 @@ from typing import cast
 
 import httpx2
 from contracts.refusals import Code
-from runtime.addresses import AddressNotAllowed, AddressRules, HostNotFound
-from runtime.guarded_http import GuardedTransport
+from runtime.http.addresses import AddressNotAllowed, AddressRules, HostNotFound
+from runtime.http.guarded_client import GuardedTransport
 
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.limits import ConnectionLimits

@@ -9,8 +9,8 @@ import httpx2
 from contracts.refusals import Code
 from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
-from runtime.addresses import AddressNotAllowed, HostNotFound
-from runtime.guarded_http import ResponseNotAllowed
+from runtime.http.addresses import AddressNotAllowed, HostNotFound
+from runtime.http.guarded_client import ResponseNotAllowed
 
 from mcp_connection.failures import ConnectionFailed
 

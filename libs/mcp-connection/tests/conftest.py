@@ -4,7 +4,7 @@ from ipaddress import ip_network
 import pytest
 import pytest_asyncio
 from mcp_connection import Connector
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 from sandbox import Sandbox
 
 

@@ -10,7 +10,7 @@ from contracts.mcp_registry.values import ServerConnection, ServerDefinition, Se
 from contracts.refusals import Code
 from mcp_connection import ConnectionFailed, ConnectionLimits, Connector
 from mcp_connection.testing.hostile import hostile
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 
 PATIENT = ConnectionLimits(connect_seconds=60, list_seconds=60, close_seconds=0.5)
 IMPATIENT = ConnectionLimits(connect_seconds=3, list_seconds=60, close_seconds=0.5)

@@ -14,7 +14,7 @@ from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
 from mcp_connection.testing import stdio_command
 from mcp_connection.testing.executing import execute, stdio_server
-from runtime.addresses import Address, AddressRules
+from runtime.http.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import Resources, Sandbox, SandboxedProcess
 from structlog.testing import capture_logs

@@ -16,7 +16,7 @@ from mcp_connection.testing import InMemoryConnector, started
 from mcp_connection.testing.application import application
 from mcp_connection.testing.server import ANY_HOST, http_app, serving
 from mcp_types import CallToolResult, ElicitResult, TextContent, TextResourceContents
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 from runtime.testing import eventually
 
 LOOPBACK = AddressRules.parse("127.0.0.1")

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 
-from runtime.signing_key import new_signing_key
+from runtime.secrets.signing_key import new_signing_key
 
 
 def new_key_ring() -> str:

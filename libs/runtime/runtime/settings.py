@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 
 
 def _addresses(text: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.child_program import serve
+from runtime.children.program import serve
 
 
 def echo(value: Any) -> Any:

@@ -1,7 +1,7 @@
 from collections.abc import AsyncGenerator
 
 import pytest
-from runtime.health import serving
+from runtime.http.health import serving
 from starlette.applications import Starlette
 from starlette.routing import Route
 

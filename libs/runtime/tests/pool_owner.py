@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import uvloop
-from runtime.child_pool import ChildPool, Limits
+from runtime.children.pool import ChildPool, Limits
 
 
 async def main(request: list[object]) -> None:

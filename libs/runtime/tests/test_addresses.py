@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from runtime.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound, is_ambiguous, resolve
+from runtime.http.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound, is_ambiguous, resolve
 
 PUBLIC = ["1.1.1.1", "8.8.8.8", "100.63.255.255", "100.128.0.1", "172.15.0.1", "172.32.0.1", "192.0.1.1", "198.17.0.1",
           "198.20.0.1", "223.255.255.255", "2606:4700::1111", "2a00:1450:4001::1", "2001:4860:4860::8888",

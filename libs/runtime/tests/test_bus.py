@@ -16,8 +16,8 @@ from nats.errors import Error, MaxPayloadError
 from onebox.nats import EmbeddedNats
 from runtime import bus, clock
 from runtime.bus import Bus, Client, OutcomeUnknown, Unavailable
-from runtime.envelope import Envelope
-from runtime.pubsub import subscribe
+from runtime.bus.envelope import Envelope
+from runtime.bus.pubsub import subscribe
 from runtime.testing import background, eventually
 
 type Script = Callable[..., Awaitable[None]]

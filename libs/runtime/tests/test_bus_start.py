@@ -3,7 +3,7 @@
 import asyncio
 
 from onebox.nats import EmbeddedNats
-from runtime.bus_start import wait_for_bus
+from runtime.bus.start import wait_for_bus
 from runtime.testing import background
 
 

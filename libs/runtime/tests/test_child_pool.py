@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvloop
-from runtime import child_process
-from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
+from runtime.children import process as child_process
+from runtime.children.pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
 from runtime.testing import background, eventually
 from structlog.testing import capture_logs
 

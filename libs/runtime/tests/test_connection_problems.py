@@ -1,7 +1,7 @@
 """Responses of the HTTP server itself: their ids, and requests that cannot open a WebSocket."""
 
 import pytest
-from runtime import connections
+from runtime.http import connections
 from structlog.testing import capture_logs
 
 from libs.runtime.tests.raw_connections import GET, Target, problem

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, suppress
 
 import pytest
 import uvloop
-from runtime import connections, health
-from runtime.health import serving
+from runtime.http import connections, health
+from runtime.http.health import serving
 from runtime.testing import eventually
 from starlette.applications import Starlette
 from starlette.requests import Request

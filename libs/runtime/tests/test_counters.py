@@ -8,10 +8,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
-from runtime import counters
-from runtime.bus import Client, Unavailable, connected
-from runtime.counters import Counters
-from runtime.jetstream import jetstream
+from runtime.bus import Client, Unavailable, connected, counters
+from runtime.bus.counters import Counters
+from runtime.bus.jetstream import jetstream
 from runtime.testing import eventually
 
 STREAM = "COUNTS"

@@ -7,7 +7,7 @@ from contracts.messages import Actor, Credential
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime import clock
-from runtime.envelope import Envelope, plain_address
+from runtime.bus.envelope import Envelope, plain_address
 
 ACTORS = st.builds(Actor, user_id=st.uuids(), role=st.sampled_from(["admin", "user", "viewer"]))
 ENVELOPES = st.builds(

@@ -7,8 +7,8 @@ from ipaddress import ip_address, ip_network
 
 import httpx2
 import pytest
-from runtime.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound
-from runtime.guarded_http import ResponseNotAllowed, guarded_client
+from runtime.http.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound
+from runtime.http.guarded_client import ResponseNotAllowed, guarded_client
 
 MAX_BYTES = 1000
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from onebox.ports import ReservedPort
 from prometheus_client import Counter
-from runtime import health
-from runtime.health import Health, app, serving
+from runtime.http import health
+from runtime.http.health import Health, app, serving
 from runtime.testing import eventually
 from starlette.applications import Starlette
 from starlette.requests import Request

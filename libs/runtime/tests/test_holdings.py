@@ -6,10 +6,9 @@ from collections.abc import AsyncGenerator
 import pytest
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
-from runtime import holdings
-from runtime.bus import Client, Unavailable, connected
-from runtime.holdings import Holdings, Taken
-from runtime.jetstream import jetstream
+from runtime.bus import Client, Unavailable, connected, holdings
+from runtime.bus.holdings import Holdings, Taken
+from runtime.bus.jetstream import jetstream
 from runtime.testing import eventually
 
 STREAM = "SLOTS"

@@ -7,9 +7,8 @@ from contextlib import aclosing
 import pytest
 import pytest_asyncio
 from nats.js.api import StreamConfig
-from runtime import ordered
-from runtime.bus import connected
-from runtime.jetstream import JetStream, jetstream
+from runtime.bus import connected, ordered
+from runtime.bus.jetstream import JetStream, jetstream
 
 
 @pytest_asyncio.fixture

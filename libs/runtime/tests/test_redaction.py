@@ -1,5 +1,5 @@
 import pytest
-from runtime.redaction import redactor
+from runtime.secrets.redaction import redactor
 
 
 @pytest.mark.parametrize(

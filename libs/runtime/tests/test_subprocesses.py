@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import uvloop
-from runtime.child_process import ChildProcess
-from runtime.child_program import Limits
+from runtime.children.process import ChildProcess
+from runtime.children.program import Limits
 from runtime.subprocesses import running
 
 type Work = Callable[[], Coroutine[Any, Any, None]]

@@ -7,8 +7,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from runtime import health
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
+from runtime.http import health
 from runtime.telemetry import span, traceparent
 from starlette.applications import Starlette
 from starlette.requests import Request

@@ -8,7 +8,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from onebox.ports import ReservedPort
-from runtime.addresses import Address, AddressRules
+from runtime.http.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import egress
 from sandbox.egress import AllowedHosts, EgressProxy, relaying

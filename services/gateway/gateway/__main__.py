@@ -8,15 +8,15 @@ from runtime.loading import loading
 with loading():
     from runtime import process
     from runtime.bus import Unavailable, connected, wait_until_closed
-    from runtime.bus_start import wait_for_bus
+    from runtime.bus.start import wait_for_bus
     from runtime.forever import forever
-    from runtime.health import serving
+    from runtime.http.health import serving
     from runtime.logging import get_logger
     from runtime.starting import check_port
     from runtime.usage import refuse_arguments
 
     from gateway.app import create_app
-    from gateway.hosts import Hosts
+    from gateway.middleware.hosts import Hosts
     from gateway.proxies import Proxies
     from gateway.server_files.parser import FileParser
     from gateway.settings import Settings

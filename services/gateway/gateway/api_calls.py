@@ -8,7 +8,7 @@ from contracts.identity.statistics import MAX_REPORTED_DAYS, RecordApiCalls
 from contracts.refusals import Refusal
 from runtime import clock
 from runtime.bus import Bus, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 REPORT_SECONDS = 5.0
 LAST_REPORT_SECONDS = 1.0

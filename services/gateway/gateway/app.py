@@ -6,15 +6,14 @@ from functools import cache
 from fastapi import APIRouter, Depends
 from starlette.routing import BaseRoute
 
-from gateway import translation
-from gateway.cors import Cors, Preflights
-from gateway.edge import Edge, Lengths
-from gateway.guards import Guards
-from gateway.head import Head
-from gateway.hosts import Hosts
 from gateway.idempotency.requests import Idempotency
+from gateway.middleware.cors import Cors, Preflights
+from gateway.middleware.edge import Edge, Lengths
+from gateway.middleware.guards import Guards
+from gateway.middleware.head import Head
+from gateway.middleware.hosts import Hosts
 from gateway.openapi import Api
-from gateway.parameters import refuse_unknown
+from gateway.problems import translation
 from gateway.proxies import Proxies
 from gateway.routes import (
     admin,
@@ -47,6 +46,7 @@ from gateway.routes import (
     user,
     workspace,
 )
+from gateway.routing.parameters import refuse_unknown
 from gateway.state import Gateway
 from gateway.throttling import Throttling
 

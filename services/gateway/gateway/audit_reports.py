@@ -17,15 +17,15 @@ from contracts.identity.audit import MAX_DETAIL_LENGTH, MAX_ENTRIES, AuditEntry,
 from contracts.refusals import Code
 from runtime import clock
 from runtime.bus import Bus, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from gateway import metrics
 from gateway.auth.token import Token
-from gateway.changes import Change
 from gateway.client_address import exact_address
 from gateway.problems import EdgeCode, Problem
+from gateway.routing.changes import Change
 
 REPORT_SECONDS = 0.05
 """How long entries wait for others that go with them in one message. A gateway that is killed loses those."""

@@ -9,11 +9,11 @@ from fastapi.openapi.models import HTTPBearer
 from runtime.bus import Unavailable
 from starlette.requests import HTTPConnection
 
-from gateway.api_route import Guard
 from gateway.auth.callers import Anyone, User
 from gateway.auth.token import ACTS_FOR_ACCOUNT, Token
 from gateway.client_address import exact_address
 from gateway.problems import EdgeCode, Problem
+from gateway.routing.api_route import Guard
 from gateway.state import gateway_of
 
 LINK_PARAMETER = "link"

@@ -2,7 +2,7 @@
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from runtime.envelope import plain_address
+from runtime.bus.envelope import plain_address
 from starlette.requests import HTTPConnection
 
 IPV6_PREFIX = 64

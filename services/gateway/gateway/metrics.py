@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, g
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from runtime.bus import Bus, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 UNMATCHED = "unmatched"
 """The path label of requests that no route matches: paths that clients make up must not create series."""

@@ -24,7 +24,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
+from gateway.routing.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
 from gateway.schemas.descriptions import describe
 from gateway.schemas.problem import Problem
 from gateway.throttling import is_free

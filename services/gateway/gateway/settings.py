@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, PositiveFloat
-from runtime.key_ring import KeyRingFile, Ring
 from runtime.process import ProcessSettings
+from runtime.secrets.key_ring import KeyRingFile, Ring
 
 from gateway.proxies import Network
 from gateway.rates.rules import Rules

@@ -6,8 +6,8 @@ from typing import Self, cast
 from contracts.wire import OPEN_STREAMS, OPEN_STREAMS_PREFIX, RATE_LIMITS, RATE_PREFIX
 from runtime import clock
 from runtime.bus import Bus, Client
-from runtime.counters import Counters
-from runtime.holdings import Holdings
+from runtime.bus.counters import Counters
+from runtime.bus.holdings import Holdings
 from starlette.requests import HTTPConnection
 
 from gateway.api_calls import ApiCalls
@@ -16,19 +16,19 @@ from gateway.auth.api_keys import ApiKeys
 from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.tokens import Tokens
-from gateway.checks import Checks
 from gateway.idempotency.records import Records
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
 from gateway.rates.rules import Rules
 from gateway.rates.stream_limits import StreamLimits
-from gateway.reports import Reports
-from gateway.runs import Runs
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.streams.fan_out import Streams
 from gateway.streams.open_streams import EXPIRY_SECONDS, OpenStreams
 from gateway.waiting import Waits
+from gateway.waiting.checks import Checks
+from gateway.waiting.reports import Reports
+from gateway.waiting.runs import Runs
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.state import Gateway
 from runtime.bus import connected
-from runtime.health import serving
+from runtime.http.health import serving
 from runtime.testing import eventually
 
 from services.gateway.tests.fake_services import FakeServices

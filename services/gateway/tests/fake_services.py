@@ -20,10 +20,10 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import StreamConfig
 from runtime.bus import VERSION_HEADER, Client
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
-from runtime.key_value import Bucket
-from runtime.pubsub import subscribe
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
+from runtime.bus.key_value import Bucket
+from runtime.bus.pubsub import subscribe
 
 type Message = type[Command[Any] | Query[Any]]
 

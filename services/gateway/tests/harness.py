@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 from gateway.app import create_app
-from gateway.hosts import Hosts
+from gateway.middleware.hosts import Hosts
 from gateway.proxies import Proxies
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings

@@ -13,7 +13,7 @@ from contracts.session.session import CreateSession, GetSession
 from contracts.wire import ACCESS_PREFIX, REVOCATIONS
 from gateway.auth import revocations
 from gateway.settings import Settings
-from runtime.key_value import Bucket
+from runtime.bus.key_value import Bucket
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

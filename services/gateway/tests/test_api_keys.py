@@ -16,7 +16,7 @@ from contracts.samples import API_KEY, USER
 from contracts.session.run import SubmitQuery
 from contracts.session.session import GetSession
 from gateway.auth import api_keys
-from runtime.api_key import ApiKeyText
+from runtime.secrets.api_key import ApiKeyText
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

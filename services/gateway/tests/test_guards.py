@@ -4,9 +4,9 @@ import httpx
 import pytest
 from contracts.samples import SESSION
 from contracts.session.session import GetSession
-from gateway import guards
+from gateway.middleware import guards
 from gateway.settings import Settings
-from runtime import connection_problems
+from runtime.http import connection_problems
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices

@@ -15,7 +15,7 @@ from contracts.session.session import ChangeSession, CreateSession, DeleteSessio
 from contracts.wire import IDEMPOTENCY
 from gateway.idempotency import attempts
 from runtime import clock
-from runtime.jetstream import jetstream
+from runtime.bus.jetstream import jetstream
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples

@@ -25,9 +25,9 @@ from gateway.settings import Settings
 from nats.js.api import RawStreamMsg
 from onebox.keys import new_symmetric_keys
 from onebox.testing.planted import searchable
-from runtime.api_key import ApiKeyText
-from runtime.jetstream import jetstream
-from runtime.key_ring import InvalidKeyRing, KeyRingFile
+from runtime.bus.jetstream import jetstream
+from runtime.secrets.api_key import ApiKeyText
+from runtime.secrets.key_ring import InvalidKeyRing, KeyRingFile
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

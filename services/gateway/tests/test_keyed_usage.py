@@ -19,9 +19,9 @@ from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.records import Records
 from gateway.idempotency.usage import Usage
 from onebox.nats import EmbeddedNats
-from runtime import counters
-from runtime.jetstream import jetstream
-from runtime.key_value import Bucket
+from runtime.bus import counters
+from runtime.bus.jetstream import jetstream
+from runtime.bus.key_value import Bucket
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

@@ -15,11 +15,10 @@ from gateway.streams.open_streams import OpenStreams
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
 from prometheus_client import REGISTRY
-from runtime import holdings
-from runtime.bus import Client, connected
+from runtime.bus import Client, connected, holdings
+from runtime.bus.holdings import Holdings, Taken
+from runtime.bus.jetstream import jetstream
 from runtime.forever import forever
-from runtime.holdings import Holdings, Taken
-from runtime.jetstream import jetstream
 from runtime.settings import InvalidSettings, load
 from runtime.testing import eventually
 

@@ -9,7 +9,8 @@ from contracts.messages import ping_query
 from contracts.session.session import CountSessions
 from gateway import metrics
 from gateway.routes.operations import VERSION
-from runtime import bus, health
+from runtime import bus
+from runtime.http import health
 
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness

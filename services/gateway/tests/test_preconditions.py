@@ -10,8 +10,8 @@ from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.session import ChangeSession, DeleteSession, GetSession, ListSessions
 from contracts.session.workspace import DeleteFile, FileWritten, WriteFile
-from gateway.entity_tags import expected_versions
 from gateway.problems import Problem
+from gateway.routing.entity_tags import expected_versions
 from starlette.datastructures import Headers
 
 from services.gateway.tests import samples

@@ -10,9 +10,8 @@ from contracts.messages import Command, Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.session import CreateSession, DeleteSession, GetSession, PauseSession
-from gateway import translation
-from gateway.problems import TABLE, EdgeCode
-from gateway.translation import REPEATABLE
+from gateway.problems import TABLE, EdgeCode, translation
+from gateway.problems.translation import REPEATABLE
 from structlog.testing import capture_logs
 
 from services.gateway.tests.fake_services import FakeServices

@@ -7,7 +7,7 @@ import pytest
 from gateway.proxies import Proxies
 from gateway.settings import Settings
 from pydantic import ValidationError
-from runtime.health import serving
+from runtime.http.health import serving
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send

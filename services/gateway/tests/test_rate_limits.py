@@ -19,7 +19,7 @@ from gateway.settings import Settings
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
 from prometheus_client import REGISTRY
-from runtime import counters
+from runtime.bus import counters
 from runtime.testing import eventually
 from websockets.exceptions import InvalidStatus
 

@@ -12,7 +12,7 @@ from contracts.report.report import GetLinkedReport, GetReport, ReadLinkedReport
 from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from contracts.samples import REPORT, TIME
 from contracts.task_scheduler.values import ReportFormat
-from gateway.file_names import MAX_NAME_BYTES, file_name
+from gateway.files.file_names import MAX_NAME_BYTES, file_name
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices

@@ -11,8 +11,7 @@ from gateway.auth import revocations
 from gateway.auth.revocations import Revocations
 from gateway.settings import Settings
 from onebox.nats import EmbeddedNats
-from runtime import key_value
-from runtime.bus import connected
+from runtime.bus import connected, key_value
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

@@ -18,7 +18,7 @@ from contracts.task_scheduler.execution import ExecutionCompleted
 from contracts.task_scheduler.task import TaskPaused
 from gateway.settings import Settings
 from gateway.streams.types import wanted
-from runtime import ordered
+from runtime.bus import ordered
 from runtime.testing import eventually
 
 from services.gateway.tests import samples

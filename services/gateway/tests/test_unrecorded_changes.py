@@ -15,7 +15,7 @@ from contracts.samples import FAMILY, MCP_SERVER, REPORT, SESSION, TIME, USER
 from contracts.session.workspace import DeleteFile, FileView, FileWritten, UploadPart, WriteFile
 from gateway import audit_reports, waiting
 from gateway.audit_reports import AuditReports
-from gateway.changes import Change
+from gateway.routing.changes import Change
 from runtime.testing import eventually
 from starlette.types import Scope
 

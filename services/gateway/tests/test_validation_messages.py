@@ -5,12 +5,12 @@ from typing import Any
 import httpx
 import pytest
 from contracts.samples import SESSION
+from gateway.problems.validation_messages import BUILT_IN, MESSAGES, message, with_known_fields
 from gateway.schemas.identity import Credentials
 from gateway.schemas.lists import KeysetWindow
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange, SessionWindow
 from gateway.schemas.template import NewTemplate
-from gateway.validation_messages import BUILT_IN, MESSAGES, message, with_known_fields
 from pydantic import BaseModel, ValidationError
 
 SESSIONS = "/api/v1/sessions"

@@ -15,11 +15,11 @@ from contracts.identity.password import PasswordChanged
 from contracts.identity.user import UserRegistered
 from contracts.messages import Event, ProgressEvent
 from contracts.wire import event_name
+from eventing.bus.wire import EventHeaders
 from eventing.database import Connection, Database
-from eventing.projector import HeaderProjector
+from eventing.projectors.projector import HeaderProjector
 from eventing.recording import Recorded
-from eventing.wire import EventHeaders
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 MIN_AGE = timedelta(days=30)
 """Entries can be deleted only when they are older; a trigger of the table checks that."""

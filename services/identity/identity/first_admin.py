@@ -8,9 +8,9 @@ from pathlib import Path
 
 from contracts.identity.user import EnsureAdmin
 from contracts.refusals import Refusal
-from eventing.dispatch import Dispatcher
+from eventing.handling.dispatch import Dispatcher
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from runtime.logging import get_logger
 from runtime.starting import CannotStart
 

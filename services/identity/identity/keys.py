@@ -15,7 +15,7 @@ from contracts.identity.values import Role
 from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
 from runtime import clock
 from runtime.logging import get_logger
-from runtime.signing_key import new_signing_key
+from runtime.secrets.signing_key import new_signing_key
 
 log = get_logger()
 

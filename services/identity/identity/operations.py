@@ -12,10 +12,10 @@ from contracts.identity.values import OPERATOR_ID
 from contracts.messages import Actor
 from contracts.refusals import Refusal
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
+from eventing.store.postgres import PostgresStore
 from runtime import bus, clock, logging
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from runtime.settings import InvalidSettings, load
 from runtime.usage import show_help, variables
 

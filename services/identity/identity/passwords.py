@@ -10,7 +10,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from contracts.refusals import Code, Refusal
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from identity.fair_queue import MAX_CONCURRENT, FairQueue, Overloaded
 

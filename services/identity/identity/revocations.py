@@ -13,7 +13,7 @@ from contracts.wire import ACCESS_PREFIX, REVOCATIONS, REVOCATIONS_COMPLETE
 from eventing.database import Database, Row
 from runtime import clock
 from runtime.bus import Client
-from runtime.key_value import Bucket, Entry
+from runtime.bus.key_value import Bucket, Entry
 
 RETENTION = timedelta(hours=2)
 """Twice the lifetime of an access token: older revocations have no valid access token left to refuse."""

@@ -11,8 +11,8 @@ from contracts.samples import FAMILY, SESSION, USER
 from identity.keys import InvalidKeyRing, KeyRing
 from identity.passwords import Passwords, is_common
 from identity.refresh_tokens import RefreshToken
+from runtime.bus.envelope import Envelope
 from runtime.clock import now
-from runtime.envelope import Envelope
 
 PUBLIC_KEY_ONLY = (
     '{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "a", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'

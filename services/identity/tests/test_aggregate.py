@@ -8,7 +8,7 @@ from contracts.identity.password import PasswordSet
 from contracts.identity.user import UserRegistered
 from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from hypothesis import given
 from hypothesis import strategies as st
 from identity.aggregate import MAX_FAMILIES, User

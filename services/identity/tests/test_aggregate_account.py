@@ -12,7 +12,7 @@ from contracts.identity.user import QuotasChanged, RoleChanged, UserDisabled, Us
 from contracts.identity.values import Quotas, Scope
 from contracts.refusals import Code, Refusal
 from contracts.samples import API_KEY, FAMILY, RESET, SESSION, USER
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from identity.aggregate import MAX_API_KEYS, PasswordReset, User
 from identity.aggregate.token_family import RefreshTokenHash
 

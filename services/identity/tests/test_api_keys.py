@@ -17,8 +17,8 @@ from contracts.identity.api_key import (
 from contracts.identity.user import CreateServiceAccount
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from runtime.api_key import ApiKeyText
 from runtime.clock import new_id, now
+from runtime.secrets.api_key import ApiKeyText
 
 from services.identity.tests.desk import Desk
 

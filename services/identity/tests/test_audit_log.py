@@ -12,8 +12,8 @@ from contracts.refusals import Code, Refusal
 from identity.audit_log import ordered_id
 from identity.operations import OPERATOR
 from identity.queries import audit as queries
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from services.identity.tests.desk import PASSWORD, Desk, family_of
 

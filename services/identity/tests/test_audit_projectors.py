@@ -17,17 +17,16 @@ from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.template import TemplateCreated
 from contracts.task_scheduler.execution import ExecutionCreated
 from contracts.wire import event_filter, event_stream
-from eventing.streams import provision
+from eventing.bus.streams import provision
 from eventing.testing import background, eventually
 from eventing.testing.publishing import publish
 from identity.app import service
 from identity.audit_log import is_change, projectors
 from identity.operations import OPERATOR
 from identity.settings import Settings
-from runtime import ordered
-from runtime.bus import Bus, Client, Unavailable, connected
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream, jetstream
+from runtime.bus import Bus, Client, Unavailable, connected, ordered
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream, jetstream
 
 ADA = Actor(user_id=UUID(int=1), role="user")
 CAUSE = Envelope.begin(correlation_id="request-1", actor=ADA, client_address="192.0.2.1")

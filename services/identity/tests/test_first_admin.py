@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from contracts.identity.login import LogIn
 from runtime.bus import Bus, connected
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 
 @asynccontextmanager

@@ -22,12 +22,11 @@ from identity.operations import OPERATOR
 from identity.revocations import Revocations
 from identity.settings import Settings
 from nats.js.errors import BucketNotFoundError, NoKeysError
-from runtime import ordered
-from runtime.bus import Bus, Client, Unavailable, connected
+from runtime.bus import Bus, Client, Unavailable, connected, ordered
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
+from runtime.bus.key_value import Bucket
 from runtime.clock import new_id
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
-from runtime.key_value import Bucket
 
 PASSWORD = "plantedsecret-analytical engine"
 

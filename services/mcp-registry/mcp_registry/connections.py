@@ -11,7 +11,7 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal, not_found
 from eventing.actors import Actors
 from eventing.database import Database, Row
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from mcp_registry.commands import AllowedCommands
 from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS, get_oauth, get_revoked

@@ -10,7 +10,7 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from mcp_connection import ConnectionLimits, Connector
 from runtime.bus import Bus, Client
-from runtime.guarded_http import guarded_client
+from runtime.http.guarded_client import guarded_client
 from runtime.logging import get_logger
 from sandbox import Resources, Sandbox
 

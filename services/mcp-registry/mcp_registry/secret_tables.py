@@ -7,7 +7,7 @@ from contracts.mcp_registry.oauth import OAuthSecrets, Tokens
 from contracts.mcp_registry.revocation import RevokedTokensSet
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
-from eventing.secrets import Secrets
+from eventing.secrets.sealed_values import Secrets
 
 ENVIRONMENTS = Secrets("server_environments", owner="server_id", values="variables")
 HEADERS = Secrets("server_headers", owner="server_id", values="headers")

@@ -25,8 +25,8 @@ from mcp_registry.connections import Connections
 from mcp_registry.dependencies import Dependencies
 from mcp_registry.oauth import OAuth
 from mcp_registry.reactions.check import CheckServerJob
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from .samples import ADMIN, NOON, OWNER, STRANGER, program, remote, tool
 from .scripted_server import REDIRECT_URI, ScriptedServer

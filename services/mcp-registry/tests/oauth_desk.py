@@ -25,8 +25,8 @@ from mcp_registry.reactions.authorization import ExchangeCode, PrepareAuthorizat
 from mcp_registry.reactions.refresh import RefreshTokens
 from mcp_registry.reactions.revocation import RevokeTokens
 from mcp_registry.secret_tables import get_oauth
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from .desk import Desk
 from .samples import NOON, OWNER

@@ -9,7 +9,7 @@ import httpx2
 from contracts.mcp_registry.oauth import PendingAuthorization, Tokens
 from mcp_registry.oauth.preparation import Preparation
 from mcp_registry.oauth.requests import Requests
-from runtime.addresses import Address, AddressRules
+from runtime.http.addresses import Address, AddressRules
 
 SERVER_URL, ISSUER = "https://mcp.example.com/mcp", "https://auth.example.com"
 PRIVATE = "private.example.com"

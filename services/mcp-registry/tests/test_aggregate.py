@@ -17,7 +17,7 @@ from contracts.mcp_registry.server import (
 from contracts.mcp_registry.values import ServerDefinition, ServerSecrets
 from contracts.refusals import Code
 from contracts.samples import CHECK, MCP_SERVER
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing import Given, refused, replayed
 from mcp_registry.aggregate import McpServer
 

@@ -16,7 +16,7 @@ from contracts.mcp_registry.server import ServerCreated, ServerDisabled, ServerE
 from contracts.mcp_registry.values import CheckResult, ServerHealth, Tool, ToolsDifference
 from contracts.refusals import Code
 from contracts.samples import CHECK, MCP_SERVER
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing import Given, replayed
 from mcp_connection import fingerprint
 from mcp_registry.aggregate import McpServer

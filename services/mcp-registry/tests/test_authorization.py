@@ -18,8 +18,8 @@ from contracts.refusals import Code
 from httpx2 import URL
 from mcp_registry.oauth.state import new_state
 from mcp_registry.reactions.authorization import ExchangeCode
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from .oauth_desk import OAuthDesk, refusal
 from .samples import ADMIN, NOON, OWNER, STRANGER

@@ -7,10 +7,10 @@ from contracts.mcp_registry.server import ResolveServers, SetServerEnabled
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from eventing.secrets import Secrets
+from eventing.secrets.sealed_values import Secrets
 from mcp_connection import ConnectionFailed, fingerprint
 from mcp_registry.connections import ServerChanging
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from .desk import Desk
 from .samples import ADMIN, OWNER, STRANGER, URL, program, remote, tool

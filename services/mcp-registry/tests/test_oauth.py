@@ -12,8 +12,8 @@ from mcp_registry.oauth.preparation import Preparation, prepare
 from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.oauth.tokens import exchange, refresh, revoke
 from onebox.testing.authorization_server import Protected, consent, protected_server
-from runtime.addresses import AddressRules
-from runtime.guarded_http import guarded_client
+from runtime.http.addresses import AddressRules
+from runtime.http.guarded_client import guarded_client
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 REDIRECT_URI = "http://localhost:8000/api/v1/mcp-servers/oauth/callback"

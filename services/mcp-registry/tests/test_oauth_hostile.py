@@ -13,9 +13,9 @@ from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerU
 from mcp_registry.oauth.preparation import prepare
 from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.oauth.tokens import exchange, refresh, revoke
-from runtime.addresses import AddressRules
-from runtime.guarded_http import guarded_client
-from runtime.health import serving
+from runtime.http.addresses import AddressRules
+from runtime.http.guarded_client import guarded_client
+from runtime.http.health import serving
 from starlette.responses import Response, StreamingResponse
 
 from .scripted_server import ISSUER, PENDING, PREPARATION, PRIVATE, RESOURCE, SERVER_URL, TOKENS, ScriptedServer

@@ -40,9 +40,9 @@ from mcp_registry.dependencies import Dependencies, dependencies
 from mcp_registry.settings import Settings
 from nats.aio.msg import Msg
 from onebox.testing.authorization_server import consent, protected_server
-from runtime import clock, ordered
-from runtime.bus import Bus, Client, Unavailable, connected
-from runtime.envelope import Envelope
+from runtime import clock
+from runtime.bus import Bus, Client, Unavailable, connected, ordered
+from runtime.bus.envelope import Envelope
 
 from services.gateway.tests.fake_services import FakeServices
 

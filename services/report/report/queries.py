@@ -16,7 +16,7 @@ from contracts.report.report import (
 from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 from runtime import clock
 
 from report.dependencies import Context

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from contracts.refusals import Code
 from contracts.task_scheduler.values import ReportFormat
-from eventing.jobs import JobFailed
-from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
-from runtime.child_process import ChildCrashed, ChildKilled
+from eventing.reactions.jobs import JobFailed
+from runtime.children.pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
+from runtime.children.process import ChildCrashed, ChildKilled
 from runtime.logging import get_logger
 
 from report.rendering.rendered import Rendered

@@ -32,8 +32,8 @@ from report.rendering.rendered import Rendered
 from report.storage.local import LocalStorage
 from runtime.blocking import BlockingPool
 from runtime.bus import Bus
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from .fake_session import FakeSession
 

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from runtime.child_program import serve
+from runtime.children.program import serve
 
 
 def answer(request: Any) -> Any:

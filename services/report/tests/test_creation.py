@@ -11,7 +11,7 @@ from contracts.report.report import DeleteReport, ReadReport, ReportCompleted, R
 from contracts.samples import EXECUTION, TASK
 from contracts.task_scheduler.execution import GetExecution
 from contracts.task_scheduler.task import GetTask
-from eventing.jobs import JobFailed
+from eventing.reactions.jobs import JobFailed
 from report.storage import StorageDenied
 
 from .desk import STRANGER, Desk, refusal

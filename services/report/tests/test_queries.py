@@ -20,8 +20,8 @@ from contracts.report.report import (
 )
 from contracts.samples import TASK
 from eventing.testing.harness import ServiceHarness
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from .desk import ADMIN, NOON, OWNER, STRANGER, Desk
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from contracts.refusals import Code
-from eventing.jobs import JobFailed
+from eventing.reactions.jobs import JobFailed
 from eventing.testing import background, eventually
 from report.renderer import Renderer
 from report.rendering.rendered import Rendered

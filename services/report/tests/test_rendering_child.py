@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 from report.rendering import child
-from runtime.child_pool import ChildPool, LimitExceeded, Limits
+from runtime.children.pool import ChildPool, LimitExceeded, Limits
 
 from services.report.tests.sample_content import session_content
 

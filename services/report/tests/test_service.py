@@ -24,14 +24,14 @@ from contracts.report.report import (
 )
 from contracts.samples import SESSION
 from contracts.wire import event_filter, event_stream
-from eventing.streams import provision
+from eventing.bus.streams import provision
 from eventing.testing import eventually
 from report.app import service
 from report.renderer import Renderer
 from report.settings import Settings
 from runtime import clock
 from runtime.bus import Bus, Unavailable, connected
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from services.gateway.tests.fake_services import FakeServices
 

@@ -26,7 +26,7 @@ from contracts.task_scheduler.values import execution_report_id
 from eventing.recording import Recorded
 from report.content import ReportContent
 from report.handlers import MAX_IN_PROGRESS
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from .desk import ADMIN, NOON, OWNER, Desk, refusal
 

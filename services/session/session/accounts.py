@@ -6,7 +6,7 @@ from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 
 class Accounts:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from contracts.session.values import SdkOptions
 from eventing.database import Database
-from eventing.secrets import Secrets
+from eventing.secrets.sealed_values import Secrets
 
 VARIABLES = Secrets("session_environments", owner="session_id", values="variables")
 

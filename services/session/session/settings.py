@@ -6,7 +6,7 @@ from typing import Annotated
 from eventing.service import SecretServiceSettings
 from mcp_connection import PROGRAM_MEMORY_BYTES
 from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, ValidationInfo, field_validator
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
 from sandbox import Resources
 

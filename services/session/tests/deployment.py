@@ -20,8 +20,8 @@ from contracts.session.session import CountSessions, CreateSession
 from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing.testing import eventually
 from runtime.bus import Bus, Client, Unavailable
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from session.app import service
 from session.settings import Settings
 from simulator.testing import bash, scripted

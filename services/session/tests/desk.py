@@ -11,8 +11,8 @@ from contracts.session.session import CreateSession, ListSessions
 from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
 from eventing.testing import harness
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from session.accounts import assumed_role
 from session.app import service
 from session.ceilings import Ceilings

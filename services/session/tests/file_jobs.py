@@ -14,8 +14,8 @@ from contracts.session.session import DeleteSession, GetSession, ResumeSession, 
 from eventing.recording import Recorded
 from eventing.testing.reacting import reaction_to
 from runtime.blocking import BlockingPool
+from runtime.bus.envelope import Envelope
 from runtime.clock import now
-from runtime.envelope import Envelope
 from session.app import service
 from session.ceilings import Ceilings
 from session.dependencies import Dependencies

@@ -10,7 +10,7 @@ from contracts.samples import USER
 from eventing.database import Row
 from eventing.recording import Recorded
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from session.projections.account import ACCOUNTS, project_account
 
 from services.session.tests.desk import Desk

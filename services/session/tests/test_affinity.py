@@ -8,11 +8,11 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code
 from contracts.wire import work_stream
-from eventing import offers as offering
+from eventing.reactions import offers as offering
 from eventing.testing import eventually
 from prometheus_client import REGISTRY
 from runtime.bus import Client
-from runtime.jetstream import jetstream
+from runtime.bus.jetstream import jetstream
 from simulator.testing import scripted
 
 from services.session.tests.deployment import SLOW, Deployment, ServiceClient

@@ -20,7 +20,7 @@ from contracts.session.session import EnvironmentSet, SessionCreated
 from contracts.session.template import TemplateChanged, TemplateCreated
 from contracts.session.values import SdkOptions, Usage
 from eventing.aggregate import Aggregate
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from runtime.clock import new_id, now
 from session.aggregate import Session, SessionTemplate
 

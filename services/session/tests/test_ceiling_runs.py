@@ -11,8 +11,8 @@ from contracts.session.session import CreateSession, GetSession
 from contracts.session.values import SdkOptions
 from eventing.database import Database
 from runtime.bus import Bus
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from simulator.testing import bash, scripted
 
 from services.session.tests.deployment import Deployment

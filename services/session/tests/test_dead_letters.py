@@ -5,7 +5,7 @@ from contracts.messages import Event
 from contracts.refusals import Code
 from contracts.samples import FORK
 from contracts.session.archive import CompleteArchive, GetArchive
-from eventing.jobs import GAVE_UP_DETAIL
+from eventing.reactions.jobs import GAVE_UP_DETAIL
 
 from services.session.tests.file_jobs import (
     ARCHIVE_FILE,

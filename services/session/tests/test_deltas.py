@@ -10,7 +10,7 @@ import pytest_asyncio
 from contracts.samples import RUN, SESSION, USER
 from contracts.session.deltas import DELTA_SUBJECTS, TextDelta
 from runtime.bus import Client, connected
-from runtime.pubsub import subscribe
+from runtime.bus.pubsub import subscribe
 from session.agent.deltas import Deltas
 
 IDS = UUID(USER), UUID(SESSION), UUID(RUN)

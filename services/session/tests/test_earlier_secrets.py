@@ -7,8 +7,8 @@ import pytest
 from contracts.session.session import CreateSession, DeleteSession
 from contracts.session.values import SdkOptions
 from eventing.database import Database
-from eventing.earlier_secrets import FIND, EarlierSecrets
-from eventing.postgres import PostgresStore
+from eventing.secrets.earlier_secrets import FIND, EarlierSecrets
+from eventing.store.postgres import PostgresStore
 from runtime.clock import new_id
 from session.aggregate import Session
 from session.app import service

@@ -25,11 +25,11 @@ from contracts.session.session import CreateSession, DeleteSession, PauseSession
 from contracts.session.values import SdkOptions
 from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
 from eventing.handling import UnitOfWork
-from eventing.locks import Locks
-from eventing.memory import MemoryStore
+from eventing.handling.locks import Locks
 from eventing.store import START
+from eventing.store.memory import MemoryStore
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from session.aggregate import Session, SessionTemplate
 from session.handlers import handles
 

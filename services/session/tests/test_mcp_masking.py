@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from contracts.mcp_registry.values import ServerSecrets
 from mcp.types import CallToolResult, TextContent
-from runtime.redaction import redactor
+from runtime.secrets.redaction import redactor
 from session.mcp.masking import masked, masked_json, secret_values, secret_words
 
 REDACT = redactor(["plantedsecret-value", "12345678", '"},{"type":'])

@@ -18,7 +18,7 @@ from contracts.session.values import Usage
 from eventing.recording import Recorded
 from eventing.testing import eventually
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from session.quotas.months import end_of_month
 from session.quotas.spending import Spending
 

@@ -13,8 +13,8 @@ from contracts.session.fork import ForkSession
 from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, StartRun, SubmitQuery
 from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions, PauseSession
 from contracts.session.workspace import ListFiles, ReadFile
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk
 

@@ -19,13 +19,13 @@ from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, RunSu
 from contracts.session.session import ChangeSession, DeleteSession
 from contracts.session.values import ApprovalOutcome, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing import retrying
-from eventing.dispatch import Dispatcher
+from eventing.handling.dispatch import Dispatcher
 from eventing.reactions import Reaction, TakenOver
 from eventing.recording import Recorded
 from eventing.testing import eventually
 from eventing.testing.reacting import reaction_to
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id, now
-from runtime.envelope import Envelope
 from runtime.waiters import Waiters
 from session.accounts import Accounts
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished

@@ -20,7 +20,7 @@ from contracts.session.conversation import MessageRecorded, RecordMessage, Recor
 from contracts.session.quota import Allowance
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.values import ApprovalOutcome, OnBusy, Remember, SdkOptions, TextBlock, ToolUseBlock, Usage
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing.specification import replayed
 from hypothesis import settings
 from hypothesis import strategies as st

@@ -21,11 +21,11 @@ from contracts.session.session import (
     SessionCreated,
 )
 from contracts.session.values import SdkOptions, Usage
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
 from eventing.store import START
+from eventing.store.postgres import PostgresStore
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from session.aggregate import Session
 from session.app import service
 from session.environments import Environments

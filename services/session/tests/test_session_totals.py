@@ -16,8 +16,8 @@ from contracts.session.session import (
     ResumeSession,
 )
 from contracts.session.values import SdkOptions, ToolUseBlock
-from eventing.counters import Counters
 from eventing.database import Database
+from eventing.database.counters import Counters
 from eventing.migrating import migrate
 from onebox.testing.databases import Databases
 from runtime.clock import new_id

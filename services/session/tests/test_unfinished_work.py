@@ -19,13 +19,13 @@ from eventing import leases
 from eventing.database import Database
 from eventing.leases import Leases
 from eventing.migrating import migrate
-from eventing.postgres import PostgresStore
 from eventing.recording import Recorded
 from eventing.relay import Relay
+from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
 from runtime.clock import now
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
 from session.app import service
 from session.reactions.archive import end_archived_agent
 

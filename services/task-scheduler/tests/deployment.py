@@ -16,7 +16,7 @@ from eventing.testing import eventually
 from eventing.testing.key_rings import ring_json
 from runtime import clock
 from runtime.bus import Bus, Client, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from .history import Executions, History
 from .replica import SharedClock

@@ -8,7 +8,7 @@ from contracts.samples import SESSION
 from contracts.task_scheduler.execution import ExecutionCreated, ListExecutions
 from contracts.task_scheduler.task import TaskView
 from eventing.recording import Recorded
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from .desk import OWNER
 from .outside import Reacting

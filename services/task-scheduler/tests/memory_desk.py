@@ -16,10 +16,10 @@ from contracts.task_scheduler.execution import ExecuteTask
 from contracts.task_scheduler.task import CreateTask
 from contracts.task_scheduler.values import ExecutionStatus, TaskDefinition, Variables
 from eventing.handling import UnitOfWork
-from eventing.locks import Locks
-from eventing.memory import MemoryStore
+from eventing.handling.locks import Locks
 from eventing.store import START
-from runtime.envelope import Envelope
+from eventing.store.memory import MemoryStore
+from runtime.bus.envelope import Envelope
 from task_scheduler.aggregate import Execution, Task
 from task_scheduler.handlers import handles
 

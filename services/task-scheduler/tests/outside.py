@@ -13,7 +13,7 @@ from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from runtime import clock
 from runtime.bus import Bus
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from task_scheduler.app import service
 from task_scheduler.reactions.execution import StartExecution
 

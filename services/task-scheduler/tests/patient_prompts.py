@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from runtime.child_pool import ChildPool, Limits
+from runtime.children.pool import ChildPool, Limits
 from task_scheduler.prompts import prompts as module
 from task_scheduler.prompts.prompts import Prompts
 

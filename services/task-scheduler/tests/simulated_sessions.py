@@ -29,16 +29,16 @@ from contracts.session.run import (
 from contracts.session.session import CreateSession, GetSession, SessionView
 from contracts.session.values import RunStatus, Usage
 from contracts.wire import event_filter, event_stream
-from eventing.dispatch import Dispatcher
+from eventing.bus.streams import provision
 from eventing.handling import Handlers, QueryContext, UnitOfWork
-from eventing.memory import MemoryStore
-from eventing.streams import provision
-from eventing.subscribers import serving
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.subscribers import serving
+from eventing.store.memory import MemoryStore
 from eventing.testing.publishing import publish
 from runtime import bus, clock, process
 from runtime.bus import BUS_ERRORS
-from runtime.envelope import Envelope
-from runtime.jetstream import jetstream
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import jetstream
 from runtime.process import ProcessSettings
 from runtime.testing import eventually
 

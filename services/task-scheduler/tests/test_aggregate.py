@@ -21,7 +21,7 @@ from contracts.task_scheduler.task import (
     TaskResumed,
 )
 from contracts.task_scheduler.values import ExecutionStatus, OverlapPolicy, TaskDefinition
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing import Given, refused, replayed
 from task_scheduler.aggregate import Task
 from task_scheduler.aggregate.schedule import MAX_TICKS, parse_schedule

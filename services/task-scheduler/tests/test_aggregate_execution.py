@@ -25,7 +25,7 @@ from contracts.task_scheduler.execution import (
     ExecutionSkipped,
     ExecutionTimedOut,
 )
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing import Given
 from task_scheduler.aggregate import Execution
 from task_scheduler.aggregate.execution import RETRYABLE

@@ -16,7 +16,7 @@ from contracts.task_scheduler.trigger import (
     TriggerSecretsSet,
 )
 from contracts.task_scheduler.values import MAX_TRIGGERS
-from eventing.state import codec_of
+from eventing.store.state import codec_of
 from eventing.testing import Given, refused, replayed
 from task_scheduler.aggregate import Task
 

@@ -18,8 +18,8 @@ from contracts.task_scheduler.task import (
     TaskDeleted,
 )
 from contracts.task_scheduler.values import OverlapPolicy, TaskChanges, TaskDefinition
-from eventing.memory import MemoryStore
 from eventing.store import AnyAggregate, Conflict
+from eventing.store.memory import MemoryStore
 from task_scheduler.aggregate.execution import tick_execution_id
 from task_scheduler.handlers.task import ClockSetBack
 

@@ -25,14 +25,14 @@ from contracts.task_scheduler.task import CreateTask, DeleteTask, ListTasks, Tas
 from contracts.task_scheduler.trigger import CreateTrigger, RevokeTrigger, RotateTrigger
 from contracts.task_scheduler.values import TaskDefinition
 from contracts.wire import event_filter, event_stream
+from eventing.bus.streams import provision
 from eventing.database import Database
-from eventing.streams import provision
 from eventing.testing import eventually
 from eventing.testing.key_rings import ring_json
 from eventing.testing.publishing import publish
-from runtime import clock, ordered
-from runtime.bus import Bus, Unavailable, connected
-from runtime.envelope import Envelope
+from runtime import clock
+from runtime.bus import Bus, Unavailable, connected, ordered
+from runtime.bus.envelope import Envelope
 from task_scheduler.app import service
 from task_scheduler.settings import Settings
 

@@ -20,13 +20,13 @@ from contracts.task_scheduler.execution import (
 )
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTask, PauseTask, ResumeTask
 from contracts.task_scheduler.values import OverlapPolicy, TaskChanges
-from eventing.memory import MemoryStore
-from eventing.state import codec_of
 from eventing.store import AnyAggregate
+from eventing.store.memory import MemoryStore
+from eventing.store.state import codec_of
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 from task_scheduler.aggregate import Execution, Task
 from task_scheduler.aggregate.execution import tick_execution_id
 from task_scheduler.handlers.task import ClockSetBack

@@ -13,8 +13,8 @@ from contracts.task_scheduler.trigger import (
     NewTrigger,
     RevokeTrigger,
 )
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
+from eventing.store.postgres import PostgresStore
 from runtime.clock import new_id
 from standardwebhooks import Webhook
 from task_scheduler.app import service

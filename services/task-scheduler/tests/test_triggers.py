@@ -16,9 +16,9 @@ from contracts.task_scheduler.trigger import (
     RevokeTrigger,
     RotateTrigger,
 )
-from eventing.dispatch import Dispatcher
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
 from eventing.store import START
+from eventing.store.postgres import PostgresStore
 from task_scheduler.app import service
 
 from .desk import NOON, STRANGER, Desk

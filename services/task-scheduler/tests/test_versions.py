@@ -8,7 +8,7 @@ from contracts.messages import Command
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask
 from contracts.task_scheduler.values import TaskChanges
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from .desk import OWNER, Desk
 

@@ -14,10 +14,10 @@ from contracts.task_scheduler.trigger import (
     FireTrigger,
     NewTrigger,
 )
-from eventing.dispatch import Dispatcher
+from eventing.handling.dispatch import Dispatcher
 from eventing.store import START
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 from standardwebhooks import Webhook
 
 from .desk import NOON, Desk

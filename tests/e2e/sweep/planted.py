@@ -6,7 +6,7 @@ from typing import Any
 
 from onebox.testing.planted import planted
 from onebox.testing.system import until
-from runtime.api_key import ApiKeyText
+from runtime.secrets.api_key import ApiKeyText
 from simulator.testing import scripted
 from websockets.sync.client import connect
 

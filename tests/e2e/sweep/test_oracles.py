@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.entity_tags import tag_of
 from gateway.openapi import EXAMPLES
+from gateway.routing.entity_tags import tag_of
 from onebox.testing.system import System
 
 from tests.e2e.sweep.operations import Ids, Operation, operations

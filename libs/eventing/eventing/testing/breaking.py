@@ -2,12 +2,12 @@
 
 from uuid import UUID
 
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 from eventing.database import Database
-from eventing.erasure import Erasure
-from eventing.postgres import PostgresStore
 from eventing.relay import Relay
+from eventing.store.erasure import Erasure
+from eventing.store.postgres import PostgresStore
 from eventing.testing.following import append
 from eventing.testing.messages import JAR, JarBroken, JarEvent, JarOpened
 from eventing.testing.relaying import publish_all

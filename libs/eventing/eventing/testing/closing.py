@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from runtime.envelope import Envelope
 
 from eventing.database import Connection, Database
-from eventing.dispatch import Dispatcher
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
 from eventing.handling import Handlers, UnitOfWork
-from eventing.postgres import PostgresStore
+from eventing.handling.dispatch import Dispatcher
 from eventing.recording import Recorded
+from eventing.store.postgres import PostgresStore
 from eventing.testing.due import process_due
 from eventing.testing.jars import Jar, answers, handles, project
 from eventing.testing.messages import AddMarble, JarOpened, MarbleAdded

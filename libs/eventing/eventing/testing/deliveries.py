@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from contracts.wire import DEAD_LETTERS
 from nats.js.errors import NotFoundError
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 
 type RestartBus = Callable[[], Awaitable[None]]
 """Restarts the bus, and returns when the clients of the test are connected again."""

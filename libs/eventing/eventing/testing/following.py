@@ -6,11 +6,11 @@ from uuid import UUID
 
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream, headers_of
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream, headers_of
 from runtime.testing import eventually
 
-from eventing.postgres import PostgresStore
+from eventing.store.postgres import PostgresStore
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarEvent
 

@@ -7,17 +7,17 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from contracts.messages import Actor, Command, Event, Query
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
-from eventing import wire
+from eventing.bus import wire
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
-from eventing.jobs import Job
+from eventing.handling.dispatch import Dispatcher
 from eventing.migrating import migrate_as_owner
-from eventing.postgres import PostgresStore
 from eventing.reactions import Reaction
+from eventing.reactions.jobs import Job
 from eventing.recording import Recorded
 from eventing.service import Service
+from eventing.store.postgres import PostgresStore
 from eventing.testing.key_rings import default_ring
 from eventing.testing.reacting import reaction_to
 

@@ -3,7 +3,7 @@
 import base64
 import json
 
-from runtime.key_ring import KeyRing
+from runtime.secrets.key_ring import KeyRing
 
 
 def ring_json(*ids: str) -> str:

@@ -2,12 +2,12 @@
 
 from contextlib import AbstractAsyncContextManager
 
+from runtime.bus.jetstream import JetStream
 from runtime.forever import forever
-from runtime.jetstream import JetStream
 from runtime.testing import background
 
 from eventing.database import Connection, Database
-from eventing.projector import Project, Projector
+from eventing.projectors.projector import Project, Projector
 from eventing.recording import Recorded
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish

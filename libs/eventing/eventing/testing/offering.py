@@ -9,14 +9,14 @@ from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.bus import Client
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
-from eventing import wire
+from eventing.bus import wire
 from eventing.leases import UnfinishedWork
-from eventing.offers import Offers
+from eventing.reactions.offers import Offers
+from eventing.reactions.registration import Registration
+from eventing.reactions.slots import Slots
 from eventing.recording import Recorded
-from eventing.registration import Registration
-from eventing.slots import Slots
 from eventing.testing.messages import JarOpened
 
 ACK_SUBJECT = "$JS.ACK.EVT_JAR.cupboard-open.1.1.1.0.0"

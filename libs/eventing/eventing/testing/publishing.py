@@ -5,10 +5,10 @@ from uuid import UUID
 
 from contracts.messages import Event
 from runtime import clock
-from runtime.envelope import Envelope
-from runtime.jetstream import JetStream
+from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream
 
-from eventing import wire
+from eventing.bus import wire
 from eventing.recording import Recorded
 
 

@@ -9,12 +9,12 @@ from runtime.bus import Client
 from runtime.testing import background
 
 from eventing.database import Database
-from eventing.dispatch import Dispatcher
 from eventing.handling import Handlers
-from eventing.memory import MemoryStore
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.routing import Router
 from eventing.reactions import Concurrency, Reaction, Reactor, Registration, UnfinishedWork
 from eventing.recording import Recorded
-from eventing.routing import Router
+from eventing.store.memory import MemoryStore
 from eventing.testing.jars import Jar
 from eventing.testing.messages import JarOpened
 

@@ -2,12 +2,12 @@
 
 from contextlib import AbstractAsyncContextManager
 
-from runtime.jetstream import JetStream
+from runtime.bus.jetstream import JetStream
 from runtime.testing import eventually
 
-from eventing.postgres import PostgresStore
 from eventing.relay import Relay
-from eventing.reread import RelayRunning, Reread, reread
+from eventing.relay.reread import RelayRunning, Reread, reread
+from eventing.store.postgres import PostgresStore
 from eventing.testing.following import append, append_when_available, messages
 from eventing.testing.messages import MarbleAdded
 from eventing.testing.relaying import relaying, wait_until_saved

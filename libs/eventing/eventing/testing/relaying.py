@@ -7,13 +7,13 @@ from uuid import UUID
 from contracts.messages import Event
 from nats.js.errors import NotFoundError
 from runtime.bus import Client
+from runtime.bus.jetstream import JetStream
 from runtime.forever import forever
-from runtime.jetstream import JetStream
 from runtime.testing import background, eventually
 
-from eventing.postgres import PostgresStore
 from eventing.reactions import Reactor
 from eventing.relay import Relay
+from eventing.store.postgres import PostgresStore
 from eventing.testing.following import append
 from eventing.testing.messages import JarOpened
 from eventing.testing.reacting import ReactionSpy, replica

@@ -11,7 +11,7 @@ from contracts.mcp_registry.values import ServerConnection
 from contracts.refusals import Code
 from mcp.client._transport import TransportStreams  # the library has no public name for it
 from mcp.shared.message import SessionMessage
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 from runtime.logging import get_logger
 from sandbox import Heartbeats, Program, Sandbox, SandboxedProcess
 from sandbox.egress import PROXY_VARIABLES, AllowedHosts, EgressProxy

@@ -4,7 +4,7 @@ from asyncio import StreamReader
 
 from contracts.mcp_registry.values import ServerConnection
 from runtime.logging import get_logger
-from runtime.redaction import redactor
+from runtime.secrets.redaction import redactor
 
 from mcp_connection.throttle import Throttle
 

@@ -8,7 +8,7 @@ from contracts.refusals import Code
 from mcp.client import Transport
 from mcp.client._memory import InMemoryTransport
 from mcp.server.mcpserver import MCPServer
-from runtime.addresses import AddressRules
+from runtime.http.addresses import AddressRules
 
 from mcp_connection.connector import Connector
 from mcp_connection.failures import ConnectionFailed

@@ -22,7 +22,7 @@ from mcp.server.auth.settings import AuthSettings, ClientRegistrationOptions, Re
 from mcp.server.mcpserver import MCPServer
 from mcp.shared.auth import OAuthClientInformationFull, OAuthToken
 from pydantic import AnyHttpUrl
-from runtime.health import serving
+from runtime.http.health import serving
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 

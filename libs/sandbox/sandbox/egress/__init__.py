@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import cast
 
-from runtime.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound
+from runtime.http.addresses import Address, AddressNotAllowed, AddressRules, HostNotFound
 
 from sandbox.egress.allowed_hosts import AllowedHosts
 from sandbox.egress.relaying import Connection, relay

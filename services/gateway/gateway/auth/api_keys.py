@@ -9,9 +9,9 @@ from uuid import UUID
 from contracts.identity.api_key import RecordApiKeyUses, VerifyApiKey
 from contracts.refusals import Refusal
 from runtime import clock
-from runtime.api_key import ApiKeyText
 from runtime.bus import Bus
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
+from runtime.secrets.api_key import ApiKeyText
 
 from gateway.auth.token import Token, refused
 

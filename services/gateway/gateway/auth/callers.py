@@ -6,11 +6,12 @@ from contracts.files import FilePrecondition
 from contracts.identity.values import Scope
 from contracts.messages import Actor, Command, Credential, Message, Query
 from runtime.bus import Bus
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
-from gateway import ids, versions
+from gateway import ids
 from gateway.auth.token import Token
 from gateway.problems import EdgeCode, Problem
+from gateway.routing import versions
 
 
 @dataclass(frozen=True)

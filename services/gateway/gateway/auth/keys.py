@@ -7,7 +7,7 @@ import jwt
 from contracts.identity.login import GetKeys, KeysView
 from contracts.wire import TOKEN_ALGORITHM
 from runtime.bus import Bus, Unavailable
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 REFRESH_SECONDS = 60.0
 MIN_PAUSE_SECONDS = 10.0

@@ -11,8 +11,7 @@ from uuid import UUID
 
 from contracts.identity.values import Access
 from contracts.wire import ACCESS_PREFIX, REVOCATIONS, REVOCATIONS_COMPLETE
-from runtime import key_value
-from runtime.bus import Client
+from runtime.bus import Client, key_value
 
 RETENTION_SECONDS = 2 * 3600.0
 """Longer than the lifetime of an access token: after that, a revocation has no effect any more."""

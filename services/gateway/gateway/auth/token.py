@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.identity.values import Scope
 from contracts.messages import Actor, Credential
-from runtime.api_key import PREFIX
+from runtime.secrets.api_key import PREFIX
 from starlette.requests import HTTPConnection
 
 from gateway.problems import EdgeCode, Problem

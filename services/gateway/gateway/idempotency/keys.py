@@ -13,11 +13,11 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.types import Message, Receive, Scope
 
-from gateway.api_route import ACCOUNT_PREFIX, IDEMPOTENCY_KEY, KEYED_METHODS, MAX_KEY_LENGTH
 from gateway.auth.token import Token
 from gateway.client_address import client_address
 from gateway.prefer import preferred, prefers_events
 from gateway.problems import EdgeCode, Problem
+from gateway.routing.api_route import ACCOUNT_PREFIX, IDEMPOTENCY_KEY, KEYED_METHODS, MAX_KEY_LENGTH
 
 HEADER: str = IDEMPOTENCY_KEY["name"]
 MEMBER = "idempotency_key"
@@ -103,7 +103,7 @@ class Body:
 
     @classmethod
     async def read(cls, receive: Receive) -> "Body":
-        """Read the body; `gateway.edge` limits its size.
+        """Read the body; `gateway.middleware.edge` limits its size.
 
         Raises:
             ClientDisconnect: the client is gone.

@@ -9,8 +9,8 @@ from typing import Literal, Self
 from contracts.wire import IDEMPOTENCY
 from pydantic import BaseModel, Field, ValidationError
 from runtime.bus import BUS_ERRORS, Client, Unavailable
-from runtime.key_ring import Ring
-from runtime.key_value import Bucket, Entry
+from runtime.bus.key_value import Bucket, Entry
+from runtime.secrets.key_ring import Ring
 
 from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.responses import Seals

@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import ids
 from gateway.auth.token import ACTS_FOR_ACCOUNT
-from gateway.bodies import SMALL_BODY_BYTES, limited
 from gateway.idempotency.attempts import Attempt, begin
 from gateway.idempotency.keys import Body, KeyedRequest
 from gateway.idempotency.records import Records
 from gateway.idempotency.responses import MAX_RESPONSE_BYTES, StoredResponse
 from gateway.problems import Problem
+from gateway.routing.bodies import SMALL_BODY_BYTES, limited
 
 REPLAYED = "Idempotent-Replayed"
 PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})

@@ -10,9 +10,9 @@ from typing import Self
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, Field, ValidationError
-from runtime.key_ring import Ring
 from runtime.logging import get_logger
-from runtime.sealing import KEY_BYTES, SecretUnreadable, seal, unseal
+from runtime.secrets.key_ring import Ring
+from runtime.secrets.sealing import KEY_BYTES, SecretUnreadable, seal, unseal
 
 from gateway.idempotency.keys import KeyedRequest
 

@@ -10,7 +10,7 @@ from typing import Self
 
 from contracts.wire import IDEMPOTENCY_PREFIX, IDEMPOTENCY_USAGE
 from runtime.bus import BUS_ERRORS, Client, Unavailable
-from runtime.counters import Counters
+from runtime.bus.counters import Counters
 from runtime.logging import get_logger
 
 from gateway.idempotency.keys import KeyedRequest

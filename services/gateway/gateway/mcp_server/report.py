@@ -6,13 +6,13 @@ from uuid import UUID
 from contracts.report.report import GetReport, ReadReport, ReportView
 from pydantic import Field, StrictBool
 
-from gateway.downloads import Download
+from gateway.files.downloads import Download
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.pages import DEFAULT_LIMIT, Items, Limit
 from gateway.mcp_server.tool import CREATES, READS, Tools
-from gateway.reports import check_created
 from gateway.schemas.base import RequestBody
 from gateway.schemas.report import NewReport, Report, ReportWindow
+from gateway.waiting.reports import check_created
 
 MAX_TEXT_BYTES = 256 * 1024
 TEXT_FORMATS = frozenset({"markdown", "json"})

@@ -9,10 +9,10 @@ from pydantic import Field, StrictBool
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.pages import DEFAULT_LIMIT, Items, Limit
 from gateway.mcp_server.tool import CREATES, READS, RUNS_AGENT, Tools
-from gateway.runs import check_completed, has_ended
 from gateway.schemas.base import RequestBody
 from gateway.schemas.run import Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionListed, SessionWindow
+from gateway.waiting.runs import check_completed, has_ended
 
 tools = Tools()
 

@@ -9,11 +9,11 @@ from mcp_types import Tool as Definition
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, ValidationError
 
-from gateway import translation
 from gateway.mcp_server.call import Call
+from gateway.problems import translation
+from gateway.problems.validation_messages import with_known_fields
 from gateway.schemas.base import ResponseModel
 from gateway.schemas.descriptions import describe
-from gateway.validation_messages import with_known_fields
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)

@@ -11,7 +11,7 @@ from contracts.messages import Actor
 from limits import RateLimitItem
 from prometheus_client import Counter
 from runtime.bus import BUS_ERRORS, Unavailable
-from runtime.counters import Counters
+from runtime.bus.counters import Counters
 from runtime.logging import get_logger
 
 from gateway.problems import EdgeCode, Problem

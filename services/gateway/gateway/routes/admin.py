@@ -11,8 +11,8 @@ from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.cost import CostList, CostWindow
 from gateway.schemas.session import SessionListed, SessionPage, SessionWindowOfAll
 from gateway.schemas.statistics import Statistics

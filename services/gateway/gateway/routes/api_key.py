@@ -8,8 +8,8 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Login, TokenHolder
-from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.api_key import ApiKey, ApiKeyPage, ApiKeyWindow, ApiKeyWithText, NewApiKey
 from gateway.state import gateway_of
 

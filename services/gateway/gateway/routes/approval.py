@@ -8,8 +8,8 @@ from contracts.session.approval import GetApproval, ListApprovals
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.approval import Approval, ApprovalPage, ApprovalWindow, Decision
 
 DECISION_PROBLEMS = documented(Code.APPROVAL_NOT_FOUND, Code.APPROVAL_OVER)

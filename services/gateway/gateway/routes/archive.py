@@ -8,9 +8,9 @@ from contracts.session.session import GetSession
 from fastapi import APIRouter, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
-from gateway.downloads import Download, download_responses
+from gateway.files.downloads import Download, download_responses
 from gateway.problems import EdgeCode, Problem, documented, headed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.archive import Archive, NewArchive
 from gateway.session_ready import wait_until_ready
 

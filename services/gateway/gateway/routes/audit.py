@@ -8,12 +8,11 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from gateway import translation
 from gateway.auth.callers import User
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.prefer import prefers
-from gateway.problems import documented, headed
+from gateway.problems import documented, headed, translation
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas import audit
 from gateway.schemas.audit import AuditPage, AuditWindow
 from gateway.state import Gateway, gateway_of

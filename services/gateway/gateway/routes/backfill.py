@@ -8,8 +8,8 @@ from contracts.task_scheduler.backfill import CancelBackfill, GetBackfill, ListB
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.backfill import Backfill, BackfillPage, NewBackfill
 from gateway.schemas.lists import Window
 

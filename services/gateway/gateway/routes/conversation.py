@@ -7,9 +7,9 @@ from contracts.refusals import Code
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
 from gateway.problems import documented
+from gateway.routing.api_route import ApiRoute
 from gateway.schemas.conversation import ConversationWindow, Message, MessagePage, ToolCall, ToolCallPage
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=ApiRoute)

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway import ids
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
 from gateway.routes.task import RENDER_PROBLEMS
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.execution import (
     NO_VARIABLES,
     Execution,

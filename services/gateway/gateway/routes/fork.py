@@ -6,8 +6,8 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.fork import NewFork
 from gateway.schemas.session import Session
 from gateway.session_ready import wait_until_ready

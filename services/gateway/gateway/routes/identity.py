@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
 from gateway.authentication import AnyClient, Login, TokenHolder
-from gateway.bodies import SmallJsonRoute
 from gateway.client_address import client_address
 from gateway.problems import EdgeCode, documented, headed
+from gateway.routing.bodies import SmallJsonRoute
 from gateway.schemas.identity import Credentials, KeySet, Me, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 

@@ -6,11 +6,11 @@ from contracts.wire import AGENT_DEPTH_HEADER
 from fastapi import APIRouter, Body, Header, Request, Response
 
 from gateway.authentication import Reader
-from gateway.bodies import JsonRoute
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.exchange import Exchange
 from gateway.mcp_server.server import PATH
 from gateway.routes.operations import VERSION
+from gateway.routing.bodies import JsonRoute
 
 router = APIRouter(route_class=JsonRoute, include_in_schema=False)
 

@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from runtime.bus import Unavailable
 from starlette.responses import HTMLResponse
 
+from gateway.auth.browser_secrets import forget_secret, secret_of, set_secret
 from gateway.auth.callers import Anyone
 from gateway.authentication import AnyoneOrWriter, Caller
-from gateway.bodies import JsonRoute
-from gateway.browser_secrets import forget_secret, secret_of, set_secret
-from gateway.changes import Unrecorded
 from gateway.presence import disconnected
 from gateway.problems import EdgeCode, Problem, documented
+from gateway.routing.bodies import JsonRoute
+from gateway.routing.changes import Unrecorded
 from gateway.schemas.mcp_authorization import McpAuthorization, NewMcpAuthorization, returned
 from gateway.schemas.mcp_server import server_path
 from gateway.state import gateway_of

@@ -6,9 +6,9 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
 from gateway.routes.mcp_server import DEFINITION_PROBLEMS
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.mcp_catalog import CatalogPage, CatalogServer, CatalogWindow, Installation
 from gateway.schemas.mcp_server import McpServer, server_path
 

@@ -8,15 +8,15 @@ import yaml
 from contracts.mcp_registry.server import ExportServers
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
-from gateway.downloads import binary_content
+from gateway.files.downloads import binary_content
+from gateway.files.uploads import BODY, PROBLEMS, uploaded_file
 from gateway.problems import EdgeCode, documented, headed
+from gateway.routing.api_route import ApiRoute
 from gateway.schemas.mcp_file import MEDIA_TYPES, ExportOptions, FileFormat, ImportResult, OnConflict
 from gateway.server_files.formats import read, written
 from gateway.server_files.importer import Importer, owned_by_name
 from gateway.state import gateway_of
-from gateway.uploads import BODY, PROBLEMS, uploaded_file
 
 router = APIRouter(prefix="/api/v1/mcp-servers", tags=["MCP servers"], route_class=ApiRoute)
 

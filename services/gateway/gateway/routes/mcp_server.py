@@ -9,11 +9,11 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
-from gateway.changes import Unrecorded
 from gateway.prefer import PREFER, preferred
 from gateway.presence import disconnected
 from gateway.problems import EdgeCode, documented, headed
+from gateway.routing.bodies import JsonRoute
+from gateway.routing.changes import Unrecorded
 from gateway.schemas.mcp_server import (
     McpServer,
     McpServerChange,

@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel
 from runtime.bus import Unavailable
-from runtime.envelope import Envelope
-from runtime.health import Health, NotReady
+from runtime.bus.envelope import Envelope
+from runtime.http.health import Health, NotReady
 
 from gateway.schemas.base import example
 from gateway.state import Gateway, gateway_of

@@ -4,9 +4,9 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 
 from gateway.authentication import AnyClient, Login
-from gateway.bodies import SmallJsonRoute
 from gateway.client_address import client_address
 from gateway.problems import documented
+from gateway.routing.bodies import SmallJsonRoute
 from gateway.schemas.password import PasswordChange, PasswordReset
 
 router = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)

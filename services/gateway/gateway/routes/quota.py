@@ -7,9 +7,9 @@ from contracts.refusals import Code
 from contracts.session.quota import GetUsage
 from fastapi import APIRouter, Response
 
-from gateway.api_route import ApiRoute
 from gateway.authentication import Caller, TokenHolder
 from gateway.problems import documented
+from gateway.routing.api_route import ApiRoute
 from gateway.schemas.quota import Usage
 
 router = APIRouter(prefix="/api/v1/auth/me", tags=["Authentication"], route_class=ApiRoute)

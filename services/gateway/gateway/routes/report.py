@@ -16,16 +16,16 @@ from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway.authentication import Caller, CallerOrLinkHolder
-from gateway.bodies import JsonRoute
-from gateway.changes import Unrecorded
-from gateway.downloads import Download, download_responses
-from gateway.file_names import file_name
+from gateway.files.downloads import Download, download_responses
+from gateway.files.file_names import file_name
 from gateway.prefer import PREFER, preferred
 from gateway.presence import disconnected
 from gateway.problems import EdgeCode, documented, headed
-from gateway.reports import check_created
+from gateway.routing.bodies import JsonRoute
+from gateway.routing.changes import Unrecorded
 from gateway.schemas.report import NewReport, NewReportLink, Report, ReportLink, ReportPage, ReportWindow, report_path
 from gateway.state import gateway_of
+from gateway.waiting.reports import check_created
 
 SUBJECT_PROBLEMS = (Code.SESSION_NOT_FOUND, Code.TASK_NOT_FOUND, Code.EXECUTION_NOT_FOUND)
 ONE_HOUR = NewReportLink()

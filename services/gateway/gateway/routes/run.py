@@ -8,9 +8,9 @@ from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns
 from contracts.session.session import PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.api_route import ApiRoute
 from gateway.authentication import Caller
 from gateway.problems import documented
+from gateway.routing.api_route import ApiRoute
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
 from gateway.session_ready import wait_until_ready

@@ -9,16 +9,16 @@ from contracts.session.session import DeleteSession, GetSession, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.presence import disconnected
 from gateway.problems import EdgeCode, Problem, documented, headed
-from gateway.runs import check_completed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
 from gateway.server_references import check_servers
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
+from gateway.waiting.runs import check_completed
 
 RUN_EVENTS = 'event: result\ndata: {"session_id":"...",...}\n\n'
 OPTION_PROBLEMS = (

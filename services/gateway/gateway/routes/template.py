@@ -8,8 +8,8 @@ from contracts.session.template import DeleteTemplate, GetTemplate, ListTemplate
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import EdgeCode, documented, headed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
 from gateway.server_references import check_servers
 

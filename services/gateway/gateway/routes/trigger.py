@@ -8,8 +8,8 @@ from contracts.task_scheduler.trigger import GetTrigger, ListTriggers, RevokeTri
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from gateway.authentication import AnyClient, Caller
-from gateway.bodies import JsonRoute, too_large
 from gateway.problems import EdgeCode, Problem, documented, headed
+from gateway.routing.bodies import JsonRoute, too_large
 from gateway.schemas.lists import Window
 from gateway.schemas.trigger import Fired, NewTrigger, Trigger, TriggerPage, TriggerWithSecret, WebhookHeaders
 

@@ -9,8 +9,8 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.bodies import JsonRoute
 from gateway.problems import documented, headed
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.identity import User
 from gateway.schemas.password import IssuedPasswordReset
 from gateway.schemas.user import NewServiceAccount, UserChange, UserPage, UserWindow

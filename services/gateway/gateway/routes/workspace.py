@@ -16,12 +16,12 @@ from contracts.wire import MAX_PART_BYTES
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from gateway import ids
-from gateway.api_route import ApiRoute
 from gateway.auth.callers import User
 from gateway.authentication import Caller
-from gateway.changes import Unrecorded
-from gateway.downloads import ANY_TYPE, Download, binary_content, download_responses
+from gateway.files.downloads import ANY_TYPE, Download, binary_content, download_responses
 from gateway.problems import EdgeCode, documented, headed
+from gateway.routing.api_route import ApiRoute
+from gateway.routing.changes import Unrecorded
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
 

@@ -10,12 +10,12 @@ from contracts.identity.values import OPERATOR_ID
 from contracts.messages import Page
 from contracts.samples import API_KEY, AUDIT_ENTRY, SESSION, TIME, USER
 from pydantic import AfterValidator, Field
-from runtime.envelope import plain_address
+from runtime.bus.envelope import plain_address
 
+from gateway.problems.validation_messages import mismatch
 from gateway.schemas.base import ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, Links, ListPage
 from gateway.schemas.times import Time
-from gateway.validation_messages import mismatch
 
 MAX_ACTIONS = 32
 _ACTION = re.compile(r"[A-Za-z_.*]{1,100}")

@@ -13,7 +13,7 @@ from pydantic import (
 )
 from starlette.responses import Response
 
-from gateway.validation_messages import mismatch
+from gateway.problems.validation_messages import mismatch
 
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 """US dollars: a decimal in the code, a number in JSON."""

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from pydantic import AfterValidator, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
-from gateway.validation_messages import message
+from gateway.problems.validation_messages import message
 
 MAX_DEPTH = 64
 """Steps in the schema: a property of an object is two of them."""

@@ -7,7 +7,7 @@ from typing import Annotated
 from contracts.samples import TIME
 from pydantic import BeforeValidator
 
-from gateway.validation_messages import mismatch
+from gateway.problems.validation_messages import mismatch
 
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 RULE = f"Must be a time with its UTC offset, like {TIME}, between the years 2000 and 2099"

@@ -5,7 +5,7 @@ import re
 from typing import Any, cast
 
 import yaml
-from runtime.child_program import serve
+from runtime.children.program import serve
 from runtime.nesting import MAX_DEPTH, too_deep
 
 MAX_VALUES = 50_000

@@ -12,9 +12,9 @@ from typing import Any, Literal, cast
 from contracts.mcp_registry.server import ServerExport
 from pydantic import ValidationError
 
+from gateway.problems.validation_messages import message, with_known_fields
 from gateway.schemas.mcp_server import NewMcpServer
 from gateway.server_files.parser import invalid_file
-from gateway.validation_messages import message, with_known_fields
 
 type Style = Literal["native", "mcpServers", "vscode"]
 type Fields = dict[str, Any]

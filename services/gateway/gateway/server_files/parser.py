@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.child_pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
+from runtime.children.pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
 
 from gateway.problems import EdgeCode, Problem
 

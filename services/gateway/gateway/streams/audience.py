@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from contracts.session.deltas import TextDelta
-from runtime.stream_reader import StreamMessage
+from runtime.bus.stream_reader import StreamMessage
 
 from gateway.streams.items import Delta, Item, PublishedEvent, event_name_of
 from gateway.streams.listener import Listener

@@ -14,19 +14,18 @@ from contracts.session.session import SessionView
 from pydantic import BaseModel, ValidationError
 from runtime.bus import Unavailable
 
-from gateway import translation
 from gateway.auth.callers import User
-from gateway.bodies import find_violation
 from gateway.idempotency.keys import MEMBER
 from gateway.idempotency.messages import continuing
 from gateway.idempotency.records import Records
-from gateway.problems import EdgeCode, Problem
+from gateway.problems import EdgeCode, Problem, translation
+from gateway.problems.validation_messages import with_known_fields
 from gateway.rates.limiter import Limiter, Requester
-from gateway.runs import Runs
+from gateway.routing.bodies import find_violation
 from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
 from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
-from gateway.validation_messages import with_known_fields
+from gateway.waiting.runs import Runs
 
 MAX_ID_LENGTH = 200
 INVALID_ID = f"id: Must be a string or a number of at most {MAX_ID_LENGTH} characters."

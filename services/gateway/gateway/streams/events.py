@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway import translation
+from gateway.problems import translation
 from gateway.streams.fan_out import StreamItem, Streams
 from gateway.streams.items import GONE, Delta, End, Gap, Heartbeat, PublishedEvent
 from gateway.streams.listener import Listener

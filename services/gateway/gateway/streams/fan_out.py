@@ -7,10 +7,10 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from contracts.catalogue import SERVICES
 from contracts.session.deltas import DELTA_SUBJECTS
 from runtime.bus import BUS_ERRORS, Bus, Client, Unavailable
+from runtime.bus.ordered import Lost, Purged
+from runtime.bus.pubsub import subscribed
 from runtime.forever import forever
 from runtime.logging import get_logger
-from runtime.ordered import Lost, Purged
-from runtime.pubsub import subscribed
 
 from gateway.auth.tokens import Tokens
 from gateway.problems import EdgeCode, Problem

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 from contracts.wire import EVENT_PREFIX, event_stream
 from runtime.bus import Client
-from runtime.stream_reader import Bounds, StreamMessage, StreamReader
+from runtime.bus.stream_reader import Bounds, StreamMessage, StreamReader
 
 from gateway.streams.audience import Audience
 

@@ -11,7 +11,7 @@ from contracts.session.deltas import TextDelta
 from contracts.session.session import SessionDeleted
 from contracts.task_scheduler.task import TaskDeleted
 from contracts.wire import event_name
-from runtime.stream_reader import StreamMessage
+from runtime.bus.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
 from gateway.streams.previews import preview

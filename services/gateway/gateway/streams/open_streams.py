@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import prometheus_client
 from contracts.messages import Actor
 from runtime.bus import BUS_ERRORS, Unavailable
-from runtime.holdings import Holdings
+from runtime.bus.holdings import Holdings
 from runtime.logging import get_logger
 
 from gateway.problems import EdgeCode, Problem

@@ -12,12 +12,12 @@ from runtime import clock
 
 from gateway.auth.callers import User
 from gateway.problems import EdgeCode, Problem
-from gateway.runs import Runs, has_ended, read_run, run_path
 from gateway.schemas.run import Answer
 from gateway.streams.events import EventStream, connected, encode, encode_item
 from gateway.streams.fan_out import StreamItem, Streams
 from gateway.streams.items import Delta, End, Gap, Heartbeat, PublishedEvent
 from gateway.streams.listener import Listener
+from gateway.waiting.runs import Runs, has_ended, read_run, run_path
 
 ENDS = frozenset(event_name(event.subject) for event in (RunCompleted, RunFailed, RunCancelled))
 MAX_READS, RETRY_SECONDS = 10, 0.5

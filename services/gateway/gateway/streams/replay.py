@@ -9,8 +9,8 @@ from contracts.messages import Query
 from contracts.session.session import FindSessions
 from contracts.task_scheduler.task import FindTasks
 from runtime.bus import Bus
-from runtime.envelope import Envelope
-from runtime.stream_reader import Bounds, StreamMessage
+from runtime.bus.envelope import Envelope
+from runtime.bus.stream_reader import Bounds, StreamMessage
 
 from gateway.streams.audience import Audience
 from gateway.streams.cursor import Cursor

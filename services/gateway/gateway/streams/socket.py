@@ -13,11 +13,10 @@ from fastapi.exceptions import RequestValidationError
 from runtime.bus import Unavailable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway import translation
 from gateway.auth.callers import User
 from gateway.auth.token import SUBPROTOCOL_PREFIX
-from gateway.parameters import unknown_parameters
-from gateway.problems import EdgeCode, Problem
+from gateway.problems import EdgeCode, Problem, translation
+from gateway.routing.parameters import unknown_parameters
 from gateway.streams.commands import Commands, Report
 from gateway.streams.events import CHUNK_BYTES, SEND_TIMEOUT_SECONDS
 from gateway.streams.fan_out import StreamItem, Streams

@@ -9,7 +9,7 @@ from contracts.identity.api_key import (
     RevokeApiKey,
 )
 from eventing.handling import Handlers
-from runtime.api_key import ApiKeyText
+from runtime.secrets.api_key import ApiKeyText
 
 from identity.aggregate import User
 from identity.dependencies import Work

@@ -7,7 +7,7 @@ from contracts.messages import Actor, Page
 from contracts.refusals import Code, Refusal
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 
 from identity.dependencies import Context
 

@@ -7,7 +7,7 @@ from contracts.messages import Credential, Page
 from contracts.refusals import Code
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 
 from identity.audit_log import COLUMNS, ordered_id
 from identity.dependencies import Context

@@ -6,7 +6,7 @@ from contracts.refusals import Code, Refusal
 from eventing.actors import check_admin
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 
 from identity.dependencies import Context
 

@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 from contracts.refusals import Code
 from pydantic import BaseModel, ValidationError
-from runtime.addresses import AddressNotAllowed, AddressRules, HostNotFound
-from runtime.guarded_http import ResponseNotAllowed
+from runtime.http.addresses import AddressNotAllowed, AddressRules, HostNotFound
+from runtime.http.guarded_client import ResponseNotAllowed
 
 from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
 

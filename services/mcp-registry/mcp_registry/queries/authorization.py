@@ -3,7 +3,7 @@
 from contracts.mcp_registry.authorization import AuthorizationView, GetAuthorization
 from contracts.refusals import Code, Refusal
 from eventing.handling import Handlers
-from eventing.reading import Table
+from eventing.handling.reading import Table
 
 from mcp_registry.dependencies import Context
 from mcp_registry.secret_tables import get_oauth

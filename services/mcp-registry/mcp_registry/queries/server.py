@@ -17,7 +17,7 @@ from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 
 from mcp_registry.dependencies import Context
 from mcp_registry.secret_tables import ENVIRONMENTS, HEADERS

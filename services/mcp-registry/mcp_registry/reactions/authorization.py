@@ -12,8 +12,8 @@ from contracts.mcp_registry.authorization import (
 )
 from contracts.mcp_registry.oauth import Tokens
 from contracts.refusals import Code
-from eventing.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import Job, JobFailed, JobNotWanted, job
 from runtime import clock
 
 from mcp_registry.dependencies import Dependencies

@@ -7,8 +7,8 @@ from typing import ClassVar
 from contracts.mcp_registry.check import CheckRequested, RecordCheck
 from contracts.mcp_registry.values import CheckResult, Tool
 from contracts.refusals import Code, Refusal
-from eventing.jobs import Job, JobFailed, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import Job, JobFailed, job
 from mcp_connection import ConnectionFailed
 
 from mcp_registry.dependencies import Dependencies

@@ -6,8 +6,8 @@ from typing import ClassVar
 from contracts.mcp_registry.oauth import Tokens
 from contracts.mcp_registry.refresh import LoseAuthorization, PostponeRefresh, RecordRefresh, RefreshRequested
 from contracts.refusals import Code
-from eventing.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import Job, JobFailed, JobNotWanted, job
 from runtime import clock
 
 from mcp_registry.dependencies import Dependencies

@@ -4,8 +4,8 @@ from typing import ClassVar
 
 from contracts.mcp_registry.revocation import EndRevocation, RevocationRequested
 from contracts.refusals import Code
-from eventing.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import Job, JobFailed, JobNotWanted, job
 from runtime.logging import get_logger
 
 from mcp_registry.dependencies import Dependencies

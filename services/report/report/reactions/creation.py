@@ -9,8 +9,8 @@ from typing import ClassVar
 from contracts.refusals import Code, Refusal
 from contracts.report.report import CompleteReport, FailReport, RecordProgress, ReportRequested
 from contracts.report.values import SUFFIXES, ReportFile, ReportStep
-from eventing.jobs import Job, JobFailed, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import Job, JobFailed, job
 from runtime import clock
 from runtime.logging import get_logger
 

@@ -1,4 +1,4 @@
-"""The program of the child processes that render: `runtime.child_pool` starts it and sends requests.
+"""The program of the child processes that render: `runtime.children.pool` starts it and sends requests.
 
 A request is `{"content": path, "format": "pdf", "output": path, "theme": path or null}`; the reply is
 `{"pages": 12, "notes": []}`, or `{"error": "…"}` if the content is not valid.
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from runtime.child_program import serve
+from runtime.children.program import serve
 
 from report.rendering.pdf import preload
 from report.rendering.render import render

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from runtime.logging import get_logger
-from runtime.redaction import redactor
+from runtime.secrets.redaction import redactor
 
 log = get_logger()
 

@@ -12,7 +12,7 @@ from contracts.session.mcp import MAX_WITHHELD_NAMES, McpServerUse
 from mcp.shared.exceptions import MCPError
 from mcp_connection import Callbacks, ConnectionFailed
 from runtime.logging import get_logger
-from runtime.redaction import redactor
+from runtime.secrets.redaction import redactor
 
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, answer, decline_all

@@ -4,7 +4,7 @@ from typing import assert_never
 
 from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
 from eventing.database import Connection
-from eventing.projector import Projector
+from eventing.projectors.projector import Projector
 from eventing.recording import Recorded
 
 from session.quotas.concurrency import lock_user, start_waiting

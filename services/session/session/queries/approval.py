@@ -4,7 +4,7 @@ from contracts.messages import Page
 from contracts.session.approval import ApprovalView, GetApproval, ListApprovals
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT

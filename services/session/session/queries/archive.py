@@ -6,7 +6,7 @@ from contracts.files import FilePart
 from contracts.refusals import Code, Refusal
 from contracts.session.archive import CONTENT_TYPES, ArchiveView, GetArchive, ReadArchive
 from eventing.handling import Handlers
-from eventing.reading import Filters
+from eventing.handling.reading import Filters
 from runtime.files.parts import read_part
 
 from session.dependencies import Context

@@ -14,7 +14,7 @@ from contracts.session.conversation import (
 )
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from session.dependencies import Context
 from session.queries.previews import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE

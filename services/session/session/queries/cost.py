@@ -3,7 +3,7 @@
 from contracts.session.cost import CostDimension, CostPage, Costs, GroupCosts, ListCosts
 from eventing.actors import check_admin
 from eventing.handling import Handlers
-from eventing.reading import Filters, Sums
+from eventing.handling.reading import Filters, Sums
 
 from session.dependencies import Context
 

@@ -1,6 +1,6 @@
 """Previews of large values in lists: the start of a message's text, and of a tool's input and output as JSON."""
 
-from eventing.previews import PreviewedColumn
+from eventing.handling.previews import PreviewedColumn
 
 CONTENT = PreviewedColumn("content", text="content")
 TOOL_INPUT, TOOL_OUTPUT = PreviewedColumn("tool_input"), PreviewedColumn("tool_output")

@@ -8,7 +8,7 @@ from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, R
 from contracts.wire import PREVIEW_CHARACTERS
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT, TOOL_USE

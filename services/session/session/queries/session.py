@@ -15,7 +15,7 @@ from contracts.session.session import (
 from contracts.session.values import SdkOptions
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from session.counters import SESSIONS_BY_STATUS
 from session.dependencies import Context

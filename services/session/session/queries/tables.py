@@ -4,7 +4,7 @@ from uuid import UUID
 
 from contracts.refusals import Code
 from eventing.database import Row
-from eventing.reading import Table
+from eventing.handling.reading import Table
 
 from session.dependencies import Context
 

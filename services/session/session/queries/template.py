@@ -3,7 +3,7 @@
 from contracts.messages import Page
 from contracts.session.template import GetTemplate, ListTemplates, TemplateSummary, TemplateView
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from session.counters import TEMPLATE_USES
 from session.dependencies import Context

@@ -15,7 +15,7 @@ from eventing.database import Connection, Row
 from eventing.due import DueKind, DueTime
 from eventing.recording import Recorded
 from eventing.store import Conflict
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from session.accounts import assumed_role
 from session.quotas.refusal import exceeded

@@ -3,7 +3,7 @@
 from eventing.database import Database
 from eventing.due import DueTime
 from runtime import clock
-from runtime.envelope import Envelope
+from runtime.bus.envelope import Envelope
 
 from session.quotas.concurrency import START_WAITING
 from session.quotas.rules import Rules

@@ -16,8 +16,8 @@ from contracts.session.archive import (
     GetArchive,
     UnarchiveRequested,
 )
-from eventing.jobs import JobFailed, JobNotWanted, job
 from eventing.reactions import Reaction, Reactions, UnfinishedWork
+from eventing.reactions.jobs import JobFailed, JobNotWanted, job
 from eventing.recording import Recorded
 
 from session.dependencies import Dependencies

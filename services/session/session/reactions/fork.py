@@ -6,8 +6,8 @@ from typing import ClassVar
 from contracts.refusals import Code, Refusal
 from contracts.session.fork import CompleteFork, FailFork, SessionForked
 from contracts.session.session import GetSession
-from eventing.jobs import JobFailed, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import JobFailed, job
 
 from session.agent.transcript import COPIES_AT_ONCE
 from session.reactions.session import SessionJob

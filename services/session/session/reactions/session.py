@@ -6,8 +6,8 @@ from uuid import UUID
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
 from contracts.session.session import GetSession, SessionDeleted, SessionPaused
-from eventing.jobs import Job, JobFailed
 from eventing.reactions import Reaction, Reactions
+from eventing.reactions.jobs import Job, JobFailed
 from eventing.recording import Recorded
 from eventing.retrying import retry_transient
 from runtime.files.erasing import erase

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 
 from contracts.refusals import Code, Refusal
-from eventing.jobs import JobFailed
+from eventing.reactions.jobs import JobFailed
 from runtime.logging import get_logger
 
 log = get_logger()

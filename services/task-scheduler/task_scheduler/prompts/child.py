@@ -3,7 +3,7 @@
 from typing import Any
 
 from contracts.refusals import Refusal
-from runtime.child_program import serve
+from runtime.children.program import serve
 
 from task_scheduler.prompts.rendering import check, render
 

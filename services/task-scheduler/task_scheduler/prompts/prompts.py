@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from runtime.child_pool import ChildPool, LimitExceeded, Limits
+from runtime.children.pool import ChildPool, LimitExceeded, Limits
 from runtime.nesting import MAX_DEPTH, too_deep
 
 MAX_TEMPLATE_LENGTH = 100_000

@@ -6,7 +6,7 @@ from contracts.messages import Page
 from contracts.task_scheduler.backfill import BackfillView, GetBackfill, ListBackfills, ListCompletedTicks
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import BACKFILLS, visible

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from contracts.task_scheduler.event import EventStarts, FindEventStarts
 from eventing.handling import Handlers
-from eventing.reading import Filters
+from eventing.handling.reading import Filters
 
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import EVENT_STARTS

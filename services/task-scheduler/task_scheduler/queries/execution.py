@@ -6,7 +6,7 @@ from contracts.task_scheduler.execution import ExecutionSummary, ExecutionView, 
 from contracts.task_scheduler.values import execution_report_id
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import EXECUTIONS, visible

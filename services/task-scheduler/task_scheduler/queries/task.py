@@ -17,7 +17,7 @@ from contracts.task_scheduler.task import (
 )
 from contracts.task_scheduler.values import TaskDefinition
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 from runtime import clock
 
 from task_scheduler.dependencies import Context

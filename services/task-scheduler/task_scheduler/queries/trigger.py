@@ -4,7 +4,7 @@ from contracts.messages import Page
 from contracts.task_scheduler.trigger import GetTrigger, ListTriggers, TriggerView
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.reading import Filters, Listing
+from eventing.handling.reading import Filters, Listing
 
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import TRIGGERS, visible

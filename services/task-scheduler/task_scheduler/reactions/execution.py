@@ -9,8 +9,8 @@ from contracts.session.run import SubmitQuery
 from contracts.session.session import CreateSession
 from contracts.task_scheduler.attempt import EndAttempt, ExecutionStarted, RecordSubmission
 from contracts.task_scheduler.values import TaskDefinition
-from eventing.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.reactions import Reactions, UnfinishedWork
+from eventing.reactions.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.recording import Recorded
 
 from task_scheduler.dependencies import Dependencies

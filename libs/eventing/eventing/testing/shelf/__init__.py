@@ -9,7 +9,7 @@ from runtime.bus import Client
 
 from eventing.database import Connection, Database
 from eventing.handling import Handlers, QueryContext, UnitOfWork
-from eventing.projector import Projector
+from eventing.projectors.projector import Projector
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings

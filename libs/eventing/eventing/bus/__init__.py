@@ -1,0 +1,1 @@
+"""Events and commands on JetStream: their format, streams, consumers, and messages that are worked on."""

@@ -1,0 +1,229 @@
+"""Receives commands and queries from the bus with FastStream: one subscriber per subject, shared by all replicas."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any, cast
+
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_query, result_type
+from contracts.refusals import Refusal
+from contracts.wire import RESOURCE_OWNER
+from faststream.message import StreamMessage
+from faststream.nats import NatsBroker, NatsResponse
+from faststream.nats.subscriber.usecases import CoreSubscriber
+from nats.aio.client import Client
+from nats.errors import Error
+from runtime import bus
+from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Answer, Unavailable
+from runtime.bus.envelope import Envelope
+from runtime.http.health import CHECK_TIMEOUT, Health
+from runtime.logging import bound_contextvars, get_logger
+from runtime.telemetry import span
+
+from eventing.bus import wire
+from eventing.database import TRANSIENT_ERRORS, Database
+from eventing.error_text import describe_error
+from eventing.handling.dispatch import Dispatcher
+from eventing.metrics import handled
+
+log = get_logger()
+
+IN_FLIGHT = 64
+CHECK_SECONDS, FAILED_CHECKS = 1.0, 3
+"""Pause between two checks of the database, and the number of failures after which it counts as unavailable."""
+DRAIN_TIMEOUT = 10.0
+START_TIMEOUT = 5.0
+"""For each of the two steps of subscribing; without it, nats-py tries to connect forever."""
+
+type Message = type[Command[Any] | Query[Any]]
+type Handle = Callable[[Any, Envelope], Awaitable[Answer[Any]]]
+"""Handles a message, and returns its result, and the version of the aggregate that was queried."""
+
+
+@asynccontextmanager
+async def answering(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[None]:
+    """Answer commands and queries while the database is available, and leave them to other replicas otherwise.
+
+    The end of the block waits for those in progress.
+
+    Raises:
+        ExceptionGroup: of all errors; of Unavailable if the bus closed the connection for good.
+    """
+    ready, leaving = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_answer_while_available(url, service, dispatcher, ready, leaving))
+        await ready.wait()
+        try:
+            yield
+        finally:
+            leaving.set()
+
+
+async def _answer_while_available(
+    url: str, service: str, dispatcher: Dispatcher[Any], ready: asyncio.Event, leaving: asyncio.Event
+) -> None:
+    while not leaving.is_set():
+        try:
+            await _answer(url, service, dispatcher, ready, leaving)
+        except (Error, OSError, TimeoutError) as error:
+            if not ready.is_set():
+                raise
+            log.warning("the bus is unavailable too, retrying", error=repr(error))
+            await _is_leaving(leaving)
+            continue
+        if leaving.is_set():
+            return
+        log.warning("the database is unavailable: other replicas answer until it is available")
+        while not await _is_available(dispatcher.database) and not await _is_leaving(leaving):
+            pass
+        log.info("the database is available again")
+
+
+async def _answer(
+    url: str, service: str, dispatcher: Dispatcher[Any], ready: asyncio.Event, leaving: asyncio.Event
+) -> None:
+    async with serving(url, service, dispatcher) as client:
+        ready.set()
+        failed = 0
+        while failed < FAILED_CHECKS and not await _is_leaving(leaving):
+            if client.is_closed:
+                raise Unavailable(f"the bus closed the connection: {client.last_error}")
+            failed = 0 if await _is_available(dispatcher.database) else failed + 1
+
+
+async def _is_leaving(leaving: asyncio.Event) -> bool:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(leaving.wait(), CHECK_SECONDS)
+    return leaving.is_set()
+
+
+async def _is_available(database: Database) -> bool:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await database.check()
+    except TRANSIENT_ERRORS:
+        return False
+    return True
+
+
+class _Broker(NatsBroker):
+    """A broker whose connection is a `bus.Client`: a subscription is drained when the server has ended it."""
+
+    async def _connect(self) -> Client:
+        client = bus.Client()
+        await client.connect(**self._connection_kwargs)
+        self.config.connect(client)
+        return client
+
+
+@asynccontextmanager
+async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[Client]:
+    """Answer the commands and queries that the service has handlers for, on a connection of its own, and yield that.
+
+    The end of the block waits for those in progress.
+
+    Raises:
+        nats.errors.Error, OSError, TimeoutError: the bus is unavailable.
+    """
+    broker = _Broker(
+        url,
+        name=service,
+        apply_types=False,
+        logger=None,
+        graceful_timeout=DRAIN_TIMEOUT,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=1,
+        ping_interval=5,
+        max_outstanding_pings=2,
+        flush_timeout=FLUSH_TIMEOUT,
+    )
+    async with asyncio.timeout(START_TIMEOUT):
+        client = await broker.connect()
+    max_bytes = client.max_payload - wire.HEADROOM
+    kinds = (*dispatcher.commands.by_type, *dispatcher.queries.by_type)
+    handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_query(service): partial(_pong, dispatcher)}
+    for kind, handle in handlers.items():
+        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_undecoded)
+        subscriber(_answering(kind, handle, max_bytes))
+    try:
+        async with asyncio.timeout(START_TIMEOUT):
+            await broker.start()
+            await client.flush()  # or an immediate request might arrive before the subscriptions
+        yield client
+    finally:
+        with suppress(Exception):  # without a server, nats-py fails to disconnect in many ways
+            await _unsubscribe(broker)
+        with suppress(Exception):
+            await broker.stop()
+        with suppress(Exception):
+            await client.close()
+
+
+async def _unsubscribe(broker: NatsBroker) -> None:
+    # Before FastStream stops: it would continue to accept messages until those in progress are done, and drop them
+    # without an answer.
+    async with asyncio.timeout(DRAIN_TIMEOUT):
+        subscribers = cast(list[CoreSubscriber], broker.subscribers)
+        await asyncio.gather(*(s.subscription.drain() for s in subscribers if s.subscription))
+        for subscriber in subscribers:
+            subscriber.subscription = None
+
+
+async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
+    return message
+
+
+def _answering(
+    kind: Message, handle: Handle, max_bytes: int
+) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
+    accepted = Accepted[result_type(kind)]
+
+    async def answer(message: StreamMessage[Any]) -> NatsResponse:
+        reply, headers = await decide(message)
+        body = reply.model_dump_json().encode()
+        if len(body) > max_bytes:
+            log.error("answer too large for the bus", subject=kind.subject, size=len(body))
+            reply = Faulted(detail="The answer is too large.")
+            body = reply.model_dump_json().encode()
+        handled.labels(kind.subject, reply.kind).inc()
+        return NatsResponse(body, headers=headers)
+
+    async def decide(message: StreamMessage[Any]) -> tuple[Reply[Any], dict[str, str]]:
+        try:
+            envelope = Envelope.from_headers(message.headers)
+            body = kind.model_validate_json(message.body)
+        except ValueError as error:
+            log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
+            return Faulted(detail="The message cannot be read."), {}
+        if envelope.expired:
+            return Faulted(detail="The message arrived after its deadline."), {}
+        with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
+            try:
+                answer = await handle(body, envelope)
+                return accepted(result=answer.result), _headers(answer)
+            except Refusal as refusal:
+                return Refused.of(refusal), {RESOURCE_OWNER: str(refusal.owner)} if refusal.owner else {}
+            except Exception:
+                log.exception("message could not be handled", subject=kind.subject)
+                return Faulted(detail="The service could not handle the message; try again later."), {}
+
+    return answer
+
+
+def _headers(answer: Answer[Any]) -> dict[str, str]:
+    values = {VERSION_HEADER: answer.version, RESOURCE_OWNER: answer.owner}
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Answer[Any]:
+    if isinstance(body, Command):
+        answer = await dispatcher.send_versioned(body, envelope)
+        return answer if envelope.wants_version else answer._replace(version=None)
+    if envelope.wants_version:
+        return await dispatcher.ask_versioned(body, envelope)
+    return Answer(await dispatcher.ask(body, envelope))
+
+
+async def _pong(dispatcher: Dispatcher[Any], *_: object) -> Answer[dict[str, str]]:
+    return Answer(await Health({"database": dispatcher.database.check}).report())

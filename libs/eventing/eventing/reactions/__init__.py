@@ -1,0 +1,287 @@
+"""Runs the reactions of a service: an event leads to a command, or to a call to the outside world.
+
+A shared reaction runs in one replica for each event, with heartbeats while it works. A failure is retried later and
+dead-lettered in the end, after `on_dead_letter` has run; an event that only a newer release can read is postponed. The
+service's own events arrive through its work stream, as keys alone, and are read from its store. A broadcast reaction
+runs in every replica for each event that is published while it is up, and is never retried.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Any
+
+from contracts.wire import dead_letter_subject
+from nats.aio.msg import Msg
+from nats.errors import Error
+from nats.errors import TimeoutError as NoMessage
+from runtime.bus import Client, NoResponders
+from runtime.bus.jetstream import PullSubscription, jetstream
+from runtime.forever import forever
+from runtime.logging import bound_contextvars, get_logger
+from runtime.telemetry import span
+
+from eventing import metrics
+from eventing.bus import dead_letters, wire
+from eventing.bus.consumers import Consumers, durable
+from eventing.bus.message_lease import MessageLease
+from eventing.database import TRANSIENT_ERRORS
+from eventing.failures import Failures
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.routing import Router
+from eventing.leases import AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
+from eventing.reactions.broadcasts import Broadcasts
+from eventing.reactions.offers import Offers, Process
+from eventing.reactions.postponements import Postponements
+from eventing.reactions.reaction import Reaction
+from eventing.reactions.registration import Concurrency, React, Reactions, Registration
+from eventing.reactions.slots import Slots
+from eventing.recording import EventTooNew, Recorded
+from eventing.relay.work_stream import EventGone, stored_event
+from eventing.retrying import wait_until_available
+
+__all__ = [
+    "Concurrency",
+    "EventGone",
+    "Reaction",
+    "Reactions",
+    "Reactor",
+    "Registration",
+    "TakenOver",
+    "UnfinishedWork",
+]
+
+log = get_logger()
+
+ACK_WAIT = 6.0
+"""Seconds without a heartbeat after which the bus redelivers a message."""
+HEARTBEAT = 2.0
+MAX_DELIVERIES = 8
+MAX_DELAY = 60.0
+FETCH_TIMEOUT = 5.0
+MAX_YIELD_SECONDS = 0.2
+"""How long a reaction leaves its next event to the due times while these are behind. It is not stopped altogether, even
+if they never catch up."""
+
+type Source = Callable[[], Awaitable[None]]
+
+
+class Reactor[T]:
+    """Runs the reactions of one replica, to the service's own events and to those of other services."""
+
+    def __init__(
+        self,
+        service: str,
+        client: Client,
+        dispatcher: Dispatcher[T],
+        leases: Leases | None = None,
+        due_times_caught_up: asyncio.Event | None = None,
+    ) -> None:
+        self.service, self.client, self.dispatcher = service, client, dispatcher
+        self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
+        self.consumers, self.router = Consumers(self.js, service), Router(service, dispatcher, client)
+        self.due_times_caught_up = due_times_caught_up
+        self.failures, self.postponements = Failures(), Postponements(service, dispatcher.database)
+        self.broadcasts = Broadcasts(self.js, self._act)
+        self.in_progress: set[tuple[str, int]] = set()
+
+    async def work(self, registration: Registration, draining: asyncio.Event) -> None:
+        """Run a shared reaction until `draining` is set, then finish the events in progress.
+
+        Cancelling it returns those events to the bus.
+        """
+        dependencies = self.dispatcher.dependencies
+        async with asyncio.TaskGroup() as tasks:
+            slots = Slots(registration.slots(dependencies), tasks)
+            process = partial(self._process, registration)
+            async with aclosing(
+                Offers(self.service, self.client, registration, dependencies, slots, process)
+            ) as offers:
+                sources = self._sources(registration, slots, offers.process)
+                running = [tasks.create_task(forever(name, source)) for name, source in sources.items()]
+                await draining.wait()
+                for source in running:
+                    source.cancel()
+
+    def _sources(self, registration: Registration, slots: Slots, process: Process) -> dict[str, Source]:
+        """Return what finds events to process, by name: the bus and the sweep."""
+        # An unavailable bus stops the fetching, never the events in progress.
+        fetch = lambda: self.failures.track(registration.name, self._fetch(registration, slots, process))  # noqa: E731
+        sources: dict[str, Source] = {registration.name: fetch}
+        if registration.unfinished:
+            sources[f"{registration.name} sweep"] = partial(self._sweep, registration, registration.unfinished, slots)
+        return sources
+
+    async def _fetch(self, registration: Registration, slots: Slots, process: Process) -> None:
+        await self._create_consumer(registration)
+        events = await self.js.pull_subscribe_bind(
+            durable(self.service, registration.name), self.consumers.stream(registration.event)
+        )
+        try:
+            while True:
+                await slots.acquire()
+                try:
+                    await self._yield_to_due_times()
+                    message = await self._next(registration, events)
+                except BaseException:
+                    slots.release()
+                    raise
+                if message is None:  # the sweep may be waiting for this slot
+                    slots.release()
+                    continue
+                slots.start(process(message))
+        finally:
+            await events.unsubscribe()
+
+    async def _yield_to_due_times(self) -> None:
+        if self.due_times_caught_up:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.due_times_caught_up.wait(), MAX_YIELD_SECONDS)
+
+    async def _next(self, registration: Registration, events: PullSubscription) -> Msg | None:
+        with suppress(NoMessage):
+            [message] = await events.fetch(1, timeout=FETCH_TIMEOUT)
+            return message
+        await self._create_consumer(registration)  # a deleted consumer looks the same as one without messages
+        return None
+
+    async def _sweep(self, registration: Registration, unfinished: UnfinishedWork, slots: Slots) -> None:
+        async with aclosing(self.leases.sweep(registration.name, unfinished)) as orphans:
+            async for orphan, first in orphans:
+                if not first and slots.full:  # most orphans only wait in the bus for a slot, and get one there
+                    continue
+                await slots.acquire()
+                slots.start(self._resume(registration, unfinished, orphan))
+
+    async def _resume(self, registration: Registration, unfinished: UnfinishedWork, orphan: OrphanedWork) -> None:
+        try:
+            stored = await self.dispatcher.store.latest(registration.event, orphan.aggregate)
+            if stored is None or unfinished.work_of(stored) != orphan.work:
+                return
+            recorded = wire.as_published(stored)
+            log.warning("orphaned work resumed", reaction=registration.name, work=str(orphan.work))
+            metrics.swept.labels(registration.name).inc()
+            try:
+                await self._run(registration, recorded)
+            except AttemptFailed as failed:
+                log.exception("reaction failed", reaction=registration.name, attempt=failed.attempt)
+                if failed.attempt >= MAX_DELIVERIES and registration.on_dead_letter:
+                    await self._act(registration.name, registration.on_dead_letter, recorded)
+        except (EventTooNew, NoResponders) as reason:
+            log.info("orphaned work postponed", reaction=registration.name, reason=str(reason))
+        except Exception:  # the next sweep finds it again
+            log.exception("orphaned work could not be resumed", reaction=registration.name)
+
+    async def _create_consumer(self, registration: Registration) -> None:
+        await self.consumers.create(registration.name, registration.event, ACK_WAIT)
+
+    async def _process(self, registration: Registration, message: Msg) -> None:
+        key = (registration.name, message.metadata.sequence.stream)
+        # While the bus was unavailable for longer than the ack wait; the delivery in progress will acknowledge it.
+        if key in self.in_progress:
+            return
+        self.in_progress.add(key)
+        lease = MessageLease(self.client, message, HEARTBEAT, ACK_WAIT)
+        try:
+            async with lease.heartbeats():
+                await self._deliver(registration, lease, message.metadata.num_delivered or 1)
+        except asyncio.CancelledError:
+            with suppress(Error, OSError):  # it is redelivered after the ack wait otherwise
+                await lease.nak()
+            raise
+        except Exception:
+            # The bus did not accept the outcome, so the event is redelivered. Other events are not affected.
+            log.exception("event could not be acknowledged", reaction=registration.name)
+        finally:
+            self.in_progress.discard(key)
+
+    async def _deliver(self, registration: Registration, lease: MessageLease, delivery: int) -> None:
+        message = lease.message
+        if delivery >= MAX_DELIVERIES and not registration.unfinished:  # work under a lease counts its own attempts
+            delivery -= await self.postponements.count(registration.name, message)
+        if delivery > MAX_DELIVERIES and not registration.unfinished:
+            await self._dead_letter(registration, message, "the service crashed at each delivery")
+            return
+        try:
+            with metrics.reacting.labels(registration.name).track_inprogress():
+                await self._run(registration, await self._read(registration, message))
+        except (EventTooNew, EventGone, NoResponders, TakenOver) as reason:
+            await self._skip(registration, lease, reason)
+        except Exception as error:
+            attempt = error.attempt if isinstance(error, AttemptFailed) else delivery
+            log.exception("reaction failed", reaction=registration.name, attempt=attempt)
+            await self._retry_or_dead_letter(registration, lease, attempt, error)
+        else:
+            metrics.reacted.labels(registration.name, "done").inc()
+            await message.ack()
+
+    async def _retry_or_dead_letter(
+        self, registration: Registration, lease: MessageLease, attempt: int, error: Exception
+    ) -> None:
+        await wait_until_available(self.dispatcher.database)  # so an outage, however long, uses up only this delivery
+        metrics.reacted.labels(registration.name, "failed").inc()
+        if attempt >= MAX_DELIVERIES and not (registration.unfinished and isinstance(error, TRANSIENT_ERRORS)):
+            reason = str(error) if isinstance(error, AttemptFailed) else repr(error)
+            await self._dead_letter(registration, lease.message, reason)
+        else:
+            await lease.nak(_delay(attempt))
+
+    async def _skip(self, registration: Registration, lease: MessageLease, reason: Exception) -> None:
+        match reason:
+            case EventTooNew() | NoResponders():  # of this event, or of another one of the aggregate
+                awaited = "a newer release" if isinstance(reason, EventTooNew) else "another service"
+                outcome = f"waits for {awaited}"
+                postponed = await self.postponements.record(registration.name, lease.message, reason)
+                await lease.nak(_delay(postponed))
+            case EventGone():
+                outcome = "gone"
+                log.warning("event is no longer stored, skipped", reaction=registration.name, reason=str(reason))
+                await lease.message.term()
+            case _:  # neither acknowledged nor returned: that is up to the replica that works on it
+                outcome = "taken over"
+                log.info("another replica works on the event", reaction=registration.name)
+        metrics.reacted.labels(registration.name, outcome).inc()
+
+    async def follow(self, registration: Registration) -> None:
+        """Run a broadcast reaction until cancelled or something fails; if called again, it continues where it was."""
+        await self.failures.track(registration.name, self.broadcasts.follow(registration))
+
+    async def _run(self, registration: Registration, recorded: Recorded[Any]) -> None:
+        if registration.unfinished is None:
+            await self._act(registration.name, registration.react, recorded)
+        elif lease := await self.leases.acquire(registration.name, registration.unfinished, recorded):
+            async with self.leases.hold(lease, _delay(lease.attempt)):
+                if lease.attempt > MAX_DELIVERIES:
+                    raise RuntimeError("the service crashed at each attempt")
+                await self._act(registration.name, registration.react, recorded)
+
+    async def _read(self, registration: Registration, message: Msg) -> Recorded[Any]:
+        if self.consumers.is_own(registration.event):
+            return await stored_event(self.dispatcher.store, message.headers or {})
+        return wire.read(registration.event, message.headers or {}, message.data)
+
+    async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
+        envelope = recorded.envelope
+        with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
+            await react(recorded, Reaction(self.dispatcher.dependencies, self.router, recorded, name))
+
+    async def _before_dead_letter(self, registration: Registration, message: Msg) -> None:
+        # A failure here leaves the event in the stream, and it is redelivered after the ack wait.
+        try:
+            recorded = await self._read(registration, message)
+        except (KeyError, ValueError, EventGone):  # an event that cannot be read cannot be passed on
+            return
+        if registration.on_dead_letter:
+            await self._act(registration.name, registration.on_dead_letter, recorded)
+
+    async def _dead_letter(self, registration: Registration, message: Msg, reason: str) -> None:
+        await self._before_dead_letter(registration, message)
+        await dead_letters.publish(self.js, dead_letter_subject(self.service, registration.name), message, reason)
+        log.error("event dead-lettered", reaction=registration.name, subject=message.subject, reason=reason)
+        metrics.reacted.labels(registration.name, "dead-lettered").inc()
+        await message.term()
+
+
+def _delay(attempts: int) -> float:
+    return min(0.25 * 2 ** min(attempts, MAX_DELIVERIES), MAX_DELAY)

@@ -1,0 +1,164 @@
+"""Sets the relay of a service back to where the stream and the database diverged, after one of them lost something.
+
+That is the last message whose event the database still has. Whatever was stored since a failover, or since a restore to
+a point in time, has higher transaction numbers, so nothing is lost and nothing is published twice.
+
+A database that was restored from a dump starts counting transactions again, while its events keep their numbers. They
+are renumbered below all that a cluster assigns: 0 if their work is completed, 1 if they were published, else 2.
+"""
+
+from dataclasses import dataclass
+
+import asyncpg
+from contracts.wire import event_stream
+from nats.js.api import StreamInfo
+from runtime.bus.jetstream import JetStream
+
+from eventing.database import Connection, Database
+from eventing.recording import ERASED
+from eventing.relay import position as relay_position
+from eventing.relay.position import RelayPosition, Server
+from eventing.store import START, Cursor
+
+RENUMBER_TIMEOUT = 3600.0
+SCANNED_MESSAGES = 500
+"""Messages that are checked one by one near the result of the bisection: concurrent transactions may be interleaved."""
+
+# A row was written by this cluster if its transaction is the one that the server itself keeps in xmin.
+IS_NATIVE = "(xmin::text::bigint = (tx::text::numeric % 4294967296)::bigint)"
+# Erasing an event replaces xmin, too.
+NATIVE = f"""
+    SELECT CASE WHEN topic NOT LIKE '%{ERASED}' THEN {IS_NATIVE} END FROM events
+    WHERE tx = $1::text::xid8 AND position = $2"""  # noqa: S608  no input
+RENUMBER = f"""
+    UPDATE events SET tx = (CASE WHEN (tx, position) <= ($1::text::xid8, $2) THEN '0'
+                                 WHEN (tx, position) <= ($3::text::xid8, $4) THEN '1' ELSE '2' END)::xid8
+    WHERE NOT {IS_NATIVE}"""  # noqa: S608  no input
+WORK_LEFT, NOT_PUBLISHED = (1, 0), (2, 0)
+
+
+class RelayRunning(Exception):
+    """A replica holds the lock of the relay, so there is nothing to fix."""
+
+
+class NoCommonEvent(Exception):
+    """The database has no event of any message in the stream."""
+
+
+class NotAllowed(Exception):
+    """The database role of the service may not renumber events, only the role that owns the table."""
+
+
+@dataclass(frozen=True)
+class Reread:
+    """The result: the relay continues after `cursor`, the event of message `sequence` of a stream that ends at `last`.
+
+    `renumbered` counts the events whose transactions were of another cluster.
+    """
+
+    cursor: Cursor
+    sequence: int
+    last: int
+    renumbered: int
+
+    def __str__(self) -> str:
+        cursor = relay_position.format_cursor(self.cursor)
+        text = f"The relay continues after message {self.sequence}, at {cursor} in the feed."
+        if self.last > self.sequence:
+            text += f" The {self.last - self.sequence} messages after it are of events that the database has lost."
+        if self.renumbered:
+            text += f" {self.renumbered} events had transactions of another cluster, and were renumbered."
+        return text
+
+
+async def reread(database: Database, js: JetStream, service: str) -> Reread:
+    """Set the relay of a service to where the stream and the database diverged. Repeating it changes nothing.
+
+    Raises:
+        RelayRunning: a relay is running.
+        NoCommonEvent: the stream belongs to another system, or all its messages are newer than the database.
+        NotAllowed: events have to be renumbered, and the database role does not own the table.
+    """
+    async with database.advisory_lock(f"relay:{service}") as connection:
+        if connection is None:
+            raise RelayRunning(f"a relay of {service} is running: its stream and its database agree")
+        stream = await js.stream_info(event_stream(service))
+        saved = await RelayPosition.read(connection) or RelayPosition(START)
+        sequence, point = await _last_common(connection, js, stream, saved)
+        async with database.transaction() as changing:
+            server = await Server.read(changing)
+            native = await changing.fetchval(NATIVE, str(point[0]), point[1])
+            other_cluster = saved.system not in (None, server.system) or server.newest >= server.xmax
+            floor, renumbered = saved.work_floor and min(saved.work_floor, point), 0
+            if native is False or (native is None and other_cluster):
+                renumbered = await _renumber(changing, saved.work_floor or START, point)
+                floor, point = WORK_LEFT, NOT_PUBLISHED if point > START else START
+            end = relay_position.creation_time(stream), stream.state.last_seq
+            position = RelayPosition(point, *end, server.system, server.timeline, saved.work_sequence, floor)
+            await position.write(changing)
+    return Reread(point, sequence, stream.state.last_seq, renumbered)
+
+
+async def _renumber(connection: Connection, floor: Cursor, point: Cursor) -> int:
+    # Blocks appends, and waits for those in progress.
+    try:
+        await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE", timeout=RENUMBER_TIMEOUT)
+    except asyncpg.InsufficientPrivilegeError:
+        raise NotAllowed("This role may not renumber events. Set MIGRATION_DATABASE_URL to the owner's.") from None
+    bounds = str(floor[0]), floor[1], str(point[0]), point[1]
+    return int((await connection.execute(RENUMBER, *bounds, timeout=RENUMBER_TIMEOUT)).removeprefix("UPDATE "))
+
+
+async def _last_common(
+    connection: Connection, js: JetStream, stream: StreamInfo, saved: RelayPosition
+) -> tuple[int, Cursor]:
+    """Return the last message whose event the database has, and the cursor of that event."""
+    state, events = stream.state, _EventFinder(connection, js, str(stream.config.name))
+    if not state.messages:
+        return state.last_seq, saved.cursor if state.last_seq else START
+    if saved.is_end_of(stream):  # it was set before, and nothing has been published since
+        return state.last_seq, saved.cursor
+    present, absent = await events.bracket(state.first_seq, state.last_seq)
+    while absent - present > 1:
+        middle = (present + absent) // 2
+        present, absent = (middle, absent) if await events.is_present(middle) else (present, middle)
+    for sequence in range(min(present + SCANNED_MESSAGES, state.last_seq), present, -1):
+        if cursor := await events.find(sequence):
+            return sequence, cursor
+    cursor = await events.find(present)
+    if cursor is None:
+        raise NoCommonEvent(
+            f"the database has no event of any message in {stream.config.name}. If the database is the right one, "
+            "remove the stream: the relay fills it again from the beginning"
+        )
+    return present, cursor
+
+
+class _EventFinder:
+    """Finds the events of messages in the database."""
+
+    def __init__(self, connection: Connection, js: JetStream, stream: str) -> None:
+        self.connection, self.js, self.stream = connection, js, stream
+
+    async def find(self, sequence: int) -> Cursor | None:
+        """Return the cursor of a message's event; None if the message was deleted or the event is not stored."""
+        headers = await relay_position.headers_at(self.js, self.stream, sequence)
+        return await relay_position.find_event(self.connection, headers) if headers else None
+
+    async def is_present(self, sequence: int) -> bool:
+        """Return whether the event is stored of the first message from a sequence number on.
+
+        The messages of deleted aggregates are missing, perhaps very many in a row.
+        """
+        headers = await relay_position.next_headers(self.js, self.stream, sequence)
+        return headers is not None and await relay_position.find_event(self.connection, headers) is not None
+
+    async def bracket(self, first: int, last: int) -> tuple[int, int]:
+        """Return a message whose event is present, or else the first one, and a later one whose event is absent.
+
+        The steps back from the end of the stream double, because the last common message is usually near it.
+        """
+        present, absent, step = last, last + 1, 1
+        while present > first and not await self.is_present(present):
+            present, absent, step = max(first, present - step), present, step * 2
+        return present, absent

@@ -1,0 +1,1 @@
+"""Secret values, sealed with the data key of their aggregate."""

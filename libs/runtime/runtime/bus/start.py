@@ -1,0 +1,74 @@
+"""Check that NATS can be used before a process starts."""
+
+import asyncio
+from contextlib import suppress
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js.errors import ServiceUnavailableError
+
+from runtime.bus.jetstream import jetstream
+from runtime.starting import CannotStart, DependencyUnavailable, describe_error, display_url, wait_for_dependency
+
+MIN_VERSION = (2, 12)
+"""Older servers silently ignore newer stream settings."""
+ATTEMPT_TIMEOUT = 3.0
+
+
+async def wait_for_bus(url: str, *, within: float, stop: asyncio.Event) -> None:
+    """Wait at most `within` seconds until the NATS server at NATS_URL can be used.
+
+    Raises:
+        CannotStart: it does not answer in time, refuses the credentials, is too old, or has no JetStream.
+        Stopped: the process was asked to stop while it waited.
+    """
+    where = display_url("NATS_URL", url)
+    await wait_for_dependency(lambda: _attempt(url, where), where, within=within, stop=stop)
+
+
+async def _attempt(url: str, where: str) -> None:
+    client, errors = Client(), list[Exception]()
+
+    async def record(error: Exception) -> None:
+        errors.append(error)
+
+    try:
+        async with asyncio.timeout(ATTEMPT_TIMEOUT):
+            await client.connect(
+                url,
+                name="start",
+                allow_reconnect=False,
+                connect_timeout=2,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                error_cb=record,
+            )
+            await _check(client, where)
+    except (OSError, nats.errors.Error) as error:
+        raise _startup_error(errors[-1] if errors else error, where) from None
+    finally:
+        with suppress(Exception):  # closing a connection that was never open fails in many ways
+            await client.close()
+
+
+async def _check(client: Client, where: str) -> None:
+    version = client.connected_server_version
+    if (version.major, version.minor) < MIN_VERSION:
+        raise CannotStart(
+            f"{where}: the server is nats-server {version.major}.{version.minor}, but "
+            f"{MIN_VERSION[0]}.{MIN_VERSION[1]} or later is required. Upgrade it, or set NATS_URL to a newer server."
+        )
+    try:
+        await jetstream(client, timeout=2).account_info()
+    except ServiceUnavailableError:
+        advice = "Enable it: `nats-server -js`, or `jetstream {}` in its configuration."
+        raise DependencyUnavailable("JetStream is not enabled", advice) from None
+
+
+def _startup_error(error: BaseException, where: str) -> Exception:
+    text = str(error).lower()
+    if "authorization" in text or "authentication" in text:
+        return CannotStart(f"{where}: NATS rejected the credentials. Correct the user and the password in NATS_URL.")
+    if "connect url" in text:
+        return CannotStart(f"{where}: this is not a valid URL. The format is nats://user:password@host:4222.")
+    return DependencyUnavailable(describe_error(error), "Start NATS, or correct NATS_URL.")

@@ -1,0 +1,1 @@
+"""HTTP: servers' limits and probes, and a client for URLs that users name."""

@@ -1,0 +1,124 @@
+"""Liveness, readiness and metrics of a process, over HTTP for probes and scrapers."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from runtime.http.connections import BoundedProtocol
+from runtime.http.handshakes import WebSocketProtocol
+
+CHECK_TIMEOUT = 2.0
+MAX_MESSAGE_BYTES = 1024 * 1024
+"""Maximum size of one WebSocket message."""
+IDLE_TIMEOUT = 5
+"""Seconds that a connection stays open without a request."""
+
+type Check = Callable[[], Awaitable[None]]
+
+
+class NotReady(Exception):
+    """Raised by a check to report its reason. The text is shown to clients, so it must not contain anything private."""
+
+
+@dataclass
+class Health:
+    """The checks of a process, by dependency. A check returns if the dependency is healthy, and raises if not."""
+
+    checks: dict[str, Check] = field(default_factory=dict[str, Check])
+
+    async def report(self) -> dict[str, str]:
+        """Run all checks concurrently, and return `ok` or the reason of the failure for each."""
+        results = await asyncio.gather(*(_outcome(check) for check in self.checks.values()))
+        return dict(zip(self.checks, results, strict=True))
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        async with asyncio.timeout(CHECK_TIMEOUT):
+            await check()
+    except TimeoutError:
+        return f"no answer within {CHECK_TIMEOUT:g} s"
+    except NotReady as reason:
+        return str(reason)
+    except Exception as error:  # noqa: BLE001  any error means not healthy
+        return type(error).__name__
+    return "ok"
+
+
+def app(health: Health) -> Starlette:
+    """Return the ASGI application that serves `/health/live`, `/health/ready` and `/metrics`."""
+
+    async def live(_: Request) -> Response:
+        return JSONResponse({"status": "alive"})
+
+    async def ready(_: Request) -> Response:
+        report = await health.report()
+        healthy = all(result == "ok" for result in report.values())
+        return JSONResponse(
+            {"status": "ready" if healthy else "not ready", "checks": report}, status_code=200 if healthy else 503
+        )
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    routes = {"/health/live": live, "/health/ready": ready, "/metrics": metrics}
+    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+
+
+class Server(uvicorn.Server):
+    """uvicorn inside a process that handles its own signals."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and port that it listens on, once it has started."""
+        return self.servers[0].sockets[0].getsockname()[:2]
+
+
+@asynccontextmanager
+async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
+    """Serve an ASGI application while the context is open. On exit, requests have 10 s to finish.
+
+    Raises:
+        OSError: the address cannot be used.
+    """
+    config = uvicorn.Config(
+        asgi,  # pyright: ignore[reportArgumentType]  uvicorn's own type for ASGI is private
+        host=host,
+        port=port,
+        http=BoundedProtocol,
+        ws=WebSocketProtocol,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # uvicorn would believe those of every local client; the gateway has TRUSTED_PROXIES
+        timeout_keep_alive=IDLE_TIMEOUT,
+        timeout_graceful_shutdown=10,
+        ws_max_size=MAX_MESSAGE_BYTES,
+        ws_ping_interval=30,
+        ws_ping_timeout=30,
+    )
+    config.load()
+    server = Server(config)
+    server.lifespan = config.lifespan_class(config)
+    try:
+        await server.startup()
+    except SystemExit:  # raised by uvicorn, which has logged the reason
+        raise OSError(f"cannot serve on {host}:{port}") from None
+    # A TaskGroup would wrap exceptions that are raised inside the context.
+    loop = asyncio.get_running_loop().create_task(server.main_loop())
+    try:
+        yield server
+    finally:
+        server.should_exit = True
+        try:
+            await loop
+        finally:
+            await server.shutdown()

@@ -1,0 +1,1 @@
+"""Secrets: keys, their encryption, and their redaction in what operators read."""

@@ -1,0 +1,133 @@
+"""Routes that check the caller and the JSON body before the framework validates the body."""
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from itertools import chain
+from typing import Any, cast
+
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Message, Receive
+
+from gateway.problems import EdgeCode, Problem
+from gateway.routing.admission import authorize
+from gateway.routing.api_route import ApiRoute
+
+type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+MAX_VALUES = 20_000
+"""Names and values that a JSON body may hold: each could be an error, and an error costs more than its value."""
+SMALL_BODY_BYTES = 32 * 1024
+"""The limit of bodies of requests without authentication."""
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a character, which an escape in JSON can stand for, but nothing that is sent or stored."""
+
+
+class _JsonRequest(Request):
+    """A request whose body has been parsed."""
+
+    parsed: Any
+
+    async def json(self) -> Any:
+        """Return the parsed body; called by the framework."""
+        return self.parsed
+
+
+class JsonRoute(ApiRoute):
+    """Accepts only JSON bodies, in UTF-8, without NUL and halves of characters, which cannot be stored.
+
+    The caller is authorized before the body is read, so that strangers cannot make the gateway read large bodies.
+    """
+
+    max_bytes: int | None = None
+    """The limit of a body where it is lower than the general one, `edge.MAX_BODY_BYTES`."""
+    max_values = MAX_VALUES
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler of the framework, after the checks if the route has a body."""
+        handle = super().get_route_handler()
+        if self.body_field is None:
+            return handle
+
+        async def checked(request: Request) -> Response:
+            await authorize(request, self)
+            receive = request.receive if self.max_bytes is None else limited(request.receive, self.max_bytes)
+            request = _JsonRequest(request.scope, receive)
+            body = await request.body()
+            if body and not _is_json(request.headers.get("content-type", "")):
+                raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
+            request.parsed = _parsed(body) if body else None
+            _check(request.parsed, self.max_values)
+            return await handle(request)
+
+        return checked
+
+
+class SmallJsonRoute(JsonRoute):
+    """A route without authentication: its bodies are small, since nobody is accountable for the cost of large ones."""
+
+    max_bytes = SMALL_BODY_BYTES
+    max_values = 100
+
+
+def limited(receive: Receive, max_bytes: int) -> Receive:
+    """Return a `receive` that raises `too_large` as soon as a body has more bytes, whatever length was announced."""
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > max_bytes:
+            raise too_large(max_bytes)
+        return message
+
+    return limited
+
+
+def too_large(limit: int) -> HTTPException:
+    """Return the error of a body that is larger than `limit` bytes."""
+    return HTTPException(413, f"The body is larger than the limit of {limit} bytes.")
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        # Decoded here: the parser would accept UTF-16 and UTF-32 too.
+        return json.loads(body.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body must be encoded in UTF-8.") from None
+    except (ValueError, RecursionError):
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.") from None
+
+
+def _check(value: Any, max_values: int) -> None:
+    if violation := find_violation(value, max_values):
+        kind, message = violation
+        raise RequestValidationError([{"loc": ("body",), "msg": message, "type": kind}])
+
+
+def find_violation(value: Any, max_values: int = MAX_VALUES) -> tuple[str, str] | None:
+    """Return the type and the message of the error of a parsed JSON value; None if it is acceptable."""
+    unseen, seen = [value], 0  # no recursion: the client chooses the depth
+    while unseen:
+        value = unseen.pop()
+        if isinstance(value, dict):
+            unseen += chain.from_iterable(cast(dict[str, Any], value).items())
+        elif isinstance(value, list):
+            unseen += cast(list[Any], value)
+        elif isinstance(value, str) and "\0" in value:
+            return "nul_character", "Text must not contain NUL characters"
+        elif isinstance(value, str) and SURROGATE.search(value):
+            return "string_unicode", "Text must be valid Unicode"
+        seen += 1
+        if seen + len(unseen) > max_values:
+            return "too_many_values", f"Must not contain more than {max_values} names and values"
+    return None
