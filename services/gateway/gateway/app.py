@@ -12,6 +12,7 @@ from gateway.middleware.edge import Edge, Lengths
 from gateway.middleware.guards import Guards
 from gateway.middleware.head import Head
 from gateway.middleware.hosts import Hosts
+from gateway.middleware.transfers import Transfers
 from gateway.openapi import Api
 from gateway.problems import translation
 from gateway.proxies import Proxies
@@ -94,6 +95,7 @@ def create_app(
     app.add_middleware(Head)
     app.add_middleware(Idempotency, records=lambda: gateway.records)
     app.add_middleware(Lengths)
+    app.add_middleware(Transfers)
     app.add_middleware(Throttling)
     if origins:
         app.add_middleware(Preflights, origins=origins)

@@ -64,6 +64,14 @@ class Tokens:
         """
         if token.expires_at <= time.time():
             raise refused(f"The {_kind(token)} has expired.")
+        self.check_access(token)
+
+    def check_access(self, token: Token) -> None:
+        """Check a token that was verified before as `check` does, but let it expire: requests may outlast it.
+
+        Raises:
+            Problem: it was revoked, or its key was withdrawn; its user was disabled or has another role.
+        """
         if self.is_revoked(token):
             raise refused(f"The {_kind(token)} was revoked.")
         access = self.revocations.access_of(token.actor.user_id)
