@@ -2,9 +2,10 @@
 
 from collections import Counter
 from itertools import chain
+from uuid import UUID
 
 import pytest
-from contracts.catalogue import EVENTS, RESOURCES, SERVICES
+from contracts.catalogue import EVENTS, PUBLISHED_EVENTS, RESOURCES, SERVICES
 from contracts.messages import Event, ping_query
 
 from tests.contracts.catalog import messages
@@ -19,6 +20,12 @@ def test_the_catalogue_has_every_event_of_a_service(service: str) -> None:
 
 def test_every_event_is_of_one_kind_of_resource() -> None:
     assert Counter(chain(*RESOURCES.values())) == Counter(chain(*EVENTS.values()))
+
+
+@pytest.mark.parametrize("event", [event for event in PUBLISHED_EVENTS if event.resource])
+def test_a_resource_within_an_aggregate_has_an_id(event: type[Event]) -> None:
+    assert event.resource
+    assert event.model_fields[event.resource[1]].annotation is UUID
 
 
 def test_each_service_has_its_own_ping() -> None:

@@ -46,7 +46,7 @@ CHANGES = [
         "mcp_server.created",
         "mcp_server",
     ),
-    ("/auth/api-keys", {"name": "CI", "scopes": ["read"]}, "identity.api_key_created", "user"),
+    ("/auth/api-keys", {"name": "CI", "scopes": ["read"]}, "identity.api_key_created", "api_key"),
 ]
 
 

@@ -63,6 +63,8 @@ class Event(BusMessage):
 
     The defaults are what is read after the encryption key was erased with the aggregate.
     """
+    resource: ClassVar[tuple[str, str] | None] = None
+    """The kind of the resource that the event is about, and the field with its id; None: it is the aggregate."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

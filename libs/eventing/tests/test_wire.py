@@ -1,11 +1,14 @@
 """Events on the wire: subjects, headers, and reading them back."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
 from contracts.messages import Actor, Credential
+from contracts.samples import TRIGGER
+from contracts.task_scheduler.trigger import TriggerRotated
 from contracts.wire import event_stream
 from eventing.bus import wire
 from eventing.recording import Recorded
@@ -77,6 +80,13 @@ def test_an_event_of_another_kind_is_not_read() -> None:
 
 def test_the_headers_of_a_stored_event_are_those_that_consumers_read() -> None:
     assert wire.EventHeaders.read(HEADERS) == wire.EventHeaders.of(RECORDED)
+
+
+def test_the_headers_name_a_resource_within_the_aggregate() -> None:
+    recorded = replace(RECORDED, event=TriggerRotated.example())
+    headers = wire.headers(recorded, "task_scheduler")
+    assert wire.EventHeaders.read(headers).resource == ("trigger", UUID(TRIGGER))
+    assert wire.EventHeaders.read(headers) == wire.EventHeaders.of(recorded)
 
 
 def test_the_headers_of_an_unknown_event_are_read() -> None:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
+from contracts.catalogue import PUBLISHED_EVENTS, RESOURCES
 from contracts.identity.audit import MAX_DETAIL_LENGTH, MAX_ENTRIES, AuditEntry, RecordEntries
 from contracts.refusals import Code
 from runtime import clock
@@ -42,6 +43,8 @@ FAILED_AUTHENTICATION = frozenset(
 ID_SUFFIX = "_id"
 RESOURCE_TYPES = {"key": "api_key", "server": "mcp_server"}
 """The types of resources whose ids have another name in paths."""
+CHANGED = frozenset((*RESOURCES, *(event.resource[0] for event in PUBLISHED_EVENTS if event.resource)))
+"""The types of resources in the entries of events."""
 
 
 def is_denial(problem: Problem) -> bool:
@@ -136,12 +139,11 @@ def _operation(scope: Scope) -> str:
 
 
 def _resource(ids: Mapping[str, object]) -> tuple[str, UUID] | None:
-    """Return the type and the id of the resource: the first one that the request names."""
-    for name, text in ids.items():
-        if name.endswith(ID_SUFFIX) and (id := _parsed(text)):
-            kind = name.removesuffix(ID_SUFFIX)
-            return RESOURCE_TYPES.get(kind, kind), id
-    return None
+    """Return the type and the id of the resource: the innermost one that events are about, else the first one."""
+    kinds = {name: name.removesuffix(ID_SUFFIX) for name in ids if name.endswith(ID_SUFFIX)}
+    named = [(RESOURCE_TYPES.get(kind, kind), id) for name, kind in kinds.items() if (id := _parsed(ids[name]))]
+    changed = [each for each in named if each[0] in CHANGED]
+    return next(iter((*reversed(changed), *named)), None)
 
 
 def _missing_type(problem: Problem) -> str | None:

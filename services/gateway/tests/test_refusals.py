@@ -11,7 +11,7 @@ from contracts.identity.login import LogIn
 from contracts.messages import Credential, Faulted, Refused
 from contracts.refusals import Code
 from contracts.report.report import GetLinkedReport
-from contracts.samples import FAMILY, REPORT, SESSION, TASK, TRIGGER, USER
+from contracts.samples import FAMILY, REPORT, RUN, SESSION, TASK, TRIGGER, USER
 from contracts.session.run import InterruptSession
 from contracts.session.session import CreateSession, GetSession
 from contracts.session.workspace import UploadPart
@@ -115,7 +115,14 @@ async def test_a_forged_trigger_request_is_reported(anonymous: httpx.AsyncClient
     await anonymous.post(f"/api/v1/tasks/{TASK}/triggers/{TRIGGER}/fire")
     entry = await reported()
     assert (entry.action, entry.error_code) == ("fireTrigger", "INVALID_SIGNATURE")
-    assert (entry.resource_type, entry.resource_id) == ("task", UUID(TASK))
+    assert (entry.resource_type, entry.resource_id) == ("trigger", UUID(TRIGGER))
+
+
+async def test_the_resource_of_a_refusal_is_the_one_that_events_are_about(harness: Harness, reported: Reported):
+    async with harness.client("viewer") as client:
+        await client.post(f"{ONE}/runs/{RUN}/cancel")
+    entry = await reported()
+    assert (entry.resource_type, entry.resource_id) == ("session", UUID(SESSION))
 
 
 async def test_an_invalid_link_is_reported(anonymous: httpx.AsyncClient, services: FakeServices, reported: Reported):

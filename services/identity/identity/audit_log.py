@@ -79,6 +79,7 @@ def ordered_id(at: datetime, key: UUID | None = None, number: int = 0) -> UUID:
 def entry_of(event: EventHeaders) -> AuditEntry:
     """Return the entry of an event that records a change."""
     cause, name = event.envelope, event_name(event.subject)
+    kind, id = event.resource or (RESOURCE_TYPES.get(event.subject, name.partition(".")[0]), event.id)
     by_owner = cause.actor is None and cause.client_address and event.subject in BY_OWNER
     return AuditEntry(
         id=ordered_id(event.at, cause.message_id, event.version),
@@ -88,8 +89,8 @@ def entry_of(event: EventHeaders) -> AuditEntry:
         user_id=event.owner if by_owner else cause.actor and cause.actor.user_id,
         role=cause.actor and cause.actor.role,
         credential=cause.credential,
-        resource_type=RESOURCE_TYPES.get(event.subject, name.partition(".")[0]),
-        resource_id=event.id,
+        resource_type=kind,
+        resource_id=id,
         owner_id=event.owner,
         client_address=cause.client_address,
         correlation_id=cause.correlation_id,

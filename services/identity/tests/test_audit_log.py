@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from contracts.identity.api_key import CreateApiKey, RevokeApiKey
 from contracts.identity.audit import AuditEntry, AuditFilter, ExportAuditEntries, ListAuditEntries, RecordEntries
 from contracts.identity.login import LogIn, LogOut
 from contracts.messages import Actor, Credential
@@ -53,6 +54,18 @@ async def test_a_login_is_done_by_the_account_that_logs_in(desk: Desk) -> None:
     await desk.dispatcher.send(login, Envelope.begin(client_address=ADDRESS))
     [entry] = await entries(desk, actions=["identity.user_logged_in"])
     assert (entry.user_id, entry.client_address) == (user_id, ADDRESS)
+
+
+async def test_an_api_key_is_a_resource_of_its_own(desk: Desk) -> None:
+    user_id, key_id = await desk.register(), new_id()
+    actor = Actor(user_id=user_id, role="user")
+    await desk.send(CreateApiKey(key_id=key_id, user_id=user_id, name="CI", scopes=["read"]), actor)
+    await desk.send(RevokeApiKey(key_id=key_id), actor)
+    found = await entries(desk, resource_id=key_id)
+    assert [(entry.action, entry.resource_type, entry.owner_id) for entry in found] == [
+        ("identity.api_key_revoked", "api_key", user_id),
+        ("identity.api_key_created", "api_key", user_id),
+    ]
 
 
 async def test_what_the_service_does_by_itself_has_no_user(desk: Desk) -> None:

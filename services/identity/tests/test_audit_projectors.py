@@ -12,10 +12,12 @@ from contracts.identity.audit import AuditEntry, ExportAuditEntries
 from contracts.mcp_registry.server import ServerCreated
 from contracts.messages import Actor, Event
 from contracts.report.report import ReportRequested
+from contracts.samples import TRIGGER
 from contracts.session.conversation import MessageRecorded
 from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.template import TemplateCreated
 from contracts.task_scheduler.execution import ExecutionCreated
+from contracts.task_scheduler.trigger import TriggerRotated
 from contracts.wire import event_filter, event_stream
 from eventing.bus.streams import provision
 from eventing.testing import background, eventually
@@ -93,6 +95,22 @@ async def test_changes_of_all_services_are_recorded(settings: Settings, client: 
     assert {(entry.user_id, entry.client_address, entry.correlation_id) for entry in found} == {
         (ADA.user_id, "192.0.2.1", "request-1")
     }
+
+
+async def test_a_trigger_is_a_resource_of_its_own(settings: Settings, client: Client, js: JetStream) -> None:
+    async with running(settings):
+        await publish(js, TriggerRotated.example())
+        [entry] = await recorded(client, 1)
+    assert (entry.resource_type, entry.resource_id) == ("trigger", UUID(TRIGGER))
+
+
+async def test_an_event_of_an_earlier_release_names_its_aggregate(
+    settings: Settings, client: Client, js: JetStream
+) -> None:
+    async with running(settings):
+        event = await publish(js, TriggerRotated.example(), resource="")
+        [entry] = await recorded(client, 1)
+    assert (entry.resource_type, entry.resource_id) == ("task", event.id)
 
 
 async def test_progress_is_not_recorded(settings: Settings, client: Client, js: JetStream) -> None:

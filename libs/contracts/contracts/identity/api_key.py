@@ -102,6 +102,7 @@ class ApiKeyCreated(Event):
     """
 
     subject = "evt.identity.api_key_created"
+    resource = ("api_key", "key_id")
     sample = {"key_id": API_KEY, "name": "CI", "scopes": ["read", "write"], "expires_at": TIME}
 
     key_id: UUID
@@ -125,6 +126,7 @@ class ApiKeyRevoked(Event):
     """An API key was revoked, or removed because it had expired."""
 
     subject = "evt.identity.api_key_revoked"
+    resource = ("api_key", "key_id")
     sample = {"key_id": API_KEY}
 
     key_id: UUID

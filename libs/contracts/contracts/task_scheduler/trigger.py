@@ -112,6 +112,7 @@ class TriggerCreated(Event):
     """A trigger was created."""
 
     subject = "evt.task_scheduler.trigger_created"
+    resource = ("trigger", "trigger_id")
     sample = {"trigger_id": TRIGGER, "name": "Deployments"}
 
     trigger_id: UUID
@@ -122,6 +123,7 @@ class TriggerRotated(Event):
     """The secret of a trigger was replaced."""
 
     subject = "evt.task_scheduler.trigger_rotated"
+    resource = ("trigger", "trigger_id")
     sample = {"trigger_id": TRIGGER}
 
     trigger_id: UUID
@@ -131,6 +133,7 @@ class TriggerFired(Event):
     """A verified request to the URL of a trigger was accepted."""
 
     subject = "evt.task_scheduler.trigger_fired"
+    resource = ("trigger", "trigger_id")
     sample = {"trigger_id": TRIGGER, "webhook_id": "msg_1", "at": TIME}
 
     trigger_id: UUID
@@ -142,6 +145,7 @@ class TriggerRevoked(Event):
     """A trigger was revoked."""
 
     subject = "evt.task_scheduler.trigger_revoked"
+    resource = ("trigger", "trigger_id")
     sample = {"trigger_id": TRIGGER}
 
     trigger_id: UUID

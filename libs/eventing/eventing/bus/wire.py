@@ -14,11 +14,16 @@ from eventing.recording import Recorded, current
 
 HEADROOM = 16 * 1024
 """Bytes of a message that are reserved for its headers."""
+RESOURCE = "resource"
+"""The header `<kind>/<id>` of an event about a resource within its aggregate."""
 
 
 @dataclass(frozen=True)
 class EventHeaders:
-    """An event without its content: its kind, which this release need not know, and its key and metadata."""
+    """An event without its content: its kind, which this release need not know, and its key and metadata.
+
+    `resource` is the kind and the id of the resource within the aggregate that it is about; None if it is about all.
+    """
 
     subject: str
     id: UUID
@@ -26,13 +31,14 @@ class EventHeaders:
     at: datetime
     envelope: Envelope
     owner: UUID
+    resource: tuple[str, UUID] | None = None
 
     @classmethod
     def of(cls, recorded: Recorded[Any]) -> Self:
         """Return the headers of a stored event, as consumers on the bus see them."""
         published = as_published(recorded)
-        subject, envelope = recorded.event.subject, published.envelope
-        return cls(subject, recorded.id, recorded.version, recorded.at, envelope, recorded.owner)
+        subject, envelope, resource = recorded.event.subject, published.envelope, _resource(recorded.event)
+        return cls(subject, recorded.id, recorded.version, recorded.at, envelope, recorded.owner, resource)
 
     @classmethod
     def read(cls, headers: Mapping[str, str]) -> Self:
@@ -42,7 +48,8 @@ class EventHeaders:
             KeyError, ValueError: the message is not an event.
         """
         envelope, owner = Envelope.from_headers(headers), UUID(headers["owner"])
-        return cls(headers["ce-type"], *event_key(headers), envelope, owner)
+        kind, _, id = headers.get(RESOURCE, "").partition("/")
+        return cls(headers["ce-type"], *event_key(headers), envelope, owner, (kind, UUID(id)) if kind else None)
 
 
 def subject(recorded: Recorded[Any]) -> str:
@@ -79,18 +86,24 @@ def as_published(recorded: Recorded[Any]) -> Recorded[Any]:
 
 def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
     """Return the headers: the event's own id, the message that caused it as its causation, and its key."""
-    return as_published(recorded).envelope.headers() | {
-        "ce-specversion": "1.0",
-        "ce-type": recorded.event.subject,
-        "ce-source": f"/{service}",
-        "ce-subject": str(recorded.id),
-        "owner": str(recorded.owner),
-        "ce-time": recorded.at.isoformat(),
-        "ce-datacontenttype": "application/json",
-        # The header keeps its first name: messages of earlier releases are still on the streams.
-        "fact-version": str(recorded.event.version),
-        "aggregate-version": str(recorded.version),
-    }
+    resource = _resource(recorded.event)
+    own = {RESOURCE: f"{resource[0]}/{resource[1]}"} if resource else {}
+    return (
+        as_published(recorded).envelope.headers()
+        | own
+        | {
+            "ce-specversion": "1.0",
+            "ce-type": recorded.event.subject,
+            "ce-source": f"/{service}",
+            "ce-subject": str(recorded.id),
+            "owner": str(recorded.owner),
+            "ce-time": recorded.at.isoformat(),
+            "ce-datacontenttype": "application/json",
+            # The header keeps its first name: messages of earlier releases are still on the streams.
+            "fact-version": str(recorded.event.version),
+            "aggregate-version": str(recorded.version),
+        }
+    )
 
 
 def read(kind: type[Event], headers: Mapping[str, str], body: bytes) -> Recorded[Any]:
@@ -125,6 +138,10 @@ def event_key(headers: Mapping[str, str]) -> tuple[UUID, int, datetime]:
 def deduplication_id(headers: Mapping[str, str]) -> str:
     """Return the id by which the server drops the same event, and no other, if it is published again."""
     return f"{headers['ce-id']}@{headers['ce-time']}"
+
+
+def _resource(event: Event) -> tuple[str, UUID] | None:
+    return (event.resource[0], getattr(event, event.resource[1])) if event.resource else None
 
 
 def _event_id(recorded: Recorded[Any]) -> UUID:
