@@ -47,7 +47,7 @@ from gateway.routes import (
     user,
     workspace,
 )
-from gateway.routing.parameters import refuse_unknown
+from gateway.routing.parameters import check_parameters
 from gateway.state import Gateway
 from gateway.throttling import Throttling
 
@@ -111,5 +111,6 @@ def _operations() -> Sequence[BaseRoute]:
     """Return the routes of all operations; the applications of a process share what the framework builds for them."""
     api = APIRouter()
     for router in ROUTERS:
-        api.include_router(router, dependencies=[Depends(refuse_unknown)] if router.prefix.startswith("/api/") else [])
+        checks = [Depends(check_parameters)] if router.prefix.startswith("/api/") else []
+        api.include_router(router, dependencies=checks)
     return api.routes

@@ -59,10 +59,10 @@ async def _requester(connection: HTTPConnection) -> Requester:
 
 async def _authenticate(connection: HTTPConnection) -> Token | Problem | Unavailable:
     """Return the verified token or API key, or the error of routes that need one."""
-    credentials = presented(connection)
-    if credentials is None:
-        return Problem(EdgeCode.UNAUTHENTICATED, NOT_PRESENTED)
     try:
+        credentials = presented(connection)
+        if credentials is None:
+            return Problem(EdgeCode.UNAUTHENTICATED, NOT_PRESENTED)
         return await gateway_of(connection).tokens.verify(credentials)
     except (Problem, Unavailable) as error:
         return error

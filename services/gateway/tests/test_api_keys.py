@@ -67,6 +67,21 @@ async def test_a_key_beside_another_authentication_scheme_is_accepted(program: h
     assert (await program.get(ME, headers={"authorization": "Basic YTpi"})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "names", [["authorization", "authorization"], ["x-api-key", "x-api-key"], ["authorization", "x-api-key"]]
+)
+async def test_several_credentials_are_401(anonymous: httpx.AsyncClient, services: FakeServices, names: list[str]):
+    values = {"authorization": f"Bearer {services.token()}", "x-api-key": KEY}
+    headers = [(name, values[name]) for name in names]
+    response = await anonymous.get(ME, headers=headers)
+    assert (response.status_code, response.json()["error_code"]) == (401, "UNAUTHENTICATED")
+    assert response.json()["detail"] == "The request has several access tokens or API keys. Send one."
+
+
+async def test_the_same_key_in_both_headers_is_accepted(program: httpx.AsyncClient):
+    assert (await program.get(ME, headers={"authorization": f"Bearer {KEY}"})).status_code == 200
+
+
 async def test_responses_to_keys_are_not_cached(program: httpx.AsyncClient):
     assert (await program.get(ME)).headers["cache-control"] == "no-store"
 

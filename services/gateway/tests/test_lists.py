@@ -101,6 +101,8 @@ async def test_an_unknown_cursor_is_404(client: httpx.AsyncClient, services: Fak
 
 WRONG = [
     *("limit=0", "limit=101", "limit=x", "skip=-1", "skip=10001", f"skip={10**30}", "skip="),
+    *("limit=1_0", "limit=+10", "skip=%201", "limit=1.0"),
+    *("limit=1&limit=1", "q=a&q=b", "metadata.a=1&metadata.a=2"),
     *("status=other", "mode=other", "after=x", "before=x"),
     *(f"skip=1&after={OTHER}", f"after={OTHER}&before={OTHER}"),
 ]
@@ -110,6 +112,13 @@ WRONG = [
 async def test_invalid_list_parameters_are_422(client: httpx.AsyncClient, query: str):
     response = await client.get(f"{SESSIONS}?{query}")
     assert (response.status_code, response.json()["errors"][0]["loc"][0]) == (422, "query")
+
+
+async def test_a_repeated_query_parameter_is_named(client: httpx.AsyncClient):
+    response = await client.get(f"{SESSIONS}?limit=1&skip=2&limit=3")
+    assert response.json()["errors"] == [
+        {"loc": ["query", "limit"], "msg": "Must be sent only once", "type": "repeated"}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -209,11 +209,14 @@ async def test_a_cursor_of_a_lost_bus_is_a_gap(base_url: str, services: FakeServ
         assert await client.wait_closed() == (1000, ["connected", "gap"])
 
 
-async def test_an_unknown_query_parameter_closes_with_1008(base_url: str, services: FakeServices):
-    async with open_websocket(base_url, services.token(), "?afetr=7") as client:
+@pytest.mark.parametrize(("query", "named"), [("?afetr=7", "afetr"), ("?after=7&after=8", "after")])
+async def test_an_unclear_query_parameter_closes_with_1008(
+    base_url: str, services: FakeServices, query: str, named: str
+):
+    async with open_websocket(base_url, services.token(), query) as client:
         kind, data = await client.next()
         assert (kind, data["code"]) == ("error", "VALIDATION_ERROR")
-        assert "afetr" in data["message"]
+        assert named in data["message"]
         assert await client.wait_closed() == (1008, [])
 
 

@@ -12,6 +12,8 @@ from starlette.requests import HTTPConnection
 from gateway.problems import EdgeCode, Problem
 
 ALL_SCOPES: frozenset[Scope] = frozenset(("read", "write", "admin"))
+AUTHORIZATION, API_KEY = "authorization", "x-api-key"
+"""The headers that credentials are sent in."""
 SUBPROTOCOL_PREFIX = "bearer."
 """The beginning of the subprotocol with the access token or API key of a WebSocket."""
 ACTS_FOR_ACCOUNT = "acts_for_account"
@@ -48,14 +50,19 @@ def presented(connection: HTTPConnection) -> str | None:
     """Return the access token or API key of a request; None if it has neither.
 
     Browsers cannot set headers of a WebSocket, so it may also have one as a subprotocol or in its query string.
+
+    Raises:
+        Problem: a header is repeated, or the two name different ones: a proxy might have checked the other one.
     """
     headers = connection.headers
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and credentials.strip():
-        return credentials.strip()
-    key = headers.get("x-api-key", "").strip()
-    if is_api_key(key):
-        return key
+    scheme, _, credentials = headers.get(AUTHORIZATION, "").partition(" ")
+    token = credentials.strip() if scheme.lower() == "bearer" else ""
+    key = headers.get(API_KEY, "").strip()
+    found = {text for text in (token, key if is_api_key(key) else "") if text}
+    if len(found) > 1 or any(len(headers.getlist(name)) > 1 for name in (AUTHORIZATION, API_KEY)):
+        raise refused("The request has several access tokens or API keys. Send one.")
+    if found:
+        return found.pop()
     return _presented_by_websocket(connection) if connection.scope["type"] == "websocket" else None
 
 

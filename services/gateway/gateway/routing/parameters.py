@@ -1,41 +1,58 @@
-"""Refuses unknown query parameters: a misspelt filter must not be ignored."""
+"""Refuses query parameters that the framework would ignore or reinterpret, such as misspelt filters."""
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection
 from typing import Any
 
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
 
 from gateway.routing.admission import authorize
 
+_INTEGER = re.compile(r"-?[0-9]+")
+"""The framework would accept `1_0` and ` 10` as well."""
 
-async def refuse_unknown(connection: HTTPConnection) -> None:
-    """Check that the operation has every query parameter of the request.
+
+async def check_parameters(connection: HTTPConnection) -> None:
+    """Check that the operation has every query parameter of the request, which is sent once, and that numbers are such.
 
     Raises:
         Problem: the request may not call the operation, whatever its parameters are.
-        RequestValidationError: the operation does not have all of the parameters.
+        RequestValidationError: a parameter is not valid.
     """
     if not isinstance(connection, Request):  # `streams.socket` checks those of WebSockets, after the handshake
         return
-    if names := connection.query_params.keys():
+    if parameters := connection.query_params:
         route = connection.scope["route"]
-        if errors := unknown_parameters(names, _parameters(route)):
+        known = _types(route)
+        if errors := [*unclear_parameters(parameters, known), *_no_integers(parameters, known)]:
             await authorize(connection, route)
             raise RequestValidationError(errors)
 
 
-def unknown_parameters(names: Iterable[str], known: Collection[str]) -> list[dict[str, Any]]:
-    """Return a validation error for each of the names that is not known; `a.<key>` stands for `a.` and any key."""
-    return [
+def unclear_parameters(parameters: QueryParams, known: Collection[str]) -> list[dict[str, Any]]:
+    """Return a validation error for each name that is not known or repeated; `a.<key>` stands for `a.` and any key."""
+    unknown = [
         {"loc": ("query", name), "type": "extra_forbidden", "ctx": {"known": known}}
-        for name in sorted(names)
+        for name in sorted(parameters.keys())
         if name not in known and "".join(name.partition(".")[:2]) + "<key>" not in known
     ]
+    repeated = [name for name in sorted(parameters.keys()) if len(parameters.getlist(name)) > 1]
+    return unknown + [_error(name, "repeated", "Must be sent only once") for name in repeated]
 
 
-def _parameters(route: APIRoute) -> set[str]:
+def _no_integers(parameters: QueryParams, types: dict[str, Any]) -> list[dict[str, Any]]:
+    wrong = [name for name, text in parameters.items() if types.get(name) is int and not _INTEGER.fullmatch(text)]
+    return [_error(name, "int_parsing") for name in wrong]
+
+
+def _types(route: APIRoute) -> dict[str, Any]:
     # Parameters in the path and in headers are among them, which is harmless: no query parameter has the same name.
-    return {field.alias for field in get_flat_params(route.dependant)}
+    return {field.alias: field.field_info.annotation for field in get_flat_params(route.dependant)}
+
+
+def _error(name: str, kind: str, text: str = "") -> dict[str, Any]:
+    return {"loc": ("query", name), "type": kind, "msg": text}

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from gateway.auth.callers import User
 from gateway.auth.token import SUBPROTOCOL_PREFIX
 from gateway.problems import EdgeCode, Problem, translation
-from gateway.routing.parameters import unknown_parameters
+from gateway.routing.parameters import unclear_parameters
 from gateway.streams.commands import Commands, Report
 from gateway.streams.events import CHUNK_BYTES, SEND_TIMEOUT_SECONDS
 from gateway.streams.fan_out import StreamItem, Streams
@@ -113,7 +113,7 @@ class _Conversation:
 
 
 def _check_parameters(socket: WebSocket) -> None:
-    if errors := unknown_parameters(socket.query_params.keys(), PARAMETERS):
+    if errors := unclear_parameters(socket.query_params, PARAMETERS):
         raise RequestValidationError(errors)
 
 
