@@ -1,14 +1,18 @@
 """Request bodies: media types, JSON, sizes and forbidden content."""
 
 import json
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
-from contracts.session.session import CreateSession
+from contracts.samples import SESSION
+from contracts.session.session import CreateSession, DeleteSession
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
+from services.gateway.tests.harness import Harness
 
 SESSIONS = "/api/v1/sessions"
 JSON = {"content-type": "application/json"}
@@ -151,3 +155,39 @@ async def test_a_missing_token_is_401_before_the_body_is_read(anonymous: httpx.A
 
     response = await anonymous.post(SESSIONS, content=chunks(), headers=JSON)
     assert (response.status_code, read) == (401, 0)
+
+
+def operations_without_a_body(document: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (method, path)
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if method in ("post", "put", "patch", "delete") and "requestBody" not in operation
+    ]
+
+
+async def test_a_field_is_422_where_there_is_no_body(harness: Harness, document: dict[str, Any]):
+    statuses = dict[tuple[str, str], int]()
+    async with harness.client("admin") as admin:
+        for method, path in operations_without_a_body(document):
+            response = await admin.request(method, re.sub("{.*?}", SESSION, path), json={"force": True})
+            statuses[method, path] = response.status_code
+            assert response.json()["errors"] == [
+                {"loc": ["body", "force"], "msg": "Unknown field", "type": "extra_forbidden"}
+            ]
+    assert len(statuses) > 20
+    assert set(statuses.values()) == {422}
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"{", b" " * 100])
+async def test_a_body_without_fields_is_ignored_where_there_is_none(
+    client: httpx.AsyncClient, services: FakeServices, body: bytes
+):
+    await services.answer(DeleteSession, None)
+    response = await client.request("DELETE", f"{SESSIONS}/{SESSION}", content=body, headers=JSON)
+    assert response.status_code == 204
+
+
+async def test_a_stranger_learns_nothing_of_fields(anonymous: httpx.AsyncClient):
+    response = await anonymous.request("DELETE", f"{SESSIONS}/{SESSION}", json={"force": True})
+    assert response.status_code == 401

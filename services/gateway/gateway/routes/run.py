@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
 from gateway.problems import documented
-from gateway.routing.api_route import ApiRoute
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
 from gateway.session_ready import wait_until_ready
 
-router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=ApiRoute)
+router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=JsonRoute)
 
 
 @router.get(

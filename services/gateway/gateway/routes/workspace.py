@@ -20,7 +20,7 @@ from gateway.auth.callers import User
 from gateway.authentication import Caller
 from gateway.files.downloads import ANY_TYPE, Download, binary_content, download_responses
 from gateway.problems import EdgeCode, documented, headed
-from gateway.routing.api_route import ApiRoute
+from gateway.routing.bodies import JsonRoute
 from gateway.routing.changes import Unrecorded
 from gateway.schemas.lists import Window
 from gateway.schemas.workspace import WorkspaceFile, WorkspaceFilePage
@@ -40,7 +40,7 @@ UPLOAD: dict[str, Any] = {
     ],
 }
 
-router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"], route_class=ApiRoute)
+router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Workspace"], route_class=JsonRoute)
 
 
 @router.get(

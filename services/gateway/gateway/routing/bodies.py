@@ -14,7 +14,7 @@ from starlette.types import Message, Receive
 
 from gateway.problems import EdgeCode, Problem
 from gateway.routing.admission import authorize
-from gateway.routing.api_route import ApiRoute
+from gateway.routing.api_route import KEYED_METHODS, ApiRoute
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -39,6 +39,8 @@ class _JsonRequest(Request):
 class JsonRoute(ApiRoute):
     """Accepts only JSON bodies, in UTF-8, without NUL and halves of characters, which cannot be stored.
 
+    A route without a body refuses fields, unless it reads a body by itself, which it declares as `requestBody`.
+
     The caller is authorized before the body is read, so that strangers cannot make the gateway read large bodies.
     """
 
@@ -47,15 +49,16 @@ class JsonRoute(ApiRoute):
     max_values = MAX_VALUES
 
     def get_route_handler(self) -> Handler:
-        """Return the handler of the framework, after the checks if the route has a body."""
+        """Return the handler of the framework, after the checks if the route has a JSON body, or has none."""
         handle = super().get_route_handler()
-        if self.body_field is None:
-            return handle
+        if self.body_field is not None:
+            return self._with_body(handle)
+        reads_it = "requestBody" in (self.openapi_extra or {})
+        return handle if reads_it or not (self.methods or set[str]()) & KEYED_METHODS else self._without_body(handle)
 
+    def _with_body(self, handle: Handler) -> Handler:
         async def checked(request: Request) -> Response:
-            await authorize(request, self)
-            receive = request.receive if self.max_bytes is None else limited(request.receive, self.max_bytes)
-            request = _JsonRequest(request.scope, receive)
+            request = await self._admitted(request)
             body = await request.body()
             if body and not _is_json(request.headers.get("content-type", "")):
                 raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
@@ -64,6 +67,20 @@ class JsonRoute(ApiRoute):
             return await handle(request)
 
         return checked
+
+    def _without_body(self, handle: Handler) -> Handler:
+        async def checked(request: Request) -> Response:
+            if _is_json(request.headers.get("content-type", "")):
+                request = await self._admitted(request)
+                _refuse_fields(await request.body(), self.max_values)
+            return await handle(request)
+
+        return checked
+
+    async def _admitted(self, request: Request) -> "_JsonRequest":
+        await authorize(request, self)
+        receive = request.receive if self.max_bytes is None else limited(request.receive, self.max_bytes)
+        return _JsonRequest(request.scope, receive)
 
 
 class SmallJsonRoute(JsonRoute):
@@ -106,6 +123,18 @@ def _parsed(body: bytes) -> Any:
         raise Problem(EdgeCode.MALFORMED_JSON, "The body must be encoded in UTF-8.") from None
     except (ValueError, RecursionError):
         raise Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.") from None
+
+
+def _refuse_fields(body: bytes, max_values: int) -> None:
+    """Refuse all fields; an empty object, which many clients send, and what has no fields are ignored."""
+    try:
+        value = _parsed(body)
+    except Problem:
+        return
+    _check(value, max_values)
+    if isinstance(value, dict) and value:
+        fields = cast(dict[str, Any], value)
+        raise RequestValidationError([{"loc": ("body", name), "msg": "", "type": "extra_forbidden"} for name in fields])
 
 
 def _check(value: Any, max_values: int) -> None:
