@@ -206,7 +206,7 @@ async def test_an_event_is_dead_lettered_after_its_handler_has_succeeded(
     async with working((replica(client), spy)):
         await eventually(lambda: dead_letter_count(js))
         await eventually(lambda: all_acknowledged(js))
-    # The bus may deliver it once more while it is being acknowledged.
+    # The bus may deliver it a fourth time while it is being acknowledged.
     assert (handled[:3], len(spy.seen)) == ([(event, 0)] * 3, 1)
 
 

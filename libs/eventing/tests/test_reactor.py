@@ -58,7 +58,7 @@ async def test_an_event_redelivered_while_it_is_in_progress_is_processed_once(
     async with working((replica(client), spy)):
         await eventually(lambda: spy.seen)
         await eventually(lambda: _has_deliveries(js, 3))
-        assert len(spy.seen) == 1  # now: the bus may deliver it once more while it is being acknowledged
+        assert len(spy.seen) == 1  # now: the bus may deliver it again while it is being acknowledged
         spy.go.set()
         await eventually(lambda: all_acknowledged(js))
 

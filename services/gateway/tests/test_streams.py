@@ -17,7 +17,6 @@ from contracts.session.session import GetSession, SessionCreated
 from contracts.task_scheduler.execution import ExecutionCompleted
 from contracts.task_scheduler.task import TaskPaused
 from gateway.settings import Settings
-from gateway.streams.types import wanted
 from runtime.bus import ordered
 from runtime.testing import eventually
 
@@ -273,31 +272,3 @@ async def test_streams_continue_when_the_consumer_is_recreated(base_url: str, to
             await services.js.delete_consumer("EVT_SESSION", consumer.name)
         await publish_three(services)
         assert await follower.names(3) == NAMES
-
-
-@pytest.mark.parametrize(
-    ("types", "name", "matches"),
-    [
-        (None, "session.created", True),
-        ("session.*", "session.created", True),
-        ("session.*", "task.created", False),
-        ("*.created", "task.created", True),
-        ("session.run_*ed", "session.run_started", True),
-        ("task.created, text_delta", "text_delta", True),
-        ("*", "text_delta", True),
-        ("session.created", "session.created_too", False),
-        ("webhook.delivered", "webhook.delivered", True),
-    ],
-)
-def test_types_may_contain_wildcards(types: str | None, name: str, matches: bool):
-    assert wanted(types, "*.*")(name) is matches
-
-
-def test_events_of_templates_can_be_selected():
-    assert wanted("session.template_created", "*.*")("session.template_created")
-
-
-async def test_the_error_of_unmatched_types_explains_the_names(client: httpx.AsyncClient):
-    response = await client.get(EVENTS, params={"types": "tool_*"})
-    why = "types: No event type matches tool_*; names begin with their service, like session.tool_*."
-    assert response.json()["detail"] == why
