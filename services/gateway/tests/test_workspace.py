@@ -18,7 +18,7 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from contracts.wire import MAX_PART_BYTES, MAX_UPLOAD_BYTES
+from contracts.wire import MAX_FILE_BYTES, MAX_PART_BYTES
 
 from services.gateway.tests.fake_services import FakeServices
 
@@ -165,8 +165,8 @@ async def test_a_full_workspace_is_409(client: httpx.AsyncClient, services: Fake
 
 @pytest.mark.usefixtures("store")
 async def test_an_upload_above_the_limit_is_413(client: httpx.AsyncClient):
-    assert (await client.put(f"{FILES}/a", content=bytes(MAX_UPLOAD_BYTES))).status_code == 201
-    assert (await client.put(f"{FILES}/a", content=bytes(MAX_UPLOAD_BYTES + 1))).status_code == 413
+    assert (await client.put(f"{FILES}/a", content=bytes(MAX_FILE_BYTES))).status_code == 201
+    assert (await client.put(f"{FILES}/a", content=bytes(MAX_FILE_BYTES + 1))).status_code == 413
 
 
 async def test_other_bodies_than_uploads_have_a_smaller_limit(client: httpx.AsyncClient):

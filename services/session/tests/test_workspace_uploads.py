@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
-from contracts.wire import MAX_UPLOAD_BYTES
+from contracts.wire import MAX_PART_BYTES
 from session.workspace import Uploads, Workspace, uploads
 
 UPLOAD = UUID(MESSAGE)
@@ -36,7 +36,7 @@ def test_unfinished_uploads_are_limited_in_number(files: Workspace) -> None:
 
 
 def test_unfinished_uploads_are_limited_in_size(files: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", MAX_UPLOAD_BYTES + 11)
+    monkeypatch.setattr(uploads, "MAX_TOTAL_BYTES", MAX_PART_BYTES + 11)
     kept = [unfinished(files, n) for n in range(4)][-2:]
     files.uploads.put(UPLOAD, 0, b"x")
     assert {path.name for path in files.uploads.root.iterdir()} == {str(UPLOAD), *map(str, kept)}
