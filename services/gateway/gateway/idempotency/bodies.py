@@ -59,13 +59,16 @@ class Body:
         Raises:
             ClientDisconnect: the client is gone.
             Problem: too many large bodies are being read.
-            Refusal: STORAGE_FAILED, the disk is full.
+            Refusal: STORAGE_FAILED, it cannot be stored.
         """
         with ExitStack() as counting, SpooledTemporaryFile(MAX_MEMORY_BYTES) as file:
             body = cls(receive, UploadFile(cast(BinaryIO, file)), counting)
-            while await body._read_more(spools, user):
-                pass
-            await body._file.seek(0)
+            try:
+                while await body._read_more(spools, user):
+                    pass
+                await body._file.seek(0)
+            except OSError as error:
+                raise Refusal(Code.STORAGE_FAILED, f"The body could not be stored: {error.strerror}.") from error
             yield body
 
     async def _read_more(self, spools: Spools, user: str) -> bool:
@@ -76,10 +79,7 @@ class Body:
         if self._size <= MAX_MEMORY_BYTES < self._size + len(chunk):
             self._counting.enter_context(spools.one(user))
         self._size += len(chunk)
-        try:
-            await self._file.write(chunk)
-        except OSError as error:
-            raise Refusal(Code.STORAGE_FAILED, f"The body could not be stored: {error.strerror}.") from error
+        await self._file.write(chunk)
         return message.get("more_body", False)
 
     def chunks(self) -> Iterator[bytes]:
