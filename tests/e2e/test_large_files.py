@@ -45,12 +45,12 @@ def problem(response: httpx.Response) -> tuple[int, str]:
 
 def test_two_large_files_are_written_concurrently(user: User, session_id: str, system: System) -> None:
     contents = [content_of(seed) for seed in (1, 2)]
+    paths = [url(session_id, f"large-{number}") for number in (1, 2)]
     with ThreadPoolExecutor() as clients:
-        paths = [url(session_id, f"large-{number}") for number in (1, 2)]
-        written = list(clients.map(lambda path, content: user.http.put(path, content=content), paths, contents))
-    assert [(response.status_code, response.json()["size_bytes"]) for response in written] == [
-        (201, MAX_FILE_BYTES)
-    ] * 2
+        uploads = zip(paths, contents, strict=True)
+        sent = [clients.submit(user.http.put, path, content=content) for path, content in uploads]
+    responses = [each.result() for each in sent]
+    assert [(each.status_code, each.json()["size_bytes"]) for each in responses] == [(201, MAX_FILE_BYTES)] * 2
     found = [digest(user.http.get(path).raise_for_status().content) for path in paths]
     assert found == [digest(content) for content in contents]
     assert unfinished(system, session_id) == []
