@@ -146,7 +146,7 @@ async def _upload(session_id: UUID, upload_id: UUID, caller: User, request: Requ
 
 async def _upload_part(session_id: UUID, upload_id: UUID, offset: int, buffer: bytearray, caller: User) -> int:
     """Send the first part of the buffer, remove it from the buffer, and return its size in bytes."""
-    data = bytes(buffer[:MAX_PART_BYTES])
+    data = bytes(memoryview(buffer)[:MAX_PART_BYTES])
     del buffer[:MAX_PART_BYTES]
     await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=offset, data=data))
     return len(data)
