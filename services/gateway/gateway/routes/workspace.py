@@ -1,5 +1,6 @@
 """Files of a session: `/api/v1/sessions/{session_id}/workspace`. The gateway passes them through and stores none."""
 
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -128,25 +129,26 @@ async def delete(session_id: UUID, path: str, caller: Caller) -> Response:
 
 async def _upload(session_id: UUID, upload_id: UUID, caller: User, request: Request) -> int:
     """Send a request's body to the session service in parts, and return its size in bytes."""
-    buffer, offset = bytearray(), 0
+    size = 0
     try:
-        async for chunk in request.stream():
-            buffer += chunk
-            while len(buffer) >= MAX_PART_BYTES:
-                offset += await _upload_part(session_id, upload_id, offset, buffer, caller)
+        async for data in _parts(request):
+            await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=size, data=data))
+            size += len(data)
     except (ClientDisconnect, HTTPException):  # it was cut off, or is too large
-        if offset:
+        if size:
             with suppress(Refusal, Unavailable):  # then the session service removes it later
                 await caller.ask(DiscardUpload(session_id=session_id, upload_id=upload_id))
         raise
+    return size
+
+
+async def _parts(request: Request) -> AsyncGenerator[bytes]:
+    """Yield the body in parts of equal size, the last of which may be smaller."""
+    buffer = bytearray()
+    async for chunk in request.stream():
+        buffer += chunk
+        while len(buffer) >= MAX_PART_BYTES:
+            part, buffer = bytes(memoryview(buffer)[:MAX_PART_BYTES]), buffer[MAX_PART_BYTES:]
+            yield part
     if buffer:
-        offset += await _upload_part(session_id, upload_id, offset, buffer, caller)
-    return offset
-
-
-async def _upload_part(session_id: UUID, upload_id: UUID, offset: int, buffer: bytearray, caller: User) -> int:
-    """Send the first part of the buffer, remove it from the buffer, and return its size in bytes."""
-    data = bytes(memoryview(buffer)[:MAX_PART_BYTES])
-    del buffer[:MAX_PART_BYTES]
-    await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=offset, data=data))
-    return len(data)
+        yield bytes(buffer)
