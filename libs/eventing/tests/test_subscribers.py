@@ -1,8 +1,7 @@
 """Answering commands and queries over the bus: replies, faults, draining, and outages."""
 
 import asyncio
-import gc
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -18,7 +17,6 @@ from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually, jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
-from nats.aio.msg import Msg
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
@@ -84,26 +82,6 @@ async def serving(nats_url: str, dispatcher: Dispatcher[None]) -> AsyncGenerator
 @pytest.fixture
 def bus(client: Client) -> Bus:
     return Bus(client, timeout=60)
-
-
-@pytest.fixture
-def uncollected() -> Generator[None]:
-    """Free nothing that refers to itself."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("serving", "uncollected")
-async def test_messages_are_freed_when_they_are_answered(bus: Bus) -> None:
-    for _ in range(5):
-        await bus.ask(Spell(password="secret"), ENVELOPE)
-    await eventually(lambda: _messages_in_memory(Spell) == 1)  # the subscription keeps the last one
-
-
-def _messages_in_memory(kind: type[Query[Any]]) -> int:
-    return sum(isinstance(each, Msg) and each.subject == kind.subject for each in gc.get_objects())
 
 
 @pytest.mark.usefixtures("serving")
