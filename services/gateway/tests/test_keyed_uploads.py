@@ -13,7 +13,9 @@ import pytest
 from contracts.session.workspace import UploadPart
 from contracts.wire import MAX_FILE_BYTES
 from gateway.idempotency import bodies
+from gateway.problems import Problem
 from runtime.testing import background, eventually
+from starlette.types import Message
 
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
@@ -108,3 +110,18 @@ async def test_a_body_that_cannot_be_stored_is_507(
     response = await put(client, "key")
     assert (response.status_code, response.json()["error_code"]) == (507, "STORAGE_FAILED")
     assert services.of(UploadPart) == []
+
+
+async def test_a_body_that_was_passed_on_does_not_count(monkeypatch: pytest.MonkeyPatch):
+    async def receive() -> Message:
+        return {"type": "http.request", "body": LARGE}
+
+    monkeypatch.setattr(bodies, "MAX_SPOOLED", 1)
+    spools = bodies.Spools()
+    async with bodies.Body.read(receive, spools, "one") as body:
+        with pytest.raises(Problem), spools.one("other"):
+            pass
+        while (await body.receive())["more_body"]:
+            pass
+        with spools.one("other"):
+            pass
