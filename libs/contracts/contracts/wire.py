@@ -42,8 +42,10 @@ PREVIEW_CHARACTERS = 1000
 """Length of the preview of a larger value. The resource itself has the whole value."""
 MAX_PART_BYTES = 512 * 1024
 """Size of the largest part of a file in one message."""
-MAX_UPLOAD_BYTES = 5 * 1024 * 1024
-"""Size of the largest file that a client may upload in one request."""
+MAX_FILE_BYTES = 64 * 1024 * 1024
+"""Size of the largest file that a client may write to a workspace."""
+MAX_FORM_BYTES = 5 * 1024 * 1024
+"""Size of the largest form with a file."""
 
 
 PUBLIC_NAMES = {"mcp_registry": "mcp_server", "task_scheduler": "task"}

@@ -1,5 +1,7 @@
 """The routes of files: parts, ranges, entity tags and names."""
 
+import os
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -10,6 +12,7 @@ from contracts.refusals import Code
 from contracts.samples import SESSION, TIME
 from contracts.session.workspace import (
     DeleteFile,
+    DiscardUpload,
     FilesPage,
     FileView,
     FileWritten,
@@ -18,7 +21,8 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from contracts.wire import MAX_PART_BYTES, MAX_UPLOAD_BYTES
+from contracts.wire import MAX_FILE_BYTES, MAX_PART_BYTES
+from runtime.testing import eventually
 
 from services.gateway.tests.fake_services import FakeServices
 
@@ -36,6 +40,7 @@ class Store:
     async def open(self, *, created: bool = True) -> None:
         await self.services.answer_with(ReadFile, self._read)
         await self.services.answer_with(UploadPart, lambda part: self.uploaded.extend(part.data))
+        await self.services.answer(DiscardUpload, None)
         await self.services.answer(WriteFile, FileWritten(file=FILE, created=created))
 
     def _read(self, query: ReadFile) -> object:
@@ -163,10 +168,52 @@ async def test_a_full_workspace_is_409(client: httpx.AsyncClient, services: Fake
     assert (response.status_code, response.json()["error_code"]) == (409, "WORKSPACE_FULL")
 
 
+async def test_the_largest_file_is_written(client: httpx.AsyncClient, store: Store):
+    content = os.urandom(MAX_FILE_BYTES)
+    assert (await client.put(f"{FILES}/a", content=content)).status_code == 201
+    assert store.uploaded == content
+
+
 @pytest.mark.usefixtures("store")
-async def test_an_upload_above_the_limit_is_413(client: httpx.AsyncClient):
-    assert (await client.put(f"{FILES}/a", content=bytes(MAX_UPLOAD_BYTES))).status_code == 201
-    assert (await client.put(f"{FILES}/a", content=bytes(MAX_UPLOAD_BYTES + 1))).status_code == 413
+async def test_a_larger_file_is_413_before_it_is_read(client: httpx.AsyncClient, services: FakeServices):
+    assert (await client.put(f"{FILES}/a", content=bytes(MAX_FILE_BYTES + 1))).status_code == 413
+    assert services.of(UploadPart, DiscardUpload) == []
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_larger_file_of_unknown_length_is_413_and_discarded(client: httpx.AsyncClient, services: FakeServices):
+    async def content() -> AsyncIterator[bytes]:
+        for _ in range(64):
+            yield bytes(MAX_FILE_BYTES // 64)
+        yield b"x"
+
+    assert (await client.put(f"{FILES}/a", content=content())).status_code == 413
+    assert services.of(WriteFile) == []
+    [discarded] = services.of(DiscardUpload)
+    assert {part.upload_id for part in services.of(UploadPart)} == {discarded.upload_id}
+
+
+async def test_an_upload_that_is_cut_off_is_discarded(base_url: str, services: FakeServices, store: Store):
+    async def content() -> AsyncIterator[bytes]:
+        yield bytes(MAX_PART_BYTES)
+        await eventually(lambda: store.uploaded)
+        raise ConnectionAbortedError
+
+    async with httpx.AsyncClient(base_url=base_url, headers={"authorization": f"Bearer {services.token()}"}) as client:
+        with pytest.raises(ConnectionAbortedError):
+            await client.put(f"{FILES}/a", content=content())
+    await eventually(lambda: services.of(DiscardUpload))
+    assert services.of(WriteFile) == []
+
+
+@pytest.mark.usefixtures("store")
+async def test_a_failure_to_discard_an_upload_is_not_reported(client: httpx.AsyncClient, services: FakeServices):
+    async def content() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(MAX_PART_BYTES)
+
+    await services.answer(DiscardUpload, Refused(code=Code.SESSION_ARCHIVED, detail="No."))
+    assert (await client.put(f"{FILES}/a", content=content())).status_code == 413
 
 
 async def test_other_bodies_than_uploads_have_a_smaller_limit(client: httpx.AsyncClient):

@@ -23,7 +23,7 @@ from contracts.session.quota import Allowance, GetAllowance
 from contracts.session.run import CancelRun, EndRun, GetRunSummary, InterruptSession, StartRun, SubmitQuery
 from contracts.session.session import CreateSession, DeleteSession, PauseSession, ResumeSession
 from contracts.session.values import SdkOptions
-from contracts.session.workspace import DeleteFile, UploadPart, WriteFile
+from contracts.session.workspace import DeleteFile, DiscardUpload, UploadPart, WriteFile
 from eventing.handling import UnitOfWork
 from eventing.handling.locks import Locks
 from eventing.store import START
@@ -127,6 +127,7 @@ async def test_the_end_of_a_run_and_the_start_of_the_next_are_one_append(desk: M
         CompleteUnarchive.example(),
         FailUnarchive.example(),
         UploadPart.example(),
+        DiscardUpload.example(),
         WriteFile.example(),
         DeleteFile.example(),
     ],
@@ -219,6 +220,7 @@ async def test_a_session_is_archived_and_unarchived(desk: MemoryDesk) -> None:
     "command",
     [
         UploadPart.example(),
+        DiscardUpload.example(),
         WriteFile.example(),
         DeleteFile.example(),
     ],

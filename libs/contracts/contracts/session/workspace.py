@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from contracts.files import ByteRange, FilePart, FilePrecondition, Part
 from contracts.messages import Command, Message, Page, Query, Window
 from contracts.samples import MESSAGE, SESSION
-from contracts.wire import MAX_UPLOAD_BYTES
+from contracts.wire import MAX_FILE_BYTES
 
 type FileType = Literal["file", "directory", "symlink", "other"]
 
@@ -65,8 +65,18 @@ class UploadPart(Command[None]):
 
     session_id: UUID
     upload_id: UUID
-    offset: int = Field(ge=0, le=MAX_UPLOAD_BYTES)
+    offset: int = Field(ge=0, le=MAX_FILE_BYTES)
     data: Part
+
+
+class DiscardUpload(Command[None]):
+    """Remove the staged parts of an upload that was cut off. Does nothing if there are none."""
+
+    subject = "cmd.session.discard_upload"
+    sample = {"session_id": SESSION, "upload_id": MESSAGE}
+
+    session_id: UUID
+    upload_id: UUID
 
 
 class WriteFile(FilePrecondition, Command[FileWritten]):
@@ -78,7 +88,7 @@ class WriteFile(FilePrecondition, Command[FileWritten]):
     session_id: UUID
     path: str
     upload_id: UUID
-    size: int = Field(ge=0, le=MAX_UPLOAD_BYTES)
+    size: int = Field(ge=0, le=MAX_FILE_BYTES)
 
 
 class DeleteFile(FilePrecondition, Command[None]):

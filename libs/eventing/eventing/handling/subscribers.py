@@ -180,6 +180,7 @@ def _answering(
     accepted = Accepted[result_type(kind)]
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
+        message.clear_cache()  # it holds the message itself, whose parts of files would wait for the garbage collector
         reply, headers = await decide(message)
         body = reply.model_dump_json().encode()
         if len(body) > max_bytes:

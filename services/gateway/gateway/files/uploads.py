@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.wire import MAX_UPLOAD_BYTES
+from contracts.wire import MAX_FORM_BYTES
 from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -30,7 +30,7 @@ async def uploaded_file(request: Request) -> bytes:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
         raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, f"The body must be {MEDIA_TYPE}, with a `file`.")
     parser = MultiPartParser(request.headers, request.stream(), max_files=1, max_fields=10, max_part_size=1024)
-    parser.spool_max_size = MAX_UPLOAD_BYTES
+    parser.spool_max_size = MAX_FORM_BYTES
     try:
         form = await parser.parse()
     except MultiPartException as error:

@@ -4,14 +4,13 @@ import hashlib
 import hmac
 import json
 import re
-from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection, Request
-from starlette.types import Message, Receive, Scope
+from starlette.requests import HTTPConnection, Request
+from starlette.types import Scope
 
 from gateway.auth.token import Token
 from gateway.client_address import client_address
@@ -78,8 +77,8 @@ class KeyedRequest:
         """Return what the repetition of a message must have in common with the first one: its content, from JSON."""
         return hmac.new(self.key.encode(), json.dumps(content, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
-    def digest(self, scope: Scope, body: "Body") -> str:
-        """Return what a repetition must have in common with the first request.
+    def digest(self, scope: Scope, body: Iterable[bytes]) -> str:
+        """Return what a repetition must have in common with the first request, whose body consists of these chunks.
 
         Bodies may hold passwords, so that a plain hash would let readers of the bus guess them; the key is not stored.
         """
@@ -90,39 +89,9 @@ class KeyedRequest:
         digest = hmac.new(self.key.encode(), digestmod=hashlib.sha256)
         for part in (content_type, scope["query_string"]):
             digest.update(b"%d:%b" % (len(part), part))
-        for chunk in _without(boundary[1], body.chunks) if boundary else body.chunks:
+        for chunk in _without(boundary[1], body) if boundary else body:
             digest.update(chunk)
         return digest.hexdigest()
-
-
-class Body:
-    """A request body that was read, and is passed on chunk by chunk, so that it is in memory only once."""
-
-    def __init__(self, chunks: deque[bytes], receive: Receive) -> None:
-        self.chunks, self._receive, self._passed_on = chunks, receive, False
-
-    @classmethod
-    async def read(cls, receive: Receive) -> "Body":
-        """Read the body; `gateway.middleware.edge` limits its size.
-
-        Raises:
-            ClientDisconnect: the client is gone.
-        """
-        chunks, more = deque[bytes](), True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientDisconnect
-            chunks.append(message.get("body", b""))
-            more = message.get("more_body", False)
-        return cls(chunks, receive)
-
-    async def receive(self) -> Message:
-        """Return the next message of the request, as ASGI defines."""
-        if not self.chunks:
-            return await self._receive()
-        chunk = self.chunks.popleft()
-        return {"type": "http.request", "body": chunk, "more_body": bool(self.chunks)}
 
 
 def _without(boundary: bytes, chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway import ids
 from gateway.auth.token import ACTS_FOR_ACCOUNT
 from gateway.idempotency.attempts import Attempt, begin
-from gateway.idempotency.keys import Body, KeyedRequest
+from gateway.idempotency.bodies import Body, Spools
+from gateway.idempotency.keys import KeyedRequest
 from gateway.idempotency.records import Records
 from gateway.idempotency.responses import MAX_RESPONSE_BYTES, StoredResponse
 from gateway.problems import Problem
@@ -28,13 +29,14 @@ class Idempotency:
     """Middleware within `Throttling`, which has authenticated the client."""
 
     def __init__(self, app: ASGIApp, records: Callable[[], Records]) -> None:
-        self.app, self.records = app, records
+        self.app, self.records, self.spools = app, records, Spools()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; carry out one that has a key, replay the response to it, or continue it.
 
         Raises:
-            Problem: the key is not valid, was used for another request, or its request is running.
+            Problem: the key is not valid, was used for another request, or its request is running; or too many large
+                bodies are being read.
             Unavailable: the bus does not answer.
         """
         request = KeyedRequest.of(scope)
@@ -42,13 +44,15 @@ class Idempotency:
             await self.app(scope, receive, send)
             return
         # A stranger's body is in memory as a whole only if no route would accept a larger one either.
-        body = await Body.read(receive if request.authenticated else limited(receive, SMALL_BODY_BYTES))
-        begun = await begin(self.records(), request, request.digest(scope, body))
-        if isinstance(begun, StoredResponse):
-            scope["route"] = _Route(begun.route)
-            await _replay(begun)(scope, receive, send)
-        else:
-            await _Execution(begun, scope, send).run(self.app, body)
+        receive = receive if request.authenticated else limited(receive, SMALL_BODY_BYTES)
+        async with Body.read(receive, self.spools, request.user) as body:
+            digest = await asyncio.to_thread(request.digest, scope, body.chunks())
+            begun = await begin(self.records(), request, digest)
+            if isinstance(begun, StoredResponse):
+                scope["route"] = _Route(begun.route)
+                await _replay(begun)(scope, receive, send)
+            else:
+                await _Execution(begun, scope, send).run(self.app, body)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import re
 import time
 
-from contracts.wire import MAX_UPLOAD_BYTES
+from contracts.wire import MAX_FILE_BYTES, MAX_FORM_BYTES
 from opentelemetry import trace
 from runtime import telemetry
 from runtime.http import request_id
@@ -23,7 +23,11 @@ from gateway.state import gateway_of
 log = get_logger()
 
 MAX_BODY_BYTES = 1024 * 1024
-_UPLOAD = re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+|POST /api/v1/mcp-servers/import", re.DOTALL)
+_LARGER = {
+    re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL): MAX_FILE_BYTES,
+    re.compile(r"POST /api/v1/mcp-servers/import"): MAX_FORM_BYTES,
+}
+"""The limits of the bodies of files, by method and path."""
 CLIENT_CLOSED_REQUEST = 499
 """The status in metrics and logs of a request whose client closed the connection, as in nginx."""
 NO_CLOSE_CODE = 1005
@@ -77,7 +81,7 @@ class _Exchange:
         self.started = time.perf_counter()
         self.status, self.received = 0, 0
         self.method: str = scope.get("method", "WEBSOCKET")
-        self.max_bytes = MAX_UPLOAD_BYTES if _UPLOAD.fullmatch(f"{self.method} {scope['path']}") else MAX_BODY_BYTES
+        self.max_bytes = _max_bytes(f"{self.method} {scope['path']}")
         self.headers = Headers(scope=scope)
         self.request_id = request_id.accepted_or_new(self.headers.get(request_id.HEADER, ""))
         scope["request_id"], scope["max_body_bytes"] = self.request_id, self.max_bytes
@@ -176,6 +180,10 @@ def _check_host(headers: Headers, hosts: Hosts) -> None:
     if not hosts.allow(headers.getlist("host")):
         detail = "This server does not serve this host name. Its operator can add names to ALLOWED_HOSTS."
         raise Problem(EdgeCode.UNKNOWN_HOST, detail)
+
+
+def _max_bytes(request: str) -> int:
+    return next((limit for path, limit in _LARGER.items() if path.fullmatch(request)), MAX_BODY_BYTES)
 
 
 def _check_length(headers: Headers, max_bytes: int) -> None:

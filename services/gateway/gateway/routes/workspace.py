@@ -1,12 +1,15 @@
 """Files of a session: `/api/v1/sessions/{session_id}/workspace`. The gateway passes them through and stores none."""
 
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
 from uuid import UUID
 
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.session.workspace import (
     DeleteFile,
+    DiscardUpload,
     ListFiles,
     ReadFile,
     UploadPart,
@@ -14,6 +17,9 @@ from contracts.session.workspace import (
 )
 from contracts.wire import MAX_PART_BYTES
 from fastapi import APIRouter, Depends, Query, Request, Response
+from runtime.bus import Unavailable
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from gateway import ids
 from gateway.auth.callers import User
@@ -96,7 +102,7 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
 async def write(session_id: UUID, path: str, caller: Caller, request: Request) -> Response:
     """Creates the file, or replaces its content, and returns it; the status is 201 if it was created.
 
-    The request body is the content, of any media type and at most 5 MiB. Missing folders are created.
+    The request body is the content, of any media type and at most 64 MiB. Missing folders are created.
     """
     upload_id = ids.new_id()
     size = await _upload(session_id, upload_id, caller, request)
@@ -123,19 +129,26 @@ async def delete(session_id: UUID, path: str, caller: Caller) -> Response:
 
 async def _upload(session_id: UUID, upload_id: UUID, caller: User, request: Request) -> int:
     """Send a request's body to the session service in parts, and return its size in bytes."""
-    buffer, offset = bytearray(), 0
+    size = 0
+    try:
+        async for data in _parts(request):
+            await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=size, data=data))
+            size += len(data)
+    except (ClientDisconnect, HTTPException):  # it was cut off, or is too large
+        if size:
+            with suppress(Refusal, Unavailable):  # then the session service removes it later
+                await caller.ask(DiscardUpload(session_id=session_id, upload_id=upload_id))
+        raise
+    return size
+
+
+async def _parts(request: Request) -> AsyncGenerator[bytes]:
+    """Yield the body in parts of equal size, the last of which may be smaller."""
+    buffer = bytearray()
     async for chunk in request.stream():
         buffer += chunk
         while len(buffer) >= MAX_PART_BYTES:
-            offset += await _upload_part(session_id, upload_id, offset, buffer, caller)
+            part, buffer = bytes(memoryview(buffer)[:MAX_PART_BYTES]), buffer[MAX_PART_BYTES:]
+            yield part
     if buffer:
-        offset += await _upload_part(session_id, upload_id, offset, buffer, caller)
-    return offset
-
-
-async def _upload_part(session_id: UUID, upload_id: UUID, offset: int, buffer: bytearray, caller: User) -> int:
-    """Send the first part of the buffer, remove it from the buffer, and return its size in bytes."""
-    data = bytes(buffer[:MAX_PART_BYTES])
-    del buffer[:MAX_PART_BYTES]
-    await caller.ask(UploadPart(session_id=session_id, upload_id=upload_id, offset=offset, data=data))
-    return len(data)
+        yield bytes(buffer)

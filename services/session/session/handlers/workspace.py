@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from uuid import UUID, uuid5
 
 from contracts.refusals import Refusal
-from contracts.session.workspace import DeleteFile, FileWritten, UploadPart, WriteFile
+from contracts.session.workspace import DeleteFile, DiscardUpload, FileWritten, UploadPart, WriteFile
 from eventing.handling import Handlers
 
 from session.aggregate import Session
@@ -21,6 +21,13 @@ async def upload_part(command: UploadPart, work: Work) -> None:
     """Store a part of an upload."""
     async with _open_files(command.session_id, work) as files:
         await asyncio.to_thread(files.uploads.put, command.upload_id, command.offset, command.data)
+
+
+@handles
+async def discard_upload(command: DiscardUpload, work: Work) -> None:
+    """Remove the parts of an upload."""
+    async with _open_files(command.session_id, work) as files:
+        await asyncio.to_thread(files.uploads.forget, command.upload_id)
 
 
 @handles

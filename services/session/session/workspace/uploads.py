@@ -7,21 +7,23 @@ from pathlib import Path
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.wire import MAX_UPLOAD_BYTES
+from contracts.wire import MAX_PART_BYTES
 from runtime.files.paths import os_errors_as_refusals
 
-MAX_UPLOADS, MAX_TOTAL_BYTES = 32, 32 * MAX_UPLOAD_BYTES
+MAX_UPLOADS, MAX_TOTAL_BYTES = 32, 2**30
+SYNC_BYTES = 8 * 1024 * 1024
+"""How much is synced at once: `finish`, whose client waits for the reply to one message, has no more than that left."""
 MAX_AGE_SECONDS = 3600.0
 
 
 class Uploads:
-    """The unfinished uploads of one session. The number is bounded: abandoned uploads are never finished."""
+    """The unfinished uploads of one session. Number and size are bounded: abandoned uploads are never finished."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def put(self, upload_id: UUID, offset: int, data: bytes) -> None:
-        """Store a part of an upload. The first part of an upload removes the oldest ones if there are too many.
+        """Store a part of an upload. If there are too many uploads, those that have waited longest are removed.
 
         Raises:
             Refusal: WORKSPACE_FULL if the upload was removed in favour of newer ones; STORAGE_FAILED if the disk is
@@ -32,13 +34,15 @@ class Uploads:
 
     def _put(self, upload_id: UUID, offset: int, data: bytes) -> None:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not offset:
-            self._sweep()
+        self._sweep(new=not offset)
         descriptor = self._open(upload_id, os.O_WRONLY, new=not offset)
+        synced = offset // SYNC_BYTES
         try:
             while data:
                 written = os.pwrite(descriptor, data, offset)
                 data, offset = data[written:], offset + written
+            if offset // SYNC_BYTES > synced:
+                os.fdatasync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -69,11 +73,14 @@ class Uploads:
         except FileNotFoundError:  # a new file would lack the first parts
             raise Refusal(Code.WORKSPACE_FULL, "Too many files are being uploaded to this session.") from None
 
-    def _sweep(self) -> None:
+    def _sweep(self, *, new: bool) -> None:
+        """Remove uploads until there is space for another part, which is the first one of an upload if it is `new`."""
+        number_allowed = MAX_UPLOADS - new
         oldest, size = time.time() - MAX_AGE_SECONDS, 0
         for number, (path, status) in enumerate(self._newest_first(), start=1):
             size += status.st_size
-            if number >= MAX_UPLOADS or size > MAX_TOTAL_BYTES - MAX_UPLOAD_BYTES or status.st_mtime < oldest:
+            is_old = status.st_mtime < oldest
+            if is_old or number > number_allowed or size > MAX_TOTAL_BYTES - MAX_PART_BYTES:
                 path.unlink(missing_ok=True)
 
     def _newest_first(self) -> list[tuple[Path, os.stat_result]]:
