@@ -24,7 +24,7 @@ ME = "/api/v1/auth/me"
 STREAMS, REQUESTS = 4, 100
 PATIENT = (
     "-c",
-    "from runpy import run_module; from runtime import counters, holdings;"
+    "from runpy import run_module; from runtime.bus import counters, holdings;"
     "counters.TIMEOUT_SECONDS = holdings.TIMEOUT_SECONDS = 30.0; run_module('gateway', run_name='__main__')",
 )
 """A gateway that waits for its counters: after half a second it would serve requests and streams uncounted."""

@@ -73,7 +73,7 @@ def made(deployment: Deployment, session_id: UUID) -> str:
 async def test_waiting_runs_make_room_for_others_and_continue(deployment: Deployment) -> None:
     connection = deployment.client.connection
     users = [ServiceClient(connection, Actor(user_id=new_id(), role="user")) for _ in range(3)]
-    async with changed(deployment, runs_at_once=2).replica():
+    async with changed(deployment, runs_at_once=1).replica():
         asked = [(user, *await ask(user)) for user in users[:2]]
         third = await users[2].run(await users[2].create(), scripted({"text": "fine"}))
         assert third.text == "fine"
