@@ -1,6 +1,7 @@
 """A hostile agent, with Bash, on a real system: what it must not get, it does not get."""
 
 import json
+import re
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ def test_the_environment_of_an_agent_holds_no_secret_or_address(user: User, agen
 
 def test_no_readable_file_holds_a_secret(user: User, agent: str, system: System) -> None:
     seen = user.bash(agent, f"cat /etc/shadow; ls -la {system.data_dir} / /root /home; echo; cat /proc/*/cmdline")
-    assert "root:" not in seen.replace("root root", "")
+    assert not re.search(r"^root:", seen, re.MULTILINE)
     assert "first-admin" not in seen
     for secret in secrets_of(system):
         assert secret not in seen.replace(str(system.data_dir), "")
