@@ -77,7 +77,7 @@ def _reason(kind: str, message: str) -> str:
     if kind == "missing":
         return "this variable must be set"
     reason = message.removeprefix("Value error, ").partition(", unable to parse")[0]
-    return reason.replace("Input should", "must")
+    return reason.replace("Input should", "must").replace("URL scheme should be", "its scheme must be")
 
 
 def misspelled_settings(known: Collection[str], prefixes: tuple[str, ...] = ()) -> list[str]:

@@ -12,11 +12,9 @@ from eventing.handling.dispatch import Dispatcher
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 from runtime.logging import get_logger
-from runtime.starting import CannotStart
 
 from identity.dependencies import Dependencies
 from identity.names import normalized_email
-from identity.passwords import is_common
 from identity.settings import Settings
 
 log = get_logger()
@@ -29,9 +27,6 @@ async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Dependencies])
     """Create an administrator if there is none.
 
     Of replicas that start concurrently one creates the account, and the others wait for it.
-
-    Raises:
-        CannotStart: the configured password is too common.
     """
     directory = dispatcher.dependencies.directory
     while not await directory.has_admin():
@@ -45,10 +40,6 @@ async def ensure_admin(settings: Settings, dispatcher: Dispatcher[Dependencies])
 
 
 async def _create_admin(settings: Settings, dispatcher: Dispatcher[Dependencies]) -> None:
-    if settings.admin_password and is_common(settings.admin_password):
-        raise CannotStart(
-            "ADMIN_PASSWORD is one of the most common passwords. Choose another one, or unset it to have one generated."
-        )
     # A generated password is shown before it is stored, never after: a crash in between generates another one on the
     # next start, but never leaves an account whose password nobody knows.
     password = settings.admin_password or await asyncio.to_thread(_show_generated_password, settings)

@@ -1,11 +1,19 @@
 """The settings of the identity service."""
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import runtime.settings
 from eventing.service import ServiceSettings
-from pydantic import EmailStr, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, EmailStr, Field, PositiveInt, model_validator
+
+from identity.passwords import is_common
+
+
+def _uncommon(password: str) -> str:
+    if is_common(password):
+        raise ValueError("is one of the most common passwords. Choose another one, or unset it to have one generated")
+    return password
 
 
 class KeySettings(runtime.settings.Settings):
@@ -41,7 +49,9 @@ class Settings(ServiceSettings):
     key_ring_file: Path
     registration_open: bool = True
     admin_email: EmailStr = "admin@localhost.localdomain"
-    admin_password: str | None = Field(default=None, min_length=8, max_length=1024, repr=False)
+    admin_password: Annotated[str, AfterValidator(_uncommon)] | None = Field(
+        default=None, min_length=8, max_length=1024, repr=False
+    )
     first_admin_file: Path | None = None
     login_failures_per_account: PositiveInt = 10
     login_failures_per_address: PositiveInt = 10

@@ -1,0 +1,33 @@
+"""All settings are checked before anything starts."""
+
+import pytest
+from onebox.checking import checked_settings
+from runtime.settings import InvalidSettings
+
+WRONG = {
+    "PORT": "99999",
+    "RATE_LIMITS": "many",
+    "QUOTAS": "bogus",
+    "CEILINGS": "bogus",
+    "MCP_ALLOWED_ADDRESSES": ":::",
+    "LOGIN_FAILURES_PER_ACCOUNT": "0",
+    "EVENT_EXECUTIONS_PER_HOUR": "0",
+    "REPORT_WORKERS": "0",
+    "ADMIN_PASSWORD": "password1",
+}
+
+
+def test_mistakes_in_settings_of_all_services_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in WRONG.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidSettings) as refusal:
+        checked_settings()
+    assert sorted(line.partition(":")[0] for line in str(refusal.value).splitlines()) == sorted(WRONG)
+    assert "password1" not in str(refusal.value)
+
+
+def test_settings_of_services_that_the_system_adds_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setenv("RATE_LIMITS", "none")
+    monkeypatch.setenv("PORT", "8001")
+    assert checked_settings().port == 8001
