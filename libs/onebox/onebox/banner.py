@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+from onebox.pango import BY_HAND
 from onebox.services import LaunchContext
 from onebox.settings import BoxSettings, url_of
 
 NO_SANDBOX = "WITHOUT TOOLS: this machine cannot create a sandbox. The log of the session service says why."
+NO_PDF = f"not as PDF until Pango is installed. On Debian or Ubuntu: {BY_HAND}"
 
 
 def demo_command(settings: BoxSettings) -> str:
@@ -20,13 +22,14 @@ def demo_command(settings: BoxSettings) -> str:
     return f"BASE_URL={url_of(settings.host, settings.port)} make demo"
 
 
-def banner(context: LaunchContext, seconds: float, *, unconfined: bool = False) -> str:
+def banner(context: LaunchContext, seconds: float, *, unconfined: bool = False, without_pdf: bool = False) -> str:
     """Return the banner: address, first administrator, data folder, model, how to try and to stop the system.
 
     Args:
         context: the running system.
         seconds: time that the start took.
         unconfined: this machine cannot create a sandbox, so agents have no tools.
+        without_pdf: reports cannot become PDF yet.
     """
     settings = context.settings
     url = url_of(settings.host, settings.port)
@@ -37,6 +40,7 @@ def banner(context: LaunchContext, seconds: float, *, unconfined: bool = False) 
         ("model", settings.model or "built-in simulator (scripted answers, no real model)"),
         *([] if settings.model else [("", "Set MODEL_API_KEY (and MODEL_BASE_URL) to use a real model.")]),
         *([("agents", NO_SANDBOX)] if unconfined else []),
+        *([("reports", NO_PDF)] if without_pdf else []),
         ("try it", demo_command(settings)),
         ("stop", "Ctrl-C"),
     ]

@@ -6,16 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from runtime.settings import InvalidSettings, load, misspelled_settings
+from runtime.settings import InvalidSettings, misspelled_settings
 from sandbox.cgroups import divide_own_cgroup
 
 from onebox.account import drop_root
 from onebox.banner import banner
+from onebox.checking import checked_settings
 from onebox.children import SERVICE_SETTINGS, Child, stop_all
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.pango import ensure_pango
+from onebox.pango import install_in_background
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
@@ -122,10 +123,12 @@ class Launcher:
 
     def _announce(self, context: LaunchContext, checks: Sequence[ReadyCheck]) -> None:
         unconfined = any(check.has_sample("agent_sandbox 0.0") for check in checks)
+        without_pdf = any(check.has_sample("report_pdf_available 0.0") for check in checks)
         self._cleanup.callback(context.folder.address.unlink, missing_ok=True)
         context.folder.address.write_text(url_of(self._settings.host, self._settings.port))
         self._supervisor.started = True
-        report(banner(context, time.monotonic() - self._started_at, unconfined=unconfined))
+        seconds = time.monotonic() - self._started_at
+        report(banner(context, seconds, unconfined=unconfined, without_pdf=without_pdf))
         # Deleted last, so that the password is shown again if the launcher crashes before this line.
         context.first_admin.unlink(missing_ok=True)
 
@@ -133,8 +136,8 @@ class Launcher:
 def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -> int:
     """Run the system with the settings of the environment, and return the exit code."""
     try:
-        settings = load(BoxSettings)
-        ensure_pango(settings.data_dir)  # while it may be installed
+        settings = checked_settings()
+        install_in_background()  # while this process may be root
         drop_root(settings.data_dir, settings.pg_bindir)
         divide_own_cgroup()  # before the services start, which have to be in a part of it
         known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}

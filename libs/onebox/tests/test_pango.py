@@ -1,11 +1,15 @@
-"""Installing Pango at the start: once, by root only, and without ever preventing the start."""
+"""Installing Pango beside the start: by root only, bounded, and without ever preventing the start."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from onebox import pango
-from onebox.pango import ATTEMPTED, ensure_pango
+from onebox.pango import install, install_in_background
+
+HERE = os.getpid()
 
 
 @pytest.fixture
@@ -26,52 +30,50 @@ def write(program: Path, script: str) -> None:
     program.chmod(0o755)
 
 
-def test_root_installs_pango_and_says_so(apt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ensure_pango(tmp_path / "data")
-    [line] = apt.read_text().splitlines()
-    assert line.startswith("--quiet --yes install --no-install-recommends libpango-1.0-0")
-    assert "Installing Pango" in "".join(capsys.readouterr())
+def steps(log: Path) -> list[str]:
+    """Return what apt-get was asked to do, by the first word that is no option of all commands."""
+    return [line.split()[len(pango.OPTIONS)] for line in log.read_text().splitlines()]
 
 
-def test_lists_of_packages_are_updated_if_they_are_missing(apt: Path, tmp_path: Path) -> None:
-    write(tmp_path / "programs/apt-get", f'echo "$@" >> {apt}; [ $3 = update ]')
-    ensure_pango(tmp_path / "data")
-    assert [line.split()[2] for line in apt.read_text().splitlines()] == ["install", "update", "install"]
+def test_packages_are_downloaded_before_they_are_installed(apt: Path) -> None:
+    assert install(HERE) is None
+    assert steps(apt) == ["--download-only", "--no-download"]
+    assert "install --no-install-recommends libpango-1.0-0" in apt.read_text()
 
 
-def test_an_attempt_that_failed_is_not_repeated(apt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path / "programs/apt-get", f'echo "$@" >> {apt}; exit 1')
-    ensure_pango(tmp_path / "data")
-    assert "could not be installed" in "".join(capsys.readouterr())
-    before = apt.read_text()
-    ensure_pango(tmp_path / "data")
-    assert apt.read_text() == before
-    assert (tmp_path / "data" / ATTEMPTED).exists()
+def test_lists_of_packages_are_updated_if_they_are_missing(apt: Path) -> None:
+    lists = apt.with_name("lists")
+    write(
+        apt.parent / "programs/apt-get",
+        f'echo "$@" >> {apt}; case "$@" in *update) touch {lists};; esac; test -e {lists}',
+    )
+    assert install(HERE) is None
+    assert steps(apt) == ["--download-only", "update", "--download-only", "--no-download"]
 
 
-def test_an_installation_that_hangs_is_given_up(
-    apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_reason_why_an_installation_failed_is_returned(apt: Path) -> None:
+    write(apt.parent / "programs/apt-get", "echo Reading; echo 'E: no network' >&2; exit 100")
+    assert install(HERE) == "E: no network"
+
+
+def test_a_download_that_hangs_is_given_up(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(apt.parent / "programs/apt-get", "sleep 60")
+    monkeypatch.setattr(pango, "DOWNLOAD_SECONDS", 0.1)
+    assert install(HERE) == "it did not end within 0.1 s"
+
+
+def test_a_download_ends_with_the_system_that_wanted_it(apt: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    write(apt.parent / "programs/apt-get", "sleep 60")
+    assert install(ended.pid) is not None
+
+
+@pytest.mark.parametrize(("user", "installed"), [(1000, False), (0, True)])
+def test_nothing_is_installed_by_others_than_root_or_twice(
+    apt: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], user: int, installed: bool
 ) -> None:
-    write(tmp_path / "programs/apt-get", "exec sleep 60")
-    monkeypatch.setattr(pango, "INSTALL_TIMEOUT", 0.1)
-    ensure_pango(tmp_path / "data")
-    assert apt.read_text() == ""
-    assert "could not be installed" in "".join(capsys.readouterr())
-
-
-def test_without_root_the_advice_is_one_line(
-    apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 1000)
-    ensure_pango(tmp_path / "data")
-    [line] = "".join(capsys.readouterr()).strip().splitlines()
-    assert "apt-get install libpango-1.0-0" in line
-    assert apt.read_text() == ""
-
-
-def test_nothing_happens_where_pango_is_installed(
-    apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(pango, "is_installed", lambda: True)
-    ensure_pango(tmp_path / "data")
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr(pango, "is_installed", lambda: installed)
+    install_in_background()
     assert "".join(capsys.readouterr()) + apt.read_text() == ""

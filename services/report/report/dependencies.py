@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 
 from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
@@ -23,21 +24,51 @@ from report.storage.opening import open_storage
 
 log = get_logger()
 
+CHECK_SECONDS = 2.0
+"""How long an answer that PDF cannot be created is valid."""
+
 pdf_available = Gauge("report_pdf_available", "Whether reports can be created as PDF (1) or not (0)")
+
+
+class PdfSupport:
+    """Whether reports can be created as PDF here. What is missing may be installed while the service runs."""
+
+    def __init__(self) -> None:
+        self._available = False
+        self._reason: str | None = None
+        self._checked_at = -CHECK_SECONDS
+        self._checking = asyncio.Lock()
+
+    async def available(self) -> bool:
+        """Return whether reports can be created as PDF. As long as they cannot, this is checked again."""
+        async with self._checking:
+            if not self._available and monotonic() >= self._checked_at + CHECK_SECONDS:
+                await self._check()
+        return self._available
+
+    async def _check(self) -> None:
+        reason = await asyncio.to_thread(why_unavailable)
+        self._available, self._checked_at = reason is None, monotonic()
+        pdf_available.set(self._available)
+        if reason is None:
+            log.info("pdf is available")
+        elif reason != self._reason:
+            log.warning("pdf is not available; html, markdown and json are", reason=reason)
+        self._reason = reason
 
 
 @dataclass(frozen=True)
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `pdf` is whether reports can be created as PDF here. `workers` is how many reports are created at the same time.
+    `workers` is how many reports are created at the same time.
     `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.
     """
 
     storage: Storage
     renderer: Renderer
     blocking: BlockingPool
-    pdf: bool
+    pdf: PdfSupport
     workers: int
     retention_days: int
 
@@ -56,7 +87,8 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
     if settings.report_theme_dir:
         await asyncio.to_thread(_check_theme, settings.report_theme_dir)
     storage = await open_storage(settings)
-    pdf = await _has_pdf()
+    pdf = PdfSupport()
+    await pdf.available()
     rendering = Renderer.open(
         workers=settings.report_workers,
         seconds=settings.report_seconds,
@@ -74,13 +106,3 @@ def _check_theme(folder: Path) -> None:
         load_theme(folder)
     except ThemeError as error:
         raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
-
-
-async def _has_pdf() -> bool:
-    reason = await asyncio.to_thread(why_unavailable)
-    pdf_available.set(reason is None)
-    if reason:
-        log.warning("pdf is not available; html, markdown and json are", reason=reason)
-    else:
-        log.info("pdf is available")
-    return reason is None

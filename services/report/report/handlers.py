@@ -37,7 +37,7 @@ async def request_report(command: RequestReport, work: Work) -> None:
     """Request a report for the actor. The job that creates it checks that its subject exists for the actor."""
     report = Report(command.report_id)
     report.create(work.actor.user_id, command.request)
-    has_pdf = command.request.format != "pdf" or work.dependencies.pdf
+    has_pdf = command.request.format != "pdf" or await work.dependencies.pdf.available()
     if command.automatic and not has_pdf:
         report.fail(Failure(error_code=Code.PDF_NOT_AVAILABLE, error_detail=NO_PDF), _expires_at(work))
     elif not has_pdf:

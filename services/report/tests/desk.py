@@ -60,13 +60,24 @@ class FakeRenderer:
 
 
 @dataclass
+class Pdf:
+    """Whether reports can become PDF, as a test decides."""
+
+    possible: bool = True
+
+    async def available(self) -> bool:
+        """Return it."""
+        return self.possible
+
+
+@dataclass
 class Dependencies:
     """Dependencies without child processes."""
 
     storage: LocalStorage
     blocking: BlockingPool
     renderer: FakeRenderer = field(default_factory=FakeRenderer)
-    pdf: bool = True
+    pdf: Pdf = field(default_factory=Pdf)
     workers: int = 2
     retention_days: int = 90
 

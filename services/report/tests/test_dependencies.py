@@ -1,5 +1,6 @@
 """The start of the service: a wrong theme prevents it, missing libraries for PDF do not."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,5 +33,21 @@ async def test_the_service_starts_and_shows_whether_there_is_pdf(
 ) -> None:
     monkeypatch.setattr(module, "why_unavailable", lambda: problem)
     async with dependencies(settings(tmp_path), UNUSED, UNUSED) as opened:
-        assert opened.pdf == (gauge == 1)
+        assert await opened.pdf.available() == (gauge == 1)
     assert REGISTRY.get_sample_value("report_pdf_available") == gauge
+
+
+async def test_pdf_becomes_available_when_its_libraries_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = ["Pango is missing.", "Pango is missing.", None]
+    monkeypatch.setattr(module, "why_unavailable", lambda: reasons.pop(0))
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0)
+    pdf = module.PdfSupport()
+    assert [await pdf.available() for _ in range(4)] == [False, False, True, True]
+
+
+async def test_missing_libraries_are_not_searched_for_at_every_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches = list[str]()
+    monkeypatch.setattr(module, "why_unavailable", lambda: searches.append("search") or "Pango is missing.")
+    pdf = module.PdfSupport()
+    await asyncio.gather(*(pdf.available() for _ in range(10)))
+    assert len(searches) == 1

@@ -28,7 +28,7 @@ async def test_a_requested_report_waits_for_its_file(desk: Desk) -> None:
 
 
 async def test_pdf_is_refused_where_it_cannot_be_created(desk: Desk) -> None:
-    desk.dependencies.pdf = False
+    desk.dependencies.pdf.possible = False
     with pytest.raises(Refusal, match=r"PDF_NOT_AVAILABLE: .*Choose the format html"):
         await desk.request(format="pdf")
     assert (await desk.request(format="html")).status == "pending"

@@ -91,11 +91,7 @@ def test_a_missing_library_is_a_reason_and_no_failure(error: Exception, monkeypa
         raise error
 
     monkeypatch.setattr(pdf, "run_path", fail)
-    pdf.why_unavailable.cache_clear()
-    try:
-        assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"
-    finally:
-        pdf.why_unavailable.cache_clear()
+    assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"
 
 
 @pytest.mark.parametrize("error", [OSError("cannot load library"), ImportError("no module")])

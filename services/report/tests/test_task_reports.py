@@ -113,7 +113,7 @@ async def test_a_deleted_task_or_a_disabled_owner_gets_no_report(executed: Desk,
 
 async def test_without_pdf_the_report_of_an_execution_says_why_it_failed(executed: Desk) -> None:
     executed.others.replies[GetExecution] = execution(report_format="pdf")
-    executed.dependencies.pdf = False
+    executed.dependencies.pdf.possible = False
     [report] = await end(executed)
     assert (report.status, report.error_code) == ("failed", Code.PDF_NOT_AVAILABLE)
     assert await executed.in_progress() == []

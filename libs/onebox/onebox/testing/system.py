@@ -74,6 +74,8 @@ class System:
     Args:
         environment: settings beyond those of this class, or instead of them.
         command: the command of the launcher.
+        prepared: whether the files of an empty database are there before the first start, which saves seconds. If not,
+            there is no data folder, as on the machine of a new user.
     """
 
     opened: ClassVar[set["System"]] = set()
@@ -86,7 +88,10 @@ class System:
         self,
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = (sys.executable, "-m", "onebox", "--follow-parent"),
+        *,
+        prepared: bool = True,
     ) -> None:
+        self._prepared = prepared
         self._folder = Path(tempfile.mkdtemp(prefix="onebox-", dir="/tmp"))
         self._folder.chmod(0o755)
         self.data_dir = self._folder / "data"
@@ -134,7 +139,7 @@ class System:
 
     def launch(self) -> None:
         """Start the launcher without waiting."""
-        if not self.data_dir.exists():
+        if self._prepared and not self.data_dir.exists():
             self._prepare()
         self._kills.clear()
         with self._output.open("wb") as output:

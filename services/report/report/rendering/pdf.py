@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import suppress
-from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,9 +11,8 @@ from typing import Any, cast
 VARIANT = "pdf/ua-1"
 
 
-@cache
 def why_unavailable() -> str | None:
-    """Return why PDF cannot be created here, or None if it can.
+    """Return why PDF cannot be created here, or None if it can. The libraries may be installed between two calls.
 
     Only the module that loads the libraries of the system is run: all of WeasyPrint takes a second to import.
     """
