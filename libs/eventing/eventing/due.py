@@ -55,8 +55,8 @@ class DueKind:
     async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:
         """Set or move the due time of `id` because of an event; `db` is the connection that stores the event.
 
-        The command will have the actor and the correlation id of the event. One command is sent for each time of `id`:
-        setting a time again that was reached before has no effect.
+        The command will have the actor and the correlation id of the event. It is carried out once for each time that
+        an event sets; another event may set a time again that was reached before.
         """
         await self.put(DueTime(id, recorded.id, at), recorded.envelope, db)
 
@@ -70,9 +70,9 @@ class DueKind:
         """Cancel the due time of `id`, if there is one."""
         await db.execute(CANCEL, self.name, id)
 
-    def command_id(self, due: DueTime) -> UUID:
-        """Return the id of the command for a due time: the same in every replica and at every attempt."""
-        return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f}")
+    def command_id(self, due: DueTime, cause: Envelope) -> UUID:
+        """Return the id of the command for a due time that `cause` set: the same in every replica and attempt."""
+        return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f} {cause.message_id}")
 
 
 def was_set_to_now() -> bool:

@@ -147,6 +147,7 @@ class Service[S: ServiceSettings, T]:
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
             checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
+            checks.checks["clock"] = database.clock.check
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
             checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
