@@ -44,13 +44,12 @@ class DueKind:
     """A kind of due time, stored under its `name`; `command` creates the command to send when one is reached.
 
     The command may arrive late, and even just after the due time was cancelled: its handler checks the state. One that
-    fails is retried with increasing delay, and given up after 3.4 hours; with `retry_forever` it is retried each minute
-    until it succeeds or is refused, for chains in which a command sets the next due time.
+    fails is retried with increasing delay, at least each minute, until it succeeds or is refused: what is never done
+    would never end, and a command may set the next due time.
     """
 
     name: str
     command: Callable[[DueTime], Command[Any]]
-    retry_forever: bool = False
 
     async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:
         """Set or move the due time of `id` because of an event; `db` is the connection that stores the event.
