@@ -105,8 +105,12 @@ class Service[S: ServiceSettings, T]:
         """Check that names are unique.
 
         Raises:
-            ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters.
+            ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters. Or a
+                reaction is persistent, and reacts to an event that another service stores.
         """
+        kinds = {one.name: one.event for one in self.reactions.by_name.values() if one.after}
+        if foreign := [name for name, event in kinds.items() if event.subject not in self.events]:
+            raise ValueError(f"persistent reactions of {self.name} to events of other services: {foreign}")
         names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
         if duplicates := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two reactions or projectors of {self.name} have the same name: {sorted(duplicates)}")
