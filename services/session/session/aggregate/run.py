@@ -27,6 +27,10 @@ INTERRUPTED = "The service stopped during the run."
 MAX_UNBILLED_RUNS = 20
 """The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
 
+MAX_CANCELLED_IN_ADVANCE = 20
+"""The number of runs, the newest, that are kept because they were cancelled before they were submitted. Each attempt of
+an execution has a session of its own, with one run."""
+
 
 class Running(State):
     """The runs of a session, of which at most one is active; commands for a run that is over are refused.
@@ -51,9 +55,11 @@ class Running(State):
 
         Raises:
             Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, QUOTA_EXCEEDED, SESSION_PAUSED, QUEUE_FULL;
-                SESSION_BUSY if another run is active or waits.
+                SESSION_BUSY if another run is active or waits; RUN_OVER if the run was cancelled in advance.
         """
         self.check_ready()
+        if run_id in self.cancelled_in_advance:
+            raise Refusal(Code.RUN_OVER, f"Run {run_id} was cancelled before it was submitted.")
         self._check_budget(allowance)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
         if on_busy == "enqueue" and (self.run or self.queue.waiting or self.queue.paused):
@@ -164,6 +170,11 @@ class Running(State):
             self._active_run(run_id)
         self._cancel(run_id, "requested")
 
+    def cancel_in_advance(self, run_id: UUID) -> None:
+        """Cancel a run that was not submitted yet, so that it never will be. Records nothing if that was done."""
+        if run_id not in self.cancelled_in_advance:
+            self.record(RunCancelled(run_id=run_id, reason="requested", usage=Usage()))
+
     def interrupt(self) -> None:
         """Cancel the active run.
 
@@ -217,7 +228,11 @@ class Running(State):
                 assert_never(event)
 
     def _apply_end(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
-        if self.run and self.run.id == event.run_id:
+        is_active = self.run is not None and self.run.id == event.run_id
+        if not is_active and event.run_id not in self.queue.waiting:
+            self.cancelled_in_advance = [*self.cancelled_in_advance, event.run_id][-MAX_CANCELLED_IN_ADVANCE:]
+            return
+        if self.run and is_active:
             if self.run.started and not self.run.released and event.usage == self.run.used:
                 self.unbilled[event.run_id] = self.run.attempt
                 for oldest in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:

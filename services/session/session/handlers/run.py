@@ -1,5 +1,6 @@
 """Handlers of commands about runs."""
 
+from contracts.refusals import Refusal
 from contracts.session.quota import GetAllowance
 from contracts.session.run import (
     CancelRun,
@@ -64,8 +65,14 @@ async def record_run_usage(command: RecordRunUsage, work: Work) -> None:
 async def cancel_run(command: CancelRun, work: Work) -> None:
     """Cancel a run."""
     async with change_and_start_next(command.session_id, work) as session:
-        await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # raises RUN_NOT_FOUND
-        session.cancel_run(command.run_id)
+        try:
+            await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))
+        except Refusal:
+            if not command.in_advance:
+                raise
+            session.cancel_in_advance(command.run_id)
+        else:
+            session.cancel_run(command.run_id)
 
 
 @handles
