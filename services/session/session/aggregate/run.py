@@ -22,7 +22,7 @@ from session.aggregate.active_run import Run
 from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
-ALLOWED = Allowance()
+ALLOWED, NOTHING = Allowance(), Usage()
 INTERRUPTED = "The service stopped during the run."
 MAX_UNBILLED_RUNS = 20
 """The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
@@ -89,12 +89,13 @@ class Running(State):
         """Whether `start_next` starts a run if the quotas allow it."""
         return bool(self.queue.waiting and not self.run and not self.queue.paused)
 
-    def start_run(self, run_id: UUID, model: str | None = None) -> None:
+    def start_run(self, run_id: UUID, model: str | None = None, lost: Usage = NOTHING) -> None:
         """Start the run on a worker.
 
         A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
-        its agent must not be repeated. If the agent was only waiting for approvals, the run continues. `model` is what
-        its usage is attributed to. A released run starts once its approvals are decided, not for an event before that.
+        its agent must not be repeated. Its usage that was `lost` with the worker is added. If the agent was only
+        waiting for approvals, the run continues. `model` is what its usage is attributed to. A released run starts once
+        its approvals are decided, not for an event before that.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -103,7 +104,7 @@ class Running(State):
         if run.released and not run.awaits_worker:
             raise Refusal(Code.RUN_TAKEN, f"Run {run_id} waits for approvals without a worker.")
         if run.started and not run.may_continue:
-            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, INTERRUPTED)
+            self.end_run(run_id, lost, Code.RUN_INTERRUPTED, INTERRUPTED)
             return
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model))
