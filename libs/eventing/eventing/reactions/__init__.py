@@ -238,20 +238,13 @@ class Reactor[T]:
             await lease.nak(_delay(attempt))
 
     async def _skip(self, registration: Registration, lease: MessageLease, reason: Exception) -> None:
-        match reason:
-            case EventTooNew() | NoResponders():  # of this event, or of another one of the aggregate
-                awaited = "a newer release" if isinstance(reason, EventTooNew) else "another service"
-                outcome = f"waits for {awaited}"
-                postponed = await self.postponements.record(registration.name, lease.message, reason)
-                await lease.nak(_delay(postponed))
-            case EventGone():
-                outcome = "gone"
-                log.warning("event is no longer stored, skipped", reaction=registration.name, reason=str(reason))
-                await lease.message.term()
-            case _:  # neither acknowledged nor returned: that is up to the replica that works on it
-                outcome = "taken over"
-                log.info("another replica works on the event", reaction=registration.name)
+        outcome = await self.postponements.skip(registration.name, lease, reason, _delay)
         metrics.reacted.labels(registration.name, outcome).inc()
+
+    async def replay(self, registration: Registration, message: Msg) -> None:
+        """React to a message that was dead-lettered. Raises what the reaction raises."""
+        recorded = await self._read(registration, message)
+        await self._run(registration, recorded)
 
     async def follow(self, registration: Registration) -> None:
         """Run a broadcast reaction until cancelled or something fails; if called again, it continues where it was."""
