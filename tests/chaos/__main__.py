@@ -11,7 +11,7 @@ from pathlib import Path
 
 from runtime import logging
 
-from tests.chaos import audit, invariants, tasks
+from tests.chaos import audit, invariants, surroundings, tasks
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Fault, Faults, plan
 from tests.chaos.users import Crowd
@@ -77,6 +77,7 @@ async def _judge(cluster: Cluster, crowd: Crowd, outcome: Outcome) -> None:
     outcome.violations += await invariants.left(url, workspaces, deleted)
     outcome.violations += await tasks.violations(url, cluster.nats.url, crowd.users)
     outcome.violations += await audit.violations(url)
+    outcome.violations += await surroundings.violations(url)
     outcome.runs = await invariants.outcomes(url)
     outcome.executions = await tasks.outcomes(url)
     outcome.acknowledged = sum(len(held.runs) for held in sessions)

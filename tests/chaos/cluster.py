@@ -25,6 +25,8 @@ from onebox.settings import BoxSettings
 from onebox.testing.unrooted import PostgresForTests
 from pydantic import SecretStr
 
+from tests.chaos.surroundings import WITH_CLOCK, WORKSPACES, Surroundings
+
 SERVICES = ("gateway", *catalogue.SERVICES)
 REPLICAS = (1, 2)
 SERVERS = ("nats", "postgres")
@@ -45,6 +47,7 @@ class Cluster:
         self._held.callback(shutil.rmtree, self._path, ignore_errors=True)
         self.folder = DataFolder(self._path)
         self._held.callback(self.folder.close)
+        self.surroundings = Surroundings(self._path, self.folder.workspaces)
         self.postgres = PostgresForTests(self.folder, options=SURVIVES_A_CRASH)
         self._held.callback(self.postgres.stop)
         self.nats = EmbeddedNats(self.folder)
@@ -100,7 +103,9 @@ class Cluster:
             for row in services(context):
                 unlimited = {"RATE_LIMITS": "none", "QUOTAS": "concurrent_runs=none"}  # one user sends all the load
                 environment = row.program.environment | unlimited
-                program = replace(row.program, name=f"{row.program.name}-{n}", environment=environment)
+                name = f"{row.program.name}-{n}"
+                command = self.surroundings.with_clock(name, row.program.command)
+                program = replace(row.program, name=name, command=command, environment=environment)
                 checks.append(ReadyCheck(Child(program, self.folder), row.host, row.port))
         return checks
 
@@ -175,14 +180,23 @@ class Cluster:
             time.sleep(0.1)
 
 
+CLOCK, FOLDER = "wrong clock of", "no folder of"
 HARM: dict[str, Callable[[Cluster, str], None]] = {
     "SIGKILL": Cluster.kill,
     "SIGTERM": Cluster.terminate,
     "SIGSTOP": Cluster.stop,
     "loss of": Cluster.lose,
+    CLOCK: lambda cluster, target: cluster.surroundings.set_clock_wrong(target),
+    FOLDER: lambda cluster, target: cluster.surroundings.hide_folder(target),
 }
-PAIRS = [(kind, target) for kind in HARM for target in TARGETS if target == "nats" or kind != "loss of"]
-"""All that can happen: PostgreSQL is the truth, and the bus may lose everything."""
+ONLY = {
+    "loss of": ("nats",),
+    CLOCK: tuple(f"{service}-{n}" for service in WITH_CLOCK for n in REPLICAS),
+    FOLDER: (WORKSPACES,),
+}
+"""The targets of kinds that not every process can have: PostgreSQL is the truth, and the bus may lose everything."""
+PAIRS = [(kind, target) for kind in HARM for target in ONLY.get(kind, TARGETS)]
+"""All that can happen."""
 
 
 def children_of(pid: int) -> list[int]:

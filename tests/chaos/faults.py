@@ -71,6 +71,8 @@ class Faults:
             time.sleep(0.05)
 
     def _repaired(self, target: str) -> bool:
+        if self.cluster.surroundings.mend(target):
+            return True
         if target in self.cluster.stopped:
             self.cluster.let_go_on(target)
             return True

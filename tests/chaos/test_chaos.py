@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.chaos import clock
 from tests.chaos.cluster import PAIRS
 from tests.chaos.faults import plan
+from tests.chaos.surroundings import DAY_SECONDS, WORKSPACES, Surroundings
 
 TIMEOUT_SECONDS = 170
 """Most of it is spent waiting for targets to recover."""
@@ -20,6 +23,29 @@ def test_invariants_hold_after_faults_of_every_kind() -> None:
 @pytest.mark.usefixtures("servers")
 def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
     run("tests.chaos.keys", "--seed", "10", "--requests", "60")
+
+
+@pytest.fixture
+def around(tmp_path: Path) -> Surroundings:
+    (tmp_path / "workspaces").mkdir()
+    return Surroundings(tmp_path, tmp_path / "workspaces")
+
+
+def test_a_process_can_be_given_a_wrong_clock_and_the_right_one(around: Surroundings, tmp_path: Path) -> None:
+    command = around.with_clock("report-1", ["python", "-P", "-m", "this"])
+    around.set_clock_wrong("report-1")
+    assert (clock.OffsetFile(tmp_path / "report-1.clock").seconds, command[-1]) == (DAY_SECONDS, "this")
+    assert around.mend("report-1")
+    assert not around.mend("report-1")
+
+
+def test_a_hidden_folder_cannot_be_used_and_comes_back_whole(around: Surroundings, tmp_path: Path) -> None:
+    (tmp_path / "workspaces" / "a.txt").touch()
+    around.hide_folder(WORKSPACES)
+    with pytest.raises(OSError, match="Not a directory"):
+        (tmp_path / "workspaces" / "b.txt").touch()
+    assert around.mend(WORKSPACES)
+    assert [path.name for path in (tmp_path / "workspaces").iterdir()] == ["a.txt"]
 
 
 def run(*command: str) -> None:

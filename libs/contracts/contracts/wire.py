@@ -93,6 +93,11 @@ def dead_letter_subject(service: str, name: str) -> str:
     return f"dead.{service}.{name}"
 
 
+def replay_subject(service: str) -> str:
+    """Return the subject of requests to a service to replay a dead letter of one of its reactions."""
+    return f"replay.{service}"
+
+
 def ping_subject(service: str) -> str:
     """Return the subject of the query for the state of a service's dependencies."""
     return f"qry.{service}.ping"

@@ -2,6 +2,8 @@
 
 `python -m eventing reread <service>` fixes a relay after a failover or a restore (docs/runbooks/relay.md).
 `python -m eventing rotate-keys <service>` wraps all data keys by the newest master key (docs/runbooks/keys.md).
+`python -m eventing dead-letters <service>` lists what reactions have given up, and `replay` lets them try it again
+(docs/runbooks/dead-letters.md).
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from runtime.secrets.sealing import SecretUnreadable
 from runtime.settings import InvalidSettings, Settings, load
 from runtime.usage import show_help
 
+from eventing.bus import dead_letters
 from eventing.database import Database
 from eventing.relay.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
 from eventing.secrets.key_ring import SecretsSettings
@@ -25,7 +28,13 @@ USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <servi
            continue a stopped relay after a failover or a restore; after a restore from a dump, events are
            renumbered with the role in MIGRATION_DATABASE_URL
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
-           wrap all data keys with the newest master key"""
+           wrap all data keys with the newest master key
+       NATS_URL=... python -m eventing dead-letters <service>
+           list the oldest events that reactions of the service have given up
+       NATS_URL=... python -m eventing replay <service> [<reaction>]
+           let the running service react again to the oldest of them"""
+MAX_DEAD_LETTERS = 100
+"""How many dead letters a command lists or replays."""
 
 
 class Stores(Settings):
@@ -47,6 +56,32 @@ async def _reread(stores: Stores, service: str) -> str:
         bus.connected(stores.nats_url, "reread") as client,
     ):
         return str(await reread(database, jetstream(client), service))
+
+
+class BusSettings(Settings):
+    """The address of the bus."""
+
+    nats_url: str
+
+
+async def _dead_letters(settings: BusSettings, service: str) -> str:
+    async with bus.connected(settings.nats_url, "dead-letters") as client:
+        js = jetstream(client)
+        letters = await dead_letters.of_service(js, service, "*", MAX_DEAD_LETTERS)
+        total = sum((await dead_letters.counts(js, service)).values()) if letters else 0
+    return "\n".join([*map(str, letters), f"{total} dead letters of {service}, {len(letters)} of them listed"])
+
+
+async def _replay(settings: BusSettings, service: str, name: str = "*") -> str:
+    lines, replayed = list[str](), 0
+    async with bus.connected(settings.nats_url, "replay") as client:
+        js = jetstream(client)
+        letters = await dead_letters.of_service(js, service, name, MAX_DEAD_LETTERS)
+        for letter in letters:
+            reason = await dead_letters.replay(js, service, letter)
+            lines.append(f"{letter}\n    {f'failed again: {reason}' if reason else 'done'}")
+            replayed += reason is None
+    return "\n".join([*lines, f"{replayed} of {len(letters)} dead letters replayed"])
 
 
 class KeySettings(SecretsSettings):
@@ -72,15 +107,25 @@ def main(arguments: list[str]) -> str | None:
             return _run(lambda: _reread(load(Stores), service))
         case ["rotate-keys", service]:
             return _run(lambda: _rotate_keys(load(KeySettings), service))
+        case ["dead-letters", service]:
+            return _run(lambda: _dead_letters(load(BusSettings), service))
+        case ["replay", service, *name] if len(name) <= 1:
+            return _run(lambda: _replay(load(BusSettings), service, *name))
         case _:
             return USAGE
+
+
+REPORTED = (
+    *(RelayRunning, NoCommonEvent, NotAllowed, InvalidSettings, InvalidKeyRing, SecretUnreadable),
+    dead_letters.ServiceNotRunning,
+)
 
 
 def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
     logging.set_up("eventing", "WARNING")
     try:
         sys.stdout.write(f"{asyncio.run(command())}\n")
-    except (RelayRunning, NoCommonEvent, NotAllowed, InvalidSettings, InvalidKeyRing, SecretUnreadable) as error:
+    except REPORTED as error:
         return str(error)
     return None
 

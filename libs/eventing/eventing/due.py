@@ -44,19 +44,18 @@ class DueKind:
     """A kind of due time, stored under its `name`; `command` creates the command to send when one is reached.
 
     The command may arrive late, and even just after the due time was cancelled: its handler checks the state. One that
-    fails is retried with increasing delay, and given up after 3.4 hours; with `retry_forever` it is retried each minute
-    until it succeeds or is refused, for chains in which a command sets the next due time.
+    fails is retried with increasing delay, at least each minute, until it succeeds or is refused: what is never done
+    would never end, and a command may set the next due time.
     """
 
     name: str
     command: Callable[[DueTime], Command[Any]]
-    retry_forever: bool = False
 
     async def set(self, recorded: Recorded[Any], id: UUID, at: datetime, db: Connection) -> None:
         """Set or move the due time of `id` because of an event; `db` is the connection that stores the event.
 
-        The command will have the actor and the correlation id of the event. One command is sent for each time of `id`:
-        setting a time again that was reached before has no effect.
+        The command will have the actor and the correlation id of the event. It is carried out once for each time that
+        an event sets; another event may set a time again that was reached before.
         """
         await self.put(DueTime(id, recorded.id, at), recorded.envelope, db)
 
@@ -70,9 +69,9 @@ class DueKind:
         """Cancel the due time of `id`, if there is one."""
         await db.execute(CANCEL, self.name, id)
 
-    def command_id(self, due: DueTime) -> UUID:
-        """Return the id of the command for a due time: the same in every replica and at every attempt."""
-        return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f}")
+    def command_id(self, due: DueTime, cause: Envelope) -> UUID:
+        """Return the id of the command for a due time that `cause` set: the same in every replica and attempt."""
+        return uuid5(NAMESPACE, f"{self.name} {due.id} {due.at.timestamp():.6f} {cause.message_id}")
 
 
 def was_set_to_now() -> bool:

@@ -2,6 +2,9 @@
 
 The id of a command derives from its due time, so the event store refuses a repetition: it is carried out once, even if
 two replicas send it, or if one crashes between sending it and deleting the due time.
+
+The clock of the database decides what is due, and is the time of the handlers: a replica whose own clock is ahead would
+reach all due times too early.
 """
 
 import asyncio
@@ -11,7 +14,6 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from runtime import clock
 from runtime.bus.envelope import Envelope
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
@@ -34,26 +36,22 @@ BATCH_SIZE = 20
 """Due times that a replica claims at the same time."""
 CONCURRENCY = 20
 """Commands that a replica has in progress at the same time; a slow one does not hold up the next ones."""
-MAX_ATTEMPTS = 10
-MIN_RETRY_SECONDS, MAX_RETRY_SECONDS, MAX_FOREVER_RETRY_SECONDS = 20.0, 3600.0, 60.0
+MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 20.0, 60.0
 """The delay doubles with each attempt. The shortest exceeds the time that sending a command may take, because the delay
 is also the claim: until it has passed, no other replica takes the due time."""
 
-# No transaction stays open while the commands are sent: the relay would have to wait for it.
-# $3: those of the kinds $2 that are retried forever. Their attempts are unbounded, so the exponent must be bounded.
+# No transaction stays open while the commands are sent: the relay would have to wait for it. Attempts are unbounded, so
+# the exponent must be bounded.
 CLAIM = """
     WITH claimed AS (
-        SELECT kind, id, kind = ANY($3) AS forever FROM due WHERE try_at <= $1 AND kind = ANY($2)
-        ORDER BY try_at LIMIT $4 FOR UPDATE SKIP LOCKED
+        SELECT kind, id FROM due WHERE try_at <= $1 AND kind = ANY($2)
+        ORDER BY try_at LIMIT $3 FOR UPDATE SKIP LOCKED
     )
-    UPDATE due AS d SET attempts = d.attempts + 1, try_at = CASE WHEN c.forever OR d.attempts < $5
-        THEN $1 + interval '1 second' *
-            least($6::float8 * 2 ^ least(d.attempts, $5), CASE WHEN c.forever THEN $8::float8 ELSE $7 END)
-        ELSE 'infinity' END
+    UPDATE due AS d SET attempts = d.attempts + 1,
+        try_at = $1 + interval '1 second' * least($4::float8 * 2 ^ least(d.attempts, 10), $5::float8)
     FROM claimed AS c WHERE d.kind = c.kind AND d.id = c.id
-    RETURNING d.kind, d.id, d.aggregate, d.at, d.envelope, d.attempts"""
-LIMITS = MAX_ATTEMPTS, MIN_RETRY_SECONDS, MAX_RETRY_SECONDS, MAX_FOREVER_RETRY_SECONDS
-NEXT = "SELECT min(try_at) FROM due WHERE try_at < 'infinity' AND kind = ANY($1)"
+    RETURNING d.kind, d.id, d.aggregate, d.at, d.envelope, d.attempts, $1 AS now"""
+NEXT = "SELECT min(try_at) FROM due WHERE kind = ANY($1)"
 # A due time that was moved in the meantime has another `at`, and stays.
 DELETE = """
     DELETE FROM due AS d USING unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS sent (kind, id, at)
@@ -111,29 +109,26 @@ class DueTimes[T]:
         next_at: datetime | None = await self.database.fetchval(NEXT, [*self.kinds])
         if next_at is None:
             return MAX_PAUSE_SECONDS
-        left = (next_at - clock.now()).total_seconds()
+        left = (next_at - await self.database.now()).total_seconds()
         return min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, left))
 
     async def claim(self) -> list[Row]:
         """Claim up to `BATCH_SIZE` due times that are reached, for `process`."""
-        unending = [kind.name for kind in self.kinds.values() if kind.retry_forever]
-        return await self.database.fetch(CLAIM, clock.now(), [*self.kinds], unending, BATCH_SIZE, *LIMITS)
+        now, delays = await self.database.now(), (MIN_RETRY_SECONDS, MAX_RETRY_SECONDS)
+        return await self.database.fetch(CLAIM, now, [*self.kinds], BATCH_SIZE, *delays)
 
     async def process(self, row: Row) -> None:
         """Send the command of a claimed due time, and delete it unless that failed."""
         kind, due = self.kinds[row["kind"]], DueTime(row["id"], row["aggregate"], row["at"])
-        if row["attempts"] > MAX_ATTEMPTS and not kind.retry_forever:  # the row stays for the operator
-            log.error("due time given up", kind=kind.name, id=str(due.id), at=str(due.at))
-            metrics.due.labels(kind.name, "given up").inc()
-            return
+        now: datetime = row["now"]
         try:
-            outcome = await self._send(kind, due, Envelope.from_headers(row["envelope"]))
+            outcome = await self._send(kind, due, Envelope.from_headers(row["envelope"]), now)
             await self._delete(kind, due)
         except Exception:  # retried when the claim has expired
             log.exception("due time failed", kind=kind.name, id=str(due.id), attempt=row["attempts"])
             outcome = "failed"
         else:
-            metrics.due_lateness.labels(kind.name).observe(max(0.0, (clock.now() - due.at).total_seconds()))
+            metrics.due_lateness.labels(kind.name).observe((now - due.at).total_seconds())
         metrics.due.labels(kind.name, outcome).inc()
 
     async def _delete(self, kind: DueKind, due: DueTime) -> None:
@@ -143,11 +138,11 @@ class DueTimes[T]:
                 sent, self._sent = self._sent, []
                 await self.database.execute(DELETE, *zip(*sent, strict=True))
 
-    async def _send(self, kind: DueKind, due: DueTime, cause: Envelope) -> str:
-        envelope = replace(cause.follow().without_client(), message_id=kind.command_id(due))
+    async def _send(self, kind: DueKind, due: DueTime, cause: Envelope, now: datetime) -> str:
+        envelope = replace(cause.follow().without_client(), message_id=kind.command_id(due, cause))
         with bound_contextvars(correlation_id=cause.correlation_id), span(kind.name, cause.traceparent):
             try:
-                await self.dispatcher.send(kind.command(due), envelope)
+                await self.dispatcher.send(kind.command(due), envelope, now)
             except Refusal as refusal:  # a decision of the aggregate, which a retry would not change
                 if refusal.code is not Code.COMMAND_REPEATED:
                     log.info("command of a due time refused", kind=kind.name, id=str(due.id), code=refusal.code)

@@ -16,6 +16,7 @@ projector_stopped = Gauge(
 projector_unreadable = Counter(
     "projector_unreadable_total", "Events skipped because no release can read them", ["projector"]
 )
+dead_letters = Gauge("dead_letters", "Events that a reaction has given up, until they are replayed", ["reaction"])
 reacted = Counter("reactions_total", "Outcomes of deliveries to reactions", ["reaction", "outcome"])
 offered = Counter("work_offered_total", "Offers of work to the replica that prefers it", ["reaction", "outcome"])
 reacting = Gauge("reactions_running", "Events being processed by reactions", ["reaction"])

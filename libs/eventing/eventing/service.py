@@ -40,6 +40,7 @@ from eventing.migrating import migrate_as_owner
 from eventing.projectors import Projectors
 from eventing.projectors.projector import Projector
 from eventing.reactions import Reactions, Reactor
+from eventing.reactions.replays import Replays
 from eventing.relay import Relay
 from eventing.secrets.earlier_secrets import EarlierSecrets
 from eventing.secrets.key_ring import SecretsSettings
@@ -105,8 +106,12 @@ class Service[S: ServiceSettings, T]:
         """Check that names are unique.
 
         Raises:
-            ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters.
+            ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters. Or a
+                reaction is persistent, and reacts to an event that another service stores.
         """
+        kinds = {one.name: one.event for one in self.reactions.by_name.values() if one.after}
+        if foreign := [name for name, event in kinds.items() if event.subject not in self.events]:
+            raise ValueError(f"persistent reactions of {self.name} to events of other services: {foreign}")
         names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
         if duplicates := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two reactions or projectors of {self.name} have the same name: {sorted(duplicates)}")
@@ -146,14 +151,14 @@ class Service[S: ServiceSettings, T]:
             due_times = DueTimes(self.due, dispatcher, store.due_now)
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
-            checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
+            checks = health.Health({"database": database.check, "clock": database.clock.check})
+            checks.checks["bus"] = bus.Bus(client).check
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
             checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
-            ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
-            await stack.enter_async_context(ops)
+            await stack.enter_async_context(health.serving(health.app(checks), settings.ops_host, settings.ops_port))
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
             log.info("ready", migrations=applied)
-            always = self._endless_tasks(store, relay, leases, js, settings)
+            always = self._endless_tasks(store, relay, reactor, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
             await _work(always, self._draining_tasks(reactor, due_times, stop), stop, settings.drain_seconds)
 
@@ -172,11 +177,12 @@ class Service[S: ServiceSettings, T]:
         return Relay(store, js, self.name, work=work, max_bytes=max_bytes, replicas=settings.stream_replicas)
 
     def _endless_tasks(
-        self, store: PostgresStore, relay: Relay, leases: Leases, js: JetStream, settings: S
+        self, store: PostgresStore, relay: Relay, reactor: Reactor[T], js: JetStream, settings: S
     ) -> list[Task]:
         """Return the tasks that are repeated until they are cancelled."""
-        endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
+        endless = {"relay": relay.run, "leases": reactor.leases.renew, "snapshots": store.loader.write_snapshots}
         endless["erasure"] = Erasure(store.database, js, self.name).run
+        endless["dead letters"] = Replays(reactor, self.reactions).run
         if isinstance(settings, SecretsSettings):
             endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
         return [partial(forever, name, work) for name, work in endless.items()]

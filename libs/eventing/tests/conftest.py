@@ -16,6 +16,7 @@ from eventing.store.memory import MemoryStore
 from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
 from eventing.testing.closing import Closing, StoppedClock
+from eventing.testing.due import set_clocks
 from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.key_rings import default_ring
@@ -26,7 +27,7 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing import SERVER
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import postgres_in
-from runtime import bus, clock
+from runtime import bus
 from runtime.bus import Client, ordered
 from runtime.bus.jetstream import JetStream, jetstream
 
@@ -172,9 +173,9 @@ async def js(client: Client) -> JetStream:
 
 @pytest.fixture
 def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> StoppedClock:
-    """Provide the clock of the process, which the test sets."""
+    """Provide the clock of the process and of the database, which the test sets."""
     stopped = StoppedClock()
-    monkeypatch.setattr(clock, "now", stopped.now)
+    set_clocks(monkeypatch.setattr, stopped.now)
     return stopped
 
 

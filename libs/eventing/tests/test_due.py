@@ -55,6 +55,37 @@ async def test_a_clock_set_back_sends_no_command_twice(closing: Closing, stopped
     assert await closing.colours(jar_id) == ["due"]
 
 
+async def test_a_replica_whose_clock_is_ahead_sends_nothing_early(
+    closing: Closing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = clock.now()
+    await closing.open_jar(now + timedelta(hours=1))
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=1))
+    assert await closing.send_batch() == 0
+
+
+async def test_the_time_of_a_due_command_is_that_of_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, (failing, calls) = clock.now(), failing_with(Refusal(Code.SESSION_BUSY, ""))
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(days=1))
+    replica = Closing(database, failing)
+    await replica.open_jar(LONG_AGO)
+    await replica.send_batch()
+    assert [now <= work.now < now + timedelta(hours=1) for work in calls] == [True]
+
+
+async def test_a_due_time_that_another_event_sets_again_is_reached_again(
+    closing: Closing, stopped_clock: StoppedClock
+) -> None:
+    stopped_clock.time = LATER
+    jar_id = await closing.open_jar(LATER)
+    await closing.send_batch()
+    await closing.add(jar_id, "later")
+    await closing.send_batch()
+    assert await closing.colours(jar_id) == ["due", "later", "due"]
+
+
 async def test_a_replica_wakes_up_at_the_next_due_time(closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAUSE_SECONDS", 3600.0)
     jar_id = await closing.open_jar(clock.now() + timedelta(seconds=0.3))

@@ -1,8 +1,8 @@
 """Each due time has its effect once, whatever happens to replicas, commands and the database."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +24,8 @@ from runtime import clock
 from runtime.bus.envelope import Envelope
 
 from libs.eventing.tests.servers import shut_down
+
+GIVEN_UP = Path(module.__file__).with_name("migrations") / "0011_due_times_given_up.sql"
 
 
 async def test_two_replicas_send_each_command_once(closing: Closing, database: Database) -> None:
@@ -127,25 +129,21 @@ async def test_a_due_time_reached_during_an_outage_is_processed_after_it(
         await eventually(lambda: closing.colours(jar_id))
 
 
-async def test_a_failing_command_is_retried_with_back_off_then_given_up(
+async def test_a_failing_command_is_retried_with_back_off_and_never_given_up(
     closing: Closing, database: Database, stopped_clock: StoppedClock
 ) -> None:
     failing, calls = failing_with(ValueError("too slippery"))
-    given_up_before, replica = _outcome_count("given up"), Closing(database, failing)
+    replica, delays = Closing(database, failing), list[float]()
     await closing.open_jar(OPENED)
-    delays = list[float]()
-    while (following := await database.fetchval("SELECT min(try_at) FROM due WHERE try_at < 'infinity'")) is not None:
+    for _ in range(20):
+        assert await replica.send_batch() == 1
+        following = await database.fetchval("SELECT try_at FROM due")
         delays.append((following - stopped_clock.time).total_seconds())
         stopped_clock.time = following
-        assert await replica.send_batch() == 1
-    assert delays[1:4] == [20, 40, 80]
-    assert max(delays) == module.MAX_RETRY_SECONDS
-    assert _outcome_count("given up") == given_up_before + 1
-    assert (len(calls), await closing.count()) == (module.MAX_ATTEMPTS, 1)
-
-
-def _outcome_count(outcome: str) -> float:
-    return REGISTRY.get_sample_value("due_total", {"kind": "closing", "outcome": outcome}) or 0.0
+    assert delays == [20, 40, *[module.MAX_RETRY_SECONDS] * 18]
+    assert len(calls) == len(delays)
+    await closing.send_batch()
+    assert await closing.is_done()
 
 
 async def test_a_failing_command_does_not_hold_up_others(closing: Closing, database: Database) -> None:
@@ -192,19 +190,22 @@ async def test_a_draining_replica_finishes_its_batch(closing: Closing, database:
     assert await closing.count() == 0
 
 
-async def test_a_kind_that_is_retried_forever_is_never_given_up(
-    database: Database, stopped_clock: StoppedClock
-) -> None:
+async def test_a_command_that_has_failed_for_a_year_is_retried(database: Database, stopped_clock: StoppedClock) -> None:
     failing, _ = failing_with(ValueError("too slippery"))
-    replica = Closing(database, failing, [replace(CLOSING, retry_forever=True)])
+    replica = Closing(database, failing)
     await replica.open_jar(OPENED)
-    await database.execute("UPDATE due SET attempts = 500000")  # of a year
+    await database.execute("UPDATE due SET attempts = 500000")
     await replica.send_batch()
     following = await database.fetchval("SELECT try_at FROM due")
-    assert (following - stopped_clock.time).total_seconds() == module.MAX_FOREVER_RETRY_SECONDS
-    stopped_clock.time = following
-    await Closing(database, kinds=[*replica.kinds.values()]).send_batch()
-    assert await replica.is_done()
+    assert (following - stopped_clock.time).total_seconds() == module.MAX_RETRY_SECONDS
+
+
+async def test_a_due_time_that_an_earlier_release_gave_up_is_tried_again(closing: Closing, database: Database) -> None:
+    jar_id = await closing.open_jar(LONG_AGO)
+    await database.execute("UPDATE due SET attempts = 11, try_at = 'infinity'")
+    await database.execute(GIVEN_UP.read_text())
+    await closing.send_batch()
+    assert await closing.colours(jar_id) == ["due"]
 
 
 async def test_a_slow_command_does_not_hold_up_those_that_are_due_later(closing: Closing, database: Database) -> None:

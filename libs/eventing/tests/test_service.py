@@ -229,7 +229,7 @@ async def test_readiness_is_reported_over_http(settings: ServiceSettings) -> Non
             stop.set()
     assert answer.json() == {
         "status": "ready",
-        "checks": dict.fromkeys(("database", "bus", "relay", "reactions", "due_times", "projectors"), "ok"),
+        "checks": dict.fromkeys(("database", "bus", "clock", "relay", "reactions", "due_times", "projectors"), "ok"),
     }
 
 

@@ -1,4 +1,7 @@
-"""A queue that shares slow work out fairly: the key with the fewest requests in the last minute is served first."""
+"""A queue that shares slow work out fairly: the key with the fewest requests in the last minute is served first.
+
+Requests of known clients go before those of all others: an attacker has as many new keys as there are addresses.
+"""
 
 import asyncio
 import time
@@ -24,15 +27,15 @@ class Overloaded(Exception):
 
 @dataclass
 class _Waiting:
+    known: bool
     requests: int
     number: int
-    key: str
     admitted: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
-    def priority(self) -> tuple[int, int]:
-        """The lowest is served first: fewest requests, then longest wait."""
-        return self.requests, self.number
+    def priority(self) -> tuple[bool, int, int]:
+        """The lowest is served first: known clients, then fewest requests, then longest wait."""
+        return not self.known, self.requests, self.number
 
 
 class FairQueue:
@@ -46,18 +49,18 @@ class FairQueue:
         self.current, self.previous, self._window_start = Counter[str](), Counter[str](), time.monotonic()
 
     @asynccontextmanager
-    async def slot(self, key: str) -> AsyncGenerator[None]:
+    async def slot(self, key: str, *, known: bool = False) -> AsyncGenerator[None]:
         """Wait for a slot, and hold it while the context is open.
 
         Raises:
-            Overloaded: too many requests are waiting, of this key or of keys with fewer requests.
+            Overloaded: too many requests are waiting, of this key or of keys that go before it.
         """
         requests = self.count(key)
         if self.held_by_key[key] >= MAX_PER_KEY:
             raise Overloaded
         self.held_by_key[key] += 1
         try:
-            await self._acquire(key, requests)
+            await self._acquire(known, requests)
             started_at = time.monotonic()
             try:
                 yield
@@ -67,12 +70,12 @@ class FairQueue:
         finally:
             self.held_by_key -= Counter([key])  # drops the key when it reaches 0, so that the counter stays small
 
-    async def _acquire(self, key: str, requests: int) -> None:
+    async def _acquire(self, known: bool, requests: int) -> None:
         if self.running < MAX_CONCURRENT and not self.waiting:
             self.running += 1
             return
         self._number += 1
-        own = _Waiting(requests, self._number, key)
+        own = _Waiting(known, requests, self._number)
         self.waiting.append(own)
         if len(self.waiting) > self.max_waiting:
             last = max(self.waiting, key=lambda waiting: waiting.priority)

@@ -63,6 +63,11 @@ class Attempt:
         return self.client and self.client[len(LAST) :]
 
     @property
+    def is_known(self) -> bool:
+        """Whether the account has logged in from this address before."""
+        return self.client in self.limits
+
+    @property
     def payer(self) -> str:
         """What waits together for its turn: attempts of a known client do not wait with those of strangers."""
         return next(iter(self.limits)).hex()

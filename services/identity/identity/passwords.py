@@ -15,8 +15,10 @@ from runtime.bus.envelope import Envelope
 from identity.fair_queue import MAX_CONCURRENT, FairQueue, Overloaded
 
 COMMON_PASSWORDS = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
-LOW_PRIORITY = 10
-"""The nice value of the threads that hash, so that a flood of logins takes no CPU time from other requests."""
+LOWER_PRIORITY = 3
+"""How much higher the nice value of the threads that hash is than that of the service, so that a flood of logins takes
+little CPU time from other requests. That of agents is 10 higher: nobody could log in while they keep the processors
+busy, if hashing had no more than they have."""
 
 
 class Passwords:
@@ -44,23 +46,26 @@ class Passwords:
         account: str,
         envelope: Envelope,
         *,
+        known: bool = False,
         begin: Callable[[], Awaitable[None]] | None = None,
     ) -> bool:
         """Return whether the password matches the hash; takes the same time without a hash, and returns False.
 
-        `begin` is called when it is the turn of this request, and may refuse it.
+        A request is served first if the account has logged in from its address before (`known`). `begin` is called when
+        it is the turn of this request, and may refuse it.
         """
-        return await self._run(account, envelope, lambda: self.verify(password, password_hash), begin)
+        return await self._run(account, envelope, lambda: self.verify(password, password_hash), known, begin)
 
     async def _run[R](
         self,
         account: str,
         envelope: Envelope,
         work: Callable[[], R],
+        known: bool = False,
         begin: Callable[[], Awaitable[None]] | None = None,
     ) -> R:
         try:
-            async with self._queue.slot(account):
+            async with self._queue.slot(account, known=known):
                 _check_deadline(envelope)
                 if begin:
                     await begin()
@@ -84,7 +89,8 @@ def _check_deadline(envelope: Envelope) -> None:
 
 def _lower_priority() -> None:
     # Linux has a nice value for each thread. The threads that Argon2 starts for its lanes inherit it.
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOW_PRIORITY)
+    thread = threading.get_native_id()
+    os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + LOWER_PRIORITY)
 
 
 def is_common(password: str) -> bool:

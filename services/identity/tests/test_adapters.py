@@ -1,5 +1,7 @@
 """Keys, passwords and refresh tokens."""
 
+import os
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -89,3 +91,9 @@ def test_other_texts_are_not_refresh_tokens(text: str) -> None:
 
 def test_the_clock_returns_utc() -> None:
     assert now().tzinfo is UTC
+
+
+def test_hashing_has_a_priority_between_requests_and_agents() -> None:
+    threads = Passwords()._threads  # pyright: ignore[reportPrivateUsage]
+    niceness = threads.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert os.nice(0) < niceness < os.nice(0) + 10

@@ -16,9 +16,9 @@ class Work:
         self.started: list[str] = []
         self.refused: list[str] = []
 
-    async def request(self, key: str) -> None:
+    async def request(self, key: str, *, known: bool = False) -> None:
         try:
-            async with self.queue.slot(key):
+            async with self.queue.slot(key, known=known):
                 self.started.append(key)
                 await self.finish.wait()
         except Overloaded:
@@ -51,6 +51,30 @@ async def test_the_key_with_the_fewest_requests_is_served_first() -> None:
         work.finish.set()
         await eventually(lambda: len(work.started) == MAX_CONCURRENT + 2)
     assert work.started[MAX_CONCURRENT:] == ["once", "often"]
+
+
+async def test_a_known_client_is_served_before_strangers_though_it_came_often() -> None:
+    work = Work()
+    for _ in range(3):
+        work.queue.count("known")
+    others = (work.request(f"key {n}") for n in range(MAX_CONCURRENT))
+    async with background(*others, work.request("stranger"), work.request("known", known=True)):
+        await eventually(lambda: len(work.queue.waiting) == 2)
+        work.finish.set()
+        await eventually(lambda: len(work.started) == MAX_CONCURRENT + 2)
+    assert work.started[MAX_CONCURRENT:] == ["known", "stranger"]
+
+
+async def test_a_flood_of_strangers_does_not_push_out_a_known_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FairQueue, "max_waiting", 2)
+    work = Work()
+    others = (work.request(f"stranger {n}") for n in range(MAX_CONCURRENT + 2))
+    flood = (work.request(f"new {n}") for n in range(50))
+    async with background(*others, work.request("known", known=True), *flood):
+        await eventually(lambda: len(work.refused) == 51)
+        work.finish.set()
+        await eventually(lambda: "known" in work.started)
+    assert "known" not in work.refused
 
 
 async def test_a_full_queue_refuses_the_key_with_the_most_requests(monkeypatch: pytest.MonkeyPatch) -> None:

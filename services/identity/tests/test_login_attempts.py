@@ -214,6 +214,7 @@ async def test_a_known_client_does_not_wait_with_strangers(desk: Desk, ada: str)
     addresses = ("192.0.2.1", "198.51.100.1", "198.51.100.2")
     known, one, other = [await attempts.attempt(ada, address, at) for address in addresses]
     assert (known.payer == one.payer, one.payer == other.payer) == (False, True)
+    assert (known.is_known, one.is_known, other.is_known) == (True, False, False)
 
 
 async def test_failures_expire(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):

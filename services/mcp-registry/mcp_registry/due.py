@@ -16,11 +16,8 @@ def _check(due: DueTime) -> CheckServer:
     return CheckServer(server_id=due.id, check_id=uuid5(due.id, due.at.isoformat()))
 
 
-# It is not given up: a check sets the next due time, so without its command a server would never be checked again.
-CHECK = DueKind("check", _check, retry_forever=True)
-
-# Likewise, a refresh sets the next one.
-TOKEN_REFRESH = DueKind("token_refresh", lambda due: RequestRefresh(server_id=due.id), retry_forever=True)
+CHECK = DueKind("check", _check)
+TOKEN_REFRESH = DueKind("token_refresh", lambda due: RequestRefresh(server_id=due.id))
 AUTHORIZATION_EXPIRY = DueKind("authorization_expiry", _expire)
 
 DUE_KINDS = (CHECK, TOKEN_REFRESH, AUTHORIZATION_EXPIRY)

@@ -17,6 +17,7 @@ from contracts.refusals import Code, Refusal
 from eventing.actors import Actors
 from eventing.database import Database
 from eventing.testing import harness
+from eventing.testing.due import set_clocks
 from mcp_connection import ConnectionFailed, Connector
 from mcp_registry.app import service
 from mcp_registry.catalog import Catalog
@@ -101,7 +102,7 @@ class Desk(harness.ServiceHarness):
 
     def at(self, now: datetime) -> None:
         """Set the clock."""
-        self._clock.setattr("runtime.clock.now", lambda: now)
+        set_clocks(self._clock.setattr, lambda: now)
 
     async def create(
         self, definition: ServerDefinition | None = None, actor: Actor = OWNER, **secrets: dict[str, str]

@@ -26,6 +26,7 @@ from eventing.database import Database
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from eventing.testing import harness
+from eventing.testing.due import set_clocks
 from report.app import service
 from report.reactions.creation import IN_PROGRESS, CreateReport
 from report.rendering.rendered import Rendered
@@ -114,7 +115,7 @@ class Desk(harness.ServiceHarness):
 
     def at(self, now: datetime) -> None:
         """Set the clock."""
-        self._clock.setattr("runtime.clock.now", lambda: now)
+        set_clocks(self._clock.setattr, lambda: now)
 
     async def request(self, actor: Actor = OWNER, **fields: Any) -> ReportView:
         """Request a report."""

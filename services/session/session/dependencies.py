@@ -33,7 +33,7 @@ from session.places import Places
 from session.quotas.spending import Spending
 from session.quotas.starting import apply_rules
 from session.settings import Settings
-from session.shared_folders import check_shared
+from session.shared_folders import check_mounted, check_shared
 from session.storage import Storage
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
@@ -82,6 +82,16 @@ class Dependencies:
         """Return the workspace of a session."""
         uploads = Uploads(self.workspaces / ".uploads" / str(session_id))
         return Workspace(self.workspace(session_id), uploads, self.quotas)
+
+    async def check_folders(self) -> None:
+        """Check that the folders which replicas share are still there.
+
+        Raises:
+            FileNotFoundError: one is not, and what is at its path may be the empty folder that it is mounted on.
+        """
+        own = [] if self.archives.is_relative_to(self.workspaces) else [self.archives]
+        for folder in (self.workspaces, *own):
+            await self.blocking.run(check_mounted, folder)
 
 
 type Work = UnitOfWork[Dependencies]

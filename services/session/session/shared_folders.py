@@ -38,6 +38,15 @@ async def check_shared(setting: str, folder: Path, database: Database) -> None:
         )
 
 
+def check_mounted(folder: Path) -> None:
+    """Check that a folder which `check_shared` has checked is still there, and not the empty one that it is mounted on.
+
+    Raises:
+        FileNotFoundError: it is not.
+    """
+    (folder / FILE).lstat()
+
+
 def _marked(folder: Path, id: str) -> str:
     """Return the id of a folder, which is `id` from now on if it has none."""
     folder.mkdir(parents=True, exist_ok=True)

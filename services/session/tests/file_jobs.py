@@ -21,6 +21,7 @@ from session.ceilings import Ceilings
 from session.dependencies import Dependencies
 from session.places import Places
 from session.reactions.session import remove_traces
+from session.shared_folders import FILE
 from session.storage import Storage
 from session.workspace import Quotas
 
@@ -80,6 +81,7 @@ class FileJobs:
         self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []
         self.after_check: Callable[[], Awaitable[Any]] | None = None
         self.dependencies.workspace(PARENT_ID).mkdir(parents=True)
+        (root / "workspaces" / FILE).write_text("the id of the shared folder")
         (root / PARENT_FILE).write_text("hello")
 
     async def send(self, command: Any, envelope: Envelope) -> Any:
@@ -140,6 +142,8 @@ class FileJobs:
 
     async def delete(self) -> None:
         session = await self.session()
+        self.dependencies.archives.mkdir(exist_ok=True)
+        (self.dependencies.archives / FILE).write_text("the id of the shared folder")
         await self.desk.send(DELETE_SESSION)
         await self.react(remove_traces, PARENT_ID, SessionDeleted(user_id=session.user_id))
 
@@ -147,7 +151,8 @@ class FileJobs:
         return await self.desk.ask(GetSession(session_id=id))
 
     def stored_files(self) -> list[str]:
-        return sorted(str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file())
+        files = (path for path in self.root.rglob("*") if path.is_file() and path.name != FILE)
+        return sorted(str(path.relative_to(self.root)) for path in files)
 
 
 def _recorded(id: UUID, event: Event) -> Recorded[Event]:

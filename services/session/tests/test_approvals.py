@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -89,6 +90,9 @@ class Service:
     reads: int = 0
     sent: list[Any] = field(default_factory=list[Any])
     dependencies: Any = field(default_factory=lambda: dependencies())
+
+    def now(self) -> datetime:
+        return now()
 
     async def ask(self, query: Any) -> Any:
         if isinstance(query, ListApprovals):

@@ -1,5 +1,6 @@
 """The command handlers of the session service, on a store in memory."""
 
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from contracts.session.approval import (
 from contracts.session.archive import ArchiveSession, CompleteArchive, CompleteUnarchive, FailArchive, FailUnarchive
 from contracts.session.conversation import ListMessageIds, RecordMessage, RecordToolResult
 from contracts.session.fork import CompleteFork, FailFork, ForkSession
-from contracts.session.quota import Allowance, GetAllowance
+from contracts.session.quota import Allowance, GetAllowance, GetRunCharge
 from contracts.session.run import CancelRun, EndRun, GetRunSummary, InterruptSession, StartRun, SubmitQuery
 from contracts.session.session import CreateSession, DeleteSession, PauseSession, ResumeSession
 from contracts.session.values import SdkOptions
@@ -50,7 +51,7 @@ class MemoryDesk:
         """Answer like read models that contain one run, one approval and no message, and without quotas."""
         approval = ApprovalView.model_construct(session_id=UUID(SESSION))
         answers: dict[type[Query[Any]], Any] = {GetRunSummary: None, GetApproval: approval, ListMessageIds: []}
-        answers |= {GetAllowance: Allowance()}
+        answers |= {GetAllowance: Allowance(), GetRunCharge: Decimal(0)}
         return answers[type(query)]
 
     async def put(self, command: Any, actor: Actor = OWNER) -> Any:

@@ -13,7 +13,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import USER
 from contracts.session.quota import GetUsage, MoneyUse
 from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, RunView, StartRun
-from contracts.session.session import DeleteSession
+from contracts.session.session import DeleteSession, GetSession
 from contracts.session.values import Usage
 from eventing.recording import Recorded
 from eventing.testing import eventually
@@ -152,6 +152,42 @@ async def test_parallel_charges_are_all_counted(limited: Desk) -> None:
     charged = [spending(limited, run) for run in runs]
     await asyncio.gather(*(each.charge(Decimal(n) / 100) for n in range(1, 11) for each in charged))
     assert (await budget(limited)).used == Decimal("0.4")
+
+
+async def test_the_cost_of_a_run_whose_worker_was_killed_counts_for_its_session(limited: Desk) -> None:
+    run = await started(limited)
+    await spending(limited, run).charge(Decimal("0.75"))
+    await limited.send(StartRun(session_id=run.session_id, run_id=run.id))  # redelivered
+    ended = await limited.ask(GetRun(session_id=run.session_id, run_id=run.id))
+    session = await limited.ask(GetSession(session_id=run.session_id))
+    assert (ended.error_code, ended.usage.cost_usd) == (Code.RUN_INTERRUPTED, Decimal("0.75"))
+    assert (session.total_cost_usd, (await budget(limited)).used) == (Decimal("0.75"), Decimal("0.75"))
+
+
+async def test_a_charge_whose_reply_was_lost_is_not_charged_again(
+    limited: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    charged, execute = spending(limited, await started(limited)), limited.database.execute
+
+    async def lose_reply(query: str, *args: object) -> str:
+        await execute(query, *args)
+        raise ConnectionResetError
+
+    with monkeypatch.context() as losing:
+        losing.setattr(limited.database, "execute", lose_reply)
+        await charged.charge(Decimal("0.25"))
+    await charged.charge(Decimal("0.25"))
+    await charged.charge(Decimal("0.5"))
+    assert (await budget(limited)).used == Decimal("0.5")
+
+
+async def test_a_charge_of_a_deleted_session_is_counted(limited: Desk) -> None:
+    run = await started(limited)
+    charged = spending(limited, run)
+    await limited.send(DeleteSession(session_id=run.session_id))
+    await charged.charge(Decimal("0.25"))
+    await charged.charge(Decimal("0.5"))
+    assert (await budget(limited)).used == Decimal("0.5")
 
 
 async def test_a_charge_that_failed_is_made_up_for(limited: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

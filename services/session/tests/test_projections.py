@@ -111,6 +111,25 @@ async def test_the_usage_of_a_cancelled_run_is_added_to_its_session(desk: Desk) 
     assert (session.status, session.total_cost_usd) == ("active", run.usage.cost_usd)
 
 
+async def test_a_run_that_is_cancelled_before_its_submission_never_executes(desk: Desk) -> None:
+    session = await desk.send(CreateSession.example())
+    with pytest.raises(Refusal) as unknown:
+        await desk.send(CancelRun(session_id=session.id, run_id=UUID(RUN), in_advance=True))
+    with pytest.raises(Refusal) as over:
+        await desk.send(SubmitQuery.example())
+    assert (unknown.value.code, over.value.code) == (Code.RUN_NOT_FOUND, Code.RUN_OVER)
+    assert await desk.ask(GetSession.example()) == session
+    assert await desk.dispatcher.database.fetchval("SELECT count(*) FROM costs") == 0
+
+
+async def test_an_unknown_run_cannot_be_cancelled_and_may_be_submitted(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    with pytest.raises(Refusal) as unknown:
+        await desk.send(CancelRun.example())
+    assert unknown.value.code == Code.RUN_NOT_FOUND
+    assert (await desk.send(SubmitQuery.example())).status == "queued"
+
+
 async def test_cancelling_a_queued_run_leaves_the_session_processing(desk: Desk) -> None:
     session_id = await desk.create()
     await desk.submit(session_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -254,8 +254,8 @@ class LossyDispatcher(Dispatcher[Any]):
 
     loses: type[Command[Any]] | None = DeliverDecisions
 
-    async def send[R](self, command: Command[R], envelope: Envelope) -> R:
-        reply = await super().send(command, envelope)
+    async def send[R](self, command: Command[R], envelope: Envelope, now: datetime | None = None) -> R:
+        reply = await super().send(command, envelope, now)
         if self.loses and isinstance(command, self.loses):
             self.loses = None
             raise ConnectionResetError

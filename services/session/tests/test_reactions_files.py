@@ -5,8 +5,11 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import FORK, SESSION
 from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailArchive, GetArchive
 from contracts.session.fork import CompleteFork, FailFork
-from contracts.session.session import DeleteSession
+from contracts.session.session import DeleteSession, SessionDeleted
+from session.app import service
+from session.reactions.session import remove_traces
 
+from services.session.tests.desk import OWNER
 from services.session.tests.file_jobs import (
     ARCHIVE_FILE,
     ARCHIVE_SESSION,
@@ -157,6 +160,21 @@ async def test_a_fork_fails_if_its_parent_was_deleted_first(jobs: FileJobs) -> N
     await jobs.copy()
     fork = await jobs.session(FORK_ID)
     assert (fork.status, fork.error_code, jobs.stored_files()) == ("failed", Code.SESSION_NOT_FOUND, [])
+
+
+async def test_files_of_a_deleted_session_are_removed_when_their_server_is_back(jobs: FileJobs) -> None:
+    (jobs.root / "workspaces").rename(jobs.root / "away")
+    (jobs.root / "workspaces").mkdir()
+    with pytest.raises(FileNotFoundError):
+        await jobs.delete()
+    (jobs.root / "workspaces").rmdir()
+    (jobs.root / "away").rename(jobs.root / "workspaces")
+    await jobs.react(remove_traces, PARENT_ID, SessionDeleted(user_id=OWNER.user_id))
+    assert jobs.stored_files() == []
+
+
+def test_the_removal_of_files_is_retried_until_it_succeeds() -> None:
+    assert service.reactions.by_name["remove_traces"].after
 
 
 async def test_a_fork_that_cannot_be_copied_fails_with_the_reason(jobs: FileJobs) -> None:

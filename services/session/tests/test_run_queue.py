@@ -27,7 +27,7 @@ from eventing.testing.specification import Given
 from runtime.clock import new_id
 from session.aggregate import Session
 from session.aggregate.queue import MAX_QUEUE_LENGTH
-from session.aggregate.run import ALLOWED
+from session.aggregate.run import ALLOWED, MAX_CANCELLED_IN_ADVANCE
 
 CREATED, REQUESTED, STARTED = SessionCreated.example(), RunRequested.example(), RunStarted.example()
 PAUSED, RESUMED = SessionPaused(), SessionResumed()
@@ -64,6 +64,25 @@ def cancelled(run_id: UUID, reason: CancelReason = "requested") -> RunCancelled:
 
 def submit(on_busy: OnBusy, run_id: UUID = THREE) -> Callable[[Session], None]:
     return lambda s: s.submit_query(run_id, UUID(MESSAGE), "Hello", on_busy)
+
+
+@pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])
+def test_a_run_that_was_cancelled_in_advance_is_refused(on_busy: OnBusy) -> None:
+    session(cancelled(THREE)).when(submit(on_busy)).refused(Code.RUN_OVER)
+
+
+def test_a_run_is_cancelled_in_advance_once() -> None:
+    session().when(lambda s: s.cancel_in_advance(TWO)).then(cancelled(TWO))
+    session(cancelled(TWO)).when(lambda s: s.cancel_in_advance(TWO)).then()
+
+
+def test_a_run_that_was_cancelled_in_advance_leaves_the_active_one_alone() -> None:
+    session(REQUESTED, STARTED, cancelled(TWO)).when(lambda s: s.end_run(RUN_ID, Usage(), attempt=1)).then(COMPLETED)
+
+
+def test_the_number_of_runs_that_are_cancelled_in_advance_is_bounded() -> None:
+    many = [cancelled(new_id()) for _ in range(MAX_CANCELLED_IN_ADVANCE + 1)]
+    session(*many).when(submit("reject", many[0].run_id)).then(requested(many[0].run_id, 1))
 
 
 @pytest.mark.parametrize("on_busy", ["reject", "enqueue", "interrupt"])

@@ -108,7 +108,7 @@ async def test_the_usage_of_all_agents_of_a_run_is_counted_once(desk: Desk, canc
     await desk.send(DecideApproval(approval_id=approval, decision="approved"))
     await desk.send(StartRun(**ids))
     if cancelled:
-        await desk.send(CancelRun(**ids))
+        await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=2, usage=RELEASED_USAGE))
     session, month = (
         await desk.ask(GetSession(session_id=run.session_id)),

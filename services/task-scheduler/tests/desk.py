@@ -21,6 +21,7 @@ from contracts.task_scheduler.task import CreateTask, ListTasks, TaskView
 from contracts.task_scheduler.values import TaskDefinition
 from eventing.database import Database
 from eventing.testing import harness
+from eventing.testing.due import set_clocks
 from runtime.clock import new_id
 from task_scheduler.app import service
 from task_scheduler.executions import Executions
@@ -58,7 +59,7 @@ class Desk(harness.ServiceHarness):
     def at(self, now: datetime) -> None:
         """Set the clock."""
         self.now = now
-        self._clock.setattr("runtime.clock.now", lambda: now)
+        set_clocks(self._clock.setattr, lambda: now)
 
     async def create(self, actor: Actor = OWNER, **fields: Any) -> TaskView:
         """Create a task."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from mmap import mmap
 from pathlib import Path
 
-import pytest
+from eventing.testing.due import set_clocks
 from runtime import clock
 
 OFFSET = struct.Struct("d")
@@ -39,5 +39,5 @@ class SharedClock:
 
 
 if __name__ == "__main__":
-    pytest.MonkeyPatch().setattr(clock, "now", SharedClock(Path(sys.argv.pop())).now)
+    set_clocks(setattr, SharedClock(Path(sys.argv.pop())).now)
     runpy.run_module("task_scheduler", run_name="__main__")

@@ -59,7 +59,7 @@ class TaskModel:
     def continue_after(self, now: datetime) -> None:
         """A new, changed or resumed schedule continues."""
         if not self.paused:
-            self.next = self.clockwork.after(max(now, self.last or now))
+            self.next = self.clockwork.after(now)
 
     def pause(self) -> None:
         """The task is paused."""
@@ -77,7 +77,9 @@ class TaskModel:
                     self.next = max(self.next, self.clockwork.after(oldest))
                 break
             id, late = id_of(self.next), now - self.next
-            self.last, self.next = self.next, self.clockwork.after(self.next)
+            self.last, self.next = max(self.next, self.last or self.next), self.clockwork.after(self.next)
+            if id in self.statuses:  # processed before the clock was set back
+                continue
             self.create(id)
             if late > self.window:
                 self.statuses[id] = "missed"

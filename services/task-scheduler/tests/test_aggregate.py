@@ -128,9 +128,9 @@ def test_a_changed_schedule_continues_after_now() -> None:
     given(hourly()).when(lambda task: task.change(after, NOON + 2 * HOUR)).then(then)
 
 
-def test_a_changed_schedule_repeats_no_tick_after_the_clock_was_set_back() -> None:
+def test_a_changed_schedule_continues_after_now_though_a_clock_was_ahead() -> None:
     after = definition(is_scheduled=True, schedule_cron="*/30 * * * *")
-    then = changed(after, NOON + 3 * HOUR + HOUR / 2)
+    then = changed(after, NOON + HOUR / 2)
     given(hourly(), advanced(NOON + 3 * HOUR)).when(lambda task: task.change(after, NOON)).then(then)
 
 
@@ -160,8 +160,8 @@ def test_a_resumed_task_continues_after_now() -> None:
     given(hourly(), TaskPaused(reason="failure")).when(lambda task: task.resume(NOON + 5 * HOUR)).then(then)
 
 
-def test_a_resumed_task_repeats_no_tick_after_the_clock_was_set_back() -> None:
-    tick = NOON + 4 * HOUR
+def test_a_resumed_task_continues_after_now_though_a_clock_was_ahead() -> None:
+    tick = NOON + HOUR
     past = advanced(NOON + 3 * HOUR), TaskPaused(reason="requested")
     then = TaskResumed(next_tick=tick, next_due_at=tick)
     given(hourly(), *past).when(lambda task: task.resume(NOON)).then(then)

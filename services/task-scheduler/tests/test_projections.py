@@ -16,7 +16,6 @@ from contracts.task_scheduler.execution import (
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTask, GetTask, PauseTask, ResumeTask
 from contracts.task_scheduler.values import TaskChanges
 from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
-from task_scheduler.app import service
 from task_scheduler.environments import VARIABLES
 
 from .desk import NOON, OWNER, Desk
@@ -236,7 +235,3 @@ async def test_a_skipped_tick_is_shown_with_its_reason(desk: Desk) -> None:
     task = await desk.ask(GetTask(task_id=task.id))
     assert (task.last_status, task.last_error_code) == ("skipped", "TASK_BUSY")
     assert await desk.executions(task.id) == [("skipped", "scheduled"), ("running", "manual")]
-
-
-def test_no_due_time_is_ever_given_up() -> None:
-    assert [kind.name for kind in service.due if not kind.retry_forever] == []

@@ -180,6 +180,15 @@ async def test_the_run_of_an_execution_that_is_cancelled_meanwhile_is_cancelled(
     assert (await desk.latest(execution)).status == "cancelled"
 
 
+async def test_a_submission_after_the_cancellation_changes_nothing(desk: Desk, reacting: Reacting) -> None:
+    execution = await started(desk)
+    cancel = CancelExecution(task_id=execution.task_id, execution_id=execution.id)
+    reacting.others.meanwhile[SubmitQuery] = lambda: desk.send(cancel)
+    reacting.others.refuse(SubmitQuery, Code.RUN_OVER)
+    await reacting.start(execution)
+    assert ((await desk.latest(execution)).status, await desk.unsubmitted()) == ("cancelled", [])
+
+
 async def test_the_run_of_a_task_that_is_deleted_meanwhile_is_cancelled(desk: Desk, reacting: Reacting) -> None:
     execution = await started(desk)
     reacting.others.meanwhile[CreateSession] = lambda: desk.send(DeleteTask(task_id=execution.task_id))

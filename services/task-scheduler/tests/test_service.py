@@ -28,6 +28,7 @@ from contracts.wire import event_filter, event_stream
 from eventing.bus.streams import provision
 from eventing.database import Database
 from eventing.testing import eventually
+from eventing.testing.due import set_clocks
 from eventing.testing.key_rings import ring_json
 from eventing.testing.publishing import publish
 from runtime import clock
@@ -139,7 +140,7 @@ async def test_a_tick_that_is_due_starts_an_execution_once(remote: Remote, monke
     assert task.next_run_at
     shift = task.next_run_at - clock.now()
     real = clock.now
-    monkeypatch.setattr(clock, "now", lambda: real() + shift)
+    set_clocks(monkeypatch.setattr, lambda: real() + shift)
 
     async def executions() -> list[ExecutionSummary]:
         return (await remote.ask(ListExecutions(task_id=task.id))).items
@@ -158,7 +159,7 @@ async def test_a_failed_run_is_retried_at_its_due_time(remote: Remote, monkeypat
     await remote.publish(execution, RunFailed.model_validate(failed))
     await remote.until(execution, status="pending", error_code=Code.MODEL_ERROR)
     real = clock.now
-    monkeypatch.setattr(clock, "now", lambda: real() + timedelta(seconds=10))
+    set_clocks(monkeypatch.setattr, lambda: real() + timedelta(seconds=10))
     await remote.until(execution, status="running", attempt=2, prompt="Hello Ada")
     assert len({query.run_id for query in remote.received(SubmitQuery)}) == 2
 

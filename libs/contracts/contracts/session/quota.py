@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.identity.values import Role
 from contracts.messages import Message, Query, Refused
-from contracts.samples import SESSION, USER
+from contracts.samples import RUN, SESSION, USER
 
 
 class CountUse(Message):
@@ -43,6 +43,16 @@ class GetUsage(Query[UsageView]):
 
     user_id: UUID
     role: Role
+
+
+class GetRunCharge(Query[Decimal]):
+    """Return what a run has cost so far by the budget of the month: also if its worker was lost before the report."""
+
+    subject = "qry.session.get_run_charge"
+    sample = {"session_id": SESSION, "run_id": RUN}
+
+    session_id: UUID
+    run_id: UUID
 
 
 class Allowance(Message):

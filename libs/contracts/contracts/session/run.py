@@ -116,7 +116,11 @@ class SubmitQuery(Command[RunView]):
 
 
 class CancelRun(Command[RunView]):
-    """Cancel a queued or active run."""
+    """Cancel a queued or active run.
+
+    With `in_advance`, one that was not submitted yet never will be: its submission is refused. The answer is
+    RUN_NOT_FOUND all the same.
+    """
 
     subject = "cmd.session.cancel_run"
     outcome_query = GetRun
@@ -124,6 +128,7 @@ class CancelRun(Command[RunView]):
 
     session_id: UUID
     run_id: UUID
+    in_advance: bool = False
 
 
 class InterruptSession(Command[SessionView]):

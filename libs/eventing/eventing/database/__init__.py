@@ -2,14 +2,17 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 import asyncpg
 from pydantic_core import to_json
 from runtime.secrets.key_ring import Ring
 
+from eventing.database.clock import DatabaseClock
 from eventing.database.data_keys import DataKeys
 
 type Row = dict[str, Any]
@@ -71,6 +74,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[Any]", url: str, schema: str, data_keys: DataKeys) -> None:
         self.pool, self.url, self.schema, self.data_keys = pool, url, schema, data_keys
+        self.clock = DatabaseClock()
 
     @classmethod
     @asynccontextmanager
@@ -164,9 +168,16 @@ class Database:
         async with self.connection() as connection:
             return await connection.fetchval(query, *args)
 
+    async def now(self) -> datetime:
+        """Return the present time by the clock of the database, which all replicas share."""
+        asked_at = time.monotonic()
+        at: datetime = await self.fetchval("SELECT clock_timestamp()")
+        self.clock.note(at, asked_at)
+        return at
+
     async def check(self) -> None:
-        """Check that the database answers (a health check). Raises what `fetchval` raises."""
-        await self.fetchval("SELECT 1")
+        """Check that the database answers (a health check), and compare its clock. Raises what `fetchval` raises."""
+        await self.now()
 
 
 async def _set_json_codecs(connection: "asyncpg.Connection[Any]") -> None:

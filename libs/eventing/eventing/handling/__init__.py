@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol, get_type_hints
 from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal, not_found, resource_name
-from runtime import clock
 from runtime.bus.envelope import Envelope
 
 from eventing.database import Database
@@ -34,8 +34,16 @@ type _Load[A: AnyAggregate] = Callable[[type[A], UUID], Awaitable[A]]
 class UnitOfWork[T]:
     """The context of a command handler: aggregates, the time, the actor, and the dependencies of the service."""
 
-    def __init__(self, store: EventStore, envelope: Envelope, dependencies: T, locks: Locks, ask: Ask) -> None:
-        self.store, self.envelope, self.dependencies, self.now = store, envelope, dependencies, clock.now()
+    def __init__(
+        self,
+        store: EventStore,
+        envelope: Envelope,
+        dependencies: T,
+        locks: Locks,
+        ask: Ask,
+        now: datetime | None = None,
+    ) -> None:
+        self.store, self.envelope, self.dependencies, self.now = store, envelope, dependencies, now or store.now()
         self._ask = ask
         self._locks, self._stack, self._ids = locks, AsyncExitStack(), set[UUID]()
         self.saved = False

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -34,14 +35,17 @@ class Dispatcher[T]:
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     locks: Locks = field(default_factory=Locks)
 
-    async def send[R](self, command: Command[R], envelope: Envelope) -> R:
-        """Handle a command, and return its result. Raises as `send_versioned` does."""
-        return (await self.send_versioned(command, envelope)).result
+    async def send[R](self, command: Command[R], envelope: Envelope, now: datetime | None = None) -> R:
+        """Handle a command, and return its result. Arguments and errors are those of `send_versioned`."""
+        return (await self.send_versioned(command, envelope, now)).result
 
-    async def send_versioned[R](self, command: Command[R], envelope: Envelope) -> Answer[R]:
+    async def send_versioned[R](
+        self, command: Command[R], envelope: Envelope, now: datetime | None = None
+    ) -> Answer[R]:
         """Handle a command, and return its result, with version and owner of the aggregate that it has changed.
 
-        The result may be newer than the version, but never older.
+        The result may be newer than the version, but never older. `now` is the time of the handler, by default that of
+        the store.
 
         Raises:
             Refusal: the command is refused; COMMAND_REPEATED if it was carried out before, and its result is lost
@@ -50,7 +54,7 @@ class Dispatcher[T]:
         """
         query = command.outcome()
         try:
-            answer = await self._decide(command, envelope)
+            answer = await self._decide(command, envelope, now)
         except DuplicateCommand:
             if query is None and result_type(type(command)) is not None:
                 raise Refusal(Code.COMMAND_REPEATED, "This command has been carried out already.") from None
@@ -76,11 +80,11 @@ class Dispatcher[T]:
         version = await self.store.version([value for value in vars(query).values() if isinstance(value, UUID)])
         return Answer(await self.ask(query, envelope), version)
 
-    async def _decide(self, command: Command[Any], envelope: Envelope) -> Answer[Any]:
+    async def _decide(self, command: Command[Any], envelope: Envelope, now: datetime | None) -> Answer[Any]:
         handler = self.commands.by_type[type(command)]
         for attempt in range(ATTEMPTS):
             try:
-                work = UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask)
+                work = UnitOfWork(self.store, envelope, self.dependencies, self.locks, self.ask, now)
                 async with work, self._recognising_repetitions(work):
                     return Answer(await handler(command, work), work.version, work.owner)
             except Conflict:

@@ -1,9 +1,10 @@
 """Runs the reactions of a service: an event leads to a command, or to a call to the outside world.
 
 A shared reaction runs in one replica for each event, with heartbeats while it works. A failure is retried later and
-dead-lettered in the end, after `on_dead_letter` has run; an event that only a newer release can read is postponed. The
-service's own events arrive through its work stream, as keys alone, and are read from its store. A broadcast reaction
-runs in every replica for each event that is published while it is up, and is never retried.
+dead-lettered in the end, after `on_dead_letter` has run, but that of a persistent reaction is retried for ever; an
+event that only a newer release can read is postponed. The service's own events arrive through its work stream, as keys
+alone, and are read from its store. A broadcast reaction runs in every replica for each event that is published while it
+is up, and is never retried.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ from eventing.failures import Failures
 from eventing.handling.dispatch import Dispatcher
 from eventing.handling.routing import Router
 from eventing.leases import AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
+from eventing.reactions import persistence
 from eventing.reactions.broadcasts import Broadcasts
 from eventing.reactions.offers import Offers, Process
 from eventing.reactions.postponements import Postponements
@@ -157,21 +159,29 @@ class Reactor[T]:
     async def _resume(self, registration: Registration, unfinished: UnfinishedWork, orphan: OrphanedWork) -> None:
         try:
             stored = await self.dispatcher.store.latest(registration.event, orphan.aggregate)
+            if stored is None and registration.after:
+                await persistence.remove(registration.name, orphan.aggregate, self.dispatcher.database)
             if stored is None or unfinished.work_of(stored) != orphan.work:
                 return
             recorded = wire.as_published(stored)
-            log.warning("orphaned work resumed", reaction=registration.name, work=str(orphan.work))
-            metrics.swept.labels(registration.name).inc()
-            try:
-                await self._run(registration, recorded)
-            except AttemptFailed as failed:
-                log.exception("reaction failed", reaction=registration.name, attempt=failed.attempt)
-                if failed.attempt >= MAX_DELIVERIES and registration.on_dead_letter:
-                    await self._act(registration.name, registration.on_dead_letter, recorded)
-        except (EventTooNew, NoResponders) as reason:
-            log.info("orphaned work postponed", reaction=registration.name, reason=str(reason))
+            if not registration.after:  # persistent work waits for its time, and for another attempt
+                log.warning("orphaned work resumed", reaction=registration.name, work=str(orphan.work))
+                metrics.swept.labels(registration.name).inc()
+            await self._attempt(registration, recorded)
         except Exception:  # the next sweep finds it again
             log.exception("orphaned work could not be resumed", reaction=registration.name)
+
+    async def _attempt(self, registration: Registration, recorded: Recorded[Any]) -> None:
+        """Run a reaction whose work the sweep finds again, unless it succeeds."""
+        try:
+            await self._run(registration, recorded)
+        except AttemptFailed as failed:
+            log.exception("reaction failed", reaction=registration.name, attempt=failed.attempt)
+            metrics.reacted.labels(registration.name, "failed").inc()
+            if failed.attempt >= MAX_DELIVERIES and registration.on_dead_letter:
+                await self._act(registration.name, registration.on_dead_letter, recorded)
+        except (EventTooNew, NoResponders, TakenOver) as reason:
+            log.info("work postponed", reaction=registration.name, reason=str(reason))
 
     async def _create_consumer(self, registration: Registration) -> None:
         await self.consumers.create(registration.name, registration.event, ACK_WAIT)
@@ -205,7 +215,7 @@ class Reactor[T]:
             return
         try:
             with metrics.reacting.labels(registration.name).track_inprogress():
-                await self._run(registration, await self._read(registration, message))
+                await self._react(registration, await self._read(registration, message))
         except (EventTooNew, EventGone, NoResponders, TakenOver) as reason:
             await self._skip(registration, lease, reason)
         except Exception as error:
@@ -228,33 +238,36 @@ class Reactor[T]:
             await lease.nak(_delay(attempt))
 
     async def _skip(self, registration: Registration, lease: MessageLease, reason: Exception) -> None:
-        match reason:
-            case EventTooNew() | NoResponders():  # of this event, or of another one of the aggregate
-                awaited = "a newer release" if isinstance(reason, EventTooNew) else "another service"
-                outcome = f"waits for {awaited}"
-                postponed = await self.postponements.record(registration.name, lease.message, reason)
-                await lease.nak(_delay(postponed))
-            case EventGone():
-                outcome = "gone"
-                log.warning("event is no longer stored, skipped", reaction=registration.name, reason=str(reason))
-                await lease.message.term()
-            case _:  # neither acknowledged nor returned: that is up to the replica that works on it
-                outcome = "taken over"
-                log.info("another replica works on the event", reaction=registration.name)
+        outcome = await self.postponements.skip(registration.name, lease, reason, _delay)
         metrics.reacted.labels(registration.name, outcome).inc()
+
+    async def replay(self, registration: Registration, message: Msg) -> None:
+        """React to a message that was dead-lettered. Raises what the reaction raises."""
+        recorded = await self._read(registration, message)
+        await self._run(registration, recorded)
 
     async def follow(self, registration: Registration) -> None:
         """Run a broadcast reaction until cancelled or something fails; if called again, it continues where it was."""
         await self.failures.track(registration.name, self.broadcasts.follow(registration))
+
+    async def _react(self, registration: Registration, recorded: Recorded[Any]) -> None:
+        if registration.after is None:
+            await self._run(registration, recorded)
+        else:  # from here on, the sweep finds what is to be done, so the bus may forget the event
+            await persistence.add(registration.name, recorded, registration.after(recorded), self.dispatcher.database)
+            await self._attempt(registration, recorded)
 
     async def _run(self, registration: Registration, recorded: Recorded[Any]) -> None:
         if registration.unfinished is None:
             await self._act(registration.name, registration.react, recorded)
         elif lease := await self.leases.acquire(registration.name, registration.unfinished, recorded):
             async with self.leases.hold(lease, _delay(lease.attempt)):
-                if lease.attempt > MAX_DELIVERIES:
+                if lease.attempt > MAX_DELIVERIES and not registration.after:
                     raise RuntimeError("the service crashed at each attempt")
                 await self._act(registration.name, registration.react, recorded)
+                if registration.after:
+                    name, again, database = registration.name, registration.again, self.dispatcher.database
+                    await persistence.complete(name, recorded, again, database)
 
     async def _read(self, registration: Registration, message: Msg) -> Recorded[Any]:
         if self.consumers.is_own(registration.event):
@@ -267,7 +280,6 @@ class Reactor[T]:
             await react(recorded, Reaction(self.dispatcher.dependencies, self.router, recorded, name))
 
     async def _before_dead_letter(self, registration: Registration, message: Msg) -> None:
-        # A failure here leaves the event in the stream, and it is redelivered after the ack wait.
         try:
             recorded = await self._read(registration, message)
         except (KeyError, ValueError, EventGone):  # an event that cannot be read cannot be passed on

@@ -1,11 +1,16 @@
 """Deliveries postponed until a newer release or another service is available; they do not count as failures."""
 
 import time
+from collections.abc import Callable
 
 from nats.aio.msg import Msg
+from runtime.bus import NoResponders
 from runtime.logging import get_logger
 
+from eventing.bus.message_lease import MessageLease
 from eventing.database import Database
+from eventing.recording import EventTooNew
+from eventing.relay.work_stream import EventGone
 
 log = get_logger()
 
@@ -27,6 +32,23 @@ class Postponements:
     def __init__(self, service: str, database: Database) -> None:
         self.service, self.database = service, database
         self._logged_at: dict[str, float] = {}
+
+    async def skip(self, reaction: str, lease: MessageLease, reason: Exception, delay: Callable[[int], float]) -> str:
+        """Answer the bus about a message that was not processed because of `reason`; return the outcome for metrics.
+
+        `delay` returns the seconds before the next delivery, for the number of those before it.
+        """
+        match reason:
+            case EventTooNew() | NoResponders():  # of this event, or of another one of the aggregate
+                await lease.nak(delay(await self.record(reaction, lease.message, reason)))
+                return f"waits for {'a newer release' if isinstance(reason, EventTooNew) else 'another service'}"
+            case EventGone():
+                log.warning("event is no longer stored, skipped", reaction=reaction, reason=str(reason))
+                await lease.message.term()
+                return "gone"
+            case _:  # neither acknowledged nor returned: that is up to the replica that works on it
+                log.info("another replica works on the event", reaction=reaction)
+                return "taken over"
 
     async def record(self, reaction: str, message: Msg, error: Exception) -> int:
         """Record that a delivery is postponed because of `error`, which is logged from time to time.

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid5
 
@@ -24,6 +25,10 @@ class Reaction[T]:
     recorded: Recorded[Any]
     name: str
     _sent: Counter[UUID] = field(default_factory=Counter[UUID], init=False)
+
+    def now(self) -> datetime:
+        """Return the present time, by the clock that decides about due times."""
+        return self.router.dispatcher.store.now()
 
     async def send[R](self, command: Command[R], *, key: str | None = None, on_behalf_of: UUID | None = None) -> R:
         """Send a command caused by the event to the service that the command's subject names.

@@ -5,7 +5,8 @@ commands that are sent to other services. It is also the label of the metrics.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Literal, get_args, get_type_hints
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from contracts.messages import Event
 from eventing.bus import wire
 from eventing.bus.consumers import durable
 from eventing.leases import UnfinishedWork
+from eventing.reactions.persistence import After, at_once, open_work
 
 type React = Callable[[Any, Any], Awaitable[None]]
 type Prefers = Callable[[Any, UUID], Awaitable[bool]]
@@ -26,7 +28,8 @@ class Registration:
     """A reaction, its name, and the kind of event that it reacts to.
 
     `on_dead_letter` is called before an event is dead-lettered. `unfinished` finds the work in the read model.
-    `prefers` returns whether the work of an aggregate is cheaper in this replica, with these dependencies.
+    `prefers` returns whether the work of an aggregate is cheaper in this replica, with these dependencies. `after` says
+    how long to wait before a persistent reaction; None for any other one. After `again` it is repeated.
 
     Raises:
         ValueError: it has a preference, but no lease decides between two replicas that both do the work.
@@ -40,6 +43,8 @@ class Registration:
     unfinished: UnfinishedWork | None = None
     delivery: Literal["shared", "broadcast"] = "shared"
     prefers: Prefers | None = None
+    after: After | None = None
+    again: timedelta | None = None
 
     def __post_init__(self) -> None:
         """Check that preferred work is done under a lease."""
@@ -93,6 +98,26 @@ class Reactions:
 
         def register(react: R) -> R:
             self.add(Registration(name, _kind(react), react, concurrency, on_dead_letter, unfinished, prefers=prefers))
+            return react
+
+        return register
+
+    def persistent[R: React](
+        self, name: str, *, after: After = at_once, again: timedelta | None = None, concurrency: Concurrency = 16
+    ) -> Callable[[R], R]:
+        """Register a shared reaction to an own event that is retried until it succeeds, and never dead-lettered.
+
+        An aggregate has one event of the kind, or the newest one counts. Nothing is done before the time that `after`
+        returns. The delay between two attempts grows to a minute. With `again`, it is repeated that long after it has
+        succeeded. If the event is erased before that, it has nothing to do any more.
+
+        Raises:
+            ValueError: another reaction has the same name.
+        """
+
+        def register(react: R) -> R:
+            registration = Registration(name, _kind(react), react, concurrency, unfinished=open_work(name))
+            self.add(replace(registration, after=after, again=again))
             return react
 
         return register

@@ -72,6 +72,10 @@ class EventStore(Protocol):
     Secret events are stored sealed. Only `load` reads their secrets; other methods return them with empty values.
     """
 
+    def now(self) -> datetime:
+        """Return the present time, by a clock that agrees with that of the database within a few seconds."""
+        ...
+
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """Return an aggregate from its events, in order to handle the command with the id `command_id`, if given.
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +31,10 @@ class MemoryStore:
     entries: list[_Entry] = field(default_factory=list[_Entry])
     appended: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def now(self) -> datetime:
+        """See `EventStore.now`."""
+        return clock.now()
+
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """See `EventStore.load`."""
         aggregate = kind(id)
@@ -44,7 +49,7 @@ class MemoryStore:
 
     async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
         """See `EventStore.save`."""
-        at = clock.now()
+        at = self.now()
         recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
         if not recorded:
             return

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 from contracts.messages import Event
-from runtime import clock
 from runtime.bus.envelope import Envelope
 from runtime.secrets.sealing import SecretUnreadable, new_key, seal
 
@@ -79,13 +79,17 @@ class PostgresStore:
         self.appended = asyncio.Event()
         self.due_now = asyncio.Event()  # set by an append that has set a due time which is reached already
 
+    def now(self) -> datetime:
+        """See `EventStore.now`."""
+        return self.database.clock.now()
+
     async def load[A: AnyAggregate](self, kind: type[A], id: UUID, command_id: UUID | None = None) -> A:
         """See `EventStore.load`."""
         return await self.loader.load(kind, id, command_id)
 
     async def save(self, aggregates: tuple[AnyAggregate, ...], envelope: Envelope) -> None:
         """See `EventStore.save`."""
-        at = clock.now()
+        at = self.now()
         recorded = [entry for aggregate in aggregates for entry in pending(aggregate, envelope, at)]
         if not recorded:
             return

@@ -13,11 +13,14 @@ type MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
 
 async def subscribe(
-    client: Client, subject: str, handler: Callable[[Msg], Awaitable[None]] | None = None
+    client: Client, subject: str, handler: Callable[[Msg], Awaitable[None]] | None = None, *, queue: str = ""
 ) -> Subscription:
-    """Subscribe to a subject; without a `handler`, messages are read from the subscription."""
+    """Subscribe to a subject; without a `handler`, messages are read from the subscription.
+
+    Each message goes to one of the subscribers with the same `queue`, if that is set.
+    """
     # nats-py does not annotate all parameters
-    return await cast(Any, client).subscribe(subject, cb=handler)
+    return await cast(Any, client).subscribe(subject, queue, cb=handler)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ async def matches_password(
     attempt = await work.dependencies.attempts.attempt(email, address, work.now)
     # It begins when it is its turn: attempts that wait or are refused are no failures.
     matches = await work.dependencies.passwords.matches(
-        password, password_hash, attempt.payer, work.envelope, begin=attempt.begin
+        password, password_hash, attempt.payer, work.envelope, known=attempt.is_known, begin=attempt.begin
     )
     if matches:
         await attempt.succeed()

@@ -22,10 +22,14 @@ from session.aggregate.active_run import Run
 from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
-ALLOWED = Allowance()
+ALLOWED, NOTHING = Allowance(), Usage()
 INTERRUPTED = "The service stopped during the run."
 MAX_UNBILLED_RUNS = 20
 """The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
+
+MAX_CANCELLED_IN_ADVANCE = 20
+"""The number of runs, the newest, that are kept because they were cancelled before they were submitted. Each attempt of
+an execution has a session of its own, with one run."""
 
 
 class Running(State):
@@ -51,9 +55,11 @@ class Running(State):
 
         Raises:
             Refusal: SESSION_NOT_READY, SESSION_ARCHIVED, BUDGET_EXCEEDED, QUOTA_EXCEEDED, SESSION_PAUSED, QUEUE_FULL;
-                SESSION_BUSY if another run is active or waits.
+                SESSION_BUSY if another run is active or waits; RUN_OVER if the run was cancelled in advance.
         """
         self.check_ready()
+        if run_id in self.cancelled_in_advance:
+            raise Refusal(Code.RUN_OVER, f"Run {run_id} was cancelled before it was submitted.")
         self._check_budget(allowance)
         query = RunQueued(run_id=run_id, message_id=message_id, message=message)
         if on_busy == "enqueue" and (self.run or self.queue.waiting or self.queue.paused):
@@ -83,12 +89,13 @@ class Running(State):
         """Whether `start_next` starts a run if the quotas allow it."""
         return bool(self.queue.waiting and not self.run and not self.queue.paused)
 
-    def start_run(self, run_id: UUID, model: str | None = None) -> None:
+    def start_run(self, run_id: UUID, model: str | None = None, lost: Usage = NOTHING) -> None:
         """Start the run on a worker.
 
         A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
-        its agent must not be repeated. If the agent was only waiting for approvals, the run continues. `model` is what
-        its usage is attributed to. A released run starts once its approvals are decided, not for an event before that.
+        its agent must not be repeated. Its usage that was `lost` with the worker is added. If the agent was only
+        waiting for approvals, the run continues. `model` is what its usage is attributed to. A released run starts once
+        its approvals are decided, not for an event before that.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -97,7 +104,7 @@ class Running(State):
         if run.released and not run.awaits_worker:
             raise Refusal(Code.RUN_TAKEN, f"Run {run_id} waits for approvals without a worker.")
         if run.started and not run.may_continue:
-            self.end_run(run_id, Usage(), Code.RUN_INTERRUPTED, INTERRUPTED)
+            self.end_run(run_id, lost, Code.RUN_INTERRUPTED, INTERRUPTED)
             return
         self._record_all(run.interrupted_calls())
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model))
@@ -164,6 +171,11 @@ class Running(State):
             self._active_run(run_id)
         self._cancel(run_id, "requested")
 
+    def cancel_in_advance(self, run_id: UUID) -> None:
+        """Cancel a run that was not submitted yet, so that it never will be. Records nothing if that was done."""
+        if run_id not in self.cancelled_in_advance:
+            self.record(RunCancelled(run_id=run_id, reason="requested", usage=Usage()))
+
     def interrupt(self) -> None:
         """Cancel the active run.
 
@@ -217,7 +229,11 @@ class Running(State):
                 assert_never(event)
 
     def _apply_end(self, event: RunCompleted | RunFailed | RunCancelled) -> None:
-        if self.run and self.run.id == event.run_id:
+        is_active = self.run is not None and self.run.id == event.run_id
+        if not is_active and event.run_id not in self.queue.waiting:
+            self.cancelled_in_advance = [*self.cancelled_in_advance, event.run_id][-MAX_CANCELLED_IN_ADVANCE:]
+            return
+        if self.run and is_active:
             if self.run.started and not self.run.released and event.usage == self.run.used:
                 self.unbilled[event.run_id] = self.run.attempt
                 for oldest in list(self.unbilled)[:-MAX_UNBILLED_RUNS]:

@@ -64,6 +64,7 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         self.run: Run | None = None
         self.queue = Queue()
         self.unbilled: dict[UUID, int] = {}
+        self.cancelled_in_advance = []
         self.mode: Mode = "interactive"
         self.remembered: dict[str, ApprovalOutcome] = {}
 

@@ -31,6 +31,8 @@ class State(ABC):
     queue: Queue
     unbilled: dict[UUID, int]
     """The attempts of runs that were ended without their agent, which may still report their usage."""
+    cancelled_in_advance: list[UUID]
+    """Runs that were cancelled before they were submitted, and are refused."""
     remembered: dict[str, ApprovalOutcome]
 
     @abstractmethod

@@ -1,6 +1,9 @@
 """Handlers of commands about runs."""
 
-from contracts.session.quota import GetAllowance
+from decimal import Decimal
+
+from contracts.refusals import Refusal
+from contracts.session.quota import GetAllowance, GetRunCharge
 from contracts.session.run import (
     CancelRun,
     EndRun,
@@ -11,6 +14,7 @@ from contracts.session.run import (
     StartWaiting,
     SubmitQuery,
 )
+from contracts.session.values import Usage
 from eventing.handling import Handlers
 
 from session.aggregate import Session
@@ -35,16 +39,18 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
 async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
     async with change_and_start_next(command.session_id, work) as session:
-        session.start_run(command.run_id, await _model(session, work))
+        lost = await _lost_usage(session, work)
+        session.start_run(command.run_id, await _model(session, work), lost)
 
 
 @handles
 async def end_run(command: EndRun, work: Work) -> None:
     """End a run."""
     async with change_and_start_next(command.session_id, work) as session:
+        lost = Usage() if command.attempt else await _lost_usage(session, work)
         session.end_run(
             command.run_id,
-            command.usage,
+            command.usage + lost,
             command.error_code,
             command.error_detail,
             command.structured_output,
@@ -64,8 +70,14 @@ async def record_run_usage(command: RecordRunUsage, work: Work) -> None:
 async def cancel_run(command: CancelRun, work: Work) -> None:
     """Cancel a run."""
     async with change_and_start_next(command.session_id, work) as session:
-        await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))  # raises RUN_NOT_FOUND
-        session.cancel_run(command.run_id)
+        try:
+            await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))
+        except Refusal:
+            if not command.in_advance:
+                raise
+            session.cancel_in_advance(command.run_id)
+        else:
+            session.cancel_run(command.run_id)
 
 
 @handles
@@ -80,6 +92,15 @@ async def start_waiting(command: StartWaiting, work: Work) -> None:
     """Start the first queued run of a session that waits for runs of other sessions to end."""
     async with change_and_start_next(command.session_id, work):
         pass
+
+
+async def _lost_usage(session: Session, work: Work) -> Usage:
+    """Return what the active run has cost, and its worker, if that was lost, has not reported."""
+    run = session.run
+    if run is None or not run.started:
+        return Usage()
+    charged = await work.ask(GetRunCharge(session_id=session.id, run_id=run.id))
+    return Usage(cost_usd=max(Decimal(0), charged - run.used.cost_usd))
 
 
 async def _model(session: Session, work: Work) -> str | None:

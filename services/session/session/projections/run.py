@@ -130,6 +130,8 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
         event.run_id, status, code, detail, recorded.at,
         event.structured_output if isinstance(event, RunCompleted) else None,
     )  # fmt: skip
+    if requested is None:  # cancelled before it was submitted
+        return
     if requested:  # the end of a queued run does not change the session
         await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):

@@ -1,11 +1,15 @@
 """Handlers of queries about quotas."""
 
-from contracts.session.quota import Allowance, GetAllowance, GetUsage, UsageView
+from decimal import Decimal
+
+from contracts.session.quota import Allowance, GetAllowance, GetRunCharge, GetUsage, UsageView
 from eventing.handling import Handlers
 
 from session.dependencies import Context
 from session.queries.tables import visible
 from session.quotas.usage import allowance_of, usage_of
+
+RUN_CHARGE = "SELECT charged_usd FROM runs WHERE session_id = $1 AND id = $2"
 
 answers = Handlers()
 
@@ -14,6 +18,13 @@ answers = Handlers()
 async def get_usage(query: GetUsage, context: Context) -> UsageView:
     """Return what a user uses: the actor, or any user for administrators."""
     return await usage_of(query.user_id, query.role, context.actor, context.database)
+
+
+@answers
+async def get_run_charge(query: GetRunCharge, context: Context) -> Decimal:
+    """Return what a run has cost so far."""
+    await visible(query.session_id, context)
+    return await context.database.fetchval(RUN_CHARGE, query.session_id, query.run_id) or Decimal(0)
 
 
 @answers

@@ -28,7 +28,7 @@ MAX_ONLY_WAITING = 10
 MAX_STARTS = 20
 """The number of waiting sessions that one event starts."""
 
-START_WAITING = DueKind("start_waiting", lambda due: StartWaiting(session_id=due.id), retry_forever=True)
+START_WAITING = DueKind("start_waiting", lambda due: StartWaiting(session_id=due.id))
 
 # A run that only waits for approvals has an agent and a slot of its replica all the same. Without this bound one user
 # could take all of them, by runs whose approvals are never decided.

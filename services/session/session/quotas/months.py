@@ -21,7 +21,19 @@ USED = """
     SELECT coalesce(sum(sessions), 0)::bigint AS sessions, coalesce(sum(cost_usd), 0) AS cost_usd
     FROM usage WHERE user_id = $1 AND month = $2"""
 SPENT = "SELECT coalesce(sum(cost_usd), 0) FROM usage WHERE user_id = $1 AND month = $2"
-ADD_TO_RUN = f"WITH run AS (UPDATE runs SET charged_usd = charged_usd + $4 WHERE id = $5) {ADD}"  # noqa: S608  no input
+# $4 is what the attempt $6 of the run $5 has spent in total, $3 what it knows to be charged. If it had no reply,
+# because the connection was lost after the commit, the row knows more. The row is gone if the session was deleted.
+CHARGE_ATTEMPT = """
+    WITH run AS (
+        SELECT greatest(0, $4 - CASE WHEN meter = $6 THEN meter_usd ELSE $3::numeric END) AS uncharged
+        FROM runs WHERE id = $5 FOR UPDATE
+    ), updated AS (
+        UPDATE runs SET charged_usd = charged_usd + run.uncharged, meter = $6, meter_usd = $4::numeric
+        FROM run WHERE id = $5
+    )
+    INSERT INTO usage AS u (user_id, month, slot, sessions, cost_usd)
+    SELECT $1, $2, counter_slot('usage'), 0, coalesce((SELECT uncharged FROM run), $4::numeric - $3::numeric)
+    ON CONFLICT (user_id, month, slot) DO UPDATE SET cost_usd = u.cost_usd + excluded.cost_usd"""
 # What was charged before is not given back: a run that was continued by another worker reports only the last part.
 CHARGE_RUN = """
     WITH run AS (SELECT greatest(0, $2 - charged_usd) AS uncharged FROM runs WHERE id = $1 FOR UPDATE)

@@ -14,7 +14,7 @@ from runtime.logging import get_logger
 
 from session.accounts import owner_disabled
 from session.quotas.concurrency import role_of
-from session.quotas.months import ADD_TO_RUN, SPENT, budget_refusal, month_of
+from session.quotas.months import CHARGE_ATTEMPT, SPENT, budget_refusal, month_of
 from session.quotas.rules import LIMITS
 
 log = get_logger()
@@ -33,6 +33,7 @@ class Spending:
         self._database, self._user_id, self._run_id = database, recorded.owner, run_id
         self._role: Role = role_of(recorded)
         self._charged, self._settled, self._charging = Decimal(0), False, asyncio.Lock()
+        self._meter = clock.new_id()
 
     async def refusal(self) -> Refusal | None:
         """Return the refusal of another request to the model, or None if the user may spend more in this month.
@@ -50,15 +51,15 @@ class Spending:
     async def charge(self, total_usd: Decimal) -> None:
         """Add what the attempt has spent so far, in total, to that of the month.
 
-        What cannot be stored is added by the next call, or when the end of the run is recorded.
+        What cannot be stored is added by the next call, or when the end of the run is recorded; what was stored, though
+        the reply was lost, is not added again.
         """
         async with self._charging:
-            uncharged = total_usd - self._charged
-            if uncharged <= 0 or self._settled:
+            if total_usd <= self._charged or self._settled:
                 return
-            month = month_of(clock.now())
+            totals, month = (self._charged, total_usd), month_of(clock.now())
             try:
-                await self._database.execute(ADD_TO_RUN, self._user_id, month, 0, uncharged, self._run_id)
+                await self._database.execute(CHARGE_ATTEMPT, self._user_id, month, *totals, self._run_id, self._meter)
             except TRANSIENT_ERRORS as error:
                 log.warning("cost of a run could not be charged", run_id=str(self._run_id), error=repr(error))
             else:

@@ -115,7 +115,7 @@ class ApprovalRequests:
             run_id=self.run.id,
             attempt=self.run.attempt,
             approval_id=clock.new_id(),
-            expires_at=clock.now() + timedelta(seconds=self.reaction.dependencies.approval_seconds),
+            expires_at=self.reaction.now() + timedelta(seconds=self.reaction.dependencies.approval_seconds),
             **about,
         )
         if self._open >= MAX_OPEN_APPROVALS:

@@ -30,18 +30,23 @@ async def end_idle_agent(recorded: Recorded[SessionPaused], reaction: Reaction[D
     reaction.dependencies.agents.end_when_idle(recorded.id)
 
 
-@reactions.shared("remove_traces")
+@reactions.persistent("remove_traces")
 async def remove_traces(recorded: Recorded[SessionDeleted], reaction: Reaction[Dependencies]) -> None:
-    """Remove the workspace, archives and transcript of a deleted session."""
+    """Remove the workspace, archives and transcript of a deleted session.
+
+    Raises:
+        OSError: the folders are not available, or something in them cannot be removed.
+    """
     await remove_session_data(recorded.id, reaction.dependencies)
+    await reaction.dependencies.check_folders()
 
 
 async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> None:
     """Remove all data of a deleted session; a late worker does so again."""
     await dependencies.agents.close(session_id)
+    await dependencies.transcripts.delete_session(session_id)
     await dependencies.blocking.run(dependencies.files(session_id).remove)
     await dependencies.blocking.run(erase, dependencies.archives / str(session_id))
-    await dependencies.transcripts.delete_session(session_id)
 
 
 async def measure_storage(session_id: UUID, dependencies: Dependencies) -> None:

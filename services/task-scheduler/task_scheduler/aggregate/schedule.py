@@ -30,10 +30,14 @@ _parsed = lru_cache(MAX_PARSED)(Schedule)
 
 @dataclass(frozen=True)
 class DueTick:
-    """A tick whose time has come; `missed` is the reason if that was too long ago."""
+    """A tick whose time has come; `missed` is the reason if that was too long ago.
+
+    `known` is true if it may have been processed before.
+    """
 
     tick: datetime
     missed: Failure | None
+    known: bool
 
 
 def _schedule_of(definition: TaskDefinition) -> Schedule:
@@ -58,8 +62,8 @@ def parse_schedule(definition: TaskDefinition) -> Schedule:
 class Scheduling(State):
     """The ticks of a task's schedule.
 
-    The next tick is always later than every tick that was ever processed, so that none is processed twice, whatever
-    happens to the clock and to the schedule.
+    A new, changed or resumed schedule always continues after the present time. After a clock that was ahead, that may
+    be before ticks that were processed: the ids of executions derive from their ticks, so none is executed twice.
     """
 
     def advance_schedule(self, now: datetime) -> list[DueTick]:
@@ -75,7 +79,8 @@ class Scheduling(State):
             return []
         schedule, ticks, tick = _schedule_of(self.definition), list[DueTick](), self.next_tick
         while len(ticks) < MAX_TICKS and (due_at := self._due_at(schedule, tick)) <= now:
-            ticks.append(DueTick(tick, self._missed(now - due_at)))
+            known = self.last_tick is not None and tick <= self.last_tick
+            ticks.append(DueTick(tick, self._missed(now - due_at), known))
             tick = schedule.next_after(tick)
         if ticks:
             if len(ticks) == MAX_TICKS and ticks[-1].missed:
@@ -89,7 +94,7 @@ class Scheduling(State):
         schedule = parse_schedule(definition)
         if not definition.is_scheduled:
             return None
-        return schedule.next_after(max(now, self.last_tick) if self.last_tick else now)
+        return schedule.next_after(now)
 
     def _next_due_at(self, definition: TaskDefinition, tick: datetime | None) -> datetime | None:
         return parse_schedule(definition).due_at(self.id, tick, definition.jitter_seconds) if tick else None
@@ -116,6 +121,6 @@ class Scheduling(State):
         """Fold one event of the schedule."""
         match event:
             case ScheduleAdvanced():
-                self.last_tick, self.next_tick = event.tick, event.next_tick
+                self.last_tick, self.next_tick = max(event.tick, self.last_tick or event.tick), event.next_tick
             case _:
                 assert_never(event)

@@ -76,6 +76,8 @@ async def advance_schedule(command: AdvanceSchedule, work: Work) -> None:
         raise ClockSetBack(f"the next tick of task {task.id} is {task.next_tick}")
     for due in ticks:
         id, variables = tick_execution_id(task.id, due.tick), task.definition.variables
+        if due.known and await executions.exists(id):
+            continue
         execution = executions.create(id, "scheduled", variables, scheduled_for=due.tick)
         if due.missed:
             execution.miss(due.missed)

@@ -32,4 +32,4 @@ async def visible(task_id: UUID, context: Context) -> Row:
     Raises:
         Refusal: TASK_NOT_FOUND.
     """
-    return await TASKS.fetch("id, definition, is_active", task_id, context)
+    return await TASKS.fetch("id, definition, next_run_at", task_id, context)

@@ -57,13 +57,13 @@ async def find_tasks(query: FindTasks, context: Context) -> list[UUID]:
 
 @answers
 async def list_next_runs(query: ListNextRuns, context: Context) -> NextRuns:
-    """Return the next ticks of a task's schedule; none if it is paused or not scheduled."""
+    """Return the next ticks of a task's schedule, from the stored one; none if it is paused or not scheduled."""
     row = await visible(query.task_id, context)
     definition = TaskDefinition.model_validate(row["definition"])
-    cron, timezone = definition.schedule_cron, definition.schedule_timezone
+    cron, timezone, first = definition.schedule_cron, definition.schedule_timezone, row["next_run_at"]
     items = list[datetime]()
-    if row["is_active"] and definition.is_scheduled and cron:
-        items = [*Schedule(cron, timezone).ticks(clock.now(), FOREVER, query.count)]
+    if first and cron:
+        items = [first, *Schedule(cron, timezone).ticks(first, FOREVER, query.count - 1)]
     return NextRuns(schedule_cron=cron, schedule_timezone=timezone, items=items)
 
 

@@ -88,13 +88,13 @@ async def check_run(recorded: Recorded[ExecutionCheckRequested], reaction: React
         await _end(attempt, reaction, run.usage, run.error_code, run.error_detail or "")
 
 
-@reactions.shared("cancel_run")
+@reactions.persistent("cancel_run")
 async def cancel_run_of_cancelled(recorded: Recorded[ExecutionCancelled], reaction: Reaction[Dependencies]) -> None:
     """Cancel the run of a cancelled execution."""
     await _cancel_run(recorded.event, reaction)
 
 
-@reactions.shared("cancel_late_run")
+@reactions.persistent("cancel_late_run")
 async def cancel_run_of_timed_out(recorded: Recorded[ExecutionTimedOut], reaction: Reaction[Dependencies]) -> None:
     """Cancel the run of an execution that took too long, and start the tasks that start on that event."""
     await _cancel_run(recorded.event, reaction)
@@ -102,9 +102,9 @@ async def cancel_run_of_timed_out(recorded: Recorded[ExecutionTimedOut], reactio
 
 
 async def cancel_run(session_id: UUID, run_id: UUID, reaction: Reaction[Dependencies]) -> None:
-    """Cancel a run, unless it is over or does not exist."""
+    """Cancel a run, unless it is over. One that a worker has still to submit is never submitted."""
     try:
-        await reaction.send(CancelRun(session_id=session_id, run_id=run_id))
+        await reaction.send(CancelRun(session_id=session_id, run_id=run_id, in_advance=True))
     except Refusal as refusal:
         if refusal.code not in NOT_ACTIVE:
             raise
