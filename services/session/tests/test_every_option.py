@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, tuple[Any, list[str]]] = {
     "max_budget_usd": (1.5, ["--max-budget-usd", "1.5"]),
     "effort": ("xhigh", ["--effort", "xhigh"]),
     "output_format": (OUTPUT_FORMAT, ["--json-schema", json.dumps(OUTPUT_FORMAT["schema"])]),
-    "env": ({"TOKEN": "plantedsecret"}, ["TOKEN", "plantedsecret"]),
+    "env": ({"TOKEN": "plantedsecret"}, ["CLAUDE_ENV_FILE", "export TOKEN=plantedsecret\n"]),
 }
 TESTED_ELSEWHERE = {
     "timeout_seconds": "the service ends the run: test_service.py",
@@ -47,8 +47,11 @@ words = sys.argv[1:]
 for n, word in enumerate(words):
     if word in ("--system-prompt-file", "--settings"):
         words[n + 1] = open(words[n + 1]).read()
+variables = dict(os.environ)
+if setup := variables.get("CLAUDE_ENV_FILE"):
+    variables["CLAUDE_ENV_FILE"] = open(open(setup).read().split()[1]).read()
 with open("seen", "w") as seen:
-    json.dump([*words, *(part for pair in os.environ.items() for part in pair)], seen)
+    json.dump([*words, *(part for pair in variables.items() for part in pair)], seen)
 sys.exit(1)
 """
 
