@@ -16,6 +16,7 @@ from sandbox import Sandbox
 from session.agent import AssistantMessage, Delta, Finished
 from session.agent.agent_events import MAX_OUTPUT_BYTES, MessageTranslator
 from session.agent.agent_process import prepare_agent
+from session.agent.model_proxy.structure import MEMBERS
 from session.agent.options import TOOLS
 from simulator.app import create_app
 from simulator.testing import bash, bash_prompt, calling, scripted, tools_prompt
@@ -26,6 +27,10 @@ HELLO = scripted({"text": "Hello."})
 OUTPUT_FORMAT = {
     "type": "json_schema",
     "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+}
+OF_REQUESTS = {
+    *("context_management", "max_tokens", "messages", "metadata", "model", "output_config", "stream", "system"),
+    *("thinking", "tools"),
 }
 LIGHTHOUSE, BOAT = "You are a lighthouse.", "You are a boat."
 VALUES = 'printf "%s|%s" "$TOKEN" "$_x1"'
@@ -79,6 +84,11 @@ async def turns(module_replica: NewReplica) -> tuple[RecordedTurn, RecordedTurn]
 
 
 type Turns = tuple[RecordedTurn, RecordedTurn]
+
+
+def test_the_members_that_the_cli_sends_are_known(turns: Turns) -> None:
+    assert set(turns[0].request) == OF_REQUESTS
+    assert OF_REQUESTS < MEMBERS
 
 
 def test_every_tool_of_the_cli_is_a_known_tool() -> None:

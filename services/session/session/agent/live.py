@@ -60,7 +60,8 @@ class Agent:
         self._context, self._request_end = context, end
         self._failure: AgentFailed | None = None
         self._token = secrets.token_urlsafe(32)
-        self._access = Access(usable_models(spec, context.limits), spec.ceiling)
+        self._permits = Permits(spec.options, spec.ceiling)
+        self._access = Access(usable_models(spec, context.limits), spec.ceiling, self._permits.search)
         try:
             limits, own_variables = context.limits, spec.options.env
             environment = variables(self._token, spec, limits)
@@ -72,7 +73,6 @@ class Agent:
         self._transcript.set_writer(spec.run_id, spec.attempt)
         self._translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = deny_all
-        self._permits = Permits(spec.options, spec.ceiling)
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None

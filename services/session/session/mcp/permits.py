@@ -1,8 +1,9 @@
-"""Which calls of MCP tools may reach a server.
+"""Which calls of tools may leave the sandbox.
 
 Claude Code decides whether a tool may be called, but programs in its sandbox can write to its standard output, and so
 forge calls that it never decided. They could do no more than the agent's own commands with other tools; MCP tools act
-outside the sandbox. So each call is checked again here.
+outside the sandbox. So each call is checked again here, and each search of the web, which the model's provider
+executes.
 """
 
 import json
@@ -12,6 +13,8 @@ from typing import Any
 from contracts.session.values import SdkOptions
 
 from session.ceilings import UNLIMITED, Ceiling
+
+SEARCH = "WebSearch"
 
 
 class Permits:
@@ -55,6 +58,13 @@ class Permits:
             return False
         self._approved[call] -= 1
         return True
+
+    def search(self) -> bool:
+        """Return whether the web may be searched: a rule allows it, or a search was approved in this turn."""
+        if SEARCH in self._denied or not self._ceiling.allows_tool(SEARCH):
+            return False
+        is_allowed = self._mode == "bypassPermissions" or SEARCH in self._allowed
+        return is_allowed or any(name == SEARCH for name, _ in self._approved)
 
 
 def _server_rules(prefix: str) -> tuple[str, str]:
