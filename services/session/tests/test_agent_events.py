@@ -1,7 +1,7 @@
 """The translation of messages of the SDK into events, with any content."""
 
 import json
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import claude_agent_sdk as sdk
@@ -129,7 +129,7 @@ def numbers(value: Any) -> Finished:
         session_id="s",
         total_cost_usd=value,
         usage={"input_tokens": value, "output_tokens": value},
-        model_usage={"m": dict.fromkeys(names, value)},
+        model_usage=cast(Any, {"m": dict.fromkeys(names, value)}),
     )
     [finished] = MessageTranslator().translate(result)
     assert isinstance(finished, Finished)

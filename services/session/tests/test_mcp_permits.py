@@ -29,8 +29,15 @@ def test_an_approval_permits_one_call_with_the_same_input() -> None:
 def test_an_approval_ends_with_its_turn() -> None:
     approved = permits()
     approved.approve("mcp__lab__echo", {})
-    approved.begin_turn()
-    assert not approved.use(LAB, "echo", {}, read_only=False)
+    with approved.turn():
+        assert not approved.use(LAB, "echo", {}, read_only=False)
+
+
+def test_no_call_is_permitted_between_turns() -> None:
+    allowed = permits(allowed_tools=["mcp__lab"])
+    with allowed.turn():
+        during = allowed.use(LAB, "echo", {}, read_only=True)
+    assert (during, allowed.use(LAB, "echo", {}, read_only=True)) == (True, False)
 
 
 @pytest.mark.parametrize("rule", ["mcp__lab", "mcp__lab__*", "mcp__lab__echo"])
@@ -107,8 +114,8 @@ def test_an_approved_search_permits_searches_until_the_end_of_the_turn() -> None
     approved = permits()
     approved.approve(SEARCH, {"query": "cats"})
     during = approved.search()
-    approved.begin_turn()
-    assert (during, approved.search()) == (True, False)
+    with approved.turn():
+        assert (during, approved.search()) == (True, False)
 
 
 def test_no_approval_permits_a_search_above_the_ceiling() -> None:

@@ -183,10 +183,9 @@ class Agent:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
         self._ask, self.servers.elicit = ask, elicit
-        self._permits.begin_turn()
         self._between_turns.clear()
         try:
-            with self._access.turn(self.spec.budget_usd, self.spec.spending):
+            with self._permits.turn(), self._access.turn(self.spec.budget_usd, self.spec.spending):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
                         for event in self._translator.translate(message):

@@ -8,27 +8,40 @@ executes.
 
 import json
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from contracts.session.values import SdkOptions
 
 from session.ceilings import UNLIMITED, Ceiling
+from session.mcp.made_calls import MadeCalls
 
 SEARCH = "WebSearch"
 
 
 class Permits:
-    """The calls that options and ceiling of an agent allow, and those that were approved in the current turn."""
+    """The calls that options and ceiling of an agent allow, and those that were approved in the current turn.
+
+    `made` are the calls that were made.
+    """
 
     def __init__(self, options: SdkOptions, ceiling: Ceiling = UNLIMITED) -> None:
         self._ceiling = ceiling
         self._allowed, self._denied = set(options.allowed_tools or ()), set(options.disallowed_tools or ())
         self._mode = options.permission_mode
-        self._approved = Counter[tuple[str, str]]()
+        self._approved, self._in_turn = Counter[tuple[str, str]](), True
+        self.made = MadeCalls()
 
-    def begin_turn(self) -> None:
-        """Forget the approved calls that were never made."""
+    @contextmanager
+    def turn(self) -> Generator[None]:
+        """Permit calls while the context is open, without what was approved before."""
         self._approved.clear()
+        self._in_turn = True
+        try:
+            yield
+        finally:
+            self._in_turn = False
 
     def approve(self, tool_name: str, tool_input: dict[str, Any]) -> None:
         """Permit one call of a tool with this input."""
@@ -46,10 +59,11 @@ class Permits:
     def use(self, prefix: str, name: str, tool_input: dict[str, Any], *, read_only: bool) -> bool:
         """Return whether a tool of the server with this prefix may be called, using up an approval if it needs one.
 
+        Between two turns no tool may, because its call would belong to no run.
         In plan mode, tools that are not `read_only` need an approval even if a rule allows them.
         """
         rules = {*_server_rules(prefix), f"{prefix}{name}"}
-        if rules & self._denied or not self.offers(prefix, name):
+        if rules & self._denied or not (self._in_turn and self.offers(prefix, name)):
             return False
         if self._mode == "bypassPermissions" or (rules & self._allowed and (read_only or self._mode != "plan")):
             return True
