@@ -102,7 +102,7 @@ class Sandbox:
 
     def _write_entrypoint(self, process: SandboxedProcess, program: Program, workspace: Path | None) -> None:
         confine = self._confine(self.bwrap, process, program, workspace) if self.bwrap else ""
-        (process.runtime_dir / "launch").write_text(json.dumps(self._launch_file(program, process.home)))
+        (process.runtime_dir / "launch").write_text(json.dumps(self._launch_file(program, process)))
         words = [
             "exec env -i",
             confine,
@@ -127,10 +127,11 @@ class Sandbox:
         namespace = self.namespace.command(process.folder) if self.namespace else []
         return f"{files} {join([*namespace, str(bwrap), '--args', '4', '--seccomp', '5', '--info-fd', '3', '--'])}"
 
-    def _launch_file(self, program: Program, home: Path) -> dict[str, object]:
-        folders = {name: str(home / folder) for name, folder in program.home_variables.items()}
+    def _launch_file(self, program: Program, process: SandboxedProcess) -> dict[str, object]:
+        folders = {name: str(process.home / folder) for name, folder in program.home_variables.items()}
+        files = {name: str(process.runtime_dir / file) for name, file in program.runtime_variables.items()}
         return {
-            "variables": {**VARIABLES, **program.variables, **folders, "HOME": str(home)},
+            "variables": {**VARIABLES, **program.variables, **folders, **files, "HOME": str(process.home)},
             "listener_variables": program.listener_variables,
             "max_processes": program.resources.processes if COUNTS_BY_NAMESPACE else None,
             "max_data_bytes": None if self.cgroups else program.resources.memory_bytes,

@@ -27,6 +27,8 @@ class Program:
             up in `PATH`.
         variables: the environment variables that it sees, besides a few defaults.
         home_variables: variables that name a folder in its home directory, by the folder's relative path.
+        runtime_variables: variables that name a file in the runtime folder of its process, by the file's name. The
+            program can read the file, but not change it.
         listener_variables: variables that are set to the URL of a listener that the service serves. If there are none,
             nothing listens in the sandbox.
         workspace: the folder that it works in; without one, it works in its home directory.
@@ -38,6 +40,7 @@ class Program:
     command: tuple[str, ...]
     variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     home_variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    runtime_variables: Mapping[str, str] = field(default_factory=dict[str, str])
     listener_variables: tuple[str, ...] = ()
     workspace: Path | None = None
     writable: bool = True

@@ -2,6 +2,9 @@
 
 It denies what Docker's default profile denies a container without capabilities, and in addition: keyrings, which no
 namespace separates; access to other processes; socket families except the usual four; and setuid and setgid bits.
+
+Programs in one sandbox are not protected from each other: through `/proc/<pid>/mem` and `/proc/<pid>/fd` they reach
+processes of the same user id without the calls that are denied here. ADR 5 says what follows for agents.
 """
 
 import errno
@@ -13,7 +16,8 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
-    # Access to other processes. BPF cannot distinguish a program's own children, so debuggers do not work either.
+    # Access to other processes; no boundary (see above), but less attack surface. BPF cannot distinguish a program's
+    # own children, so debuggers do not work either.
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),

@@ -10,6 +10,9 @@ from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.session import ChangeSession, CreateSession
 from contracts.session.values import SdkOptions
+from gateway.schemas.options import Options
+from pydantic import ValidationError
+from runtime.variable_names import CODE_PREFIXES, CODE_VARIABLES
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -97,6 +100,12 @@ WRONG: list[tuple[str, Any]] = [
     ("allowed_tools", ["Bash(x)Nonsense"]),
     ("permission_mode", "yolo"),
 ]
+
+
+@pytest.mark.parametrize("name", [*sorted(CODE_VARIABLES), *(f"{prefix}X" for prefix in CODE_PREFIXES)])
+def test_no_variable_that_makes_programs_run_other_code_can_be_set(name: str):
+    with pytest.raises(ValidationError, match=f"{name} (makes programs run other code|is reserved)"):
+        Options.model_validate({"env": {name: "x"}})
 
 
 def test_every_option_has_an_invalid_value_here():

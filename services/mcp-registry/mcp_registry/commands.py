@@ -5,14 +5,7 @@ from dataclasses import dataclass
 
 from contracts.mcp_registry.values import ServerDefinition
 from contracts.refusals import Code, Refusal
-
-CODE_VARIABLES = frozenset(
-    {
-        *("BASH_ENV", "ENV", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "NODE_OPTIONS", "NODE_PATH", "PATH"),
-        *("PERL5DB", "PERL5LIB", "PERL5OPT", "PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "RUBYLIB", "RUBYOPT"),
-    }
-)
-"""Variables that choose the code which runs, as do those that begin with `LD_`."""
+from runtime.variable_names import runs_code
 
 
 @dataclass(frozen=True)
@@ -29,7 +22,7 @@ class AllowedCommands:
             known = ", ".join(sorted(self.commands))
             allowed = f"Others may use: {known}." if known else "Others may use HTTP and SSE servers only."
             return f"Only administrators can have STDIO servers with the command {definition.command!r}. {allowed}"
-        chosen = [name for name in variables if name in CODE_VARIABLES or name.startswith("LD_")]
+        chosen = [name for name in variables if runs_code(name)]
         return (
             f"env: only administrators can set {chosen[0]}, which makes a program run other code." if chosen else None
         )

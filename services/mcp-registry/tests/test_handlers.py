@@ -9,7 +9,9 @@ from contracts.mcp_registry.values import MAX_SERVERS
 from contracts.messages import Actor, Command
 from contracts.refusals import Code, Refusal
 from mcp_registry.aggregate.check import tools_version
+from mcp_registry.commands import AllowedCommands
 from runtime.clock import new_id
+from runtime.variable_names import CODE_PREFIXES, CODE_VARIABLES
 
 from .desk import Desk
 from .samples import ADMIN, OWNER, STRANGER, program, remote, tool
@@ -96,6 +98,11 @@ async def test_users_do_not_set_variables_that_choose_the_code(desk: Desk, name:
     with pytest.raises(Refusal, match=Code.COMMAND_NOT_ALLOWED):
         await desk.update(server.id, env={name: "/workspace"})
     assert await desk.create(program(), ADMIN, env={name: "/opt"})
+
+
+@pytest.mark.parametrize("name", [*sorted(CODE_VARIABLES), *(f"{prefix}X" for prefix in CODE_PREFIXES)])
+def test_no_variable_that_makes_programs_run_other_code_is_for_everybody(name: str) -> None:
+    assert name in (AllowedCommands(frozenset({"files-mcp"})).problem(program(), [name]) or "")
 
 
 @pytest.mark.parametrize("name", ["tickets", "TICKETS", "\uff54ickets"])

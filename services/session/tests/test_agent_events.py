@@ -1,7 +1,7 @@
 """The translation of messages of the SDK into events, with any content."""
 
 import json
-from typing import Any
+from typing import Any, cast
 from unittest.mock import Mock
 
 import claude_agent_sdk as sdk
@@ -18,6 +18,8 @@ from session.agent.agent_events import (
     MessageTranslator,
     ToolReturned,
 )
+from session.agent.model_proxy import Tokens
+from session.agent.reported import MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
 
 LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
@@ -115,3 +117,40 @@ def test_a_tool_output_that_is_too_deep_is_replaced() -> None:
     [returned] = MessageTranslator().translate(sdk.UserMessage([sdk.ToolResultBlock("id", parts)]))
     assert isinstance(returned, ToolReturned)
     assert returned.output == TRUNCATED
+
+
+def numbers(value: Any) -> Finished:
+    """Return the end of a turn for which the agent reports `value` as each of its numbers."""
+    names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens", "outputTokens")
+    result = sdk.ResultMessage(
+        *("success", value, 1),
+        is_error=False,
+        num_turns=1,
+        session_id="s",
+        total_cost_usd=value,
+        usage={"input_tokens": value, "output_tokens": value},
+        model_usage=cast(Any, {"m": dict.fromkeys(names, value)}),
+    )
+    [finished] = MessageTranslator().translate(result)
+    assert isinstance(finished, Finished)
+    return finished
+
+
+@pytest.mark.parametrize("value", [10**30, 1e300, float("inf")])
+def test_numbers_that_no_agent_can_have_used_are_bounded(value: Any) -> None:
+    end = numbers(value)
+    assert (end.input_tokens, end.output_tokens, end.reported.output) == (MAX_TOKENS, MAX_TOKENS, MAX_TOKENS)
+    assert (end.cost_usd, end.duration_ms) == (MAX_COST_USD, MAX_DURATION_MS)
+    assert (MAX_DURATION_MS < 2**31, MAX_TOKENS * 10**6 < 2**63) == (True, True)  # the columns that hold them
+
+
+@pytest.mark.parametrize("value", [-5, -1e300, float("nan"), float("-inf"), None, "7", True, [], {}])
+def test_what_is_no_positive_number_counts_as_nothing(value: Any) -> None:
+    end = numbers(value)
+    assert (end.input_tokens, end.output_tokens, end.cost_usd, end.duration_ms) == (0, 0, 0, 0)
+    assert end.reported == Tokens()
+
+
+def test_a_forged_total_does_not_make_later_turns_cheaper_than_nothing() -> None:
+    earlier = Tokens(100, 100, 100, 100)
+    assert Tokens(150, 50, 100, 0).since(earlier) == Tokens(50, 0, 0, 0)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from session.agent.model_proxy import Access
 from session.agent.model_proxy.access import Denied
+from session.agent.model_proxy.body import Request
 from session.ceilings import Ceiling, Ceilings
 from session.ceilings.rules import READERS
 
@@ -206,6 +207,6 @@ def test_models_that_leave_a_role_none_are_refused() -> None:
 @pytest.mark.parametrize("listed", [(), ("claude-opus-4-7", "claude-sonnet-4-6")])
 def test_the_model_proxy_refuses_models_above_the_ceiling(listed: tuple[str, ...]) -> None:
     access = Access(listed, ceiling("models=claude-sonnet-*"))
-    access.check_models(["claude-sonnet-4-6"])
+    access.check_requested(Request(["claude-sonnet-4-6"]))
     with pytest.raises(Denied, match="claude-opus-4-7 is not available"):
-        access.check_models(["claude-sonnet-4-6", "claude-opus-4-7"])
+        access.check_requested(Request(["claude-sonnet-4-6", "claude-opus-4-7"]))

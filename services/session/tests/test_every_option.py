@@ -1,4 +1,4 @@
-"""Every option of a session reaches the command line or the environment of Claude Code."""
+"""Every option of a session reaches the command line, the first request or the environment of Claude Code."""
 
 import json
 import stat
@@ -33,22 +33,26 @@ ARGUMENTS: dict[str, tuple[Any, list[str]]] = {
     "max_turns": (7, ["--max-turns", "7"]),
     "max_budget_usd": (1.5, ["--max-budget-usd", "1.5"]),
     "effort": ("xhigh", ["--effort", "xhigh"]),
-    "output_format": (OUTPUT_FORMAT, ["--json-schema", json.dumps(OUTPUT_FORMAT["schema"])]),
-    "env": ({"TOKEN": "plantedsecret"}, ["TOKEN", "plantedsecret"]),
+    "output_format": (OUTPUT_FORMAT, ["initialize", json.dumps(OUTPUT_FORMAT["schema"])]),
+    "env": ({"TOKEN": "plantedsecret"}, ["CLAUDE_ENV_FILE", "export TOKEN=plantedsecret\n"]),
 }
 TESTED_ELSEWHERE = {
     "timeout_seconds": "the service ends the run: test_service.py",
     "mcp_servers": "the service connects to them: test_mcp_service.py",
 }
-# Takes the place of Claude Code, writes its arguments and variables to a file, and fails.
+# Takes the place of Claude Code, writes its arguments, its first request and its variables to a file, and fails.
 FAKE_CLI = """#!/usr/bin/python3
 import json, os, sys
 words = sys.argv[1:]
 for n, word in enumerate(words):
     if word in ("--system-prompt-file", "--settings"):
         words[n + 1] = open(words[n + 1]).read()
+words += ["initialize", json.dumps(json.loads(sys.stdin.readline())["request"].get("jsonSchema"))]
+variables = dict(os.environ)
+if setup := variables.get("CLAUDE_ENV_FILE"):
+    variables["CLAUDE_ENV_FILE"] = open(open(setup).read().split()[1]).read()
 with open("seen", "w") as seen:
-    json.dump([*words, *(part for pair in os.environ.items() for part in pair)], seen)
+    json.dump([*words, *(part for pair in variables.items() for part in pair)], seen)
 sys.exit(1)
 """
 
@@ -90,7 +94,7 @@ def test_every_option_is_covered_here() -> None:
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
-def test_an_option_reaches_the_command_line(words: Words, name: str) -> None:
+def test_an_option_reaches_the_agent(words: Words, name: str) -> None:
     _, arguments = ARGUMENTS[name]
     assert contains(words.with_options, arguments)
     assert not contains(words.without_options, arguments)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from contracts.mcp_registry.values import ResolvedServer
-from contracts.session.values import ApprovalOutcome
+from contracts.session.values import ApprovalOutcome, ToolUseBlock
 from mcp_connection.testing import InMemoryConnector
-from session.agent import Ask, ServersConnected, live
+from session.agent import Ask, ServersConnected, ToolReturned, live
 from session.agent.options import deny_all
 from session.mcp.servers import AgentServers
 from simulator.testing import bash_prompt, tools_prompt
@@ -53,6 +53,11 @@ async def approve(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> Appr
 
 async def test_an_allowed_tool_is_called(replica: Replica) -> None:
     assert (await call(replica, ECHO, allowed_tools=["mcp__lab__echo"])).outputs == ["hello there"]
+
+
+async def test_calls_that_the_agent_reports_are_recorded_once(replica: Replica) -> None:
+    events = await call(replica, ECHO, ECHO, LOOK, allowed_tools=["mcp__lab"])
+    assert len([event for event in events if isinstance(event, ToolReturned)]) == 3
 
 
 async def test_the_servers_of_an_agent_are_reported_first(replica: Replica) -> None:
@@ -112,8 +117,12 @@ async def test_a_program_in_the_sandbox_cannot_call_tools_that_need_approval(rep
     spec = replace(replica.spec(allowed_tools=["Bash"], permission_mode="default"), servers=(resolved("lab"),))
     await replica.run(spec, bash_prompt(command))
     assert lab.calls == []
-    await replica.run(replace(spec, options=replica.spec().options), bash_prompt(command))
+    events = await replica.run(replace(spec, options=replica.spec().options), bash_prompt(f"{command}; sleep 2"))
     assert lab.calls == ["hello there"]  # the frame is a valid call: an agent that may do everything makes it
+    [_, forged] = [block for message in events.messages for block in message.blocks if isinstance(block, ToolUseBlock)]
+    assert (forged.name, forged.input) == ECHO
+    outputs = [event.output for event in events if isinstance(event, ToolReturned)]
+    assert {"content": "hello there", "unreported": True} in outputs
 
 
 async def test_tools_that_the_registry_does_not_allow_do_not_exist(replica: Replica) -> None:

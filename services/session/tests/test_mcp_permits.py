@@ -1,4 +1,4 @@
-"""Which calls of MCP tools may reach a server, even if a program in the sandbox forged them."""
+"""Which calls of MCP tools and searches may leave the sandbox, even if a program in it forged them."""
 
 from typing import Any
 
@@ -29,8 +29,15 @@ def test_an_approval_permits_one_call_with_the_same_input() -> None:
 def test_an_approval_ends_with_its_turn() -> None:
     approved = permits()
     approved.approve("mcp__lab__echo", {})
-    approved.begin_turn()
-    assert not approved.use(LAB, "echo", {}, read_only=False)
+    with approved.turn():
+        assert not approved.use(LAB, "echo", {}, read_only=False)
+
+
+def test_no_call_is_permitted_between_turns() -> None:
+    allowed = permits(allowed_tools=["mcp__lab"])
+    with allowed.turn():
+        during = allowed.use(LAB, "echo", {}, read_only=True)
+    assert (during, allowed.use(LAB, "echo", {}, read_only=True)) == (True, False)
 
 
 @pytest.mark.parametrize("rule", ["mcp__lab", "mcp__lab__*", "mcp__lab__echo"])
@@ -86,3 +93,32 @@ def test_a_ceiling_forbids_even_approved_calls_and_hides_the_tool(text: str) -> 
 )
 def test_a_ceiling_limits_the_reading_of_resources(text: str, allowed: bool) -> None:
     assert Permits(SdkOptions(), Ceilings.parse(text).of("user")).read(LAB) is allowed
+
+
+SEARCH = "WebSearch"
+SEARCHES: list[tuple[dict[str, Any], bool]] = [
+    ({}, False),
+    ({"allowed_tools": [SEARCH]}, True),
+    ({"allowed_tools": ["Bash"], "permission_mode": "acceptEdits"}, False),
+    ({"permission_mode": "bypassPermissions"}, True),
+    ({"permission_mode": "bypassPermissions", "disallowed_tools": [SEARCH]}, False),
+]
+
+
+@pytest.mark.parametrize(("options", "permitted"), SEARCHES)
+def test_a_search_of_the_web_needs_a_rule(options: dict[str, Any], permitted: bool) -> None:
+    assert permits(**options).search() == permitted
+
+
+def test_an_approved_search_permits_searches_until_the_end_of_the_turn() -> None:
+    approved = permits()
+    approved.approve(SEARCH, {"query": "cats"})
+    during = approved.search()
+    with approved.turn():
+        assert (during, approved.search()) == (True, False)
+
+
+def test_no_approval_permits_a_search_above_the_ceiling() -> None:
+    limited = Permits(SdkOptions(), Ceilings.parse("tools=!WebSearch").of("user"))
+    limited.approve(SEARCH, {})
+    assert not limited.search()

@@ -83,7 +83,7 @@ async def test_requests_aborted_by_the_end_of_a_turn_count_for_that_turn(
 ) -> None:
     async def ask() -> None:
         with suppress(ClientError):
-            await idle_agent.post("/v1/messages?respond=wait", json={"model": "m", "x": "x" * 4000})
+            await idle_agent.post("/v1/messages?respond=wait", json={"model": "m", "system": "x" * 4000})
 
     async with asyncio.TaskGroup() as tasks:
         with idle_agent.access.turn(None):

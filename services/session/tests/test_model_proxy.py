@@ -30,14 +30,41 @@ async def test_a_bearer_token_is_accepted_and_removed(agent: ProxyClient, provid
 
 
 async def test_a_request_is_forwarded_unchanged(agent: ProxyClient, provider: Provider) -> None:
-    headers = {"anthropic-beta": "some", "Content-Type": "application/json"}
-    body = b'{"a": 1, "model": "m", "b" : ["\\"model\\": "]}'
+    headers = {"anthropic-beta": "effort-2025-11-24", "Content-Type": "application/json"}
+    body = b'{"top_k": 1, "model": "m", "stop_sequences" : ["\\"model\\": "]}'
     async with agent.post("/v1/messages/count_tokens?beta=true", data=body, headers=headers):
         pass
     request = provider.requests[0]
     assert request.path_qs == "/base/v1/messages/count_tokens?beta=true"
-    assert (request.headers["anthropic-beta"], request.headers["Content-Type"]) == ("some", "application/json")
+    assert (request.headers["anthropic-beta"], request.headers["Content-Type"]) == (
+        "effort-2025-11-24",
+        "application/json",
+    )
     assert provider.bodies == [body]
+
+
+async def test_only_betas_and_headers_of_the_cli_are_forwarded(agent: ProxyClient, provider: Provider) -> None:
+    betas = "mcp-client-2025-04-04, claude-code-20250219 ,files-api-2025-04-14"
+    headers = {"anthropic-beta": betas, "X-App": "cli", "X-Forwarded-For": "1.2.3.4", "x-portkey-config": "other"}
+    async with agent.post("/v1/messages", data=BODY, headers=headers):
+        pass
+    received = provider.requests[0].headers
+    assert (received["anthropic-beta"], received["x-app"]) == ("claude-code-20250219", "cli")
+    assert not {"X-Forwarded-For", "x-portkey-config"} & set(received)
+
+
+async def test_a_body_with_what_the_provider_executes_is_refused(agent: ProxyClient, provider: Provider) -> None:
+    body = b'{"model": "m", "mcp_servers": [{"type": "url", "url": "http://evil.example/"}]}'
+    async with agent.post("/v1/messages", data=body) as response:
+        assert await error_of(response) == (400, "invalid_request_error")
+    assert not provider.requests
+
+
+async def test_a_search_of_the_web_that_is_not_permitted_is_refused(agent: ProxyClient, provider: Provider) -> None:
+    body = b'{"model": "m", "tools": [{"type": "web_search_20250305", "name": "web_search"}]}'
+    async with agent.post("/v1/messages", data=body) as response:
+        assert await error_of(response) == (403, "permission_error")
+    assert not provider.requests
 
 
 async def test_the_content_type_is_normalised_to_what_the_proxy_parsed(agent: ProxyClient, provider: Provider) -> None:

@@ -16,6 +16,7 @@ from sandbox import Sandbox
 from session.agent import AssistantMessage, Delta, Finished
 from session.agent.agent_events import MAX_OUTPUT_BYTES, MessageTranslator
 from session.agent.agent_process import prepare_agent
+from session.agent.model_proxy.structure import MEMBERS
 from session.agent.options import TOOLS
 from simulator.app import create_app
 from simulator.testing import bash, bash_prompt, calling, scripted, tools_prompt
@@ -27,9 +28,15 @@ OUTPUT_FORMAT = {
     "type": "json_schema",
     "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
 }
+OF_REQUESTS = {
+    *("context_management", "max_tokens", "messages", "metadata", "model", "output_config", "stream", "system"),
+    *("thinking", "tools"),
+}
 LIGHTHOUSE, BOAT = "You are a lighthouse.", "You are a boat."
 VALUES = 'printf "%s|%s" "$TOKEN" "$_x1"'
 RESERVED = "echo $HOME $IS_SANDBOX"
+OF_THE_CLI = "tr '\\0' '\\n' < /proc/2/environ; cat /proc/[0-9]*/cmdline | tr '\\0' ' '"
+PRELOAD = {"BUN_OPTIONS": "--preload=/workspace/x.js", "BASH_ENV": "/workspace/x.sh", "A=1; touch made; B": ""}
 FIRST: dict[str, Any] = {
     "model": "claude-opus-4-7",
     "effort": "low",
@@ -70,13 +77,18 @@ async def turns(module_replica: NewReplica) -> tuple[RecordedTurn, RecordedTurn]
 
     app = create_app()
     app.middlewares.append(record)
-    prompt = scripted(bash(VALUES), bash(RESERVED), {"text": "Done."})
+    prompt = scripted(bash(VALUES), bash(RESERVED), bash(OF_THE_CLI), {"text": "Done."})
     async with module_replica(app) as replica:
         first = RecordedTurn(await replica.ask(prompt, **FIRST), requests[-1])
         return first, RecordedTurn(await replica.ask(prompt, **SECOND), requests[-1])
 
 
 type Turns = tuple[RecordedTurn, RecordedTurn]
+
+
+def test_the_members_that_the_cli_sends_are_known(turns: Turns) -> None:
+    assert set(turns[0].request) == OF_REQUESTS
+    assert OF_REQUESTS < MEMBERS
 
 
 def test_every_tool_of_the_cli_is_a_known_tool() -> None:
@@ -104,7 +116,7 @@ def test_a_tool_disallowed_later_is_not_offered_in_the_next_turn(turns: Turns) -
     assert turns[0].tools - turns[1].tools == {"Read"}
 
 
-def test_variables_are_in_the_environment_of_the_agent(turns: Turns) -> None:
+def test_variables_are_in_the_environment_of_shells(turns: Turns) -> None:
     assert turns[0].events.bash_results[VALUES].output["content"] == 'it\'s "so" $HOME\n2|é'
 
 
@@ -114,6 +126,21 @@ def test_changed_variables_apply_to_the_next_turn(turns: Turns) -> None:
 
 def test_variables_do_not_override_those_of_the_sandbox(turns: Turns) -> None:
     assert turns[0].events.bash_results[RESERVED].output["content"] == "/home 1"
+
+
+def test_the_cli_has_no_variable_in_its_environment_or_command_line(turns: Turns) -> None:
+    output = turns[0].events.bash_results[OF_THE_CLI].output["content"]
+    assert "ANTHROPIC_API_KEY=" in output
+    assert "TOKEN" not in output
+
+
+async def test_variables_that_load_code_run_none_in_the_agent(replica: Replica) -> None:
+    workspace = replica.workspaces / "one"
+    workspace.mkdir(parents=True)
+    (workspace / "x.js").write_text('require("fs").writeFileSync("/workspace/made", "")')
+    (workspace / "x.sh").write_text("touch /workspace/made")
+    output = await replica.bash("bash -c 'echo $TOKEN $BASH_ENV'", env={"TOKEN": "plain", **PRELOAD})
+    assert (output, (workspace / "made").exists()) == ("plain", False)
 
 
 async def test_a_permission_rule_allows_only_matching_commands(replica: Replica) -> None:
@@ -129,8 +156,8 @@ async def test_a_run_within_max_turns_succeeds(replica: Replica) -> None:
 
 
 async def test_without_a_sandbox_no_user_variables_are_set(tmp_path: Path) -> None:
-    process = prepare_agent(Sandbox(None), tmp_path / "workspace", {}, {"BUN_OPTIONS": "--preload=/x"})
-    assert "BUN_OPTIONS" not in json.loads((process.runtime_dir / "launch").read_text())
+    process = prepare_agent(Sandbox(None), tmp_path / "workspace", {}, {"TOKEN": "plain"})
+    assert not [path.name for path in process.runtime_dir.glob("*") if path.is_file() and "TOKEN" in path.read_text()]
     process.remove()
 
 

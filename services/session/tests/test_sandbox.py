@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -185,15 +186,16 @@ async def test_an_agent_cannot_write_to_another_sessions_transcript(replica: Rep
     assert text not in (await replica.ask(scripted({"recall": True}, text="Who am I?"), "two")).text
 
 
-async def test_command_lines_reveal_neither_rules_nor_the_workspace_path(replica: Replica, tmp_path: Path) -> None:
+async def test_command_lines_reveal_no_rules_schemas_or_workspace_paths(replica: Replica, tmp_path: Path) -> None:
     rule, workspace = f"Bash({SECRET}:*)", tmp_path / "workspaces" / "one"
+    schema = {"type": "object", "description": SECRET}
+    hidden: dict[str, Any] = {"allowed_tools": ["Bash", rule], "disallowed_tools": [rule], "env": {"OWN": SECRET}}
+    hidden["output_format"] = {"type": "json_schema", "schema": schema}
     waiting = bash_prompt("touch begun; until [ -e go ]; do sleep 0.1; done")
     async with asyncio.TaskGroup() as tasks:
-        turn = tasks.create_task(
-            replica.ask(waiting, allowed_tools=["Bash", rule], disallowed_tools=[rule], env={"OWN": SECRET})
-        )
+        turn = tasks.create_task(replica.ask(waiting, **hidden))
         await eventually((workspace / "begun").exists)
         lines = [" ".join(line) for _, line in command_lines()]
         (workspace / "go").touch()
-    assert turn.result().end.error_code is None
+    assert turn.result().end.error_code is Code.OUTPUT_NOT_VALID  # the script ends without an output
     assert [line for line in lines if SECRET in line or str(workspace) in line] == []

@@ -16,13 +16,13 @@ from pydantic import (
     model_validator,
 )
 from runtime.nesting import MAX_DEPTH, too_deep
+from runtime.variable_names import is_reserved, runs_code
 
 from gateway.schemas.base import pattern_rule, without_default
 from gateway.schemas.json_schema import check_schema
 
 # One entry, as Claude Code parses lists of tools: a comma or a space after a closing parenthesis begins the next one.
 TOOL = re.compile(r"(?P<name>[A-Za-z]+)(\([^)]+\)([^\s,(]|\([^)]*\))*(?<=\)))?|mcp__[\w-]+")
-RESERVED = re.compile(r"(ANTHROPIC|CLAUDE|LD)_.*|PATH|HOME", re.IGNORECASE)
 
 
 def at_most[V](size: int) -> Callable[[V], V]:
@@ -66,9 +66,11 @@ def _schema(output_format: dict[str, JsonValue]) -> dict[str, JsonValue]:
             raise ValueError('must be {"type": "json_schema", "schema": {...}}')
 
 
-def _not_reserved(name: str) -> str:
-    if RESERVED.fullmatch(name):
-        raise ValueError(f"the variable {name} is reserved")
+def _permitted(name: str) -> str:
+    if is_reserved(name):
+        raise ValueError(f"the variable {name} is reserved: the service sets it")
+    if runs_code(name):
+        raise ValueError(f"the variable {name} makes programs run other code: set it in the commands that need it")
     return name
 
 
@@ -82,7 +84,7 @@ Identifier = Annotated[
     Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=100),
     pattern_rule("Must be letters, digits and underscores, not beginning with a digit"),
 ]
-Variable = Annotated[Identifier, AfterValidator(_not_reserved)]
+Variable = Annotated[Identifier, AfterValidator(_permitted)]
 Environment = Annotated[
     dict[Variable, Annotated[str, Field(max_length=8 * 1024)]],
     Field(max_length=100),

@@ -20,6 +20,7 @@ from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
 from session.agent.transcript import Transcripts
+from session.agent.unreported import note_reported, unreported
 from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, decline_all
 
@@ -105,7 +106,7 @@ class Agents:
         over, the agent is ended with all the processes that it started. Failures are reported in `Finished`, except
         those of the database, which raise.
         """
-        finished, agent = Finished(), None
+        finished, agent, model = Finished(), None, None
         try:
             agent = await self._acquire(spec)
             async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id, elicit)) as events:
@@ -115,11 +116,14 @@ class Agents:
                     if isinstance(event, Finished):
                         finished = agent.finalize(event)
                     else:
+                        model = note_reported(event, agent.servers.made_calls) or model
                         yield event
             await self._release(agent, budget_spent=_budget_is_spent(spec, finished))
         except AgentFailed as failed:
             finished = Finished(error_code=failed.code, error_detail=failed.detail)
             finished = agent.finalize(finished) if agent else finished
+        for event in unreported(agent.servers.made_calls, model) if agent else ():
+            yield event
         yield finished
 
     async def has_warm(self, session_id: UUID) -> bool:

@@ -19,10 +19,10 @@ from runtime.clock import new_id
 from runtime.nesting import MAX_DEPTH, too_deep
 
 from session.agent.model_proxy import Tokens
+from session.agent.reported import dollars, milliseconds, token_count
 
 # The model name of messages that Claude Code writes itself, such as notices of API errors.
 SYNTHETIC_MODEL = "<synthetic>"
-COST_DECIMALS = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
 # For 5xx errors the notice names the address of the proxy instead of a reason, which does not help a user.
 _PROVIDER_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
@@ -166,13 +166,13 @@ class MessageTranslator:
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._started.clear()
         # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
-        total = round(Decimal(str(result.total_cost_usd or 0)), COST_DECIMALS)
+        total = dollars(result.total_cost_usd)
         cost, self.total_cost_usd = total - self.total_cost_usd, total
         tokens = _tokens(result)
-        reported, self.total_tokens = tokens - self.total_tokens, tokens
+        reported, self.total_tokens = tokens.since(self.total_tokens), tokens
         usage = result.usage or {}
         input_tokens = sum(
-            int(usage.get(name) or 0)
+            token_count(usage.get(name))
             for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
         )
         code, detail = _error(result) if result.is_error else (None, None)
@@ -185,9 +185,9 @@ class MessageTranslator:
         if len(json.dumps(output)) > MAX_OUTPUT_BYTES:
             output, code, detail = None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_LARGE
         return Finished(
-            result.duration_ms,
+            milliseconds(result.duration_ms),
             input_tokens,
-            int(usage.get("output_tokens") or 0),
+            token_count(usage.get("output_tokens")),
             max(cost, Decimal(0)),
             code,
             detail,
@@ -255,7 +255,7 @@ def _tokens(result: sdk.ResultMessage) -> Tokens:
     used = Tokens()
     for model in (result.model_usage or {}).values():
         names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens", "outputTokens")
-        used += Tokens(*(int(model.get(name) or 0) for name in names))
+        used += Tokens(*(token_count(model.get(name)) for name in names))
     return used
 
 

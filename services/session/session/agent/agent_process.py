@@ -1,13 +1,18 @@
 """Claude Code as a program in a sandbox."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 
 import claude_agent_sdk
+from runtime.variable_names import is_reserved, runs_code
 from sandbox import Program, Resources, Sandbox, SandboxedProcess
 
 AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
 CONFIG_FOLDER, PROJECTS_FOLDER = ".claude", "projects"
+NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+SHELL_SETUP, SHELL_VARIABLES = "shell_setup", "shell_variables"
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
 
 
@@ -25,19 +30,49 @@ def prepare_agent(
 ) -> SandboxedProcess:
     """Prepare an agent that works in `workspace`, uses at most `resources`, and sees no variables but these.
 
-    `own_variables` are those of the session's options. They do not override the service's variables, and are set only
-    inside a sandbox: without one, many variables can make a program run another one on the host.
+    `own_variables` are those of the session's options. Only the agent's shells get them, without those that are
+    reserved or make programs run other code: variables of Claude Code itself can make it run code that no rule and no
+    approval allows. Without a sandbox there are no shells.
     """
+    shell_variables = _permitted(own_variables or {}) if sandbox.bwrap else {}
     program = Program(
         command=(str(AGENT),),
-        variables={**(own_variables or {} if sandbox.bwrap else {}), **VARIABLES, **variables},
+        variables={**VARIABLES, **variables},
         home_variables={"CLAUDE_CONFIG_DIR": CONFIG_FOLDER},
+        runtime_variables={"CLAUDE_ENV_FILE": SHELL_SETUP} if shell_variables else {},
         listener_variables=("ANTHROPIC_BASE_URL",),
         workspace=workspace,
         readable=(AGENT,),
         resources=resources,
     )
-    return sandbox.prepare(program)
+    process = sandbox.prepare(program)
+    try:
+        _write_shell_variables(process.runtime_dir, shell_variables)
+    except OSError:  # for example, the disk is full
+        process.remove()
+        raise
+    return process
+
+
+def _permitted(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables without those that are refused today; sessions may have them from before.
+
+    Their names become a part of a script, so they are checked again.
+    """
+    allowed = (name for name in variables if NAME.fullmatch(name) and not (is_reserved(name) or runs_code(name)))
+    return {name: variables[name] for name in allowed}
+
+
+def _write_shell_variables(folder: Path, variables: Mapping[str, str]) -> None:
+    """Write the script that Claude Code puts before each command of a shell.
+
+    The script becomes a part of the shell's command line, which other accounts can read. So the values are in another
+    file, which it reads.
+    """
+    values = folder / SHELL_VARIABLES
+    lines = [f"export {name}={quote(value)}\n" for name, value in variables.items()]
+    values.write_text("".join(lines).replace("\0", ""), encoding="utf-8", errors="replace")
+    (folder / SHELL_SETUP).write_text(f". {quote(str(values))} 2>/dev/null\n", encoding="utf-8")
 
 
 def projects_folder(home: Path) -> Path:

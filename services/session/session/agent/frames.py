@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ DRAIN_TIMEOUT = 2.0
 FINAL_FRAMES = re.compile(rb'"type":\s?"(?:result|control_response)"')
 # The SDK writes an answer with its id first.
 ANSWERED = re.compile(r'\{"type": "control_response", "response": \{"subtype": "\w+", "request_id": "(?P<id>[^"]*)"')
+# The first request of the SDK.
+INITIALIZING = re.compile(r'\{"type": "control_request", "request_id": "[^"]*", "request": \{"subtype": "initialize"')
 RECORDED_TYPES = frozenset({"assistant", "user"})
 STOPPED = "The agent was stopped."
 NOT_STORED = "The agent's conversation could not be stored."
@@ -109,7 +111,11 @@ class Frames(SubprocessCLITransport):
         limits: Limits,
         on_failure: Callable[[AgentFailed], None],
     ) -> None:
-        super().__init__(_no_input(), options)
+        # Command lines are readable by every account of the machine, so the schema of the output is sent instead. Only
+        # of an argument, Claude Code says what is wrong; and only patterns were not checked before.
+        schema = (options.output_format or {}).get("schema")
+        self._schema = None if '"pattern' in json.dumps(schema) else schema
+        super().__init__(_no_input(), replace(options, output_format=None) if self._schema else options)
         self.queue, self.allowance = FrameQueue(), Allowance(limits)
         self._transcript, self._projects = transcript, projects
         self._limits, self._on_failure, self._failed = limits, on_failure, False
@@ -138,7 +144,7 @@ class Frames(SubprocessCLITransport):
         """Write a frame to the process."""
         if answer := ANSWERED.match(data):
             self.allowance.pending_requests.discard(answer["id"])
-        await super().write(data)
+        await super().write(_with_schema(data, self._schema) if self._schema and INITIALIZING.match(data) else data)
 
     async def close(self) -> None:
         """End the process, and drain its output: the pipe would stay open otherwise."""
@@ -248,6 +254,12 @@ def _parse(line: bytes) -> Frame:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
         raise AgentFailed("The agent wrote an invalid message.") from error
+
+
+def _with_schema(data: str, schema: object) -> str:
+    frame = json.loads(data)
+    frame["request"]["jsonSchema"] = schema
+    return f"{json.dumps(frame)}\n"
 
 
 async def _no_input() -> AsyncGenerator[dict[str, Any]]:

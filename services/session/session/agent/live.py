@@ -60,7 +60,8 @@ class Agent:
         self._context, self._request_end = context, end
         self._failure: AgentFailed | None = None
         self._token = secrets.token_urlsafe(32)
-        self._access = Access(usable_models(spec, context.limits), spec.ceiling)
+        self._permits = Permits(spec.options, spec.ceiling)
+        self._access = Access(usable_models(spec, context.limits), spec.ceiling, self._permits.search)
         try:
             limits, own_variables = context.limits, spec.options.env
             environment = variables(self._token, spec, limits)
@@ -72,7 +73,6 @@ class Agent:
         self._transcript.set_writer(spec.run_id, spec.attempt)
         self._translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = deny_all
-        self._permits = Permits(spec.options, spec.ceiling)
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
@@ -183,10 +183,9 @@ class Agent:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
         self._ask, self.servers.elicit = ask, elicit
-        self._permits.begin_turn()
         self._between_turns.clear()
         try:
-            with self._access.turn(self.spec.budget_usd, self.spec.spending):
+            with self._permits.turn(), self._access.turn(self.spec.budget_usd, self.spec.spending):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
                         for event in self._translator.translate(message):

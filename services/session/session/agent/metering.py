@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from contracts.refusals import Code
 
-from session.agent.agent_events import BUDGET_REACHED, COST_DECIMALS, Finished
+from session.agent.agent_events import BUDGET_REACHED, Finished
 from session.agent.model_proxy import Access
+from session.agent.reported import COST_DECIMALS
 
 
 def with_metered_usage(finished: Finished, access: Access) -> Finished:

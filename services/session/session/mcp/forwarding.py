@@ -30,6 +30,7 @@ from session.mcp.permits import Permits
 log = get_logger()
 
 NOT_PERMITTED = "This call was not approved."
+TOO_MANY_UNREPORTED = "Too many calls of this run were not made by the agent itself."
 MAX_ERROR_CHARS = 2_000
 INTERNAL = "The call could not be forwarded."
 
@@ -64,8 +65,16 @@ class Forwarder:
         arguments, read_only = params.arguments or {}, self.link.offer.is_read_only(params.name)
         if not self.permits.use(self.link.prefix, params.name, arguments, read_only=read_only):
             return _failed(NOT_PERMITTED)
+        call = self.permits.made.make(f"{self.link.prefix}{params.name}", arguments)
+        if call is None:
+            return _failed(TOO_MANY_UNREPORTED)
+        result = await self._forward(params.name, arguments)
+        call.end("\n".join(part.text for part in result.content if isinstance(part, TextContent)), result.is_error)
+        return result
+
+    async def _forward(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
         try:
-            return masked(_plain(await self.link.call(params.name, arguments)), self.redact)
+            return masked(_plain(await self.link.call(name, arguments)), self.redact)
         except (ConnectionFailed, MCPError) as error:
             return _failed(self.redact(failure_detail(error, self.link.server)))
         except Exception as error:  # noqa: BLE001  its text must not reach the agent, and may contain secrets

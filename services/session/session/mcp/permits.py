@@ -1,31 +1,47 @@
-"""Which calls of MCP tools may reach a server.
+"""Which calls of tools may leave the sandbox.
 
 Claude Code decides whether a tool may be called, but programs in its sandbox can write to its standard output, and so
 forge calls that it never decided. They could do no more than the agent's own commands with other tools; MCP tools act
-outside the sandbox. So each call is checked again here.
+outside the sandbox. So each call is checked again here, and each search of the web, which the model's provider
+executes.
 """
 
 import json
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from contracts.session.values import SdkOptions
 
 from session.ceilings import UNLIMITED, Ceiling
+from session.mcp.made_calls import MadeCalls
+
+SEARCH = "WebSearch"
 
 
 class Permits:
-    """The calls that options and ceiling of an agent allow, and those that were approved in the current turn."""
+    """The calls that options and ceiling of an agent allow, and those that were approved in the current turn.
+
+    `made` are the calls that were made.
+    """
 
     def __init__(self, options: SdkOptions, ceiling: Ceiling = UNLIMITED) -> None:
         self._ceiling = ceiling
         self._allowed, self._denied = set(options.allowed_tools or ()), set(options.disallowed_tools or ())
         self._mode = options.permission_mode
-        self._approved = Counter[tuple[str, str]]()
+        self._approved, self._in_turn = Counter[tuple[str, str]](), True
+        self.made = MadeCalls()
 
-    def begin_turn(self) -> None:
-        """Forget the approved calls that were never made."""
+    @contextmanager
+    def turn(self) -> Generator[None]:
+        """Permit calls while the context is open, without what was approved before."""
         self._approved.clear()
+        self._in_turn = True
+        try:
+            yield
+        finally:
+            self._in_turn = False
 
     def approve(self, tool_name: str, tool_input: dict[str, Any]) -> None:
         """Permit one call of a tool with this input."""
@@ -43,10 +59,11 @@ class Permits:
     def use(self, prefix: str, name: str, tool_input: dict[str, Any], *, read_only: bool) -> bool:
         """Return whether a tool of the server with this prefix may be called, using up an approval if it needs one.
 
+        Between two turns no tool may, because its call would belong to no run.
         In plan mode, tools that are not `read_only` need an approval even if a rule allows them.
         """
         rules = {*_server_rules(prefix), f"{prefix}{name}"}
-        if rules & self._denied or not self.offers(prefix, name):
+        if rules & self._denied or not (self._in_turn and self.offers(prefix, name)):
             return False
         if self._mode == "bypassPermissions" or (rules & self._allowed and (read_only or self._mode != "plan")):
             return True
@@ -55,6 +72,13 @@ class Permits:
             return False
         self._approved[call] -= 1
         return True
+
+    def search(self) -> bool:
+        """Return whether the web may be searched: a rule allows it, or a search was approved in this turn."""
+        if SEARCH in self._denied or not self._ceiling.allows_tool(SEARCH):
+            return False
+        is_allowed = self._mode == "bypassPermissions" or SEARCH in self._allowed
+        return is_allowed or any(name == SEARCH for name, _ in self._approved)
 
 
 def _server_rules(prefix: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from session.mcp.connections import Connections
 from session.mcp.elicitations import Elicit, answer, decline_all
 from session.mcp.forwarding import Forwarder, failure_detail
 from session.mcp.link import Link
+from session.mcp.made_calls import MadeCalls
 from session.mcp.masking import secret_values, secret_words
 from session.mcp.naming import prefixes
 from session.mcp.permits import Permits
@@ -54,6 +55,11 @@ class AgentServers:
         words = [word for server in servers.values() for word in secret_words(server)]
         self._redact = redactor(self.secrets, words)
         self._links = {server.id: self._link(server, prefix) for server, prefix in named}
+
+    @property
+    def made_calls(self) -> MadeCalls:
+        """The calls of tools that were made."""
+        return self._permits.made
 
     @property
     def outdated(self) -> bool:

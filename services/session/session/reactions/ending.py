@@ -1,14 +1,22 @@
 """The end of a worker's part in a run: the run has ended, or its agent was released."""
 
+from dataclasses import replace
+
 from contracts.refusals import Code, Refusal
 from contracts.session.release import ReleaseRun
 from contracts.session.run import EndRun, RecordRunUsage, RunSummary
 from contracts.session.values import Usage
+from eventing.database import TRANSIENT_ERRORS
 from eventing.reactions import Reaction
+from eventing.store import Conflict
+from runtime.logging import get_logger
 
 from session.agent import Finished
 from session.dependencies import Dependencies
 
+log = get_logger()
+
+NOT_STORED = "The result of the agent could not be stored."
 OVER_CODES = frozenset({Code.RUN_OVER, Code.SESSION_NOT_FOUND})
 """Refusals that mean that nothing is left to do."""
 
@@ -29,6 +37,23 @@ async def end(command: EndRun | ReleaseRun, reaction: Reaction[Dependencies]) ->
                 )
             )
         raise
+
+
+async def end_finished(run: RunSummary, finished: Finished, reaction: Reaction[Dependencies]) -> None:
+    """End a run as its agent has finished. If its result cannot be stored, the run fails, with its usage all the same.
+
+    Raises:
+        Refusal: as the command is refused.
+        Exception: the database is not available.
+    """
+    try:
+        await end(end_command(run, finished), reaction)
+    except (Refusal, Conflict, *TRANSIENT_ERRORS):
+        raise
+    except Exception:  # the result comes from the agent: whatever is wrong with it, the run has to be paid
+        log.exception("result of a run could not be stored", run_id=str(run.id))
+        lost = replace(finished, structured_output=None, error_code=Code.AGENT_FAILED, error_detail=NOT_STORED)
+        await end(end_command(run, lost), reaction)
 
 
 async def end_early(run: RunSummary, code: Code, detail: str, reaction: Reaction[Dependencies]) -> None:

@@ -25,7 +25,7 @@ from session.places import Place
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
-from session.reactions.ending import OVER_CODES, end, end_command, end_early, release_command, usage_of
+from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
 from session.reactions.session import measure_storage, remove_session_data
@@ -170,7 +170,7 @@ async def _run_agent(
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
-    await end(end_command(run, finished), reaction)
+    await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Self, cast
 
@@ -11,8 +11,9 @@ from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, T
 from runtime.logging import get_logger
 
 from session.agent.model_proxy.access import Access, Denied
-from session.agent.model_proxy.body import InvalidBody, models
+from session.agent.model_proxy.body import InvalidBody, checked
 from session.agent.model_proxy.connection_limit import ConnectionLimiter, server_logger
+from session.agent.model_proxy.headers import answer_headers, request_headers
 from session.agent.model_proxy.usage import AnswerMeter, Tokens
 
 __all__ = ["Access", "ModelProxy", "Tokens"]
@@ -30,31 +31,6 @@ BACKLOG = 16
 WARN_SECONDS = 300.0
 KEY_REJECTED = "model provider rejected the key: check MODEL_API_KEY"
 PROVIDER_UNREACHABLE = "model provider unreachable: check MODEL_BASE_URL"
-
-CREDENTIAL_HEADERS = {"authorization", "cookie", "x-api-key"}
-HOP_BY_HOP_HEADERS = {
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "upgrade",
-}
-OPERATOR_HEADERS = {"anthropic-organization-id", "set-cookie"}
-# Bodies have one encoding in both directions: requests must be plain JSON, answers are requested uncompressed. So the
-# proxy reads what the other side reads.
-ENCODING_HEADERS = {"accept-encoding", "content-encoding", "content-length"}
-DROPPED_HEADERS = {
-    *CREDENTIAL_HEADERS,
-    *HOP_BY_HOP_HEADERS,
-    *OPERATOR_HEADERS,
-    *ENCODING_HEADERS,
-    "expect",
-    "host",
-    "transfer-encoding",
-}
-REQUEST_HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
 class ModelProxy:
@@ -112,11 +88,11 @@ class ModelProxy:
             async with access.request(length):
                 body = await _read(request)
                 async with access.reading, self._reading:
-                    requested = await asyncio.to_thread(models, body)
-                access.check_models(requested)
+                    requested = await asyncio.to_thread(checked, body)
+                access.check_requested(requested)
                 await access.check_spending()
                 async with _charged(access):
-                    meter = access.meter.begin(requested[0], length if request.path == MESSAGES else 0)
+                    meter = access.meter.begin(requested.models[0], length if request.path == MESSAGES else 0)
                     return await self._forward(request, body, meter, response)
         except Denied as denied:
             return _error(denied.status, denied.kind, denied.message)
@@ -143,7 +119,7 @@ class ModelProxy:
         try:
             async with self._provider.post(
                 self._base_url + request.path_qs,
-                headers={**_forwarded_headers(request.headers), **REQUEST_HEADERS, **self._key},
+                headers=request_headers(request.headers) | self._key,
                 data=body,
                 allow_redirects=False,
             ) as answer:
@@ -185,7 +161,7 @@ async def _forward_body(
     answer: ClientResponse, request: web.Request, response: web.StreamResponse, meter: AnswerMeter
 ) -> None:
     response.set_status(answer.status)
-    response.headers.update(_forwarded_headers(answer.headers))
+    response.headers.update(answer_headers(answer.headers))
     await response.prepare(request)
     async for chunk in answer.content.iter_any():
         meter.feed(chunk)
@@ -225,10 +201,6 @@ def _broken_off(request: web.Request, response: web.StreamResponse) -> web.Strea
     if request.transport:
         request.transport.abort()
     return response
-
-
-def _forwarded_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in DROPPED_HEADERS}
 
 
 def _token(request: web.Request) -> str:

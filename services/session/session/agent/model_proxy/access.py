@@ -1,13 +1,14 @@
 """One agent's access to the model: open during its turns, for the models of its session, within its budget."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
 from contracts.refusals import Refusal
 from eventing.database import TRANSIENT_ERRORS
 
+from session.agent.model_proxy.body import Request
 from session.agent.model_proxy.usage import Meter
 from session.ceilings import UNLIMITED, Ceiling
 from session.model_names import is_listed
@@ -29,11 +30,20 @@ class Denied(Exception):
 
 
 class Access:
-    """One agent's access to the model. With empty `models`, it may use any model that its `ceiling` allows."""
+    """One agent's access to the model.
 
-    def __init__(self, models: tuple[str, ...] = (), ceiling: Ceiling = UNLIMITED) -> None:
+    With empty `models`, it may use any model that its `ceiling` allows. `searches` returns whether the provider may
+    search the web for it now.
+    """
+
+    def __init__(
+        self,
+        models: tuple[str, ...] = (),
+        ceiling: Ceiling = UNLIMITED,
+        searches: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.meter = Meter()
-        self._models, self._ceiling = models, ceiling
+        self._models, self._ceiling, self._searches = models, ceiling, searches
         self._open, self._budget_usd = False, None
         self.spending: Spending | None = None
         self.refusal: Refusal | None = None
@@ -90,13 +100,15 @@ class Access:
             self.refusal = refusal
             raise Denied(402, "billing_error", refusal.detail)
 
-    def check_models(self, requested: list[str]) -> None:
-        """Check that the session may use all these models.
+    def check_requested(self, requested: Request) -> None:
+        """Check that the session may use all models of a request, and let the provider search the web if it asks that.
 
         Raises:
-            Denied: it may not use one of them.
+            Denied: it may not.
         """
-        for model in requested:
+        if requested.searches and not self._searches():
+            raise Denied(403, "permission_error", "A search of the web was not approved.")
+        for model in requested.models:
             listed = not self._models or any(is_listed(model, each) for each in self._models)
             if not (listed and self._ceiling.allows_model(model)):
                 offered = ", ".join(self._models or self._ceiling.models or ())

@@ -1,4 +1,4 @@
-"""Finds the models that a request body names, without parsing the rest of it.
+"""Checks a request body without parsing all of it: which models it names, and whether it stays between agent and model.
 
 An agent chooses the size and structure of a body. So this takes no more memory than the body itself, never holds the
 interpreter for long, and stops after `MAX_STEPS` steps.
@@ -6,6 +6,9 @@ interpreter for long, and stops after `MAX_STEPS` steps.
 
 import json
 import re
+from dataclasses import dataclass, field
+
+from session.agent.model_proxy.structure import Structure
 
 MAX_STEPS = 1_000_000
 MAX_MODEL_KEY_LEVELS = 3
@@ -17,18 +20,25 @@ _OPENING = re.compile(rb"[ \t\r\n]*+\{")
 _STRUCTURE = re.compile(rb'["\[\]{}]')
 _STRING_PART = re.compile(rb'(?:[^"\\]{1,4096}+|\\.){1,256}+', re.DOTALL)
 _COLON = re.compile(rb"[ \t\r\n]*+:[ \t\r\n]*+")
-_KEY = b'"model"'
 
 
 class InvalidBody(ValueError):
-    """The body is not a JSON object that names its model exactly once. The message is shown to the agent."""
+    """The body is ambiguous, or has what is not forwarded. The message is shown to the agent."""
 
 
-def models(body: bytes) -> list[str]:
-    """Return the model of a request, followed by other models that it names.
+@dataclass
+class Request:
+    """What a request asks for: models, the requested one first, and whether the provider shall search the web."""
+
+    models: list[str] = field(default_factory=list[str])
+    searches: bool = False
+
+
+def checked(body: bytes) -> Request:
+    """Return what a request asks for.
 
     Raises:
-        InvalidBody: the body is ambiguous, or not a JSON object with a `model`.
+        InvalidBody: the body is not a JSON object with a `model`, is ambiguous, or has what is not forwarded.
     """
     if b"\0" in body or not (opening := _OPENING.match(body)):
         raise InvalidBody("The body is not a JSON object in UTF-8.")
@@ -36,7 +46,7 @@ def models(body: bytes) -> list[str]:
     scan.run()
     if scan.requested is None:
         raise InvalidBody("The body names no model.")
-    return [scan.requested, *scan.others]
+    return Request([scan.requested, *scan.others], scan.structure.searches)
 
 
 class _Scan:
@@ -45,8 +55,10 @@ class _Scan:
     def __init__(self, body: bytes, position: int) -> None:
         self.requested: str | None = None
         self.others: list[str] = []
+        self.structure = Structure()
         self._body, self._depth, self._steps = body, 1, 0
         self._position: int = position
+        self._key, self._value_position = "", -1
 
     def run(self) -> None:
         while self._depth:
@@ -60,10 +72,10 @@ class _Scan:
             match found.group():
                 case b'"':
                     self._string(found.start())
-                case b"{" | b"[":
-                    self._depth += 1
+                case b"{" | b"[" as bracket:
+                    self._open(found.start(), is_object=bracket == b"{")
                 case _:
-                    self._depth -= 1
+                    self._close()
         if self._body[self._position :].strip():
             raise InvalidBody("The body has data after its JSON object.")
 
@@ -72,32 +84,57 @@ class _Scan:
         if self._steps > MAX_STEPS:
             raise InvalidBody(f"The body consists of more than {MAX_STEPS} parts.")
 
+    def _open(self, start: int, *, is_object: bool) -> None:
+        self._depth += 1
+        if problem := self.structure.open(self._key if start == self._value_position else None, is_object=is_object):
+            raise InvalidBody(problem)
+
+    def _close(self) -> None:
+        self._depth -= 1
+        self.structure.close()
+
     def _string(self, start: int) -> None:
         self._position = self._end_of_string(start)
-        if self._depth > MAX_MODEL_KEY_LEVELS:
+        if self.structure.is_opaque:
             return
         key, colon = self._body[start : self._position], _COLON.match(self._body, self._position)
-        if colon and len(key) <= MAX_NAME_LENGTH and _decoded(key).casefold() == "model":
-            if key != _KEY:
-                raise InvalidBody('The key "model" must be written without escapes and in lower case.')
-            self._position = colon.end()
-            self._model()
-
-    def _model(self) -> None:
-        is_string = self._body[self._position : self._position + 1] == b'"'
-        if not is_string and self._depth > 1:  # a property of that name in a schema
+        if not colon:
             return
-        start = self._position
-        self._position = self._end_of_string(start) if is_string else start
-        if not is_string or self._position - start > MAX_NAME_LENGTH:
-            raise InvalidBody(f"The model must be a string of at most {MAX_NAME_LENGTH} bytes.")
-        name = _decoded(self._body[start : self._position])
-        if self._depth > 1:
+        self._key = name = _name(key)
+        self._position = self._value_position = colon.end()
+        if problem := self.structure.member(name, key):
+            raise InvalidBody(problem)
+        if name == "model" and self._depth <= MAX_MODEL_KEY_LEVELS:
+            self._model(key)
+        elif name == "type":
+            self._type()
+
+    def _type(self) -> None:
+        value = self._short_string("The type")
+        if problem := self.structure.type(value):
+            raise InvalidBody(problem)
+
+    def _model(self, key: bytes) -> None:
+        if key != b'"model"':
+            raise InvalidBody('The key "model" must be written without escapes and in lower case.')
+        name = self._short_string("The model")
+        if name is None:
+            if self._depth == 1:
+                raise InvalidBody(f"The model must be a string of at most {MAX_NAME_LENGTH} bytes.")
+        elif self._depth > 1:
             self.others.append(name)
-        elif self.requested is None:
-            self.requested = name
         else:
-            raise InvalidBody("The body names its model more than once.")
+            self.requested = name
+
+    def _short_string(self, what: str) -> str | None:
+        """Return the string at the present position, which begins a value; None if the value is not a string."""
+        start = self._position
+        if self._body[start : start + 1] != b'"':
+            return None
+        self._position = self._end_of_string(start)
+        if self._position - start > MAX_NAME_LENGTH:
+            raise InvalidBody(f"{what} must be a string of at most {MAX_NAME_LENGTH} bytes.")
+        return _decoded(self._body[start : self._position])
 
     def _end_of_string(self, start: int) -> int:
         position = start + 1
@@ -109,8 +146,13 @@ class _Scan:
         return position + 1
 
 
+def _name(key: bytes) -> str:
+    """Return a key as a lenient parser may understand it; a longer one than any that matters is empty."""
+    return _decoded(key).casefold() if len(key) <= MAX_NAME_LENGTH else ""
+
+
 def _decoded(string: bytes) -> str:
     try:
-        return json.loads(string, strict=False)
+        return json.loads(string, strict=False) if b"\\" in string else string[1:-1].decode()
     except ValueError:
         raise InvalidBody("The body is not JSON in UTF-8.") from None

@@ -43,8 +43,9 @@ class Tokens:
     def __add__(self, other: "Tokens") -> "Tokens":
         return Tokens(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
-    def __sub__(self, other: "Tokens") -> "Tokens":
-        return Tokens(*(a - b for a, b in zip(astuple(self), astuple(other), strict=True)))
+    def since(self, earlier: "Tokens") -> "Tokens":
+        """Return what was added to an earlier total; nothing where that was higher, since a total can be forged."""
+        return Tokens(*(max(0, a - b) for a, b in zip(astuple(self), astuple(earlier), strict=True)))
 
     @property
     def read(self) -> int:

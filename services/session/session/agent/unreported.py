@@ -1,0 +1,34 @@
+"""Calls of MCP tools that a program in the sandbox made, as events of the agent's turn."""
+
+from collections.abc import Iterator
+
+from contracts.session.values import ToolUseBlock
+from runtime.clock import new_id
+
+from session.agent.agent_events import SYNTHETIC_MODEL, AgentEvent, AssistantMessage, ToolReturned, clean
+from session.mcp.made_calls import MadeCall, MadeCalls
+
+
+def note_reported(event: AgentEvent, made: MadeCalls) -> str | None:
+    """Note the calls that a message of the agent reports; return the model of the message."""
+    if not isinstance(event, AssistantMessage):
+        return None
+    for block in event.blocks:
+        if isinstance(block, ToolUseBlock) and block.name.startswith("mcp__"):
+            made.report(block.name, block.input)
+    return event.model
+
+
+def unreported(made: MadeCalls, model: str | None) -> Iterator[AgentEvent]:
+    """Yield messages with the calls that the agent has not reported, and their results, marked as `unreported`.
+
+    `model` is the one that has answered in this turn.
+    """
+    for call in made.take_unreported():
+        id = f"unreported_{new_id()}"
+        yield AssistantMessage([_block(call, id)], model or SYNTHETIC_MODEL, message_id=new_id())
+        yield ToolReturned(id, {"content": clean(call.output), "unreported": True}, call.is_error, 0)
+
+
+def _block(call: MadeCall, id: str) -> ToolUseBlock:
+    return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(call.name), input=clean(call.input))
