@@ -96,3 +96,8 @@ def dead_letter_subject(service: str, name: str) -> str:
 def ping_subject(service: str) -> str:
     """Return the subject of the query for the state of a service's dependencies."""
     return f"qry.{service}.ping"
+
+
+def feed_subject(service: str) -> str:
+    """Return the subject of the query for the events that a service has stored."""
+    return f"qry.{service}.feed"

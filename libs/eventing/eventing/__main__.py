@@ -1,6 +1,7 @@
 """Commands for operators.
 
 `python -m eventing reread <service>` fixes a relay after a failover or a restore (docs/runbooks/relay.md).
+`python -m eventing rebuild <service> <projector>` fills a read model again (docs/runbooks/relay.md).
 `python -m eventing rotate-keys <service>` wraps all data keys by the newest master key (docs/runbooks/keys.md).
 """
 
@@ -18,12 +19,16 @@ from runtime.settings import InvalidSettings, Settings, load
 from runtime.usage import show_help
 
 from eventing.database import Database
+from eventing.projectors.checkpoint import UnknownProjector, request_rebuild
 from eventing.relay.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
 from eventing.secrets.key_ring import SecretsSettings
 
+RELAY_ERRORS = (RelayRunning, NoCommonEvent, NotAllowed)
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
            continue a stopped relay after a failover or a restore; after a restore from a dump, events are
            renumbered with the role in MIGRATION_DATABASE_URL
+       DATABASE_URL=... python -m eventing rebuild <service> <projector>
+           have a projector read all events of its source again, and fill its read model with them
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
            wrap all data keys with the newest master key"""
 
@@ -49,6 +54,18 @@ async def _reread(stores: Stores, service: str) -> str:
         return str(await reread(database, jetstream(client), service))
 
 
+class DatabaseSettings(Settings):
+    """The address of the service's database."""
+
+    database_url: str
+
+
+async def _rebuild(settings: DatabaseSettings, service: str, projector: str) -> str:
+    async with Database.open(settings.database_url, service) as database:
+        await request_rebuild(database, projector)
+    return f"The projector {projector} of {service} begins within some seconds; its log says when it is done."
+
+
 class KeySettings(SecretsSettings):
     """The address of the service's database, and its ring of master keys."""
 
@@ -70,6 +87,8 @@ def main(arguments: list[str]) -> str | None:
     match arguments:
         case ["reread", service]:
             return _run(lambda: _reread(load(Stores), service))
+        case ["rebuild", service, projector]:
+            return _run(lambda: _rebuild(load(DatabaseSettings), service, projector))
         case ["rotate-keys", service]:
             return _run(lambda: _rotate_keys(load(KeySettings), service))
         case _:
@@ -80,7 +99,7 @@ def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:
     logging.set_up("eventing", "WARNING")
     try:
         sys.stdout.write(f"{asyncio.run(command())}\n")
-    except (RelayRunning, NoCommonEvent, NotAllowed, InvalidSettings, InvalidKeyRing, SecretUnreadable) as error:
+    except (*RELAY_ERRORS, UnknownProjector, InvalidSettings, InvalidKeyRing, SecretUnreadable) as error:
         return str(error)
     return None
 

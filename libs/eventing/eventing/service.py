@@ -35,6 +35,7 @@ from eventing.due import DueKind
 from eventing.due_times import DueTimes
 from eventing.handling import Handlers, subscribers
 from eventing.handling.dispatch import Dispatcher
+from eventing.handling.operations import operations
 from eventing.leases import Leases
 from eventing.migrating import migrate_as_owner
 from eventing.projectors import Projectors
@@ -151,7 +152,8 @@ class Service[S: ServiceSettings, T]:
             checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
-            await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
+            own = operations(self.name, store, checks)
+            await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
             log.info("ready", migrations=applied)
             always = self._endless_tasks(store, relay, leases, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
