@@ -31,6 +31,7 @@ from eventing.bus.streams import (
 )
 from eventing.database import Database
 from eventing.database.start import database_ready
+from eventing.database.writing import WriteCheck
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
 from eventing.handling import Handlers, subscribers
@@ -147,7 +148,7 @@ class Service[S: ServiceSettings, T]:
             due_times = DueTimes(self.due, dispatcher, store.due_now)
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
-            checks = health.Health({"database": database.check, "bus": bus.Bus(client).check})
+            checks = health.Health({"database": WriteCheck(database).check, "bus": bus.Bus(client).check})
             checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
             checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)

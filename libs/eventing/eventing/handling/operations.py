@@ -18,6 +18,8 @@ from eventing.store.postgres import PostgresStore
 
 PAGE_SIZE, PAGE_BYTES = 500, 2**20
 """Limits of the stored events that one page looks at; a larger event is a page of its own."""
+STORES = ("database", "bus")
+SEE_SERVICE = "not ready; /health/ready of the service itself says why"
 
 
 def operations(service: str, store: PostgresStore, health: Health) -> Mapping[Message, Handle]:
@@ -29,7 +31,9 @@ def operations(service: str, store: PostgresStore, health: Health) -> Mapping[Me
 
 
 async def _report(health: Health, *_: object) -> Answer[dict[str, str]]:
-    return Answer(await health.report())
+    report = await health.report()
+    # Clients of the gateway see this: other reasons may name databases, users and addresses.
+    return Answer({name: text if text == "ok" or name in STORES else SEE_SERVICE for name, text in report.items()})
 
 
 async def _page(service: str, store: PostgresStore, query: FeedQuery, *_: object) -> Answer[FeedPage]:
