@@ -23,6 +23,7 @@ from runtime.logging import get_logger
 
 from eventing import metrics
 from eventing.bus import dead_letters, wire
+from eventing.bus.missing import stream_required
 from eventing.database import Connection, Database
 from eventing.error_text import describe_error
 from eventing.projectors.checkpoint import REBUILDING, Checkpoint, CheckpointMoved, Dropped, dropped
@@ -113,7 +114,8 @@ class Projector:
         metrics.projector_stopped.labels(self.name).set(0)
 
     async def _project(self, database: Database, js: JetStream) -> None:
-        stream = await js.stream_info(self.stream)
+        with stream_required(self.stream):
+            stream = await js.stream_info(self.stream)
         done = await self._resume(database, stream)
         if done.sequence == REBUILDING or done.sequence + 1 < stream.state.first_seq:
             done = await self._fill(database, js, done, stream)
