@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from contracts.refusals import Code, Refusal
-from contracts.wire import feed_subject, ping_subject
+from contracts.wire import feed_subject, ping_subject, projected_subject
 
 type Order = Literal["asc", "desc"]
 
@@ -221,6 +221,23 @@ def feed_query(service: str) -> type[FeedQuery]:
         subject = feed_subject(service)
 
     return ReadFeed
+
+
+class ProjectedQuery(Query[str | None]):
+    """Asks up to which cursor a service has projected the events of the service `source`; None: it projects none."""
+
+    sample = {"source": "session"}
+
+    source: str
+
+
+def projected_query(service: str) -> type[ProjectedQuery]:
+    """Return the query that every service answers with the progress of its read models of another one's events."""
+
+    class GetProjected(ProjectedQuery):
+        subject = projected_subject(service)
+
+    return GetProjected
 
 
 def result_type(message: type[Command[Any] | Query[Any]]) -> Any:

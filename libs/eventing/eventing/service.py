@@ -40,6 +40,7 @@ from eventing.handling.operations import operations
 from eventing.leases import Leases
 from eventing.migrating import migrate_as_owner
 from eventing.projectors import Projectors
+from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
 from eventing.reactions import Reactions, Reactor
 from eventing.relay import Relay
@@ -85,8 +86,9 @@ class Service[S: ServiceSettings, T]:
     """The definition of a service.
 
     `project` writes the read models of its own events, in the transaction that stores them. `projectors` write those of
-    other services' events. `dependencies` opens what handlers and reactions need. `started` is called before the
-    service accepts messages. `secrets` are the tables of secret values.
+    other services' events. `followers` are the services that project this one's events, which are erased only after
+    that. `dependencies` opens what handlers and reactions need. `started` is called before the service accepts
+    messages. `secrets` are the tables of secret values.
     """
 
     name: str
@@ -98,6 +100,7 @@ class Service[S: ServiceSettings, T]:
     dependencies: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
     projectors: list[Projector] = field(default_factory=list[Projector])
+    followers: Sequence[str] = ()
     due: Sequence[DueKind] = ()
     secrets: Sequence[Secrets] = ()
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
@@ -148,12 +151,10 @@ class Service[S: ServiceSettings, T]:
             due_times = DueTimes(self.due, dispatcher, store.due_now)
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
-            checks = health.Health({"database": WriteCheck(database).check, "bus": bus.Bus(client).check})
-            checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
-            checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
+            checks = _health(database, client, relay, reactor, due_times, projectors)
             ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
-            own = operations(self.name, store, checks)
+            own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
             log.info("ready", migrations=applied)
             always = self._endless_tasks(store, relay, leases, js, settings)
@@ -179,7 +180,8 @@ class Service[S: ServiceSettings, T]:
     ) -> list[Task]:
         """Return the tasks that are repeated until they are cancelled."""
         endless = {"relay": relay.run, "leases": leases.renew, "snapshots": store.loader.write_snapshots}
-        endless["erasure"] = Erasure(store.database, js, self.name).run
+        projected = partial(projected_by_all, js, self.name, self.followers)
+        endless["erasure"] = Erasure(store.database, js, self.name, projected).run
         if isinstance(settings, SecretsSettings):
             endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
         return [partial(forever, name, work) for name, work in endless.items()]
@@ -199,6 +201,20 @@ class Service[S: ServiceSettings, T]:
         await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
         if self.reactions.work_of(self.name):
             await provision_work(js, self.name, replicas=replicas)
+
+
+def _health(
+    database: Database,
+    client: Client,
+    relay: Relay,
+    reactor: Reactor[Any],
+    due_times: DueTimes[Any],
+    projectors: Projectors,
+) -> health.Health:
+    checks = health.Health({"database": WriteCheck(database).check, "bus": bus.Bus(client).check})
+    checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
+    checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
+    return checks
 
 
 async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event, drain_seconds: float) -> None:

@@ -10,7 +10,7 @@ from runtime.bus.envelope import Envelope
 from runtime.http.health import Health, NotReady
 
 
-async def test_a_ping_returns_the_readiness_of_the_service_without_private_reasons(
+async def test_a_ping_returns_the_readiness_without_private_reasons(
     postgres_store: PostgresStore, nats_url: str, client: Client
 ) -> None:
     async def stopped() -> None:

@@ -1,17 +1,30 @@
-"""What every service answers besides its own messages: whether it is ready, and which events it has stored."""
+"""What every service answers besides its own messages.
 
-from collections.abc import Mapping
+That is whether it is ready, which events it has stored, and how far it follows those of another service.
+"""
+
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from contracts.messages import FeedItem, FeedPage, FeedQuery, ping_query
-from contracts.messages import feed_query as feed_query_of
+from contracts.messages import (
+    FeedItem,
+    FeedPage,
+    FeedQuery,
+    ProjectedQuery,
+    feed_query,
+    ping_query,
+    projected_query,
+)
 from pydantic_core import from_json
 from runtime.bus import Answer
 from runtime.http.health import Health
 
 from eventing.bus import wire
+from eventing.database import Database
 from eventing.handling.subscribers import Handle, Message
+from eventing.projectors.checkpoint import Checkpoint
+from eventing.projectors.projector import Projector
 from eventing.relay.position import CURSOR, format_cursor, parse_cursor
 from eventing.store import START, FeedEntry
 from eventing.store.postgres import PostgresStore
@@ -22,12 +35,23 @@ STORES = ("database", "bus")
 SEE_SERVICE = "not ready; /health/ready of the service itself says why"
 
 
-def operations(service: str, store: PostgresStore, health: Health) -> Mapping[Message, Handle]:
-    """Return the handlers of these queries."""
+def operations(
+    service: str, store: PostgresStore, health: Health, projectors: Sequence[Projector] = ()
+) -> Mapping[Message, Handle]:
+    """Return the handlers of these queries, for a service with these projectors."""
     return {
         ping_query(service): partial(_report, health),
-        feed_query_of(service): partial(_page, service, store),
+        feed_query(service): partial(_page, service, store),
+        projected_query(service): partial(_projected, store.database, projectors),
     }
+
+
+async def _projected(
+    database: Database, projectors: Sequence[Projector], query: ProjectedQuery, *_: object
+) -> Answer[str | None]:
+    names = [projector.name for projector in projectors if projector.source.service == query.source]
+    cursors = [(await Checkpoint.read(database, name)).cursor or START for name in names]
+    return Answer(format_cursor(min(cursors)) if cursors else None)
 
 
 async def _report(health: Health, *_: object) -> Answer[dict[str, str]]:
