@@ -14,6 +14,7 @@ from runtime import logging
 from tests.chaos import audit, invariants, surroundings, tasks
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Fault, Faults, plan
+from tests.chaos.restore import restore
 from tests.chaos.users import Crowd
 
 FAULTS, SECONDS, USERS = 120, 3600, 4
@@ -52,13 +53,21 @@ class Outcome:
         ])  # fmt: skip
 
 
-def chaos(seed: int, planned: list[Fault], seconds: float, logs: Path | None = None) -> Outcome:
-    """Inject faults into a system under load, let it recover, and check its invariants."""
+def chaos(
+    seed: int, planned: list[Fault], seconds: float, logs: Path | None = None, *, restored: bool = False
+) -> Outcome:
+    """Inject faults into a system under load, let it recover, and check its invariants.
+
+    If it is `restored`, the database is moved to a new cluster in the middle of the load, and the bus is lost.
+    """
     with Cluster() as cluster:
         cluster.start()
         crowd, injector = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
         with crowd.busy():
             injector.inject(planned, seconds)
+            if restored:
+                restore(cluster)
+                injector.inject(planned, seconds)
         cluster.wait_until_ready()
         outcome = Outcome(seed, injector.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
         asyncio.run(_judge(cluster, crowd, outcome))
@@ -91,12 +100,14 @@ def main() -> int:
     wanted.add_argument("--seconds", type=float, default=SECONDS, help="no fault comes later")
     wanted.add_argument("--pace", type=float, default=1.0, help="how many times as fast faults come and go")
     wanted.add_argument("--logs", type=Path, help="a folder that gets what the processes have logged")
+    wanted.add_argument("--restore", action="store_true", help="restore a dump and repeat the faults after that")
     given = wanted.parse_args()
     logging.set_up("chaos", "ERROR")
     sys.stdout.write(f"seed: {given.seed}\n")
     sys.stdout.flush()
     began = time.monotonic()
-    outcome = chaos(given.seed, plan(given.seed, given.faults, given.pace), given.seconds, given.logs)
+    planned = plan(given.seed, given.faults, given.pace)
+    outcome = chaos(given.seed, planned, given.seconds, given.logs, restored=given.restore)
     sys.stdout.write(f"{outcome}\nafter {time.monotonic() - began:.0f} s\n")
     return 1 if outcome.violations else 0
 

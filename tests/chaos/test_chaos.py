@@ -21,6 +21,11 @@ def test_invariants_hold_after_faults_of_every_kind() -> None:
 
 
 @pytest.mark.usefixtures("servers")
+def test_invariants_hold_after_a_restore_into_a_new_cluster() -> None:
+    run("tests.chaos", "--seed", "10", "--faults", "2", "--pace", "4", "--restore")
+
+
+@pytest.mark.usefixtures("servers")
 def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
     run("tests.chaos.keys", "--seed", "10", "--requests", "60")
 

@@ -34,3 +34,11 @@ def test_a_renamed_reaction_is_shown() -> None:
 def test_a_renamed_projector_is_shown() -> None:
     renamed = replace(shelf(), projectors=[Projector("beads", "jar", [MarbleAdded], add_marble)])
     assert names_of(renamed)["projectors"] == {"beads": "EVT_JAR"}
+
+
+def test_every_service_knows_who_projects_its_events() -> None:
+    pairs = {(one.source.service, service.name) for service in services() for one in service.projectors}
+    erased = {service.name for service in services() if service.name != "identity"}  # accounts are never deleted
+    assert {(service.name, name) for service in services() for name in service.followers} == {
+        (source, name) for source, name in pairs if source in erased
+    }

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from contracts.refusals import Code, Refusal
-from contracts.wire import ping_subject
+from contracts.wire import feed_subject, ping_subject, projected_subject
 
 type Order = Literal["asc", "desc"]
 
@@ -182,6 +182,62 @@ def ping_query(service: str) -> type[Query[dict[str, str]]]:
         sample = {}
 
     return Ping
+
+
+class FeedItem(Message):
+    """A published event as it is on the bus: its headers, and its content unless only headers were asked for."""
+
+    headers: dict[str, str]
+    body: JsonValue = None
+
+
+class FeedPage(Message):
+    """Events in the order in which they are published. All events up to the cursor `reached` were looked at.
+
+    That is the cursor of the query if there are no more events.
+    """
+
+    items: list[FeedItem]
+    reached: str
+
+
+class FeedQuery(Query[FeedPage]):
+    """Asks for the next published events that a service has stored after a cursor (`<transaction>:<position>`).
+
+    Only for those of some kinds, if their subjects are given; without their content, if `headers_only`.
+    """
+
+    sample = {"after": "812:33", "kinds": ["evt.user.registered"]}
+
+    after: str = Field(pattern=r"^\d{1,19}:\d{1,19}$")
+    kinds: list[str] | None = None
+    headers_only: bool = False
+
+
+def feed_query(service: str) -> type[FeedQuery]:
+    """Return the query that every service answers with its stored events, for read models of other services."""
+
+    class ReadFeed(FeedQuery):
+        subject = feed_subject(service)
+
+    return ReadFeed
+
+
+class ProjectedQuery(Query[str | None]):
+    """Asks up to which cursor a service has projected the events of the service `source`; None: it projects none."""
+
+    sample = {"source": "session"}
+
+    source: str
+
+
+def projected_query(service: str) -> type[ProjectedQuery]:
+    """Return the query that every service answers with the progress of its read models of another one's events."""
+
+    class GetProjected(ProjectedQuery):
+        subject = projected_subject(service)
+
+    return GetProjected
 
 
 def result_type(message: type[Command[Any] | Query[Any]]) -> Any:

@@ -101,3 +101,13 @@ def replay_subject(service: str) -> str:
 def ping_subject(service: str) -> str:
     """Return the subject of the query for the state of a service's dependencies."""
     return f"qry.{service}.ping"
+
+
+def feed_subject(service: str) -> str:
+    """Return the subject of the query for the events that a service has stored."""
+    return f"qry.{service}.feed"
+
+
+def projected_subject(service: str) -> str:
+    """Return the subject of the query for how far the read models of a service follow the events of another one."""
+    return f"qry.{service}.projected"

@@ -1,6 +1,7 @@
 """Commands for operators.
 
 `python -m eventing reread <service>` fixes a relay after a failover or a restore (docs/runbooks/relay.md).
+`python -m eventing rebuild <service> <projector>` fills a read model again (docs/runbooks/relay.md).
 `python -m eventing rotate-keys <service>` wraps all data keys by the newest master key (docs/runbooks/keys.md).
 `python -m eventing dead-letters <service>` lists what reactions have given up, and `replay` lets them try it again
 (docs/runbooks/dead-letters.md).
@@ -21,12 +22,15 @@ from runtime.usage import show_help
 
 from eventing.bus import dead_letters
 from eventing.database import Database
+from eventing.projectors.checkpoint import UnknownProjector, request_rebuild
 from eventing.relay.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
 from eventing.secrets.key_ring import SecretsSettings
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
            continue a stopped relay after a failover or a restore; after a restore from a dump, events are
            renumbered with the role in MIGRATION_DATABASE_URL
+       DATABASE_URL=... python -m eventing rebuild <service> <projector>
+           have a projector read all events of its source again, and fill its read model with them
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
            wrap all data keys with the newest master key
        NATS_URL=... python -m eventing dead-letters <service>
@@ -56,6 +60,18 @@ async def _reread(stores: Stores, service: str) -> str:
         bus.connected(stores.nats_url, "reread") as client,
     ):
         return str(await reread(database, jetstream(client), service))
+
+
+class DatabaseSettings(Settings):
+    """The address of the service's database."""
+
+    database_url: str
+
+
+async def _rebuild(settings: DatabaseSettings, service: str, projector: str) -> str:
+    async with Database.open(settings.database_url, service) as database:
+        await request_rebuild(database, projector)
+    return f"The projector {projector} of {service} begins within some seconds; its log says when it is done."
 
 
 class BusSettings(Settings):
@@ -105,6 +121,8 @@ def main(arguments: list[str]) -> str | None:
     match arguments:
         case ["reread", service]:
             return _run(lambda: _reread(load(Stores), service))
+        case ["rebuild", service, projector]:
+            return _run(lambda: _rebuild(load(DatabaseSettings), service, projector))
         case ["rotate-keys", service]:
             return _run(lambda: _rotate_keys(load(KeySettings), service))
         case ["dead-letters", service]:
@@ -116,8 +134,8 @@ def main(arguments: list[str]) -> str | None:
 
 
 REPORTED = (
-    *(RelayRunning, NoCommonEvent, NotAllowed, InvalidSettings, InvalidKeyRing, SecretUnreadable),
-    dead_letters.ServiceNotRunning,
+    *(RelayRunning, NoCommonEvent, NotAllowed, UnknownProjector, dead_letters.ServiceNotRunning),
+    *(InvalidSettings, InvalidKeyRing, SecretUnreadable),
 )
 
 

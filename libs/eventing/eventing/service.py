@@ -31,13 +31,16 @@ from eventing.bus.streams import (
 )
 from eventing.database import Database
 from eventing.database.start import database_ready
+from eventing.database.writing import WriteCheck
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
 from eventing.handling import Handlers, subscribers
 from eventing.handling.dispatch import Dispatcher
+from eventing.handling.operations import operations
 from eventing.leases import Leases
 from eventing.migrating import migrate_as_owner
 from eventing.projectors import Projectors
+from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
 from eventing.reactions import Reactions, Reactor
 from eventing.reactions.replays import Replays
@@ -84,8 +87,9 @@ class Service[S: ServiceSettings, T]:
     """The definition of a service.
 
     `project` writes the read models of its own events, in the transaction that stores them. `projectors` write those of
-    other services' events. `dependencies` opens what handlers and reactions need. `started` is called before the
-    service accepts messages. `secrets` are the tables of secret values.
+    other services' events. `followers` are the services that project this one's events, which are erased only after
+    that. `dependencies` opens what handlers and reactions need. `started` is called before the service accepts
+    messages. `secrets` are the tables of secret values.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Service[S: ServiceSettings, T]:
     dependencies: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     reactions: Reactions = field(default_factory=Reactions)
     projectors: list[Projector] = field(default_factory=list[Projector])
+    followers: Sequence[str] = ()
     due: Sequence[DueKind] = ()
     secrets: Sequence[Secrets] = ()
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
@@ -151,12 +156,11 @@ class Service[S: ServiceSettings, T]:
             due_times = DueTimes(self.due, dispatcher, store.due_now)
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
-            checks = health.Health({"database": database.check, "clock": database.clock.check})
-            checks.checks["bus"] = bus.Bus(client).check
-            checks.checks |= {"relay": relay.progress.check, "reactions": reactor.failures.check}
-            checks.checks |= {"due_times": due_times.failures.check, "projectors": projectors.check}
-            await stack.enter_async_context(health.serving(health.app(checks), settings.ops_host, settings.ops_port))
-            await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher))
+            checks = _health(database, client, relay, reactor, due_times, projectors)
+            ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
+            await stack.enter_async_context(ops)
+            own = operations(self.name, store, checks, self.projectors)
+            await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
             log.info("ready", migrations=applied)
             always = self._endless_tasks(store, relay, reactor, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
@@ -181,7 +185,8 @@ class Service[S: ServiceSettings, T]:
     ) -> list[Task]:
         """Return the tasks that are repeated until they are cancelled."""
         endless = {"relay": relay.run, "leases": reactor.leases.renew, "snapshots": store.loader.write_snapshots}
-        endless["erasure"] = Erasure(store.database, js, self.name).run
+        projected = partial(projected_by_all, js, self.name, self.followers)
+        endless["erasure"] = Erasure(store.database, js, self.name, projected).run
         endless["dead letters"] = Replays(reactor, self.reactions).run
         if isinstance(settings, SecretsSettings):
             endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
@@ -202,6 +207,21 @@ class Service[S: ServiceSettings, T]:
         await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
         if self.reactions.work_of(self.name):
             await provision_work(js, self.name, replicas=replicas)
+
+
+def _health(
+    database: Database,
+    client: Client,
+    relay: Relay,
+    reactor: Reactor[Any],
+    due_times: DueTimes[Any],
+    projectors: Projectors,
+) -> health.Health:
+    checks = health.Health({"database": WriteCheck(database).check, "bus": bus.Bus(client).check})
+    checks.checks |= {"clock": database.clock.check, "relay": relay.progress.check}
+    checks.checks |= {"reactions": reactor.failures.check, "due_times": due_times.failures.check}
+    checks.checks["projectors"] = projectors.check
+    return checks
 
 
 async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event, drain_seconds: float) -> None:

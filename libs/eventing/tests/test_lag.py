@@ -2,7 +2,10 @@
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
+import asyncpg
 import pytest
 from eventing import failures
 from eventing import relay as module
@@ -19,8 +22,20 @@ from onebox.testing.databases import Databases
 from prometheus_client import REGISTRY
 from runtime.bus.jetstream import JetStream
 from runtime.http.health import Health, NotReady
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.usefixtures("fast_relay")
+
+
+@asynccontextmanager
+async def blocked(database: Database) -> AsyncGenerator[int]:
+    """Keep a transaction open that has written, until it is terminated; yield its process id."""
+    connection = await asyncpg.connect(database.url)
+    try:
+        await connection.execute("BEGIN; SELECT pg_current_xact_id()")
+        yield await connection.fetchval("SELECT pg_backend_pid()")
+    finally:
+        connection.terminate()
 
 
 async def reason_for_not_ready(relay: Relay) -> str:
@@ -54,6 +69,24 @@ async def test_a_transaction_of_another_database_that_blocks_the_relay_is_named(
             await eventually(lambda: not relay.progress.lag_seconds)
             assert await reason_for_not_ready(relay) == ""
             assert REGISTRY.get_sample_value("relay_held_back_seconds") == 0
+
+
+async def test_a_transaction_that_blocks_the_relay_is_logged_once(
+    store_apart: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, database = progress.Progress(), store_apart.database
+    async with blocked(database) as pid, blocked(database) as other:
+        await append(store_apart, JarOpened(label="one"))
+        with capture_logs() as logs:
+            await measured.measure(database, (0, 0))  # the lag is short yet
+            monkeypatch.setattr(progress, "LOG_LAG_SECONDS", 0.0)
+            for _ in range(3):
+                await measured.measure(database, (0, 0))
+        assert [(entry["event"], entry["pid"]) for entry in logs] == [("an open transaction blocks the relay", pid)]
+        await database.fetchval("SELECT pg_terminate_backend($1, 10000)", pid)
+        with capture_logs() as logs:
+            await measured.measure(database, (0, 0))
+        assert [entry["pid"] for entry in logs] == [other]
 
 
 async def test_a_relay_that_keeps_failing_is_not_ready(

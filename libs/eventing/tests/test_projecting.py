@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from eventing import failures as failures_module
+from eventing.bus.streams import provision
 from eventing.database import Database
 from eventing.projectors import Projectors
 from eventing.projectors.projector import Projector
@@ -24,7 +25,9 @@ from nats.js import JetStreamContext
 from onebox.ports import ReservedPort
 from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
+from runtime.bus.jetstream import JetStream
 from runtime.http.health import NotReady
+from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 
@@ -102,6 +105,20 @@ async def test_a_service_whose_projector_keeps_failing_is_not_ready(
     projectors = Projectors([nowhere], database, client.jetstream())
     async with background(projectors.run()):
         await eventually(lambda: _fails(projectors))
+
+
+async def test_waiting_for_a_service_that_has_not_started_is_logged_once(database: Database, js: JetStream) -> None:
+    both = [Projector(name, "elsewhere", [MarbleAdded], add_marble) for name in ("one", "two")]
+
+    async def are_reading() -> bool:
+        return (await js.stream_info("EVT_ELSEWHERE")).state.consumer_count == 2
+
+    with capture_logs() as logs:
+        async with background(Projectors(both, database, js).run()):
+            await eventually(lambda: logs)
+            await provision(js, "EVT_ELSEWHERE", ["evt.elsewhere.>"])
+            await eventually(are_reading)
+    assert [entry["event"] for entry in logs] == ["waiting for the stream of a service that has not started yet"]
 
 
 async def _fails(projectors: Projectors) -> bool:

@@ -89,13 +89,16 @@ async def test_events_dropped_before_they_were_projected_stop_a_projector(
         await projector.check()
 
 
-async def test_a_new_projector_starts_with_the_oldest_event_of_the_stream(
-    label_model: LabelModel, js: JetStream
+async def test_a_new_projector_of_an_incomplete_stream_stops_without_the_source(
+    label_model: LabelModel, js: JetStream, projector: Projector
 ) -> None:
     await label_model.publish(0, 1, 2)
     await js.purge_stream("EVT_JAR", seq=2)
-    async with label_model.projecting():
-        await label_model.projected(1, 2)
+    async with label_model.projecting(projector):
+        await eventually(lambda: projector.stopped)
+        with pytest.raises(NotReady, match="between 0 and 2, and jar does not send its stored events"):
+            await projector.check()
+    assert await label_model.labels() == []
 
 
 async def test_an_event_of_a_newer_release_stops_a_projector(

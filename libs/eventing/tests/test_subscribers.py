@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import pytest_asyncio
-from contracts.messages import Command, Query, ping_query
+from contracts.messages import Command, Query
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from eventing.handling import Handlers, QueryContext, UnitOfWork, subscribers
@@ -89,11 +89,6 @@ async def test_commands_and_queries_are_answered(bus: Bus) -> None:
     opened: JarView = await bus.ask(OpenJar.example(), Envelope.begin())
     assert await bus.ask(AddMarble.example(), Envelope.begin()) == 1
     assert await bus.ask(GetJar.example(), ENVELOPE) == opened.model_copy(update={"marbles": 1})
-
-
-@pytest.mark.usefixtures("serving")
-async def test_a_ping_returns_the_state_of_the_database(bus: Bus) -> None:
-    assert await bus.ask(ping_query("jar")(), Envelope.begin()) == {"database": "ok"}
 
 
 @pytest.mark.usefixtures("serving")

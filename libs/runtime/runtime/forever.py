@@ -10,10 +10,14 @@ log = get_logger()
 MIN_PAUSE, MAX_PAUSE = 0.1, 5.0
 
 
+class NotYet(Exception):
+    """What the work needs does not exist yet, which was logged where it was noticed."""
+
+
 async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyncio.Event | None = None) -> None:
     """Run `work` repeatedly, until the event `until` is set or the task is cancelled.
 
-    Failures are logged. After each one it backs off, from 0.1 s up to 5 s; a success resets the pause.
+    Failures are logged, except `NotYet`. After each one it backs off, from 0.1 s up to 5 s; a success resets the pause.
     """
     pause = MIN_PAUSE
     while not (until and until.is_set()):
@@ -23,7 +27,8 @@ async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyn
         except (Exception, asyncio.CancelledError) as error:
             if _cancelled():  # also if an error during clean-up replaced the cancellation
                 raise asyncio.CancelledError from error
-            log.warning("background work failed, retrying", work=name, error=repr(error), pause=pause)
+            if not isinstance(error, NotYet):
+                log.warning("background work failed, retrying", work=name, error=repr(error), pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE)
 

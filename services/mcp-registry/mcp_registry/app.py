@@ -24,6 +24,7 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
+    followers=["identity"],
     due=DUE_KINDS,
     secrets=SECRET_TABLES,
     unique_violations={

@@ -101,7 +101,7 @@ class Remote:
         async with aclosing(ordered.messages(self.others.js, event_stream(service.name), 0)) as batches:
             async for batch in batches:
                 messages += batch
-                if (names := [each.subject.split(".")[2] for each in messages])[-1] == last:
+                if (names := [each.subject.split(".")[2] for each in messages])[-1:] == [last]:
                     return names, [each.data for each in messages]
         raise AssertionError("the stream has ended")
 

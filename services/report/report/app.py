@@ -22,5 +22,6 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
+    followers=["identity"],
     due=[REPORT_EXPIRY],
 )

@@ -25,6 +25,7 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
+    followers=["identity"],
     projectors=[ACCOUNTS],
     due=[APPROVAL_EXPIRY, START_WAITING],
     secrets=[VARIABLES],

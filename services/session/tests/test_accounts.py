@@ -15,7 +15,7 @@ from session.projections.account import ACCOUNTS, project_account
 
 from services.session.tests.desk import Desk
 
-ADA = UUID(USER)
+ADA, EVE = UUID(USER), UUID(int=5)
 QUOTAS = Quotas(concurrent_runs=2, sessions_per_month=3, storage_bytes=2**40, budget_per_month_usd=Decimal("1.25"))
 
 
@@ -47,6 +47,19 @@ async def test_role_and_state_are_those_of_the_last_events(desk: Desk) -> None:
 async def test_a_state_does_not_reset_quotas(desk: Desk) -> None:
     row = await account_after(desk, QuotasChanged(quotas=QUOTAS), UserDisabled(), RoleChanged(role="user"))
     assert (row["storage_bytes"], row["role"]) == (2**40, "user")
+
+
+async def test_a_rebuild_replaces_accounts_and_ignores_quotas_of_the_past(desk: Desk) -> None:
+    await account_after(desk, UserRegistered.example(), UserDisabled())
+    rebuild = ACCOUNTS.rebuild
+    assert rebuild
+    async with desk.database.transaction() as connection:
+        await rebuild.clear(connection)
+        recorded: Recorded[Any] = Recorded(EVE, 1, clock.now(), QuotasChanged(quotas=QUOTAS), Envelope.begin(), EVE)
+        await rebuild.project(recorded, connection)
+        assert await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+        await rebuild.finish(connection)
+    assert await desk.database.fetchval("SELECT array_agg(user_id) FROM accounts") == [EVE]
 
 
 def test_all_events_of_accounts_are_projected() -> None:

@@ -23,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
+    followers=["identity"],
     due=DUE_KINDS,
     secrets=[VARIABLES],
 )

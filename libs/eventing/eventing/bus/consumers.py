@@ -6,6 +6,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from runtime.bus.jetstream import JetStream
 
 from eventing.bus import wire
+from eventing.bus.missing import stream_required
 
 MAX_UNACKNOWLEDGED = 100_000
 """Messages in progress or awaiting redelivery after which the bus delivers no others."""
@@ -41,7 +42,11 @@ class Consumers:
         return wire.work_subjects(kind) if self.is_own(kind) else wire.subjects(kind)
 
     async def create(self, reaction: str, kind: type[Event], ack_wait: float) -> None:
-        """Create the consumer of a reaction unless it exists. It redelivers after `ack_wait` s without a heartbeat."""
+        """Create the consumer of a reaction unless it exists. It redelivers after `ack_wait` s without a heartbeat.
+
+        Raises:
+            StreamMissing: the service that records the events has not started yet.
+        """
         config = ConsumerConfig(
             durable_name=durable(self.service, reaction),
             filter_subject=self.subjects(kind),
@@ -50,4 +55,5 @@ class Consumers:
             max_deliver=-1,  # unlimited: the reactor counts, so that a crash loop is dead-lettered too
             max_ack_pending=MAX_UNACKNOWLEDGED,
         )
-        await self.js.add_consumer(self.stream(kind), config)
+        with stream_required(self.stream(kind)):
+            await self.js.add_consumer(self.stream(kind), config)

@@ -12,7 +12,7 @@ from eventing.database import CONNECT_TIMEOUT, Connection, Database, Row
 MAX_MERGED = 8
 """Writes that are merged at most, so that there are few different statements to prepare."""
 MAX_STATEMENTS = 1_000
-_TARGET = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) +"?(\w+)')
+TARGET = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) +"?(\w+)')
 """The table that a write changes. Others, as those that begin with WITH, cannot be merged: PostgreSQL has no nested
 WITH that writes."""
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -25,7 +25,7 @@ async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]
     """Borrow a connection that defers writes, and sends consecutive ones that are independent as one statement.
 
     A statement does not see what another part of it writes. So a write is merged with those before it only if its text
-    names none of the tables that they change. A trigger must not write to a table that the same append writes to.
+    names none of the tables that they change. What triggers write, no such write may name: `tests/contracts` looks.
 
     A single statement is a transaction by itself, without BEGIN and COMMIT. Otherwise all of it is an ordinary
     transaction. The end of the block commits, and an exception rolls back. The error of a deferred write may be raised
@@ -87,9 +87,9 @@ class _Deferred:
 @lru_cache(MAX_STATEMENTS)
 def _is_independent(query: str, earlier: tuple[str, ...]) -> bool:
     """Return whether a write can be merged with `earlier` ones, because it neither reads nor writes their tables."""
-    if len(earlier) >= MAX_MERGED or not _TARGET.match(query):
+    if len(earlier) >= MAX_MERGED or not TARGET.match(query):
         return False
-    targets = [_TARGET.match(each) for each in earlier]
+    targets = [TARGET.match(each) for each in earlier]
     return all(target and not re.search(rf"\b{target[1]}\b", query) for target in targets)
 
 

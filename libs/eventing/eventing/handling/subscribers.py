@@ -1,12 +1,12 @@
 """Receives commands and queries from the bus with FastStream: one subscriber per subject, shared by all replicas."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, ping_query, result_type
+from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
 from contracts.refusals import Refusal
 from contracts.wire import RESOURCE_OWNER
 from faststream.message import StreamMessage
@@ -17,7 +17,7 @@ from nats.errors import Error
 from runtime import bus
 from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Answer, Unavailable
 from runtime.bus.envelope import Envelope
-from runtime.http.health import CHECK_TIMEOUT, Health
+from runtime.http.health import CHECK_TIMEOUT
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
 
@@ -39,20 +39,24 @@ START_TIMEOUT = 5.0
 type Message = type[Command[Any] | Query[Any]]
 type Handle = Callable[[Any, Envelope], Awaitable[Answer[Any]]]
 """Handles a message, and returns its result, and the version of the aggregate that was queried."""
+type Serve = Callable[[], AbstractAsyncContextManager[Client]]
 
 
 @asynccontextmanager
-async def answering(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[None]:
+async def answering(
+    url: str, service: str, dispatcher: Dispatcher[Any], operations: Mapping[Message, Handle] | None = None
+) -> AsyncGenerator[None]:
     """Answer commands and queries while the database is available, and leave them to other replicas otherwise.
 
-    The end of the block waits for those in progress.
+    `operations` answer what every service is asked. The end of the block waits for those in progress.
 
     Raises:
         ExceptionGroup: of all errors; of Unavailable if the bus closed the connection for good.
     """
     ready, leaving = asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_answer_while_available(url, service, dispatcher, ready, leaving))
+        serve = partial(serving, url, service, dispatcher, operations)
+        tasks.create_task(_answer_while_available(serve, dispatcher.database, ready, leaving))
         await ready.wait()
         try:
             yield
@@ -61,11 +65,11 @@ async def answering(url: str, service: str, dispatcher: Dispatcher[Any]) -> Asyn
 
 
 async def _answer_while_available(
-    url: str, service: str, dispatcher: Dispatcher[Any], ready: asyncio.Event, leaving: asyncio.Event
+    serve: Serve, database: Database, ready: asyncio.Event, leaving: asyncio.Event
 ) -> None:
     while not leaving.is_set():
         try:
-            await _answer(url, service, dispatcher, ready, leaving)
+            await _answer(serve, database, ready, leaving)
         except (Error, OSError, TimeoutError) as error:
             if not ready.is_set():
                 raise
@@ -75,21 +79,19 @@ async def _answer_while_available(
         if leaving.is_set():
             return
         log.warning("the database is unavailable: other replicas answer until it is available")
-        while not await _is_available(dispatcher.database) and not await _is_leaving(leaving):
+        while not await _is_available(database) and not await _is_leaving(leaving):
             pass
         log.info("the database is available again")
 
 
-async def _answer(
-    url: str, service: str, dispatcher: Dispatcher[Any], ready: asyncio.Event, leaving: asyncio.Event
-) -> None:
-    async with serving(url, service, dispatcher) as client:
+async def _answer(serve: Serve, database: Database, ready: asyncio.Event, leaving: asyncio.Event) -> None:
+    async with serve() as client:
         ready.set()
         failed = 0
         while failed < FAILED_CHECKS and not await _is_leaving(leaving):
             if client.is_closed:
                 raise Unavailable(f"the bus closed the connection: {client.last_error}")
-            failed = 0 if await _is_available(dispatcher.database) else failed + 1
+            failed = 0 if await _is_available(database) else failed + 1
 
 
 async def _is_leaving(leaving: asyncio.Event) -> bool:
@@ -118,8 +120,12 @@ class _Broker(NatsBroker):
 
 
 @asynccontextmanager
-async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncGenerator[Client]:
+async def serving(
+    url: str, service: str, dispatcher: Dispatcher[Any], operations: Mapping[Message, Handle] | None = None
+) -> AsyncGenerator[Client]:
     """Answer the commands and queries that the service has handlers for, on a connection of its own, and yield that.
+
+    `operations` answer what every service is asked.
 
     The end of the block waits for those in progress.
 
@@ -140,12 +146,8 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
     )
     async with asyncio.timeout(START_TIMEOUT):
         client = await broker.connect()
-    max_bytes = client.max_payload - wire.HEADROOM
-    kinds = (*dispatcher.commands.by_type, *dispatcher.queries.by_type)
-    handlers = dict.fromkeys(kinds, partial(_handle, dispatcher)) | {ping_query(service): partial(_pong, dispatcher)}
-    for kind, handle in handlers.items():
-        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_undecoded)
-        subscriber(_answering(kind, handle, max_bytes))
+    own = dict.fromkeys((*dispatcher.commands.by_type, *dispatcher.queries.by_type), partial(_handle, dispatcher))
+    _register(broker, service, own | dict(operations or {}), client.max_payload - wire.HEADROOM)
     try:
         async with asyncio.timeout(START_TIMEOUT):
             await broker.start()
@@ -158,6 +160,12 @@ async def serving(url: str, service: str, dispatcher: Dispatcher[Any]) -> AsyncG
             await broker.stop()
         with suppress(Exception):
             await client.close()
+
+
+def _register(broker: NatsBroker, service: str, handlers: Mapping[Message, Handle], max_bytes: int) -> None:
+    for kind, handle in handlers.items():
+        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_undecoded)
+        subscriber(_answering(kind, handle, max_bytes))
 
 
 async def _unsubscribe(broker: NatsBroker) -> None:
@@ -224,7 +232,3 @@ async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], 
     if envelope.wants_version:
         return await dispatcher.ask_versioned(body, envelope)
     return Answer(await dispatcher.ask(body, envelope))
-
-
-async def _pong(dispatcher: Dispatcher[Any], *_: object) -> Answer[dict[str, str]]:
-    return Answer(await Health({"database": dispatcher.database.check}).report())

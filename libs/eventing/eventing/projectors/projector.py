@@ -1,13 +1,14 @@
 """Projects the events of another service into a read model of this one, in order and each once.
 
 The messages are read from the checkpoint on, and the checkpoint moves in the transaction that writes the rows. With a
-durable consumer events would be lost, because it redelivers out of order after a crash.
+durable consumer events would be lost, because it redelivers out of order after a crash. What the stream does not hold
+any more is read from the table of the source.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import replace
 from typing import Any
 
 from contracts.messages import Event
@@ -22,84 +23,59 @@ from runtime.logging import get_logger
 
 from eventing import metrics
 from eventing.bus import dead_letters, wire
+from eventing.bus.missing import stream_required
 from eventing.database import Connection, Database
 from eventing.error_text import describe_error
-from eventing.recording import EventTooNew, Recorded
+from eventing.projectors.checkpoint import REBUILDING, Checkpoint, CheckpointMoved, Dropped, dropped
+from eventing.projectors.filling import Filling, Project, Rebuild
+from eventing.projectors.source import Source, SourceEvent, SourceUnavailable
+from eventing.recording import EventTooNew
 from eventing.relay import position as relay_position
-from eventing.relay.position import parse_cursor
-from eventing.store import Cursor
 
 log = get_logger()
 
-type Project = Callable[[Recorded[Any], Connection], Awaitable[None]]
-type ProjectHeaders = Callable[[wire.EventHeaders, Connection], Awaitable[None]]
-
 STOPPED_RETRY_SECONDS = 5.0
 """Pause before a stopped projector tries again."""
-READ = "SELECT sequence, stream_created, tx, position, again FROM checkpoints WHERE name = $1"
-MOVE = """
-    UPDATE checkpoints SET sequence = $3, stream_created = $4, tx = $5, position = $6, again = $7
-    WHERE name = $1 AND sequence = $2"""
-
-
-class CheckpointMoved(Exception):
-    """Another replica moved the checkpoint, because this one had lost its lock without noticing."""
 
 
 class Stopped(Exception):
     """The projector cannot continue without skipping events: an operator or a newer release has to resolve that."""
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A position in the stream that was created at `created`, and in the feed of its source (`cursor`).
-
-    While `replaying` a recreated stream, events up to the cursor have been projected before.
-    """
-
-    sequence: int
-    created: str | None
-    cursor: Cursor | None
-    replaying: bool = False
-
-    def after(self, message: Msg, oldest: int) -> "_Checkpoint":
-        """Return the position after a message; the stream holds none before the sequence number `oldest`.
-
-        Messages that are missing behind that one were erased with a deleted aggregate.
-
-        Raises:
-            Stopped: the stream has dropped messages before it.
-        """
-        sequence, cursor = message.metadata.sequence.stream, parse_cursor(message.headers or {})
-        if self.includes(message):
-            return replace(self, sequence=sequence)
-        if self.sequence + 1 < min(sequence, oldest) and (self.sequence or self.cursor):
-            raise Stopped(f"the stream has dropped the messages between {self.sequence} and {sequence}")
-        return _Checkpoint(sequence, self.created, cursor or self.cursor)
-
-    def includes(self, message: Msg) -> bool:
-        """Return whether the event of a message has been projected before."""
-        cursor = parse_cursor(message.headers or {})
-        return self.replaying and cursor is not None and self.cursor is not None and cursor <= self.cursor
+class Unreadable(Exception):
+    """No release can read an event."""
 
 
 class Projector:
-    """Projects events of the given `kinds` of the service `source` with `project`; its checkpoint is called `name`."""
+    """Projects events of the given `kinds` of the service `source` with `project`; its checkpoint is called `name`.
+
+    Without `rebuild`, a read model that has to be filled again is not emptied: `project` has to be repeatable.
+    """
 
     headers_only = False
     """Whether messages are read without their bodies."""
 
-    def __init__(self, name: str, source: str, kinds: list[type[Event]], project: Project | ProjectHeaders) -> None:
-        self.name, self.stream = name, event_stream(source)
-        self.project: Callable[[Any, Connection], Awaitable[None]] = project
+    def __init__(
+        self,
+        name: str,
+        source: str,
+        kinds: list[type[Event]],
+        project: Project,
+        *,
+        rebuild: Rebuild | None = None,
+    ) -> None:
+        self.name, self.stream, self.rebuild = name, event_stream(source), rebuild
+        self.project = project
         self.kinds = {kind.subject: kind for kind in kinds}
+        self.source = Source(source, None if self.headers_only else [*self.kinds], self.headers_only)
         self.stopped: str | None = None
+        self.filling = False
 
     async def run(self, database: Database, js: JetStream) -> None:
         """Project until cancelled or something fails, or wait while another replica projects; to be run in a loop.
 
         It stops before an event that only a newer release can read, and where the stream has dropped events that were
-        not projected yet. It tries again every 5 s.
+        not projected yet and the source does not send them. It tries again every 5 s.
         """
         try:
             async with database.advisory_lock(f"projector:{self.name}") as connection:
@@ -108,18 +84,24 @@ class Projector:
         except Stopped as stopped:
             self._record_stop(str(stopped))
             await asyncio.sleep(STOPPED_RETRY_SECONDS)
+        except Dropped as reason:  # they are read from the source now
+            log.warning("messages were dropped before they were projected", projector=self.name, reason=str(reason))
+        except CheckpointMoved:
+            log.warning("the checkpoint was moved by another replica or an operator", projector=self.name)
         else:
             self._record_progress()
             await asyncio.sleep(1)
 
     async def check(self) -> None:
-        """Check that the projector is not stopped (a health check).
+        """Check that the projector is not stopped, and does not fill its read model (a health check).
 
         Raises:
-            NotReady: it is; contains the reason.
+            NotReady: it is, or does; contains the reason.
         """
         if self.stopped:
             raise NotReady(f"the projector {self.name} is stopped: {self.stopped}")
+        if self.filling:
+            raise NotReady(f"the projector {self.name} reads the stored events of {self.source.service}")
 
     def _record_stop(self, reason: str) -> None:
         if reason != self.stopped:
@@ -132,72 +114,110 @@ class Projector:
         metrics.projector_stopped.labels(self.name).set(0)
 
     async def _project(self, database: Database, js: JetStream) -> None:
-        done = await self._resume(database, await js.stream_info(self.stream))
+        with stream_required(self.stream):
+            stream = await js.stream_info(self.stream)
+        done = await self._resume(database, stream)
+        if done.sequence == REBUILDING or done.sequence + 1 < stream.state.first_seq:
+            done = await self._fill(database, js, done, stream)
         reading = ordered.messages(js, self.stream, done.sequence, headers_only=self.headers_only)
         async with aclosing(reading) as batches:
             async for batch in batches:
-                done = await self._apply(database, js, batch, done)
+                done = await self._apply(database, js, batch, done) if batch else await self._compare(database, done)
                 self._record_progress()
 
-    async def _resume(self, database: Database, stream: StreamInfo) -> _Checkpoint:
-        await database.execute("INSERT INTO checkpoints VALUES ($1, 0) ON CONFLICT DO NOTHING", self.name)
-        row = await database.fetchrow(READ, self.name)
-        assert row is not None  # noqa: S101  it was made above
-        cursor = None if row["tx"] is None else (row["tx"], row["position"])
-        done = _Checkpoint(row["sequence"], row["stream_created"], cursor, row["again"])
-        created = relay_position.creation_time(stream)
+    async def _resume(self, database: Database, stream: StreamInfo) -> Checkpoint:
+        done, created = await Checkpoint.read(database, self.name), relay_position.creation_time(stream)
         if done.created in (None, created) and done.sequence <= stream.state.last_seq:
             return replace(done, created=created)
-        if done.sequence and cursor is None:
-            raise Stopped(f"{self.stream} was recreated, and it is unknown which of its events were projected")
+        if done.is_unknown:
+            raise self._unknown(f"{self.stream} was recreated")
         log.warning("the stream was recreated and is read from its beginning", projector=self.name, stream=self.stream)
-        restarted = _Checkpoint(0, created, cursor, replaying=True)
+        restarted = Checkpoint(0, created, done.cursor, replaying=True)
         async with database.transaction() as connection:
-            await self._move(connection, done, restarted)
+            await done.move(connection, self.name, restarted)
         return restarted
 
-    async def _apply(self, database: Database, js: JetStream, messages: list[Msg], done: _Checkpoint) -> _Checkpoint:
+    def _unknown(self, reason: str) -> Stopped:
+        return Stopped(
+            f"{reason}, and it is unknown which of its events were projected; run "
+            f"`python -m eventing rebuild <service> {self.name}`"
+        )
+
+    async def _compare(self, database: Database, done: Checkpoint) -> Checkpoint:
+        """Check that the checkpoint is where this replica left it: an operator may have requested a rebuild."""
+        stored = await Checkpoint.read(database, self.name)
+        if (stored.sequence, stored.cursor) != (done.sequence, done.cursor):
+            raise CheckpointMoved(self.name)
+        return done
+
+    async def _fill(self, database: Database, js: JetStream, done: Checkpoint, stream: StreamInfo) -> Checkpoint:
+        is_rebuild = done.sequence == REBUILDING
+        reason = "a rebuild was requested" if is_rebuild else dropped(done.sequence, stream.state.first_seq)
+        if done.is_unknown:
+            raise self._unknown(reason)
+        self.filling = True
+        try:
+            filled = await Filling(self.name, self.source, self.rebuild, self._project_stored).fill(
+                database, js, done, stream
+            )
+        except SourceUnavailable as error:
+            raise Stopped(f"{reason}, and {error}; start that service, in this release") from None
+        except EventTooNew as error:
+            raise Stopped(str(error)) from None
+        finally:
+            self.filling = False
+        log.warning("the stored events of the source were read", projector=self.name, reason=reason)
+        self._record_progress()
+        return filled
+
+    async def _apply(self, database: Database, js: JetStream, messages: Sequence[Msg], done: Checkpoint) -> Checkpoint:
         reached, stopped = done, None
-        oldest = await self._oldest(js, messages, done)
+        oldest, dead = await self._oldest(js, messages, done), dead_letter_subject(database.schema, self.name)
         async with database.transaction() as connection:
             for message in messages:
                 try:
                     following = reached.after(message, oldest)
-                    if not reached.includes(message):
-                        await self._project_message(
-                            js, dead_letter_subject(database.schema, self.name), message, connection
-                        )
-                except (EventTooNew, Stopped) as reason:
+                    if not reached.includes(message.headers or {}):
+                        await self._project_message(js, dead, message, connection)
+                except (EventTooNew, Dropped) as reason:
                     stopped = reason
                     break
                 reached = following
-            await self._move(connection, done, reached)
-        if stopped:
+            await done.move(connection, self.name, reached)
+        if isinstance(stopped, EventTooNew):
             raise Stopped(str(stopped))
+        if stopped:
+            raise stopped
         return reached
 
-    async def _oldest(self, js: JetStream, messages: list[Msg], done: _Checkpoint) -> int:
+    async def _oldest(self, js: JetStream, messages: Sequence[Msg], done: Checkpoint) -> int:
         """Return the first sequence number in the stream; 0 if no message is missing, and it does not matter."""
         is_complete = messages[-1].metadata.sequence.stream == done.sequence + len(messages)
         return 0 if is_complete else (await js.stream_info(self.stream)).state.first_seq
 
-    async def _move(self, connection: Connection, done: _Checkpoint, to: _Checkpoint) -> None:
-        position = to.sequence, to.created, *(to.cursor or (None, None)), to.replaying
-        if await connection.execute(MOVE, self.name, done.sequence, *position) != "UPDATE 1":
-            raise CheckpointMoved(self.name)
-
     async def _project_message(self, js: JetStream, dead: str, message: Msg, connection: Connection) -> None:
         try:
-            event = self.read(message.headers or {}, message.data)
+            await self._project_one(message.headers or {}, message.data, connection, self.project)
+        except Unreadable as error:
+            await dead_letters.publish(js, dead, message, str(error))
+
+    async def _project_stored(self, event: SourceEvent, connection: Connection, project: Project | None) -> None:
+        with suppress(Unreadable):  # the source keeps it
+            await self._project_one(event.headers, event.data, connection, project or self.project)
+
+    async def _project_one(
+        self, headers: Mapping[str, str], body: bytes, connection: Connection, project: Project
+    ) -> None:
+        try:
+            event = self.read(headers, body)
         except EventTooNew:
             raise
         except (KeyError, ValueError) as error:  # no release will be able to read it
-            log.exception("an event cannot be read and is skipped", projector=self.name, subject=message.subject)
+            log.exception("an event cannot be read and is skipped", projector=self.name, kind=headers.get("ce-type"))
             metrics.projector_unreadable.labels(self.name).inc()
-            await dead_letters.publish(js, dead, message, describe_error(error))
-        else:
-            if event is not None:
-                await self.project(event, connection)
+            raise Unreadable(describe_error(error)) from None
+        if event is not None:
+            await project(event, connection)
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Any:
         """Return what is projected of a message; None if it is none of the kinds.
@@ -219,7 +239,7 @@ class HeaderProjector(Projector):
 
     headers_only = True
 
-    def __init__(self, name: str, source: str, ignored: list[type[Event]], project: ProjectHeaders) -> None:
+    def __init__(self, name: str, source: str, ignored: list[type[Event]], project: Project) -> None:
         super().__init__(name, source, ignored, project)
 
     async def run(self, database: Database, js: JetStream) -> None:

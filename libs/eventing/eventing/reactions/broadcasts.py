@@ -11,6 +11,7 @@ from runtime.bus.jetstream import JetStream
 from runtime.logging import get_logger
 
 from eventing.bus import wire
+from eventing.bus.missing import stream_required
 from eventing.reactions.registration import React, Registration
 from eventing.recording import Recorded
 
@@ -34,7 +35,8 @@ class Broadcasts:
         # unavailable, and would receive what the stream refused.
         stream = event_stream(wire.service_of(registration.event))
         if registration.name not in self.followed:
-            self.followed[registration.name] = (await self.js.stream_info(stream)).state.last_seq
+            with stream_required(stream):
+                self.followed[registration.name] = (await self.js.stream_info(stream)).state.last_seq
         subjects = wire.subjects(registration.event)
         events = ordered.messages(self.js, stream, self.followed[registration.name], subjects)
         async with aclosing(events) as batches:

@@ -44,6 +44,10 @@ class OpenTransaction:
     database: str | None
     age: float | None
 
+    def is_same(self, other: "OpenTransaction") -> bool:
+        """Return whether it is the transaction that was found before, as far as this role may see."""
+        return (self.pid, self.application, self.database) == (other.pid, other.application, other.database)
+
     def __str__(self) -> str:
         since = "" if self.age is None else f" for {self.age:.0f} s"
         owner = f"pid {self.pid}" if self.pid else "a prepared transaction"
@@ -56,6 +60,7 @@ class Progress:
     def __init__(self) -> None:
         self.stopped: str | None = None
         self.lag_seconds, self.blocked_by = 0.0, None
+        self._logged: OpenTransaction | None = None
         self._error: Exception | None = None
         self._at = time.monotonic()
 
@@ -92,9 +97,12 @@ class Progress:
         """Measure how long the oldest unpublished event has waited, and which transaction blocks it."""
         lag = max(0.0, await reader.fetchval(LAG, str(cursor[0]), cursor[1]) or 0.0)
         row = await reader.fetchrow(BLOCKING) if lag else None
-        known, blocking = self.blocked_by, OpenTransaction(**dict(row)) if row else None
+        blocking = OpenTransaction(**dict(row)) if row else None
         self._set_lag(lag, blocking)
-        if blocking and lag > LOG_LAG_SECONDS and (known is None or known.pid != blocking.pid):
+        if lag <= LOG_LAG_SECONDS or blocking is None:
+            self._logged = None
+        elif self._logged is None or not blocking.is_same(self._logged):
+            self._logged = blocking
             log.warning(
                 "an open transaction blocks the relay",
                 pid=blocking.pid,

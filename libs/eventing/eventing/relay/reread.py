@@ -3,8 +3,9 @@
 That is the last message whose event the database still has. Whatever was stored since a failover, or since a restore to
 a point in time, has higher transaction numbers, so nothing is lost and nothing is published twice.
 
-A database that was restored from a dump starts counting transactions again, while its events keep their numbers. They
-are renumbered below all that a cluster assigns: 0 if their work is completed, 1 if they were published, else 2.
+A database in another cluster, as after a restore from a dump, starts counting transactions again, while its events
+keep their numbers. Then a new generation begins, whose numbers are above all earlier ones: of other services, too, each
+continues after the last event that it has projected. The few events that were stored since the restore are renumbered.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from nats.js.api import StreamInfo
 from runtime.bus.jetstream import JetStream
 
 from eventing.database import Connection, Database
-from eventing.recording import ERASED
+from eventing.recording import ERASED, SEALED
 from eventing.relay import position as relay_position
 from eventing.relay.position import RelayPosition, Server
 from eventing.store import START, Cursor
@@ -26,15 +27,19 @@ SCANNED_MESSAGES = 500
 
 # A row was written by this cluster if its transaction is the one that the server itself keeps in xmin.
 IS_NATIVE = "(xmin::text::bigint = (tx::text::numeric % 4294967296)::bigint)"
-# Erasing an event replaces xmin, too.
+# Erasing or sealing an event replaces xmin, too.
+IS_UNCHANGED = f"topic NOT LIKE '%{ERASED}' AND topic NOT LIKE '%{SEALED}'"
+# Those of earlier generations are of other clusters anyway.
 NATIVE = f"""
-    SELECT CASE WHEN topic NOT LIKE '%{ERASED}' THEN {IS_NATIVE} END FROM events
+    SELECT CASE WHEN {IS_UNCHANGED} AND tx >= (SELECT feed_number('0')) THEN {IS_NATIVE} END FROM events
     WHERE tx = $1::text::xid8 AND position = $2"""  # noqa: S608  no input
+RAISE = "UPDATE relayed SET generation = generation + 1"
+# What was stored since the restore is behind the last event of the generation before that another cluster has written.
 RENUMBER = f"""
-    UPDATE events SET tx = (CASE WHEN (tx, position) <= ($1::text::xid8, $2) THEN '0'
-                                 WHEN (tx, position) <= ($3::text::xid8, $4) THEN '1' ELSE '2' END)::xid8
-    WHERE NOT {IS_NATIVE}"""  # noqa: S608  no input
-WORK_LEFT, NOT_PUBLISHED = (1, 0), (2, 0)
+    UPDATE events SET tx = feed_number((tx::text::bigint % (1::bigint << 48))::text::xid8) WHERE position > (
+        SELECT max(position) FROM events
+        WHERE tx >= (SELECT ((generation - 1)::bigint << 48)::text::xid8 FROM relayed)
+        AND {IS_UNCHANGED} AND NOT {IS_NATIVE})"""  # noqa: S608  no input
 
 
 class RelayRunning(Exception):
@@ -53,21 +58,21 @@ class NotAllowed(Exception):
 class Reread:
     """The result: the relay continues after `cursor`, the event of message `sequence` of a stream that ends at `last`.
 
-    `renumbered` counts the events whose transactions were of another cluster.
+    `renumbered` counts the events that were stored since a restore in another cluster; None if there was none.
     """
 
     cursor: Cursor
     sequence: int
     last: int
-    renumbered: int
+    renumbered: int | None
 
     def __str__(self) -> str:
         cursor = relay_position.format_cursor(self.cursor)
         text = f"The relay continues after message {self.sequence}, at {cursor} in the feed."
         if self.last > self.sequence:
             text += f" The {self.last - self.sequence} messages after it are of events that the database has lost."
-        if self.renumbered:
-            text += f" {self.renumbered} events had transactions of another cluster, and were renumbered."
+        if self.renumbered is not None:
+            text += f" The database is in another cluster: {self.renumbered} events stored since then were renumbered."
         return text
 
 
@@ -88,25 +93,25 @@ async def reread(database: Database, js: JetStream, service: str) -> Reread:
         async with database.transaction() as changing:
             server = await Server.read(changing)
             native = await changing.fetchval(NATIVE, str(point[0]), point[1])
-            other_cluster = saved.system not in (None, server.system) or server.newest >= server.xmax
-            floor, renumbered = saved.work_floor and min(saved.work_floor, point), 0
-            if native is False or (native is None and other_cluster):
-                renumbered = await _renumber(changing, saved.work_floor or START, point)
-                floor, point = WORK_LEFT, NOT_PUBLISHED if point > START else START
+            is_moved = saved.system not in (None, server.system) or server.newest >= server.xmax
+            # An empty stream says nothing about which work is completed.
+            floor = min(saved.work_floor, point) if saved.work_floor and point > START else saved.work_floor
             end = relay_position.creation_time(stream), stream.state.last_seq
             position = RelayPosition(point, *end, server.system, server.timeline, saved.work_sequence, floor)
             await position.write(changing)
+            renumbered = await _begin_generation(changing) if is_moved or native is False else None
     return Reread(point, sequence, stream.state.last_seq, renumbered)
 
 
-async def _renumber(connection: Connection, floor: Cursor, point: Cursor) -> int:
+async def _begin_generation(connection: Connection) -> int:
+    """Begin a new generation with the events that were stored in this cluster, and return their number."""
     # Blocks appends, and waits for those in progress.
     try:
         await connection.execute("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE", timeout=RENUMBER_TIMEOUT)
     except asyncpg.InsufficientPrivilegeError:
         raise NotAllowed("This role may not renumber events. Set MIGRATION_DATABASE_URL to the owner's.") from None
-    bounds = str(floor[0]), floor[1], str(point[0]), point[1]
-    return int((await connection.execute(RENUMBER, *bounds, timeout=RENUMBER_TIMEOUT)).removeprefix("UPDATE "))
+    await connection.execute(RAISE)
+    return int((await connection.execute(RENUMBER, timeout=RENUMBER_TIMEOUT)).removeprefix("UPDATE "))
 
 
 async def _last_common(

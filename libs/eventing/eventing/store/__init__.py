@@ -18,6 +18,8 @@ type Cursor = tuple[int, int]
 """A position in the feed: transaction, and position within all events."""
 
 START: Cursor = (0, 0)
+END: Cursor = (2**62, 0)
+"""A cursor behind all events."""
 
 
 class Conflict(Exception):

@@ -1,11 +1,13 @@
 """Erases the events of deleted aggregates, in the table and on the bus, in the background of every replica.
 
-It begins 24 hours after the deletion (`erasure_delay` in the database), and when the relay has published the events:
-until then, projectors of other services and clients that resume their streams need them.
+It begins 24 hours after the deletion (`erasure_delay` in the database), when the relay has published the events, and
+the services that follow them have projected them, such as into the audit log. It waits for these at most a week.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,10 +19,15 @@ from runtime.logging import get_logger
 
 from eventing.bus import wire
 from eventing.database import Database, Row
+from eventing.store import END, Cursor
+
+type Projected = Callable[[], Awaitable[Cursor]]
 
 BATCH_SIZE = 100
 INTERVAL_SECONDS = 600.0
 """How often to look for aggregates whose time has come."""
+MAX_HOLD = timedelta(days=6)
+"""How long events that are due wait for other services to project them."""
 
 DUE = """
     SELECT e.aggregate, e.deletion FROM erasures AS e
@@ -28,16 +35,23 @@ DUE = """
         SELECT tx, position FROM events WHERE originator_id = e.aggregate ORDER BY originator_version DESC LIMIT 1
     ) AS newest
     JOIN relayed AS r ON (newest.tx, newest.position) <= (r.tx, r.position)
-    WHERE e.erased_at IS NULL AND e.due_at <= now() AND e.aggregate <> ALL ($1) ORDER BY e.due_at LIMIT $2"""
+    WHERE e.erased_at IS NULL AND e.due_at <= now() AND e.aggregate <> ALL ($1)
+        AND ((newest.tx, newest.position) <= ($3::text::xid8, $4::bigint) OR e.due_at <= now() - $5::interval)
+    ORDER BY e.due_at LIMIT $2"""
+WAITING = "SELECT count(*) FROM erasures WHERE erased_at IS NULL AND due_at <= now() AND aggregate <> ALL ($1)"
 
 log = get_logger()
 
 
 class Erasure:
-    """The erasure of the deleted aggregates of one service. Every step is safe to repeat."""
+    """The erasure of the deleted aggregates of one service. Every step is safe to repeat.
 
-    def __init__(self, database: Database, js: JetStream, service: str) -> None:
+    `projected` returns the cursor up to which other services have projected the events; None: there are none.
+    """
+
+    def __init__(self, database: Database, js: JetStream, service: str, projected: Projected | None = None) -> None:
         self.database, self.js, self.service, self.stream = database, js, service, event_stream(service)
+        self.projected = projected
 
     async def run(self) -> None:
         """Erase all that is due, then wait for the next time; to be run in a loop."""
@@ -58,7 +72,10 @@ class Erasure:
 
     async def _erase_due(self) -> int:
         failed, count = list[UUID](), 0
-        while rows := await self.database.fetch(DUE, failed, BATCH_SIZE):
+        if not await self.database.fetchval(WAITING, failed):
+            return 0
+        tx, position = await self.projected() if self.projected else END
+        while rows := await self.database.fetch(DUE, failed, BATCH_SIZE, str(tx), position, MAX_HOLD):
             for row in rows:
                 try:
                     await self._erase(row)
@@ -67,6 +84,8 @@ class Erasure:
                     log.exception("a deleted aggregate could not be erased", aggregate=str(row["aggregate"]))
                     failed.append(row["aggregate"])
                     await self.js.stream_info(self.stream)  # without the bus, each of the others would time out too
+        if waiting := await self.database.fetchval(WAITING, failed):
+            log.warning("deleted aggregates are not erased until all services have projected them", aggregates=waiting)
         return count
 
     async def _erase(self, row: Row) -> None:

@@ -57,7 +57,8 @@ FEED = f"""
     SELECT {COLUMNS} FROM (
         SELECT *, sum(octet_length(state)) OVER (ORDER BY tx, position ROWS UNBOUNDED PRECEDING)
             - octet_length(state) AS before FROM events
-        WHERE (tx, position) > ($1::text::xid8, $2) AND tx < pg_snapshot_xmin(pg_current_snapshot())
+        WHERE (tx, position) > ($1::text::xid8, $2)
+            AND tx < (SELECT feed_number(pg_snapshot_xmin(pg_current_snapshot())))
         ORDER BY tx, position LIMIT $3) AS feed
     WHERE before < $4 ORDER BY tx, position"""  # noqa: S608  no input
 HAS_COMMAND = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"

@@ -7,7 +7,8 @@ from runtime.forever import forever
 from runtime.testing import background
 
 from eventing.database import Connection, Database
-from eventing.projectors.projector import Project, Projector
+from eventing.projectors.filling import Project, Rebuild
+from eventing.projectors.projector import Projector
 from eventing.recording import Recorded
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
@@ -19,9 +20,18 @@ async def insert_label(recorded: Recorded[JarOpened], db: Connection) -> None:
     await db.execute("INSERT INTO labels (label) VALUES ($1)", recorded.event.label)
 
 
+async def delete_labels(db: Connection) -> None:
+    """Empty the table."""
+    await db.execute("DELETE FROM labels")
+
+
+async def _finish(_: Connection) -> None:
+    pass
+
+
 def label_projector(project: Project = insert_label) -> Projector:
-    """Return a projector of opened jars."""
-    return Projector("jars", "jar", [JarOpened], project)
+    """Return a projector of opened jars, which can be rebuilt."""
+    return Projector("jars", "jar", [JarOpened], project, rebuild=Rebuild(delete_labels, project, _finish))
 
 
 class LabelModel:

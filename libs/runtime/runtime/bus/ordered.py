@@ -43,6 +43,7 @@ async def messages(
     """Yield the messages of a stream after the sequence number `after`, in batches, then new ones; to be closed.
 
     With `stored`, it ends after the messages that the stream holds now. With `headers_only`, they have no bodies.
+    An empty batch means that none has arrived for some seconds.
 
     Raises:
         Purged: with `stored`, some of the messages are no longer there; those that are left were yielded.
@@ -60,7 +61,7 @@ async def messages(
             batch = await puller.pull(max(1, min(progress.left, BATCH)))
             progress.add(batch)
             error = progress.error(batch) if stored else None  # now, since the reader may empty the batch
-            if batch:
+            if batch or not stored:
                 yield batch
             if error:
                 raise error

@@ -56,4 +56,5 @@ class StreamReader:
             async for batch in batches:
                 read = list(map(StreamMessage.of, batch))
                 batch.clear()
-                yield read
+                if read:
+                    yield read

@@ -56,6 +56,7 @@ class Readiness(BaseModel):
                 "identity_database": "ok",
                 "session": "ok",
                 "session_database": "ok",
+                "session_relay": "ok",
             },
         }
     )
@@ -84,9 +85,10 @@ async def live() -> Response:
     responses={503: {"model": Readiness, "description": "A dependency is unavailable"}},
 )
 async def ready(request: Request) -> Response:
-    """Checks the bus, every service with its database, and whether the revoked tokens are loaded.
+    """Checks the bus, whether the revoked tokens are loaded, and what each service reports of itself.
 
-    Returns 503 if a check fails; `checks` names the dependency.
+    Among that are whether its database accepts changes, and whether it passes on and follows events. Returns 503 if a
+    check fails; `checks` names the dependency.
     """
     own, of_services = await asyncio.gather(_checks(gateway_of(request)).report(), _of_services(gateway_of(request)))
     report = own | of_services

@@ -1,11 +1,15 @@
 """The read model of accounts: their role, state and quotas, from the events of identity."""
 
+from datetime import datetime
 from typing import assert_never
+from uuid import UUID
 
 from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
 from eventing.database import Connection
+from eventing.projectors.filling import Rebuild
 from eventing.projectors.projector import Projector
 from eventing.recording import Recorded
+from runtime import clock
 
 from session.quotas.concurrency import lock_user, start_waiting
 
@@ -24,14 +28,18 @@ SET_QUOTAS = """
 
 
 async def project_account(recorded: Recorded[AccountEvent], db: Connection) -> None:
+    """Update the read model with one event of an account, and start sessions that wait and may start now."""
+    await update_account(recorded, db)
+    if isinstance(recorded.event, RoleChanged | QuotasChanged):  # the quota of concurrent runs may be higher
+        await _start_waiting(recorded.id, recorded.at, db)
+
+
+async def update_account(recorded: Recorded[AccountEvent], db: Connection) -> None:
     """Update the read model with one event of an account."""
     event = recorded.event
     match event:
-        case UserRegistered():
+        case UserRegistered() | RoleChanged():
             await db.execute(SET_ROLE, recorded.id, event.role)
-        case RoleChanged():
-            await db.execute(SET_ROLE, recorded.id, event.role)
-            await _start_waiting(recorded, db)
         case UserDisabled():
             await db.execute(SET_ACTIVE, recorded.id, False)
         case UserEnabled():
@@ -43,17 +51,30 @@ async def project_account(recorded: Recorded[AccountEvent], db: Connection) -> N
                 recorded.id, quotas.concurrent_runs, quotas.sessions_per_month, quotas.storage_bytes,
                 quotas.budget_per_month_usd,
             )  # fmt: skip
-            await _start_waiting(recorded, db)
         case _:
             assert_never(event)
 
 
-async def _start_waiting(recorded: Recorded[AccountEvent], db: Connection) -> None:
-    """Start sessions of the user that wait and may start now: the quota of concurrent runs may be higher."""
-    await lock_user(recorded.id, db)
-    await start_waiting(recorded.id, "user", recorded.at, db)
+async def _start_waiting(user_id: UUID, at: datetime, db: Connection) -> None:
+    await lock_user(user_id, db)
+    await start_waiting(user_id, "user", at, db)
+
+
+async def _clear(db: Connection) -> None:
+    await db.execute("DELETE FROM accounts")
+
+
+async def _start_all_waiting(db: Connection) -> None:
+    """Start the sessions of all users that wait and may start: a quota may be higher than before."""
+    now = clock.now()
+    for row in await db.fetch("SELECT DISTINCT user_id FROM waiting_sessions ORDER BY user_id"):
+        await _start_waiting(row["user_id"], now, db)
 
 
 ACCOUNTS = Projector(
-    "accounts", "identity", [UserRegistered, RoleChanged, UserDisabled, UserEnabled, QuotasChanged], project_account
+    "accounts",
+    "identity",
+    [UserRegistered, RoleChanged, UserDisabled, UserEnabled, QuotasChanged],
+    project_account,
+    rebuild=Rebuild(_clear, update_account, _start_all_waiting),
 )

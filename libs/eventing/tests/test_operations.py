@@ -1,0 +1,24 @@
+"""What every service answers on the bus besides its own messages."""
+
+from contracts.messages import ping_query
+from eventing.handling import Handlers, subscribers
+from eventing.handling.dispatch import Dispatcher
+from eventing.handling.operations import SEE_SERVICE, operations
+from eventing.store.postgres import PostgresStore
+from runtime.bus import Bus, Client
+from runtime.bus.envelope import Envelope
+from runtime.http.health import Health, NotReady
+
+
+async def test_a_ping_returns_the_readiness_without_private_reasons(
+    postgres_store: PostgresStore, nats_url: str, client: Client
+) -> None:
+    async def stopped() -> None:
+        raise NotReady("pid 7 (reports, database customers) has a transaction open")
+
+    database = postgres_store.database
+    queries = operations("jar", postgres_store, Health({"database": database.check, "relay": stopped}))
+    dispatcher = Dispatcher(postgres_store, database, None, Handlers(), Handlers())
+    async with subscribers.serving(nats_url, "jar", dispatcher, queries):
+        report = await Bus(client).ask(ping_query("jar")(), Envelope.begin())
+    assert report == {"database": "ok", "relay": SEE_SERVICE}
