@@ -38,13 +38,6 @@ export function showConnection(label, event) {
   label.textContent = event === "lost" ? "Reconnecting …" : "live";
 }
 
-/** Show the end of an owner's id, since ids of the same day begin alike; only administrators see it. */
-export function showOwner(owner, id, viewer) {
-  owner.hidden = viewer.role !== "admin";
-  owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;
-  owner.title = `Owner: ${id}`;
-}
-
 /** Call `act` when a form is submitted, one call at a time, and show errors in the alert of the form. */
 export function submits(form, act) {
   form.addEventListener("submit", (event) => {

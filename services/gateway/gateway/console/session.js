@@ -1,7 +1,8 @@
 // One session: its history, then its events as they occur.
 
-import { ask, get, post } from "./api.js";
+import { ask, get, me, post } from "./api.js";
 import { find, mark, showConnection, submits } from "./elements.js";
+import { showOwner } from "./owners.js";
 import { openReports } from "./reports.js";
 import { openRunServers, showRunServers } from "./run-servers.js";
 import { update } from "./sessions.js";
@@ -26,7 +27,7 @@ export async function open(id, signal) {
   path = `/sessions/${id}`;
   atEnd = true;
   for (const part of HEAD) find(part).textContent = "";
-  for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
+  for (const part of ["#cancel", "#earlier", "#session-owner"]) find(part).hidden = true;
   find("#ask").hidden = false;
   openReports(id, signal);
   openRunServers(id, signal);
@@ -163,6 +164,7 @@ async function head(path, signal) {
   find("#usage").textContent = `${session.total_messages} messages · $${session.total_cost_usd.toFixed(4)}`;
   find("#cancel").hidden = !["processing", "waiting"].includes(session.status);
   update(session);
+  showOwner(find("#session-owner"), session.user_id, await me());
 }
 
 submits(find("#ask"), async () => {
