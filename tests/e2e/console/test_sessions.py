@@ -47,6 +47,7 @@ async def test_opening_another_session_replaces_the_first(console: Console, user
     first, second = user.create(), user.create()
     for session_id, words in ((first, "Of the first."), (second, "Of the second.")):
         user.ask(session_id, scripted({"text": words})).raise_for_status()
+    await expect(console.sessions).to_have_count(2)
     await console.open(first)
     await expect(console.entries.last).to_contain_text("Of the first.")
     await console.sessions.first.click()
@@ -65,10 +66,12 @@ async def test_a_large_output_is_fetched_when_expanded(console: Console, user: U
 
 async def test_a_large_message_is_fetched_on_demand(console: Console, user: User) -> None:
     session_id = user.create()
-    user.ask(session_id, scripted({"text": f"{'word ' * 4000} the end."})).raise_for_status()
     await console.open(session_id)
-    await console.entries.last.get_by_role("button", name="Show all").click()
-    await expect(console.entries.last).to_contain_text("the end.")
+    await console.ask(scripted({"text": f"{'word ' * 4000} the end."}))
+    for _ in ("live", "reloaded"):
+        await console.entries.last.get_by_role("button", name="Show all").click()
+        await expect(console.entries.last).to_contain_text("the end.")
+        await console.page.reload()
 
 
 async def test_a_missing_session_is_reported_and_accepts_no_message(console: Console) -> None:
@@ -186,6 +189,14 @@ async def test_the_list_follows_changes_of_sessions(console: Console, user: User
     await expect(console.sessions.last.locator("time")).to_have_text("now")
     user.http.delete(f"/sessions/{deleted}").raise_for_status()
     await expect(console.sessions).to_have_text([re.compile("Renamed")])
+
+
+async def test_an_open_session_that_is_renamed_elsewhere_shows_its_name(console: Console, user: User) -> None:
+    session_id = user.create()
+    await console.open(session_id)
+    user.http.patch(f"/sessions/{session_id}", json={"name": "Renamed"}).raise_for_status()
+    await expect(console.page.get_by_role("heading", level=2)).to_have_text("Renamed")
+    await expect(console.sessions.locator(".name")).to_have_text("Renamed")
 
 
 async def test_sessions_are_searched_by_name(console: Console, user: User) -> None:
