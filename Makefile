@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo check style types imports dependencies goldens format test quick golden bench chaos fuzz
+.PHONY: help environment run demo check style types imports dependencies goldens format test quick golden picture bench chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ golden: environment ## Update the golden files of messages, names and API, for r
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.events
 	@.venv/bin/python -m tests.contracts.openapi
+
+picture: environment ## Take the picture of the console in the README, with a browser
+	@.venv/bin/pytest -q -n 0 tests/e2e/console/test_picture.py --console-picture docs/images/console.png
 
 bench: environment ## Run the benchmarks; nothing is asserted
 	@exec .venv/bin/python -m tests.bench

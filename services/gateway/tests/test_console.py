@@ -1,6 +1,8 @@
 """The files of the console: headers, references, and that no other files are served."""
 
+import json
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ async def test_the_policy_allows_only_content_of_the_gateway(anonymous: httpx.As
     policy = (await anonymous.get("/console/")).headers["content-security-policy"]
     sources = dict(directive.split(" ", 1) for directive in policy.split("; "))
     assert sources.pop("require-trusted-types-for") == "'script'"
+    assert sources.pop("trusted-types") == "dompurify"
     loaded = {"script-src", "style-src", "img-src", "connect-src"}
     assert sources == {name: "'self'" if name in loaded else "'none'" for name in sources}
     assert sources.keys() >= {*loaded, "default-src", "base-uri", "form-action", "frame-ancestors"}
@@ -47,12 +50,23 @@ async def test_an_unchanged_file_is_not_sent_again(anonymous: httpx.AsyncClient)
     assert (first.headers["cache-control"], again.status_code, again.content) == ("no-cache", 304, b"")
 
 
-@pytest.mark.parametrize("name", ["index.html", *(name for name in FILES if name.endswith(".js"))])
+@pytest.mark.parametrize(
+    "name", ["index.html", *(name for name in FILES if name.endswith(".js") and not name.startswith("vendor/"))]
+)
 def test_a_file_refers_only_to_files_of_the_console(name: str):
     text = (PAGE / name).read_text()
-    loaded: list[str] = re.findall(r"""(?:src=|<link [^>]*href=|from )"([^"]+)\"""", text)
+    loaded: list[str] = re.findall(r"""(?:src=|<link [^>]*href=|from |import\()"([^"]+)\"""", text)
     assert {address.removeprefix("./") for address in loaded} <= FILES.keys()
     assert "innerHTML" not in text
+
+
+def test_every_vendored_file_is_recorded_and_unchanged():
+    folder = PAGE / "vendor"
+    libraries: list[dict[str, str]] = json.loads((folder / "libraries.json").read_text())
+    for library in libraries:
+        assert sha256((folder / library["file"]).read_bytes()).hexdigest() == library["sha256"], library["file"]
+    recorded = {library[kind] for library in libraries for kind in ("file", "license_file")}
+    assert {path.name for path in folder.iterdir()} == recorded | {"libraries.json"}
 
 
 @pytest.mark.parametrize(

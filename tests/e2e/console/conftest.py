@@ -1,5 +1,6 @@
 from collections.abc import AsyncGenerator
 
+import pytest
 import pytest_asyncio
 from onebox.testing.system import System
 from playwright.async_api import Browser
@@ -7,6 +8,10 @@ from playwright.async_api import Browser
 from tests.e2e.console.tab import PATIENCE, Console, chromium
 from tests.e2e.console.wire import Wire
 from tests.e2e.user import User
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--console-picture", metavar="FILE", help="write the picture of the README to this file")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

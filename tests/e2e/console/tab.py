@@ -41,10 +41,12 @@ class Console:
         self.complaints: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self.complaints.append(said.text) if "Policy" in said.text else None)
-        self.sessions = page.get_by_role("navigation").get_by_role("listitem")
+        self.sessions = page.get_by_role("navigation", name="Sessions").get_by_role("listitem")
         self.entries = page.get_by_role("log").get_by_role("listitem")
         self.tools = self.entries.filter(has=page.locator("summary"))
         self.approvals = page.get_by_role("form", name="Approval")
+        self.waiting = page.locator("#page-view .page tbody tr")
+        self.pending = page.get_by_role("link", name="Approvals")
         self.status = page.locator("#status")
         self.connection = page.locator("#connection")
         self.message = page.get_by_label("Message to the agent")
@@ -98,6 +100,11 @@ class Console:
         """Open the list of MCP servers, or one server."""
         await self.page.goto(f"{self.base_url}/console/#mcp-servers{f'/{server_id}' if server_id else ''}")
         await expect(self.view.locator(".connection")).to_have_text("live")
+
+    async def open_approvals(self) -> None:
+        """Open the list of pending approvals by the link in the header."""
+        await self.pending.click()
+        await expect(self.view.get_by_role("heading", level=2)).to_have_text("Approvals")
 
     async def unfold(self, summary: str) -> None:
         """Open a part of the page that is folded."""

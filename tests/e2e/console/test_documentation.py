@@ -12,6 +12,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 async def test_an_operation_is_tried_in_the_documentation(door: Console) -> None:
     await door.page.goto(f"{door.base_url}/docs")
+    assert await door.page.evaluate("document.documentElement.lang") == "en"
     operation = door.page.locator("#operations-Monitoring-getHealth")
     await operation.get_by_role("button").first.click()
     await operation.get_by_role("button", name="Try it out").click()

@@ -60,7 +60,7 @@ async def test_a_session_is_reloaded_after_a_gap(far: Console, wire: Wire, user:
     await far.open(session_id)
     wire.cut()
     user.ask(session_id, scripted({"text": "Said in the gap."})).raise_for_status()
-    await far.page.route(re.compile("/events"), out_of_reach, times=1)
+    await far.page.route(re.compile("/sessions/.*/events"), out_of_reach, times=1)
     wire.mend()
     await expect(far.entries.last).to_contain_text("Said in the gap.")
 

@@ -47,6 +47,7 @@ async def test_opening_another_session_replaces_the_first(console: Console, user
     first, second = user.create(), user.create()
     for session_id, words in ((first, "Of the first."), (second, "Of the second.")):
         user.ask(session_id, scripted({"text": words})).raise_for_status()
+    await expect(console.sessions).to_have_count(2)
     await console.open(first)
     await expect(console.entries.last).to_contain_text("Of the first.")
     await console.sessions.first.click()
@@ -65,10 +66,12 @@ async def test_a_large_output_is_fetched_when_expanded(console: Console, user: U
 
 async def test_a_large_message_is_fetched_on_demand(console: Console, user: User) -> None:
     session_id = user.create()
-    user.ask(session_id, scripted({"text": f"{'word ' * 4000} the end."})).raise_for_status()
     await console.open(session_id)
-    await console.entries.last.get_by_role("button", name="Show all").click()
-    await expect(console.entries.last).to_contain_text("the end.")
+    await console.ask(scripted({"text": f"{'word ' * 4000} the end."}))
+    for _ in ("live", "reloaded"):
+        await console.entries.last.get_by_role("button", name="Show all").click()
+        await expect(console.entries.last).to_contain_text("the end.")
+        await console.page.reload()
 
 
 async def test_a_missing_session_is_reported_and_accepts_no_message(console: Console) -> None:
@@ -125,8 +128,9 @@ async def test_the_title_of_a_tool_call_is_the_same_after_a_reload(
 async def test_an_administrator_sees_the_owners_of_sessions(door: Console, user: User) -> None:
     user.create()
     await door.log_in(System.admin_email, System.admin_password)
-    own = door.sessions.filter(has_text=f"user …{user.id()[-8:]}")  # other users may create sessions meanwhile
-    await expect(own).to_have_count(1)
+    owned = door.sessions.filter(has_text=user.name)  # other users may create sessions meanwhile
+    await expect(owned.locator(".name")).to_have_text("one")
+    await expect(owned.locator(".owner")).to_have_text(user.name)
     await door.start("An administrator's own")
     await expect(door.sessions.filter(has_text="An administrator's own")).to_contain_text("you")
 
@@ -149,3 +153,60 @@ async def test_a_small_screen_shows_the_list_or_a_session_uncropped(console: Con
     await console.page.get_by_role("link", name="Sessions").click()
     await expect(console.sessions).to_be_visible()
     await expect(console.message).not_to_be_visible()
+    await expect(console.page.get_by_role("main")).to_have_count(1)
+
+
+async def test_an_open_panel_covers_the_conversation_but_not_the_message(console: Console, user: User) -> None:
+    await console.page.set_viewport_size({"width": 390, "height": 844})
+    await console.open(user.create())
+    for panel in ("Report", "MCP servers"):
+        await console.page.locator("#session summary", has_text=panel).click()
+    await expect(console.reports_panel.get_by_role("button", name="Create report")).to_be_hidden()
+    await expect(console.page.get_by_text("used no MCP servers")).to_be_in_viewport(ratio=1)
+    await expect(console.message).to_be_in_viewport(ratio=1)
+    await expect(console.page.get_by_role("button", name="Send")).to_be_in_viewport(ratio=1)
+    height = await console.page.get_by_role("log").evaluate("log => log.clientHeight")
+    assert height > 400
+
+
+async def test_the_menu_of_a_small_screen_leads_to_the_pages(console: Console) -> None:
+    await console.page.set_viewport_size({"width": 390, "height": 844})
+    tasks = console.page.get_by_role("link", name="Tasks")
+    await expect(tasks).to_be_hidden()
+    await console.press("Menu")
+    await tasks.click()
+    await expect(console.view.get_by_role("heading", level=2)).to_have_text("Tasks")
+    await expect(tasks).to_be_hidden()
+
+
+async def test_the_list_follows_changes_of_sessions(console: Console, user: User) -> None:
+    kept, deleted = user.create(), user.create()
+    await expect(console.sessions).to_have_count(2)
+    user.http.patch(f"/sessions/{kept}", json={"name": "Renamed"}).raise_for_status()
+    user.http.post(f"/sessions/{kept}/pause").raise_for_status()
+    await expect(console.sessions.last.locator(".name")).to_have_text("Renamed")
+    await expect(console.chip(console.sessions.last)).to_have_text("paused")
+    await expect(console.sessions.last.locator("time")).to_have_text("now")
+    user.http.delete(f"/sessions/{deleted}").raise_for_status()
+    await expect(console.sessions).to_have_text([re.compile("Renamed")])
+
+
+async def test_an_open_session_that_is_renamed_elsewhere_shows_its_name(console: Console, user: User) -> None:
+    session_id = user.create()
+    await console.open(session_id)
+    user.http.patch(f"/sessions/{session_id}", json={"name": "Renamed"}).raise_for_status()
+    await expect(console.page.get_by_role("heading", level=2)).to_have_text("Renamed")
+    await expect(console.sessions.locator(".name")).to_have_text("Renamed")
+
+
+async def test_sessions_are_searched_by_name(console: Console, user: User) -> None:
+    for name in ("Fix the import", "Write notes", "Fix 100% of it"):
+        user.http.post("/sessions", json={"name": name}).raise_for_status()
+    search = console.page.get_by_role("searchbox", name="Search sessions")
+    await search.fill("fix")
+    await expect(console.sessions.locator(".name")).to_have_text(["Fix 100% of it", "Fix the import"])
+    user.http.post("/sessions", json={"name": "Another"}).raise_for_status()
+    user.http.post("/sessions", json={"name": "Prefix"}).raise_for_status()
+    await expect(console.sessions.locator(".name")).to_have_text(["Prefix", "Fix 100% of it", "Fix the import"])
+    await search.fill("")
+    await expect(console.sessions).to_have_count(5)

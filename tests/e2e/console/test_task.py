@@ -266,7 +266,7 @@ async def test_another_users_task_is_shown_to_an_administrator_as_not_live(door:
     await door.log_in(System.admin_email, System.admin_password)
     await expect(door.page.get_by_role("link", name="Tasks")).to_be_visible()
     await door.page.goto(f"{door.base_url}/console/#tasks/{task.id}")
-    await expect(door.page.get_by_text("Of another user")).to_be_visible()
+    await expect(door.page.get_by_text("not updated live. Reload to see changes.")).to_be_visible()
     await door.press("Pause")
     await expect(door.state).to_have_text("paused")
 

@@ -28,6 +28,9 @@ async def test_a_query_and_its_tool_call_are_shown_as_they_happen(console: Conso
     await expect(console.status).to_have_text("active")
     await console.tools.locator("summary").click()
     await expect(console.tools.locator(".output")).to_have_text("went")
+    await console.page.keyboard.press("Tab")
+    await console.page.keyboard.press("Tab")
+    await expect(console.tools.locator(".output")).to_be_focused()  # can be scrolled with the keyboard
 
 
 async def test_text_is_shown_as_it_streams_and_a_run_can_be_cancelled(console: Console) -> None:

@@ -3,10 +3,14 @@
 import { ask, post } from "./api.js";
 import { find, stamp, submits } from "./elements.js";
 import { inputFields } from "./input-fields.js";
+import { formatted, showAge } from "./times.js";
 
 /** Return the form that approves or denies a tool call, or answers the question of an MCP server. */
 export function approvalForm(approval) {
-  return approval.kind === "elicitation" ? elicitation(approval) : toolCall(approval);
+  const form = approval.kind === "elicitation" ? elicitation(approval) : toolCall(approval);
+  find(".until", form).textContent = formatted(approval.expires_at);
+  showAge(find(".remaining", form), approval.expires_at, "long");
+  return form;
 }
 
 function toolCall({ id }) {

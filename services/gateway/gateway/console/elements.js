@@ -1,13 +1,19 @@
-// Helpers for page elements. Text from the server is only ever assigned to textContent: it is never markup.
+// Helpers for page elements. Text from the server is assigned to textContent: it is never markup. The only exception is
+// Markdown of agents (markdown.js).
+
+const WORDS = { waiting_approval: "waiting for approval" }; // of statuses that are not their own words
 
 export const find = (selector, root = document) => root.querySelector(selector);
 
 /** Return a copy of the single element of a template. */
 export const stamp = (id) => document.getElementById(id).content.firstElementChild.cloneNode(true);
 
-/** Show a status as a word and a colour. */
+/** Return a new element with these properties. */
+export const create = (name, properties) => Object.assign(document.createElement(name), properties);
+
+/** Show a status as words and a colour. */
 export function mark(chip, status) {
-  chip.textContent = status.replaceAll("_", " ");
+  chip.textContent = WORDS[status] ?? status.replaceAll("_", " ");
   chip.dataset.is = status;
 }
 
@@ -15,8 +21,7 @@ export function mark(chip, status) {
 export function showProperties(list, properties) {
   const shown = properties.filter(([, value]) => value !== "");
   list.replaceChildren(...shown.flatMap(([name, value]) => [
-    Object.assign(document.createElement("dt"), { textContent: name }),
-    Object.assign(document.createElement("dd"), { textContent: value }),
+    create("dt", { textContent: name }), create("dd", { textContent: value }),
   ]));
 }
 
@@ -31,13 +36,6 @@ export function hideButtons(row, hidden) {
 export function showConnection(label, event) {
   label.dataset.is = event === "lost" ? "lost" : "live";
   label.textContent = event === "lost" ? "Reconnecting …" : "live";
-}
-
-/** Show the end of an owner's id, since ids of the same day begin alike; only administrators see it. */
-export function showOwner(owner, id, viewer) {
-  owner.hidden = viewer.role !== "admin";
-  owner.textContent = id === viewer.id ? "you" : `user …${id.slice(-8)}`;
-  owner.title = `Owner: ${id}`;
 }
 
 /** Call `act` when a form is submitted, one call at a time, and show errors in the alert of the form. */

@@ -1,6 +1,7 @@
 // The executions of a task.
 
 import { ask, get, post } from "./api.js";
+import { save } from "./downloads.js";
 import { find, hideButtons, mark, presses, stamp } from "./elements.js";
 import { merged } from "./live.js";
 import { Table } from "./table.js";
@@ -18,6 +19,7 @@ export function executionList(section, path, signal) {
   const newRow = () => {
     const row = stamp("execution-row");
     const act = async (name) => (await ask(`${path}/executions/${row.dataset.id}/${name}`, post())).json();
+    presses(find(".report", row), alert, async () => save(await ask(`/reports/${row.dataset.report}/download`)));
     presses(find(".cancel", row), alert, async () => update((await act("cancel")).id));
     presses(find(".retry", row), alert, async () => update((await act("retry")).execution_id));
     return row;
@@ -40,7 +42,11 @@ function show(row, execution, announcement) {
   find("a", row).href = `#${execution.session_id}`;
   find("a", row).hidden = execution.session_id === null;
   const active = ACTIVE.includes(status);
-  hideButtons(row, { cancel: !active, retry: active || status === "completed" });
+  const { report_id: report, report_format: format } = execution;
+  row.dataset.report = report ?? "";
+  find(".report", row).textContent = `Report (${format ?? ""})`;
+  find(".report", row).title = "Download the report of this execution";
+  hideButtons(row, { report: !report || active, cancel: !active, retry: active || status === "completed" });
 }
 
 /** Return why an execution did not succeed, or when it is tried again. */

@@ -1,23 +1,23 @@
 // Keeping a list or a page up to date with the events of the account.
 
 import { showConnection } from "./elements.js";
-import { follow } from "./stream.js";
+import { accountEvents } from "./feed.js";
 
 /**
- * Call `load`, then `changed(type, id, data)` for every event of these types, until `signal` aborts. `id` is that of
- * the task that the event is about, or of its resource if that belongs to no task.
- * After events were missed, `load` is called again. Throws Problem.
+ * Call `load`, then `changed(type, id, data)` for every event whose type begins with `prefix`, until `signal` aborts.
+ * `id` is that of the task that the event is about, or of its resource if that belongs to no task. `label`, which may
+ * be null, shows whether events arrive. After events were missed, `load` is called again. Throws Problem.
  */
-export async function watch(types, label, { load, changed }, signal) {
+export async function watch(prefix, label, { load, changed }, signal) {
   let loaded = false;
-  for await (const { event, data } of follow(`/events?types=${types}`, signal)) {
+  for await (const { event, data } of accountEvents(signal)) {
     if (event === "connected" && !loaded) {
       await load(); // events that occur meanwhile wait in the stream
       loaded = true;
     }
     if (event === "gap") loaded = false;
-    showConnection(label, event);
-    if (data?.resource_id) changed(event, data.data.task_id ?? data.resource_id, data);
+    if (label) showConnection(label, event);
+    if (data?.resource_id && event.startsWith(prefix)) changed(event, data.data.task_id ?? data.resource_id, data);
   }
 }
 

@@ -5,21 +5,24 @@ import { loggedIn, logIn, logOut, me, resetPassword } from "./api.js";
 import { find, stamp, submits } from "./elements.js";
 import { openServer } from "./mcp-server.js";
 import { openServers } from "./mcp-servers.js";
+import { openPending, watchPending } from "./pending.js";
 import { offerServers } from "./server-choice.js";
 import { open } from "./session.js";
-import { choose, reload, showMore, start } from "./sessions.js";
+import { choose, start, watchSessions } from "./sessions.js";
 import { openTask } from "./task.js";
 import { openTasks } from "./tasks.js";
 
 const SESSION = /^#([0-9a-f-]{36})$/;
-const PAGE = /^(#tasks|#mcp-servers)(?:\/([0-9a-f-]{36}))?$/;
+const PAGE = /^(#approvals|#tasks|#mcp-servers)(?:\/([0-9a-f-]{36}))?$/;
 const RESET = /^#reset=(.+)$/; // the link with which an administrator lets a user set a new password
 const PAGES = {
+  "#approvals": { openList: openPending, openItem: (_, ...view) => openPending(...view) },
   "#tasks": { openList: openTasks, openItem: openTask },
   "#mcp-servers": { openList: openServers, openItem: openServer },
 };
 const view = find("#page-view");
 let opened = new AbortController();
+let entered = new AbortController(); // aborted at logout
 
 /** Show the login form or, if logged in, the page that the URL names. */
 async function enter() {
@@ -28,31 +31,37 @@ async function enter() {
   find("#reset-view").hidden = !resets;
   find("#reset-view").replaceChildren(...(resets ? [resetForm(resetToken())] : []));
   find("#login-view").hidden = active || resets;
-  for (const part of ["#log-out", "#views"]) find(part).hidden = !active;
+  for (const part of ["#log-out", "#views", "#pending"]) find(part).hidden = !active;
   find("#account").textContent = "";
-  find("#sessions").replaceChildren();
+  find("#list ul").replaceChildren();
+  entered.abort();
+  entered = new AbortController();
   showPage();
   if (resets) return find("#reset-view input").focus();
   if (!active) return find("[name=email]").focus();
-  await withAlert(list);
+  await withAlert(() => follow(entered.signal));
 }
 
-async function list() {
-  find("#account").textContent = (await me()).username;
-  await reload();
-  choose(chosen());
+/** Show the account, its sessions and how many approvals are pending, and follow them until `signal` aborts. */
+async function follow(signal) {
+  const { username } = await me();
+  if (!signal.aborted) find("#account").textContent = username;
+  await Promise.all([watchSessions(signal), watchPending(signal)]);
 }
 
 /** Show the page that the URL names. */
 function showPage() {
   opened.abort();
   opened = new AbortController();
+  find("#menu").hidePopover();
   const active = loggedIn() && resetToken() === undefined;
   const [, name, id] = (active && PAGE.exec(location.hash)) || [];
   find("#main-view").hidden = !active || name !== undefined;
   view.hidden = name === undefined;
   view.replaceChildren();
-  for (const link of find("#views").children) link.ariaCurrent = link.hash === (name ?? "") ? "page" : null;
+  for (const link of document.querySelectorAll("#views a, #pending")) {
+    link.ariaCurrent = link.hash === (name ?? "") ? "page" : null;
+  }
   showSession();
   if (id) PAGES[name].openItem(id, view, opened.signal);
   else if (name) PAGES[name].openList(view, opened.signal);
@@ -67,7 +76,7 @@ function showSession() {
   choose(id);
   if (!id) return;
   open(id, opened.signal);
-  find("#message").focus();
+  if (matchMedia("(hover: hover)").matches) find("#message").focus(); // on a phone, the keyboard would cover the page
 }
 
 function resetForm(token) {
@@ -83,7 +92,7 @@ const resetToken = () => RESET.exec(location.hash)?.[1];
 const chosen = () => SESSION.exec(location.hash)?.[1];
 
 async function withAlert(act) {
-  const alert = find("#sessions-error");
+  const alert = find("#list > [role=alert]");
   alert.textContent = "";
   try {
     await act();
@@ -99,22 +108,25 @@ submits(find("#log-in"), async (fields) => {
 submits(find("#start"), async (fields) => {
   const id = await start(fields);
   find("#start").reset();
-  find("nav details").open = false;
+  find("#list details").open = false;
   location.hash = id;
 });
-find("nav details").addEventListener("toggle", ({ target }) => {
+find("#list details").addEventListener("toggle", ({ target }) => {
   if (target.open) withAlert(() => offerServers(find("#start fieldset")));
 });
 find("#log-out").addEventListener("click", async () => {
   await logOut().catch(() => {}); // the tokens are deleted here in any case
   location.hash = "";
 });
-find("#more").addEventListener("click", () => withAlert(showMore));
 window.addEventListener("account", enter);
 window.addEventListener("hashchange", ({ oldURL }) => {
   if (RESET.test(location.hash) || RESET.test(new URL(oldURL).hash)) return enter();
   showPage();
-  if (find("#main-view").hidden || choose(chosen())) return;
-  withAlert(list); // no session is open, or a new one that is not in the list yet
+});
+document.addEventListener("keydown", ({ key }) => {
+  const panel = key === "Escape" && find("details[name=panel][open]");
+  if (!panel) return;
+  panel.open = false;
+  find("summary", panel).focus();
 });
 enter();

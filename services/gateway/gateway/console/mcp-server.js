@@ -65,7 +65,7 @@ class ServerPage {
       refresh(id);
     };
     const label = find(".connection", this.#page);
-    await watch("mcp_server.*", label, { load: () => this.#refresh(), changed }, this.#signal);
+    await watch("mcp_server.", label, { load: () => this.#refresh(), changed }, this.#signal);
   }
 
   #action(selector, act) {

@@ -2,9 +2,10 @@
 
 import { ask, get, me, post } from "./api.js";
 import { save } from "./downloads.js";
-import { find, mark, showOwner, stamp, submits } from "./elements.js";
+import { find, mark, stamp, submits } from "./elements.js";
 import { refreshed, watch } from "./live.js";
 import { serverForm } from "./mcp-server-form.js";
+import { showOwner } from "./owners.js";
 import { Table } from "./table.js";
 import { showTime } from "./times.js";
 
@@ -36,7 +37,7 @@ function watchTable(page, viewer, signal) {
   const table = new Table(page, { path: "/mcp-servers", newRow: () => stamp("server-row"), fill, signal });
   const update = refreshed(table, (id) => get(`/mcp-servers/${id}`, { signal }));
   const changed = (_, id) => update(id);
-  return watch("mcp_server.*", find(".connection", page), { load: () => table.load(), changed }, signal);
+  return watch("mcp_server.", find(".connection", page), { load: () => table.load(), changed }, signal);
 }
 
 function showRow(row, server, viewer) {

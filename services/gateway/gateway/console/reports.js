@@ -1,4 +1,4 @@
-// The reports about the open session: the form that requests one, and the newest ones with their progress.
+// The reports about a session or a task: the form that requests one, and the newest ones with their progress.
 
 import { ask, get, post } from "./api.js";
 import { save } from "./downloads.js";
@@ -11,8 +11,6 @@ const SHOWN = 25;
 const PARTS = ["include_messages", "include_tool_calls", "include_metrics"];
 const CONFIRMATION = "Delete this report? Its file and its links are deleted too.";
 const panel = find("#reports");
-const form = find("form", panel);
-const alert = find(":scope > [role=alert]", panel);
 let session = null;
 let opened = new AbortController();
 
@@ -21,28 +19,44 @@ export function openReports(id, signal) {
   session = id;
   panel.open = false;
   panel.hidden = false;
-  for (const part of panel.querySelectorAll("[role=alert], [role=status]")) part.textContent = "";
   signal.addEventListener("abort", () => opened.abort(), { once: true });
 }
 
-/** Follow the reports of a session: events name what has changed, and the report is loaded again. */
-async function followReports(id, signal) {
-  find("tbody", panel).replaceChildren();
-  const table = new Table(panel, { newRow, fill: show });
+/**
+ * Show the reports about a subject, like {session_id} or {task_id}, in an element, and follow them until `signal`
+ * aborts: events name what has changed, and the report is loaded again.
+ */
+export async function showReports(element, subject, signal) {
+  const part = stamp("reports-part");
+  element.replaceChildren(part);
+  const alert = find(":scope > [role=alert]", part);
+  submits(find("form", part), (fields) => request(subject, fields));
+  const fill = (row, report) => show(row, report, find(".announcement", part));
+  const table = new Table(part, { newRow: () => newRow(alert), fill });
+  const [[name, id]] = Object.entries(subject);
   const update = refreshed(table, async (reportId) => {
     const report = await get(`/reports/${reportId}`, { signal });
-    return report.session_id === id ? report : null;
+    return report[name] === id ? report : null;
   });
-  const load = async () => table.showAll((await get(`/reports?session_id=${id}&limit=${SHOWN}`, { signal })).items);
+  const load = async () => table.showAll((await get(`/reports?${name}=${id}&limit=${SHOWN}`, { signal })).items);
   const changed = (_, reportId) => update(reportId);
   try {
-    await watch("report.*", find(".connection", panel), { load, changed }, signal);
+    await watch("report.", find(".connection", part), { load, changed }, signal);
   } catch (problem) {
     if (!signal.aborted) alert.textContent = problem.message;
   }
 }
 
-function newRow() {
+/** Request a report; its events show it in the table. Throws Problem. */
+async function request(subject, fields) {
+  const parts = Object.fromEntries(PARTS.map((part) => [part, fields.has(part)]));
+  const title = fields.get("title").trim();
+  const kind = subject.task_id ? { report_type: "task" } : {};
+  const body = { ...kind, ...subject, format: fields.get("format"), ...parts, ...(title && { title }) };
+  await ask("/reports", post(body, { Prefer: "respond-async" }));
+}
+
+function newRow(alert) {
   const row = stamp("report-row");
   const path = () => `/reports/${row.dataset.id}`;
   presses(find(".download", row), alert, async () => save(await ask(`${path()}/download`)));
@@ -52,9 +66,9 @@ function newRow() {
   return row;
 }
 
-function show(row, report) {
+function show(row, report, announcement) {
   const { status } = report;
-  if (row.dataset.status && row.dataset.status !== status) announce(report);
+  if (row.dataset.status && row.dataset.status !== status) announce(report, announcement);
   row.dataset.status = status;
   find("th", row).textContent = report.title || report.format;
   find(".format", row).textContent = report.format;
@@ -70,8 +84,8 @@ function show(row, report) {
   hideButtons(row, { download: status !== "completed" });
 }
 
-function announce({ title, format, status }) {
-  find(".announcement", panel).textContent = `Report ${title || format}: ${status}`;
+function announce({ title, format, status }, announcement) {
+  announcement.textContent = `Report ${title || format}: ${status}`;
 }
 
 const size = (bytes) => (bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
@@ -79,12 +93,5 @@ const size = (bytes) => (bytes < 1_000_000 ? `${Math.ceil(bytes / 1000)} kB` : `
 panel.addEventListener("toggle", () => {
   opened.abort();
   opened = new AbortController();
-  if (panel.open) followReports(session, opened.signal);
-});
-
-submits(form, async (fields) => {
-  const parts = Object.fromEntries(PARTS.map((part) => [part, fields.has(part)]));
-  const title = fields.get("title").trim();
-  const body = { session_id: session, format: fields.get("format"), ...parts, ...(title && { title }) };
-  await ask("/reports", post(body, { Prefer: "respond-async" })); // its events show it in the table
+  if (panel.open) showReports(find(".sheet", panel), { session_id: session }, opened.signal);
 });

@@ -9,7 +9,8 @@ import { showTime } from "./times.js";
 
 const RUNS = 5; // whose servers are listed when the panel is opened
 const panel = find("#run-servers");
-const alert = find(":scope > [role=alert]", panel);
+const sheet = find(".sheet", panel);
+const alert = find(":scope > [role=alert]", sheet);
 let path = null; // of the runs of the session
 let signal = null;
 let table = null;
@@ -50,8 +51,8 @@ function show(row, use) {
 }
 
 panel.addEventListener("toggle", async () => {
-  find("tbody", panel).replaceChildren();
-  table = new Table(panel, { newRow: () => stamp("run-server-row"), fill: show });
+  find("tbody", sheet).replaceChildren();
+  table = new Table(sheet, { newRow: () => stamp("run-server-row"), fill: show });
   table.showAll([]);
   if (!panel.open) return;
   alert.textContent = "";

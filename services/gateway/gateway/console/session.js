@@ -1,7 +1,8 @@
 // One session: its history, then its events as they occur.
 
-import { ask, get, post } from "./api.js";
+import { ask, get, me, post } from "./api.js";
 import { find, mark, showConnection, submits } from "./elements.js";
+import { showOwner } from "./owners.js";
 import { openReports } from "./reports.js";
 import { openRunServers, showRunServers } from "./run-servers.js";
 import { update } from "./sessions.js";
@@ -9,7 +10,8 @@ import { follow } from "./stream.js";
 import { Transcript } from "./transcript.js";
 
 const MAX_ITEMS = 300; // messages, tool calls, runs and approvals to load; the API has older ones
-const STATUS = /^connected$|^session\.(run_(?!started|queued).*|approval_.*|usage_recorded|paused|resumed)$/;
+// Events after which the name, status or usage of the session may differ.
+const STATUS = /^connected$|^session\.(run_(?!started|queued)|approval|usage|archive|unarchive|changed|paused|resumed)/;
 const CANCELLED = "The run was cancelled.";
 const UNANSWERED = ["failed", "cancelled"]; // statuses of runs without an answer
 const NOT_FOUND = "This session does not exist, has been deleted, or belongs to another user.";
@@ -26,7 +28,7 @@ export async function open(id, signal) {
   path = `/sessions/${id}`;
   atEnd = true;
   for (const part of HEAD) find(part).textContent = "";
-  for (const part of ["#cancel", "#earlier"]) find(part).hidden = true;
+  for (const part of ["#cancel", "#earlier", "#session-owner"]) find(part).hidden = true;
   find("#ask").hidden = false;
   openReports(id, signal);
   openRunServers(id, signal);
@@ -75,7 +77,7 @@ function show(transcript, event, data) {
       return transcript.queue(data.run_id, data.message);
     case "session.run_requested":
       transcript.dequeue(data.run_id);
-      return transcript.message(userMessage(data.message_id, data.message));
+      return transcript.message(userMessage(data));
     case "session.message_recorded":
       return transcript.message(recorded(data));
     case "session.tool_call_started":
@@ -100,12 +102,14 @@ function show(transcript, event, data) {
 }
 
 /** Return a message of the user in the form of the list of messages. */
-const userMessage = (id, text) => ({ id, message_type: "user", content: { content: text } });
+const userMessage = ({ message_id: id, message: content, truncated }) => (
+  { id, message_type: "user", content: { content, truncated } });
 
 /** Return a recorded message in the form of the list of messages. */
 function recorded({ message_id, blocks, ...rest }) {
   const content = blocks.map((block) => block.text ?? "").join("");
-  return { ...rest, id: message_id, message_type: "assistant", content: { content } };
+  const truncated = blocks.some((block) => block.truncated);
+  return { ...rest, id: message_id, message_type: "assistant", content: { content, truncated } };
 }
 
 async function load(id, transcript, signal) {
@@ -163,6 +167,7 @@ async function head(path, signal) {
   find("#usage").textContent = `${session.total_messages} messages · $${session.total_cost_usd.toFixed(4)}`;
   find("#cancel").hidden = !["processing", "waiting"].includes(session.status);
   update(session);
+  showOwner(find("#session-owner"), session.user_id, await me());
 }
 
 submits(find("#ask"), async () => {

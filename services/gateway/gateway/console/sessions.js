@@ -1,34 +1,43 @@
 // The list of sessions, and the form that creates one.
 
 import { ask, get, me, post } from "./api.js";
-import { find, mark, showOwner, stamp } from "./elements.js";
+import { find, mark, stamp } from "./elements.js";
+import { watch } from "./live.js";
+import { showOwner } from "./owners.js";
+import { Table } from "./table.js";
+import { showAge } from "./times.js";
 
-const list = find("#sessions");
-const more = find("#more");
-let next = null;
-let viewer = null;
+const TYPING_MS = 250; // a search begins after such a pause
+const PAUSE_MS = 3_000; // between requests for changed sessions, since the API limits requests
+const section = find("#list");
+const search = find("[type=search]", section);
+let table = null;
+let opened = null; // the id of the open session, whose page updates the list
 
-/** Reload the first page of the list; for an administrator, with the owners of the sessions. */
-export async function reload() {
-  viewer = await me();
-  const page = await get("/sessions?limit=25");
-  list.replaceChildren();
-  append(page);
+/** Show the sessions and follow their changes until `signal` aborts; to an administrator, with their owners. */
+export async function watchSessions(signal) {
+  const viewer = await me();
+  const newRow = () => stamp("session-entry");
+  const fill = (row, session) => show(row, session, viewer);
+  table = new Table(section, { path: "/sessions", filters, newRow, fill, signal });
+  const reread = paced((ids) => refresh(ids, signal));
+  const changed = (type, id, { at, data }) => {
+    if (type === "session.deleted") table.remove(id);
+    else if (type === "session.created" && !table.has(id)) update({ ...data, id, status: "created", created_at: at });
+    else if (id !== opened && (table.has(id) || isFound(data.name))) reread(id);
+  };
+  await watch("session.", null, { load: () => table.load(), changed }, signal);
 }
 
-/** Append the next page. */
-export const showMore = async () => append(await get(next));
-
-/** Update the status of a session, if it is in the list. */
+/** Show the current state of a session that the search does not exclude. */
 export function update(session) {
-  const entry = document.getElementById(`session-${session.id}`);
-  if (entry) mark(find(".chip", entry), session.status);
+  if (table?.has(session.id) || isFound(session.name)) table?.show(session);
 }
 
-/** Mark the open session; return whether it is in the list. */
+/** Mark the open session. */
 export function choose(id) {
-  for (const link of list.querySelectorAll("a")) link.ariaCurrent = link.hash === `#${id}` ? "page" : null;
-  return find("[aria-current]", list) !== null;
+  opened = id;
+  for (const link of section.querySelectorAll("li a")) markOpen(link);
 }
 
 /** Create a session from the fields of the form, and return its id. Throws Problem. */
@@ -45,17 +54,58 @@ export async function start(fields) {
   return (await (await ask("/sessions", post(body))).json()).id;
 }
 
-function append(page) {
-  next = page.links.next;
-  more.hidden = next === null;
-  for (const session of page.items) {
-    document.getElementById(`session-${session.id}`)?.remove(); // new sessions may have moved it to the next page
-    const entry = stamp("session-entry");
-    entry.id = `session-${session.id}`;
-    find("a", entry).href = `#${session.id}`;
-    find(".name", entry).textContent = session.name;
-    mark(find(".chip", entry), session.status);
-    showOwner(find(".owner", entry), session.user_id, viewer);
-    list.append(entry);
+const words = () => search.value.trim();
+const filters = () => (words() ? `&q=${encodeURIComponent(words())}` : "");
+const isFound = (name) => !words() || name?.toLowerCase().includes(words().toLowerCase());
+
+/** Show changed sessions: one request for all that are among the newest, and one for each of the others. */
+async function refresh(ids, signal) {
+  const others = new Set(ids);
+  if (ids.size > 1) {
+    const { items } = await get(`/sessions?limit=25${filters()}`, { signal });
+    for (const session of items) if (others.delete(session.id)) update(session);
   }
+  for (const id of others) update(await get(`/sessions/${id}`, { signal }));
+}
+
+/** Return a function that collects ids and calls `act(ids)`, with a pause after each call. */
+function paced(act) {
+  const waiting = new Set();
+  let active = false;
+  return async (id) => {
+    waiting.add(id);
+    if (active) return;
+    active = true;
+    while (waiting.size > 0) {
+      const ids = new Set(waiting);
+      waiting.clear();
+      await act(ids).catch(() => {}); // tried again at the next event
+      await new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); });
+    }
+    active = false;
+  };
+}
+
+function show(row, session, viewer) {
+  const link = find("a", row);
+  link.href = `#${session.id}`;
+  markOpen(link);
+  find(".name", row).textContent = find(".name", row).title = session.name;
+  mark(find(".chip", row), session.status);
+  showOwner(find(".owner", row), session.user_id, viewer);
+  showAge(find("time", row), session.created_at);
+}
+
+const markOpen = (link) => { link.ariaCurrent = link.hash === `#${opened}` ? "page" : null; };
+
+let typing = null;
+search.addEventListener("input", () => {
+  clearTimeout(typing);
+  typing = setTimeout(() => reload(), TYPING_MS);
+});
+
+async function reload() {
+  const alert = find(":scope > [role=alert]", section);
+  alert.textContent = "";
+  await table?.load().catch((problem) => { alert.textContent = problem.message; });
 }

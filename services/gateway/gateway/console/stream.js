@@ -7,18 +7,18 @@ const MIN_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
 
 /**
- * Follow a session until `signal` aborts, over any number of connections, without missing or repeating an event.
+ * Follow a stream until `signal` aborts, over any number of connections, without missing or repeating an event.
  * Yields {event, data}; {event: "lost"} after a connection broke. Throws Problem if the server refuses.
+ * `position.last` is the id of the last event, from which a later call can go on.
  */
-export async function* follow(path, signal) {
-  let last = null;
+export async function* follow(path, signal, position = { last: null }) {
   let pause = MIN_PAUSE_MS;
   while (!signal.aborted) {
     try {
-      const headers = { Accept: "text/event-stream", ...(last === null ? {} : { "Last-Event-ID": last }) };
+      const headers = { Accept: "text/event-stream", ...(position.last && { "Last-Event-ID": position.last }) };
       const response = await ask(path, { headers, signal });
       for await (const { id, event, data } of events(response.body)) {
-        last = id ?? last;
+        position.last = id ?? position.last;
         pause = MIN_PAUSE_MS;
         yield { event, data: JSON.parse(data) };
       }

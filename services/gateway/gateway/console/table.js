@@ -1,4 +1,4 @@
-// A table of items, newest first. Rows are updated in place, so that the keyboard focus stays where it is.
+// A table or list of items, newest first. Rows are updated in place, so that the keyboard focus stays where it is.
 
 import { get } from "./api.js";
 import { find, presses } from "./elements.js";
@@ -9,25 +9,35 @@ export class Table {
   #section;
   #options;
   #rows = new Map(); // by the id of the item
+  #turn = 0;
 
   /**
    * Show items in a section. `newRow()` returns a row, and `fill(row, item)` updates it.
-   * With `path`, `load` and the button "Load more" read a list by its pages until `signal` aborts.
+   * With `path`, `load` and the button "Load more" read a list by its pages until `signal` aborts; `filters()` returns
+   * more of its query, like `&q=text`.
    */
   constructor(section, options) {
     this.#section = section;
     this.#options = options;
     if (!this.#more) return;
     // The position is the id of the last item, not a number, so that new items shift no page.
-    const more = () => this.#append(`&after=${this.#body.lastElementChild.dataset.id}`);
+    const more = async () => this.#append(await this.#read(`&after=${this.#body.lastElementChild.dataset.id}`));
     presses(this.#more, find(":scope > [role=alert]", section), more);
   }
 
   /** Load the first page again. */
   async load() {
+    const turn = ++this.#turn;
+    const page = await this.#read("");
+    if (turn !== this.#turn) return; // it is being loaded again, maybe with other filters
     this.#rows.clear();
     this.#body.replaceChildren();
-    await this.#append("");
+    this.#append(page);
+  }
+
+  /** Return whether an item is shown. */
+  has(id) {
+    return this.#rows.has(id);
   }
 
   /** Show these items, and no others. */
@@ -53,16 +63,19 @@ export class Table {
   }
 
   get #body() {
-    return find("tbody", this.#section);
+    return find("tbody, ul", this.#section);
   }
 
   get #more() {
     return find(".more", this.#section);
   }
 
-  async #append(position) {
-    const { path, signal } = this.#options;
-    const page = await get(`${path}?limit=${LIMIT}${position}`, { signal });
+  #read(position) {
+    const { path, signal, filters = () => "" } = this.#options;
+    return get(`${path}?limit=${LIMIT}${filters()}${position}`, { signal });
+  }
+
+  #append(page) {
     for (const item of page.items) this.#place(item, null);
     this.#more.hidden = page.links.next === null;
     this.#showEmpty();
@@ -84,7 +97,7 @@ export class Table {
   /** Return the first row that is older than the item, or null. */
   #successor(item) {
     const older = (row) => Date.parse(row.dataset.at) < Date.parse(item.created_at);
-    return [...this.#body.rows].find(older) ?? null;
+    return [...this.#body.children].find(older) ?? null;
   }
 
   #showEmpty() {

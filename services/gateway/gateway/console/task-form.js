@@ -16,12 +16,13 @@ export function taskForm(save) {
 /** Write the definition of a task into the form, and return it as `save` receives it if nothing is changed. */
 export function fillForm(form, task) {
   const { elements } = form;
-  for (const name of ["name", "prompt_template", "schedule_timezone", "overlap_policy", "max_retries"]) {
+  const texts = ["name", "prompt_template", "schedule_timezone", "overlap_policy", "max_retries", "report_format"];
+  for (const name of texts) {
     elements[name].value = task[name];
   }
   elements.schedule_cron.value = (task.is_scheduled && task.schedule_cron) || "";
   elements.timeout_seconds.value = task.timeout_seconds ?? "";
-  elements.pause_on_failure.checked = task.pause_on_failure;
+  for (const name of ["pause_on_failure", "generate_report"]) elements[name].checked = task[name];
   elements.allowed_tools.value = (task.allowed_tools ?? []).join("\n");
   const given = Object.keys(task.variables).length > 0;
   elements.variables.value = given ? JSON.stringify(task.variables, null, 2) : "";
@@ -64,5 +65,7 @@ function definition(fields) {
     max_retries: Number(fields.get("max_retries")),
     timeout_seconds: fields.get("timeout_seconds") ? Number(fields.get("timeout_seconds")) : null,
     pause_on_failure: fields.has("pause_on_failure"),
+    generate_report: fields.has("generate_report"),
+    report_format: fields.get("report_format"),
   };
 }

@@ -5,6 +5,7 @@ import { backfillList } from "./backfills.js";
 import { find, presses, showProperties, stamp, submits } from "./elements.js";
 import { executionList } from "./executions.js";
 import { merged, watch } from "./live.js";
+import { showReports } from "./reports.js";
 import { changes, fillForm, taskForm, variables } from "./task-form.js";
 import { showState } from "./tasks.js";
 import { formatted } from "./times.js";
@@ -52,6 +53,9 @@ class TaskPage {
     this.#executions = executionList(find(".executions", page), this.#path, signal);
     this.#loadBackfills = backfillList(find(".backfills", page), this.#path, signal);
     this.#loadTriggers = triggerList(find(".triggers", page), this.#path, signal);
+    showReports(find(".task-reports > div", page), { task_id: id }, signal);
+    find(".task-reports > details", page).append(find(".task-reports form", page));
+    find(".task-reports .connection", page).remove(); // the title of the page says it
     presses(find(".pause", page), find(".main.alert", page), () => this.#pauseOrResume());
     submits(find(".run form", page), (fields) => this.#run(fields));
     this.#addEditForm(find(".edit", page));
@@ -71,7 +75,7 @@ class TaskPage {
       if (resource_id !== id) return this.#executions.update(resource_id); // an event of an execution
       parts.find(({ types }) => types.test(type))?.update(id);
     };
-    await watch("task.*", find(".connection", this.#page), { load, changed }, this.#signal);
+    await watch("task.", find(".connection", this.#page), { load, changed }, this.#signal);
   }
 
   async #refresh() {
@@ -133,6 +137,7 @@ function properties(task) {
     ["Retries", task.max_retries],
     ["Timeout", task.timeout_seconds ? `${task.timeout_seconds} s` : "none"],
     ["After a failure", task.pause_on_failure ? "pause" : "continue"],
+    ["Report of each execution", task.generate_report ? task.report_format : "none"],
     ["Allowed tools", (task.allowed_tools ?? []).join(", ")],
     ["Variables", given ? JSON.stringify(task.variables) : ""],
   ];

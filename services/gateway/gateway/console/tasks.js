@@ -1,8 +1,9 @@
 // The list of tasks, and the form that creates one.
 
 import { ask, get, me, post } from "./api.js";
-import { find, mark, showOwner, stamp } from "./elements.js";
+import { find, mark, stamp } from "./elements.js";
 import { refreshed, watch } from "./live.js";
+import { showOwner } from "./owners.js";
 import { Table } from "./table.js";
 import { taskForm } from "./task-form.js";
 import { showTime } from "./times.js";
@@ -32,7 +33,7 @@ function watchTable(page, viewer, signal) {
   const table = new Table(page, { path: "/tasks", newRow: () => stamp("task-row"), fill, signal });
   const update = refreshed(table, (id) => get(`/tasks/${id}`, { signal }));
   const changed = (_, id) => update(id);
-  return watch("task.*", find(".connection", page), { load: () => table.load(), changed }, signal);
+  return watch("task.", find(".connection", page), { load: () => table.load(), changed }, signal);
 }
 
 function showRow(row, task, viewer) {

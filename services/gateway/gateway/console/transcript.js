@@ -2,12 +2,11 @@
 
 import { get } from "./api.js";
 import { approvalForm } from "./approvals.js";
-import { find, mark, stamp } from "./elements.js";
+import { create, find, mark, stamp } from "./elements.js";
+import { LiveText } from "./live-text.js";
+import { colourCode, showMarkdown } from "./markdown.js";
+import { showInput, title } from "./tool-input.js";
 
-// The title of a tool call is the first of these parameters that it has, whatever the order in its input.
-const TITLE_PARAMETERS = [
-  "file_path", "notebook_path", "command", "pattern", "url", "query", "skill", "description", "path", "prompt", "name",
-];
 // The beginning of the output of a denied call, also of one that was denied without a person.
 const DENIED = "This tool call was not approved:";
 
@@ -19,6 +18,7 @@ export class Transcript {
   #queued = new Map();
   #ended = new Set();
   #live = null;
+  #liveText = null;
   #liveRun = null;
 
   /** Show messages in `list` and queued ones in `queue`; `path` is that of the session. */
@@ -39,7 +39,7 @@ export class Transcript {
     if (!content.truncated) return showAll.remove(); // lists contain only the beginning of large messages
     showAll.addEventListener("click", async () => {
       try {
-        find(".text", entry).textContent = (await get(`${this.#path}/messages/${id}`)).content.content;
+        showText(find(".text", entry), message_type, (await get(`${this.#path}/messages/${id}`)).content.content);
         showAll.remove();
       } catch (problem) {
         showAll.textContent = `${problem.message} Try again`;
@@ -73,8 +73,9 @@ export class Transcript {
       this.#live.classList.add("live");
       this.#live.ariaLive = "off"; // the whole message is announced, not each word
       this.#list.append(this.#live);
+      this.#liveText = new LiveText(find(".text", this.#live));
     }
-    find(".text", this.#live).append(text);
+    this.#liveText.append(text);
   }
 
   /** Remove the streamed text: its message is shown, or will be. */
@@ -95,7 +96,7 @@ export class Transcript {
     if (tool_name) {
       find(".name", card).textContent = tool_name;
       find(".gist", card).textContent = title(tool_input);
-      find(".input", card).textContent = JSON.stringify(tool_input, null, 2);
+      showInput(find(".input", card), tool_name, tool_input);
     }
     find(".output", card).textContent = outputText(tool_output);
     if (outputText(tool_output).startsWith(DENIED)) card.dataset.denied = "";
@@ -108,12 +109,13 @@ export class Transcript {
   approval(approval) {
     const { id, tool_call_id, tool_name, tool_input, kind } = approval;
     if (this.#shown.has(id)) return;
-    const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting" };
+    const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting_approval" };
     const about = this.#shown.get(tool_call_id) ?? this.tool(unknown);
     find("details", about).open = true;
     if (kind === "elicitation") about.dataset.question = "";
     const form = approvalForm(approval);
     about.append(form);
+    if (find(".chip", about).dataset.is === "running") outcome(about, "waiting_approval");
     this.#shown.set(id, form);
   }
 
@@ -122,17 +124,17 @@ export class Transcript {
     const question = this.#shown.get(approval_id);
     const card = question?.closest(".tool") ?? this.#shown.get(tool_call_id);
     if (!card || question?.className === "decision") return;
-    const decisionElement = document.createElement("p");
-    decisionElement.className = "decision";
-    decisionElement.textContent = `${decision[0].toUpperCase()}${decision.slice(1)}${message && `: ${message}`}`;
-    decisionElement.tabIndex = -1;
+    const text = `${decision[0].toUpperCase()}${decision.slice(1)}${message && `: ${message}`}`;
+    const decisionElement = create("p", { className: "decision", textContent: text, tabIndex: -1 });
     const focused = question?.contains(document.activeElement);
     if (question) question.replaceWith(decisionElement);
     else card.append(decisionElement);
     this.#shown.set(approval_id, decisionElement);
     if (focused) decisionElement.focus();
     if (decision === "denied") card.dataset.denied = "";
-    outcome(card, "question" in card.dataset ? decision : find(".chip", card).dataset.is);
+    const status = find(".chip", card).dataset.is;
+    if ("question" in card.dataset) outcome(card, decision);
+    else outcome(card, status === "waiting_approval" && decision === "approved" ? "running" : status);
   }
 
   /** Show how a run ended without an answer. Its streamed text or queued message stays, with the label `how`. */
@@ -146,14 +148,12 @@ export class Transcript {
       label(question, how);
       this.#add(question, question);
     }
-    const notice = document.createElement("li");
-    notice.className = "notice";
-    notice.textContent = text;
-    this.#add(run, notice);
+    this.#add(run, create("li", { className: "notice", textContent: text }));
   }
 
   #keepLive(how) {
     if (!this.#live) return;
+    this.#liveText.finish();
     this.#live.classList.remove("live");
     this.#live.ariaLive = null;
     label(this.#live, how);
@@ -183,15 +183,10 @@ export class Transcript {
   }
 }
 
-function title(input) {
-  if (input.truncated) return ""; // the preview depends on the order of the keys; opening the call loads the input
-  const names = [...TITLE_PARAMETERS, ...Object.keys(input).sort()];
-  const name = names.find((each) => Object.hasOwn(input, each) && typeof input[each] === "string");
-  return name ? input[name] : "";
-}
-
+/** Show the status of a tool call. Servers before version 0.2 have no status `denied`: such a call is an error. */
 function outcome(card, status) {
-  mark(find(".chip", card), status === "error" && "denied" in card.dataset ? "denied" : status);
+  const denied = "denied" in card.dataset && ["error", "waiting_approval"].includes(status);
+  mark(find(".chip", card), denied ? "denied" : status);
 }
 
 function label(entry, status) {
@@ -204,8 +199,14 @@ function messageElement(type, text, parent) {
   const entry = stamp("message-entry");
   entry.classList.add(type);
   find("h3", entry).textContent = type === "user" ? "User" : parent ? "Subagent" : "Agent";
-  find(".text", entry).textContent = text;
+  showText(find(".text", entry), type, text);
   return entry;
+}
+
+/** Show the text of a message: of an agent as Markdown, of a user as it was entered. */
+function showText(element, type, text) {
+  if (type === "user") element.textContent = text;
+  else if (showMarkdown(element, text)) colourCode(element).catch(() => {}); // without colours it can be read, too
 }
 
 function outputText(output) {

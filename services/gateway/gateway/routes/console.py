@@ -10,7 +10,13 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 PAGE = Path(__file__).parents[1] / "console"
-TYPES = {".css": "text/css", ".html": "text/html", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".svg": "image/svg+xml",
+}
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
@@ -21,7 +27,7 @@ POLICY = {
     "form-action": "'none'",  # a form never sends a password by itself if its script is missing
     "frame-ancestors": "'none'",
     "require-trusted-types-for": "'script'",  # the browser blocks innerHTML and similar sinks
-    "trusted-types": "'none'",
+    "trusted-types": "dompurify",  # the only exception, which sanitises Markdown; the browser allows it to exist once
 }
 HEADERS = {
     "Content-Security-Policy": "; ".join(f"{directive} {sources}" for directive, sources in POLICY.items()),
@@ -39,7 +45,7 @@ def _file(path: Path) -> Response:
     return Response(body, headers=HEADERS | {"ETag": f'"{sha256(body).hexdigest()}"'}, media_type=TYPES[path.suffix])
 
 
-FILES = {path.name: _file(path) for path in PAGE.iterdir() if path.suffix in TYPES}
+FILES = {str(path.relative_to(PAGE)): _file(path) for path in PAGE.rglob("*") if path.suffix in TYPES}
 
 
 async def serve_file(request: Request) -> Response:

@@ -46,8 +46,9 @@ async def redoc(request: Request) -> HTMLResponse:
 
 
 def _with_policy(page: HTMLResponse) -> HTMLResponse:
-    """Allow a page only its own scripts, an inline one by its hash, and only resources of this server."""
-    scripts: list[str] = _SCRIPT.findall(bytes(page.body).decode())
+    """Name the language of a page, and allow it only its own scripts, an inline one by its hash, and this server."""
+    text = bytes(page.body).decode().replace("<html>", '<html lang="en">', 1)
+    scripts: list[str] = _SCRIPT.findall(text)
     hashes = (f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts)
     policy = {
         "default-src": "'none'",
@@ -60,8 +61,8 @@ def _with_policy(page: HTMLResponse) -> HTMLResponse:
         "form-action": "'none'",
         "frame-ancestors": "'none'",
     }
-    page.headers["Content-Security-Policy"] = "; ".join(f"{name} {sources}" for name, sources in policy.items())
-    return page
+    directives = "; ".join(f"{name} {sources}" for name, sources in policy.items())
+    return HTMLResponse(text, headers={"Content-Security-Policy": directives})
 
 
 def add(app: FastAPI) -> None:
