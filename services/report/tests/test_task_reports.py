@@ -133,6 +133,16 @@ async def content(desk: Desk, **fields: Any) -> ReportContent:
     return ReportContent.model_validate_json(part.data)
 
 
+async def test_the_report_of_an_execution_is_tried_again_for_an_hour(executed: Desk) -> None:
+    [report] = await end(executed)
+    executed.dependencies.renderer.meanwhile = executed.dependencies.renderer.give_up
+    with pytest.raises(TimeoutError, match="busy"):
+        await executed.create(report.id)
+    executed.at(NOON + timedelta(hours=1, seconds=1))
+    await executed.create(report.id)
+    assert (await executed.latest(report.id)).error_detail == "The machine is busy."
+
+
 def listed(desk: Desk, *executions: ExecutionSummary) -> None:
     """Let the task have these executions, the newest first."""
     items = [ExecutionSummary(**each.model_dump(include=set(ExecutionSummary.model_fields))) for each in executions]

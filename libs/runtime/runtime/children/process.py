@@ -31,7 +31,6 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 MAX_LOGGED_BYTES = 64 * 1024
 """Of what one child writes to standard error; the rest is dropped."""
 
-EXCEEDED = {OUT_OF_MEMORY: "memory", -signal.SIGPROF: "CPU time"}
 KILLED = (0, -signal.SIGTERM, -signal.SIGKILL)
 """Exit statuses of a child that an operator ended, or the kernel because the machine ran out of memory."""
 
@@ -50,6 +49,10 @@ class ChildNotStarted(ChildUnavailable):
 
 class LimitExceeded(Exception):
     """The request used more than a child may, or crashed it: repeating it does not help. The message is a clause."""
+
+
+class TimeExceeded(LimitExceeded):
+    """The request used too much CPU time."""
 
 
 class ChildCrashed(LimitExceeded):
@@ -127,8 +130,10 @@ class ChildProcess:
         status = await self.wait()
         if status in KILLED:
             raise ChildKilled("The child process was killed.")
-        if limit := EXCEEDED.get(status):
-            raise LimitExceeded(f"it used too much {limit}")
+        if status == -signal.SIGPROF:
+            raise TimeExceeded("it used too much CPU time")
+        if status == OUT_OF_MEMORY:
+            raise LimitExceeded("it used too much memory")
         raise ChildCrashed(f"it ended the process with status {status}")
 
 
