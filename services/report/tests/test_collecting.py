@@ -122,6 +122,20 @@ async def test_a_new_file_and_several_edits_have_diffs(collected: Collect, sessi
     assert [line for line in edited.splitlines() if line[0] in "+-" and line[1] not in "+-"] == ["-x", "+y", "-p", "+q"]
 
 
+@pytest.mark.parametrize(
+    "path", [".git/config", "app/__pycache__/a.cpython-313.pyc", "Main.class", "node_modules/x.js"]
+)
+async def test_files_of_tools_are_not_listed(collected: Collect, session: FakeSession, path: str) -> None:
+    session.say("Done", role="assistant")
+    for written in (path, ".github/a.yml"):
+        session.call("Write", {"file_path": f"/workspace/{written}", "content": "x"})
+        session.add_file(written, 1)
+    content = await collected()
+    assert [file.path for file in section(content).files_changed] == [".github/a.yml"]
+    assert [file.path for file in section(content).workspace] == [".github/a.yml"]
+    assert content.notes == ["Files that tools keep, such as those in `.git` and `__pycache__`, are not listed."]
+
+
 async def test_changed_files_have_writes_size_and_diff(collected: Collect, session: FakeSession) -> None:
     session.say("One")
     for content in ("x", "y"):

@@ -12,7 +12,7 @@ from contracts.session.workspace import ListFiles
 from runtime.blocking import BlockingPool
 
 from report.collecting.budget import Budget
-from report.collecting.changes import changed_files
+from report.collecting.changes import NOTE_ON_TOOL_FILES, changed_files, is_of_tools
 from report.collecting.conversation import Conversation, entries, read_conversation
 from report.collecting.sources import PAGE_SIZE, Ask, first
 from report.content import ApprovalEntry, RunEntry, SessionSection, Totals, WorkspaceFile
@@ -123,11 +123,11 @@ class SessionCollector:
         try:
             for skip in range(0, MAX_FILES, PAGE_SIZE):
                 page = await self._ask(ListFiles(session_id=session_id, skip=skip, limit=PAGE_SIZE))
-                files += [
-                    WorkspaceFile(path=file.path, size_bytes=file.size_bytes)
-                    for file in page.items
-                    if file.type == "file"
-                ]
+                listed = [file for file in page.items if file.type == "file"]
+                shown = [file for file in listed if not is_of_tools(file.path)]
+                if len(shown) < len(listed):
+                    self._budget.note(NOTE_ON_TOOL_FILES)
+                files += [WorkspaceFile(path=file.path, size_bytes=file.size_bytes) for file in shown]
                 if len(page.items) < PAGE_SIZE:
                     return files
         except Refusal as refusal:
