@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.messages import Message
 from contracts.report.values import ReportType
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PlainSerializer
+
+Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 
 
 class Totals(Message):
@@ -18,7 +20,7 @@ class Totals(Message):
     tool_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Money = Decimal(0)
     active_ms: int = 0
 
 
@@ -68,7 +70,7 @@ class RunEntry(Message):
     duration_ms: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Money = Decimal(0)
 
 
 class ToolCallEntry(Message):
@@ -145,7 +147,8 @@ class ExecutionSection(Message):
 class ReportContent(Message):
     """A report. A report about a session has one `session`, one about a task has its `executions`.
 
-    `notes` say what was left out or shortened. `include_…` are the choices of the request.
+    `notes` say what was left out or shortened. `include_…` are the choices of the request; without metrics, cost and
+    tokens are absent.
     """
 
     schema_version: Literal[1] = 1
@@ -164,3 +167,13 @@ class ReportContent(Message):
     session: SessionSection | None = None
     executions: list[ExecutionSection] = []
     notes: list[str] = []
+
+
+_METRICS = {"input_tokens", "output_tokens", "cost_usd"}
+_OF_SESSION: dict[str, Any] = {"totals": _METRICS, "runs": {"__all__": _METRICS}}
+METRICS: dict[str, Any] = {
+    "totals": _METRICS,
+    "session": _OF_SESSION,
+    "executions": {"__all__": {"totals": _METRICS, "session": _OF_SESSION}},
+}
+"""What a report without metrics leaves out, in the form of pydantic's `exclude`."""

@@ -59,6 +59,18 @@ def test_a_part_that_was_not_requested_is_absent(choice: str, absent: str, tmp_p
     assert absent not in as_html(session_content() | {choice: False}, tmp_path)
 
 
+@pytest.mark.parametrize("content", [session_content(), task_content()])
+@pytest.mark.parametrize("kind", [*SHOWN, "json"])
+def test_a_report_without_metrics_says_nothing_of_cost_and_tokens(
+    kind: ReportFormat, content: dict[str, Any], tmp_path: Path
+) -> None:
+    texts = [rendered(content | {"include_metrics": chosen}, kind, tmp_path)[0] for chosen in (True, False)]
+    absent = ("Cost", "Tokens", "$0.") if kind != "json" else ("cost_usd", "input_tokens", "output_tokens")
+    with_metrics, without = [[word in text.split("</head>")[-1] for word in absent] for text in texts]
+    assert all(with_metrics)
+    assert not any(without)
+
+
 def test_tool_calls_are_shown_in_full_without_messages(tmp_path: Path) -> None:
     page = as_html(session_content(include_messages=False), tmp_path)
     assert "6 passed in 0.09s" in page
