@@ -25,11 +25,12 @@ class Totals(Message):
 
 
 class ToolUse(Message):
-    """How often a tool was called, and how often it failed."""
+    """How often a tool was called, how often that failed, and how often it was denied."""
 
     name: str
     calls: int
     errors: int
+    denied: int = 0
     total_ms: int
 
 
@@ -88,9 +89,10 @@ class ToolCallEntry(Message):
 
 
 class MessageEntry(Message):
-    """A message of the conversation, as Markdown, and the tool calls that it requested."""
+    """A message of the conversation, as Markdown, and the tool calls that it requested; `run_id` is its run."""
 
     id: UUID
+    run_id: UUID | None = None
     role: Literal["user", "assistant"]
     model: str | None = None
     text: str

@@ -34,6 +34,11 @@ def test_a_session_has_charts_of_tokens_cost_tools_and_models() -> None:
     assert titles == ["Tokens of each run", "Cost so far", "Calls of each tool", "Messages of each model"]
 
 
+def test_one_model_is_no_chart() -> None:
+    session = session_section(models=session_section()["models"][:1])
+    assert "Messages of each model" not in [chart.title for chart in charts(model(session_content(session)), PALETTE)]
+
+
 def test_a_task_has_charts_over_its_executions() -> None:
     assert charts(model(task_content()), PALETTE)[0].title == "Tokens of each execution"
 

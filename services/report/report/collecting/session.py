@@ -18,6 +18,7 @@ from report.collecting.sources import PAGE_SIZE, Ask, first
 from report.content import ApprovalEntry, RunEntry, SessionSection, Totals, WorkspaceFile
 
 MAX_RUNS, MAX_APPROVALS, MAX_FILES = 500, 500, 1000
+NOTE_ON_FORK = "The conversation begins with a copy of that of session {}, whose runs and costs are not included."
 NO_FILES = {
     Code.SESSION_ARCHIVED: "The session is archived: the files of its workspace are not listed.",
     Code.SESSION_NOT_READY: "The workspace of the session is not available: its files are not listed.",
@@ -50,6 +51,8 @@ class SessionCollector:
         runs, total = await first(self._ask, ListRuns(session_id=session_id), MAX_RUNS)
         if total > len(runs):
             self._budget.note(f"The newest {MAX_RUNS} of {total:,} runs are shown.")
+        if session.is_fork:
+            self._budget.note(NOTE_ON_FORK.format(session.parent_session_id))
         conversation = Conversation()
         if with_conversation:
             conversation = await read_conversation(session_id, self._ask, self._blocking, self._budget)

@@ -81,8 +81,9 @@ class CreateReport(Job[Dependencies, ReportRequested]):
             await self.dependencies.storage.delete(self.key)
 
     async def _collect(self) -> ReportContent:
+        request, ask = self.event.request, self.reaction.ask
         try:
-            return await collect(self.recorded.id, self.event.request, self.reaction.ask, self.dependencies.blocking)
+            return await collect(self.recorded.id, self.event.user_id, request, ask, self.dependencies.blocking)
         except Refusal as refusal:
             if refusal.code not in GONE:
                 raise
