@@ -106,6 +106,11 @@ def test_a_denied_call_is_named_once(denied: int, said: list[str], tmp_path: Pat
     assert failures == ["Bash: approval denied (Not before the release on Thursday.)", *said]
 
 
+def test_a_folded_tool_call_says_what_it_is_about(tmp_path: Path) -> None:
+    page = as_html(session_content(), tmp_path)
+    assert '<summary>Read <span class="path">app/limits.py</span>' in page
+
+
 def test_an_unknown_status_is_shown_as_it_is(tmp_path: Path) -> None:
     session = session_section()
     session["messages"][1]["tool_calls"][0] |= {"status": "waiting_approval"}
