@@ -44,7 +44,7 @@ def _usage(all_sessions: Sequence[SessionSection], palette: Palette) -> Iterator
         if errors.total():
             series.append(Series("failed", [errors[name] for name in names], palette.failed))
         if denied.total():
-            series.append(Series("denied", [denied[name] for name in names], palette.second))
+            series.append(Series("denied", [denied[name] for name in names], palette.denied))
         yield bars("Calls of each tool", names, series)
     if len(models) > 1:
         names = [name for name, _ in models.most_common(MAX_ROWS)]

@@ -25,6 +25,7 @@ class Palette:
     first: str
     second: str = "#9ec5e8"
     failed: str = "#f28b7d"
+    denied: str = "#e3e7ec"
 
 
 @dataclass(frozen=True)
