@@ -30,6 +30,7 @@ class DataFolder:
         self.workspaces = self._subfolder("workspaces")
         self.archives = self._subfolder("archives")
         self.reports = self._subfolder("reports")
+        self.cache = self._subfolder("cache")
         self.address = self.run / ADDRESS
         self.lock = _locked(self.run / "launcher.pid", self.path)
 

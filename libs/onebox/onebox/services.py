@@ -140,7 +140,10 @@ def _task_scheduler(context: LaunchContext) -> Service:
 
 
 def _report(context: LaunchContext) -> Service:
-    env = context.database.env | {"REPORTS_DIR": str(context.folder.reports)}
+    env = context.database.env | {
+        "REPORTS_DIR": str(context.folder.reports),
+        "REPORT_CACHE_DIR": str(context.folder.cache),
+    }
     if secret := context.settings.report_s3_secret_access_key:
         env["REPORT_S3_SECRET_ACCESS_KEY"] = secret.get_secret_value()
     if folder := context.settings.report_theme_dir:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,18 @@ def pid(_: Any) -> int:
 def environment(_: Any) -> list[str]:
     """Return the names of the environment variables."""
     return list(os.environ)  # noqa: TID251  what the test is about
+
+
+def priority(_: Any) -> int:
+    """Return how nice the process is."""
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def leave_files(_: Any) -> str:
+    """Create temporary files, leave them, and return their folder."""
+    for _ in range(2):
+        (Path(tempfile.mkdtemp()) / "left").touch()
+    return tempfile.gettempdir()
 
 
 def open_files(_: Any) -> list[str]:
@@ -80,7 +93,8 @@ def end(status: int) -> None:
 
 
 ACTIONS: list[Callable[[Any], Any]] = [
-    echo, pid, environment, open_files, open_file, power_tower, use_cpu, allocate, wait, wait_once, end
+    echo, pid, environment, priority, leave_files,
+    open_files, open_file, power_tower, use_cpu, allocate, wait, wait_once, end
 ]  # fmt: skip
 
 serve(lambda request: next(action for action in ACTIONS if action.__name__ == request[0])(request[1]))

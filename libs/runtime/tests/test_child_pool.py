@@ -15,12 +15,22 @@ import pytest
 import pytest_asyncio
 import uvloop
 from runtime.children import process as child_process
-from runtime.children.pool import ChildPool, ChildUnavailable, LimitExceeded, Limits
+from runtime.children.pool import ChildNotStarted, ChildPool, ChildUnavailable, LimitExceeded, Limits
 from runtime.testing import background, eventually
 from structlog.testing import capture_logs
 
 PROGRAM = Path(__file__).with_name("answering_child.py")
 OWNER = Path(__file__).with_name("pool_owner.py")
+SLOW_START = """
+import os, pathlib, time
+folder = pathlib.Path(os.environ["FOLDER"])
+(folder / "starting").touch(exist_ok=False)
+time.sleep(0.3)
+(folder / "starting").unlink()
+(folder / str(os.getpid())).touch()
+from runtime.children.program import serve
+serve(str)
+"""
 
 MIB = 1024 * 1024
 
@@ -200,6 +210,41 @@ async def test_children_on_demand_start_with_the_first_request() -> None:
         assert len(children()) == 1
         await pool.run(["echo", 1])
         assert len(children()) == 2
+
+
+async def test_children_start_one_after_the_other(tmp_path: Path) -> None:
+    (program := tmp_path / "program.py").write_text(SLOW_START)
+    environment = {"FOLDER": str(tmp_path)}
+    with capture_logs() as logged:
+        async with ChildPool.open(program, Limits(wall_seconds=60), children=3, environment=environment):
+            await eventually(lambda: len([*tmp_path.glob("[0-9]*")]) == 3)
+    assert logged == []
+
+
+async def test_requests_fail_when_no_child_can_be_started(tmp_path: Path) -> None:
+    with capture_logs() as logged:
+        async with ChildPool.open(tmp_path / "missing.py", Limits(wall_seconds=150)) as pool:
+            with pytest.raises(ChildNotStarted):
+                await pool.run(["echo", 1])
+    assert "child processes cannot be started" in [line["event"] for line in logged if line["log_level"] == "error"]
+
+
+async def test_a_child_has_a_lower_priority_than_its_service(pool: ChildPool) -> None:
+    assert await pool.run(["priority", None]) == min(os.getpriority(os.PRIO_PROCESS, 0) + 5, 19)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_temporary_files_of_a_child_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_killed: bool
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with one_child(open_files=64) as pool:
+        folder = await pool.run(["leave_files", None])
+        assert Path(folder).parent == tmp_path
+        if is_killed:
+            os.kill(await pool.run(["pid", None]), signal.SIGKILL)
+            await eventually(lambda: not Path(folder).exists())
+    assert await eventually(lambda: not any(tmp_path.iterdir()))
 
 
 async def test_a_child_gets_no_variable_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

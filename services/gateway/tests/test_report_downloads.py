@@ -74,7 +74,12 @@ async def test_a_range_outside_of_a_report_is_416(client: httpx.AsyncClient, rep
 
 @pytest.mark.parametrize(
     ("code", "status"),
-    [(Code.REPORT_NOT_READY, 409), (Code.REPORT_FAILED, 500), (Code.FILE_CHANGED, 409), (Code.STORAGE_FAILED, 507)],
+    [
+        (Code.REPORT_NOT_READY, 409),
+        (Code.REPORT_HAS_NO_FILE, 409),
+        (Code.FILE_CHANGED, 409),
+        (Code.STORAGE_FAILED, 507),
+    ],
 )
 async def test_a_report_without_a_file_is_a_problem(
     client: httpx.AsyncClient, report: FakeServices, code: Code, status: int

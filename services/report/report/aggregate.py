@@ -84,8 +84,10 @@ class Report(Aggregate[ReportEvent]):
         """Create a link to the file, and return when it expires.
 
         Raises:
-            Refusal: REPORT_NOT_READY; there is no file.
+            Refusal: REPORT_NOT_READY, there is no file yet; REPORT_HAS_NO_FILE, there will be none.
         """
+        if self.status == "failed":
+            raise Refusal(Code.REPORT_HAS_NO_FILE, f"Report {self.id} failed, so it has no file.")
         if self.status != "completed":
             raise Refusal(Code.REPORT_NOT_READY, f"Report {self.id} has no file: it is {self.status}.")
         expires_at = now + timedelta(seconds=seconds)

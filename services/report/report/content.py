@@ -2,12 +2,14 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.messages import Message
 from contracts.report.values import ReportType
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, PlainSerializer
+
+Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 
 
 class Totals(Message):
@@ -18,16 +20,17 @@ class Totals(Message):
     tool_calls: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Money = Decimal(0)
     active_ms: int = 0
 
 
 class ToolUse(Message):
-    """How often a tool was called, and how often it failed."""
+    """How often a tool was called, how often that failed, and how often it was denied."""
 
     name: str
     calls: int
     errors: int
+    denied: int = 0
     total_ms: int
 
 
@@ -68,7 +71,7 @@ class RunEntry(Message):
     duration_ms: int = 0
     input_tokens: int = 0
     output_tokens: int = 0
-    cost_usd: Decimal = Decimal(0)
+    cost_usd: Money = Decimal(0)
 
 
 class ToolCallEntry(Message):
@@ -86,9 +89,10 @@ class ToolCallEntry(Message):
 
 
 class MessageEntry(Message):
-    """A message of the conversation, as Markdown, and the tool calls that it requested."""
+    """A message of the conversation, as Markdown, and the tool calls that it requested; `run_id` is its run."""
 
     id: UUID
+    run_id: UUID | None = None
     role: Literal["user", "assistant"]
     model: str | None = None
     text: str
@@ -145,7 +149,8 @@ class ExecutionSection(Message):
 class ReportContent(Message):
     """A report. A report about a session has one `session`, one about a task has its `executions`.
 
-    `notes` say what was left out or shortened. `include_…` are the choices of the request.
+    `notes` say what was left out or shortened. `include_…` are the choices of the request; without metrics, cost and
+    tokens are absent.
     """
 
     schema_version: Literal[1] = 1
@@ -164,3 +169,13 @@ class ReportContent(Message):
     session: SessionSection | None = None
     executions: list[ExecutionSection] = []
     notes: list[str] = []
+
+
+_METRICS = {"input_tokens", "output_tokens", "cost_usd"}
+_OF_SESSION: dict[str, Any] = {"totals": _METRICS, "runs": {"__all__": _METRICS}}
+METRICS: dict[str, Any] = {
+    "totals": _METRICS,
+    "session": _OF_SESSION,
+    "executions": {"__all__": {"totals": _METRICS, "session": _OF_SESSION}},
+}
+"""What a report without metrics leaves out, in the form of pydantic's `exclude`."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from time import monotonic
 
 from eventing.database import Database
@@ -82,10 +83,12 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
     """Create the dependencies; on exit, end the processes that render.
 
     Raises:
-        CannotStart: the theme is not valid, or the store refuses access.
+        CannotStart: the theme is not valid, the cache cannot be used, or the store refuses access.
     """
     if settings.report_theme_dir:
         await asyncio.to_thread(_check_theme, settings.report_theme_dir)
+    if settings.report_cache_dir:
+        await asyncio.to_thread(_check_cache, settings.report_cache_dir)
     storage = await open_storage(settings)
     pdf = PdfSupport()
     await pdf.available()
@@ -94,15 +97,24 @@ async def dependencies(settings: Settings, _database: Database, _client: Client)
         seconds=settings.report_seconds,
         memory_bytes=settings.report_memory_bytes,
         theme_dir=settings.report_theme_dir,
+        cache_dir=settings.report_cache_dir,
     )
     async with BlockingPool.open() as blocking, rendering as renderer:
         yield Dependencies(storage, renderer, blocking, pdf, settings.report_workers, settings.report_retention_days)
 
 
 def _check_theme(folder: Path) -> None:
-    from report.rendering.theme_files import load_theme  # draws charts, for which it imports Matplotlib
+    from report.rendering.theme_files import check_theme  # only where there is a theme, the libraries are loaded
 
     try:
-        load_theme(folder)
+        check_theme(folder)
     except ThemeError as error:
         raise CannotStart(f"REPORT_THEME_DIR: {error}") from None
+
+
+def _check_cache(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise CannotStart(f"REPORT_CACHE_DIR: {folder}: {error.strerror}") from None

@@ -24,7 +24,7 @@ from report.links import hash_token
 
 REPORTS = Table("reports", Code.REPORT_NOT_FOUND, key="position")
 COLUMNS = ", ".join(name for name in ReportView.model_fields if name != "file_path")
-FILE = "id, status, format, file_key, file_size_bytes, file_sha256, generated_at, error_detail"
+FILE = "id, status, format, file_key, file_size_bytes, file_sha256, generated_at, error_code, error_detail"
 LINKED = (
     "SELECT reports.* FROM reports JOIN report_links AS link ON link.report_id = reports.id "
     "WHERE reports.id = $1 AND link.token_hash = $2 AND link.expires_at > $3"
@@ -94,7 +94,8 @@ async def _linked(report_id: UUID, token: str, context: Context) -> Row:
 
 async def _read(row: Row, part: ByteRange, context: Context) -> FilePart:
     if row["status"] == "failed":
-        raise Refusal(Code.REPORT_FAILED, f"The report has no file: {row['error_detail']}")
+        detail = f"The report failed, so it has no file: {row['error_code']}: {row['error_detail']}"
+        raise Refusal(Code.REPORT_HAS_NO_FILE, detail)
     if row["status"] != "completed":
         raise Refusal(Code.REPORT_NOT_READY, f"Report {row['id']} is still being created.")
     etag, size = row["file_sha256"], row["file_size_bytes"]

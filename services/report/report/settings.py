@@ -13,7 +13,8 @@ class Settings(ServiceSettings):
 
     Files are stored in `report_s3_bucket` if it is set, otherwise in `reports_dir`, which all replicas share. A
     completed or failed report is deleted after `report_retention_days`; 0 keeps it for ever. A report is rendered in
-    one of `report_workers` processes, by default one a core, which may use `report_seconds` and `report_memory_bytes`.
+    one of `report_workers` processes, by default one a core, which may use `report_seconds` of CPU time and
+    `report_memory_bytes`. Libraries keep in `report_cache_dir` what they found out about the fonts of the machine.
     """
 
     reports_dir: Path | None = None
@@ -28,6 +29,7 @@ class Settings(ServiceSettings):
     report_seconds: PositiveFloat = Field(default=120.0, le=3600)
     report_memory_bytes: int = Field(default=1024**3, ge=64 * 1024**2)
     report_theme_dir: Path | None = None
+    report_cache_dir: Path | None = None
 
     @model_validator(mode="after")
     def _has_a_store(self) -> Self:

@@ -29,6 +29,7 @@ from eventing.testing import harness
 from eventing.testing.due import set_clocks
 from report.app import service
 from report.reactions.creation import IN_PROGRESS, CreateReport
+from report.renderer import NotRendered
 from report.rendering.rendered import Rendered
 from report.storage.local import LocalStorage
 from runtime.blocking import BlockingPool
@@ -50,6 +51,10 @@ class FakeRenderer:
     def __init__(self) -> None:
         self.meanwhile: Callable[[], Awaitable[object]] | None = None
         self.rendered = list[ReportFormat]()
+
+    async def give_up(self) -> None:
+        """Fail as on a machine that is busy."""
+        raise NotRendered(Code.REPORT_FAILED, "The machine is busy.")
 
     async def render(self, content_file: Path, format: ReportFormat, output_file: Path) -> Rendered:  # noqa: A002
         """Copy the content."""

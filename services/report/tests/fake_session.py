@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from contracts.identity.user import GetUser, UserView
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.samples import RUN, SESSION, USER
@@ -41,6 +42,8 @@ class FakeSession:
 
     def __init__(self, session_id: UUID = SESSION_ID, name: str = "My Session") -> None:
         self.id, self.name, self.status = session_id, name, "active"
+        self.parent_id: UUID | None = None
+        self.owner: str | None = "Ada Lovelace"
         self.messages, self.calls = list[MessageView](), list[ToolCallView]()
         self.runs, self.approvals, self.files = list[RunSummary](), list[ApprovalView](), list[FileView]()
         self.whole: dict[UUID, Any] = {}
@@ -98,6 +101,8 @@ class FakeSession:
     def answer(self, query: Any) -> Any:
         """Answer a query as the session service does."""
         self.asked.append(query)
+        if isinstance(query, GetUser):
+            return self._user(query)
         if query.session_id != self.id:
             raise Refusal(Code.SESSION_NOT_FOUND, f"There is no session {query.session_id}.")
         answers: dict[type[Any], Callable[[Any], Any]] = {
@@ -112,6 +117,10 @@ class FakeSession:
         }
         return answers[type(query)](query)
 
+    def _user(self, query: GetUser) -> UserView:
+        about = {"email": "ada@example.com", "username": "ada", "role": "user", "is_active": True, "created_at": START}
+        return UserView.model_validate(about | {"id": query.user_id, "full_name": self.owner})
+
     def _files(self, query: ListFiles) -> FilesPage:
         if self.no_files:
             raise Refusal(self.no_files, "no files")
@@ -122,12 +131,19 @@ class FakeSession:
         options = {"model": "claude-sonnet-4-5"}
         about = {"id": self.id, "user_id": USER, "name": self.name, "mode": "interactive", "status": self.status}
         counts = {"total_messages": len(self.messages), "total_tool_calls": len(self.calls), "total_cost_usd": "0.5"}
-        tokens = {"api_input_tokens": 10, "api_output_tokens": 20, "working_directory_path": "/", "is_fork": False}
-        times = {"created_at": START, "started_at": START, "updated_at": at(60), "parent_session_id": None}
+        tokens = {
+            "api_input_tokens": 10,
+            "api_output_tokens": 20,
+            "working_directory_path": "/",
+            "is_fork": self.parent_id is not None,
+        }
+        times = {"created_at": START, "started_at": START, "updated_at": at(60), "parent_session_id": self.parent_id}
         return SessionView.model_validate(about | counts | tokens | times | {"sdk_options": options, "metadata": {}})
 
 
-QUERIES = (*(GetSession, ListMessages, ListToolCalls, ListRuns, ListApprovals, ListFiles, GetMessage, GetToolCall),)
+QUERIES = (
+    *(GetUser, GetSession, ListMessages, ListToolCalls, ListRuns, ListApprovals, ListFiles, GetMessage, GetToolCall),
+)
 
 
 def _page(items: Sequence[Any], query: Any, order: str) -> Page[Any]:

@@ -9,6 +9,14 @@ from typing import Any
 from runtime.children.program import serve
 
 
+def _result(title: str) -> str:
+    if title == "slow":
+        time.sleep(2)  # longer than its CPU time
+    if title == "caches":
+        return " ".join(os.environ[name] for name in ("MPLCONFIGDIR", "XDG_CACHE_HOME"))  # noqa: TID251
+    return title
+
+
 def answer(request: Any) -> Any:
     """Write a file, or misuse the process."""
     title = json.loads(Path(request["content"]).read_bytes())["title"]
@@ -25,7 +33,7 @@ def answer(request: Any) -> Any:
         case "fail":
             return {"error": "not valid"}
         case _:
-            Path(request["output"]).write_text(title)
+            Path(request["output"]).write_text(_result(title))
     return {"pages": 1, "notes": ["a note"]}
 
 

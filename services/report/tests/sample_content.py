@@ -35,6 +35,7 @@ def message(role: str, minutes: float, text: str, *calls: dict[str, Any]) -> dic
     model = _MODELS[0] if role == "assistant" else None
     return {
         "id": identifier(f"message {minutes}"),
+        "run_id": identifier(f"run {int(minutes) // 10 * 10}"),
         "role": role,
         "model": model,
         "text": text,
@@ -116,7 +117,7 @@ def session_messages() -> list[dict[str, Any]]:
                 "Bash",
                 20.4,
                 input={"command": "./deploy.sh staging"},
-                status="error",
+                status="denied",
                 output="The user denied this call.",
             ),
         ),
@@ -135,7 +136,7 @@ def session_section(**fields: Any) -> dict[str, Any]:
         "created_at": at(0),
         "totals": totals(),
         "tools": [
-            {"name": "Bash", "calls": 3, "errors": 2, "total_ms": 4390},
+            {"name": "Bash", "calls": 3, "errors": 1, "denied": 1, "total_ms": 4390},
             {"name": "Read", "calls": 1, "errors": 0, "total_ms": 12},
             {"name": "Grep", "calls": 1, "errors": 0, "total_ms": 240},
             {"name": "Edit", "calls": 1, "errors": 0, "total_ms": 240},

@@ -67,6 +67,12 @@ def test_a_report_without_a_file_has_no_links(report: Report) -> None:
         report.create_link(UUID(LINK), "ab", NOW, 60)
 
 
+def test_a_failed_report_will_have_no_links(report: Report) -> None:
+    report.fail(FAILURE, None)
+    with pytest.raises(Refusal, match=Code.REPORT_HAS_NO_FILE):
+        report.create_link(UUID(LINK), "ab", NOW, 60)
+
+
 def test_deleting_names_the_file_and_whether_it_expired(report: Report) -> None:
     report.complete("One", FILE, NOW)
     report.delete(expired=True)

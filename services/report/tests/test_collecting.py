@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.report.values import ReportRequest
-from contracts.samples import REPORT, SESSION
+from contracts.samples import REPORT, SESSION, USER
 from contracts.session.conversation import GetMessage, ListMessages
 from report.collecting import collect
 from report.collecting.budget import MAX_CONTENT_BYTES, MAX_FULL_READS, MAX_VALUE_BYTES
@@ -33,7 +33,7 @@ async def collected(session: FakeSession) -> AsyncGenerator[Collect]:
 
         async def collected(**fields: Any) -> ReportContent:
             request = ReportRequest.model_validate({"session_id": SESSION, "format": "json"} | fields)
-            return await collect(UUID(REPORT), request, ask, blocking)
+            return await collect(UUID(REPORT), UUID(USER), request, ask, blocking)
 
         yield collected
 
@@ -46,6 +46,37 @@ def section(content: ReportContent) -> SessionSection:
 async def test_the_title_is_the_name_of_the_session_unless_it_is_chosen(collected: Collect) -> None:
     assert (await collected()).title == "My Session"
     assert (await collected(title="For the board")).title == "For the board"
+
+
+@pytest.mark.parametrize(("full_name", "shown"), [("Ada Lovelace", "Ada Lovelace"), (None, "ada")])
+async def test_a_report_names_its_owner(
+    collected: Collect, session: FakeSession, full_name: str | None, shown: str
+) -> None:
+    session.owner = full_name
+    assert (await collected()).created_for == shown
+
+
+async def test_a_report_of_an_owner_who_is_not_found_names_nobody(
+    collected: Collect, session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise Refusal(Code.USER_NOT_FOUND, "There is no such user.")
+
+    monkeypatch.setattr(session, "_user", refuse)
+    assert (await collected()).created_for == ""
+
+
+async def test_a_report_of_a_fork_says_where_its_conversation_is_from(collected: Collect, session: FakeSession) -> None:
+    session.parent_id = identifier(9, 1)
+    [note] = (await collected()).notes
+    assert note.startswith(f"The conversation begins with a copy of that of session {session.parent_id}")
+
+
+async def test_denied_calls_are_not_counted_as_failed(collected: Collect, session: FakeSession) -> None:
+    session.say("Trying")
+    session.calls.append(session.call("Bash", {}).model_copy(update={"status": "denied"}))
+    [use] = section(await collected()).tools
+    assert (use.calls, use.errors, use.denied) == (2, 0, 1)
 
 
 async def test_totals_are_those_of_the_session(collected: Collect, session: FakeSession) -> None:
@@ -120,6 +151,20 @@ async def test_a_new_file_and_several_edits_have_diffs(collected: Collect, sessi
     written, edited = (call.diff or "" for call in message.tool_calls)
     assert written == "--- /dev/null\n+++ a.py\n@@ -0,0 +1 @@\n+x\n"
     assert [line for line in edited.splitlines() if line[0] in "+-" and line[1] not in "+-"] == ["-x", "+y", "-p", "+q"]
+
+
+@pytest.mark.parametrize(
+    "path", [".git/config", "app/__pycache__/a.cpython-313.pyc", "Main.class", "node_modules/x.js"]
+)
+async def test_files_of_tools_are_not_listed(collected: Collect, session: FakeSession, path: str) -> None:
+    session.say("Done", role="assistant")
+    for written in (path, ".github/a.yml"):
+        session.call("Write", {"file_path": f"/workspace/{written}", "content": "x"})
+        session.add_file(written, 1)
+    content = await collected()
+    assert [file.path for file in section(content).files_changed] == [".github/a.yml"]
+    assert [file.path for file in section(content).workspace] == [".github/a.yml"]
+    assert content.notes == ["Files that tools keep, such as those in `.git` and `__pycache__`, are not listed."]
 
 
 async def test_changed_files_have_writes_size_and_diff(collected: Collect, session: FakeSession) -> None:

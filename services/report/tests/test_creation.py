@@ -1,6 +1,7 @@
 """The job that creates the file of a report: attempts, failures, and what late workers leave behind."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,10 @@ from contracts.samples import EXECUTION, TASK
 from contracts.task_scheduler.execution import GetExecution
 from contracts.task_scheduler.task import GetTask
 from eventing.reactions.jobs import JobFailed
+from prometheus_client import REGISTRY
 from report.storage import StorageDenied
 
-from .desk import STRANGER, Desk, refusal
+from .desk import NOON, STRANGER, Desk, refusal
 
 
 async def test_a_report_gets_a_file_with_its_content(desk: Desk) -> None:
@@ -80,6 +82,22 @@ async def test_rendering_that_fails_fails_the_report(desk: Desk) -> None:
     latest = await desk.latest(report.id)
     assert (latest.error_code, latest.error_detail) == (Code.REPORT_TOO_LARGE, "It used too much memory.")
     assert await desk.files(report.id) == []
+
+
+async def test_a_report_that_somebody_waits_for_fails_when_the_machine_is_busy(desk: Desk) -> None:
+    report = await desk.request()
+    desk.dependencies.renderer.meanwhile = desk.dependencies.renderer.give_up
+    failures = REGISTRY.get_sample_value("reports_failed_total", {"code": "REPORT_FAILED"}) or 0
+    await desk.create(report.id)
+    assert (await desk.latest(report.id)).error_detail == "The machine is busy."
+    assert REGISTRY.get_sample_value("reports_failed_total", {"code": "REPORT_FAILED"}) == failures + 1
+
+
+async def test_a_report_that_waited_for_a_day_fails(desk: Desk) -> None:
+    report = await desk.request()
+    desk.at(NOON + timedelta(days=1, seconds=1))
+    await desk.create(report.id)
+    assert "within a day" in ((await desk.latest(report.id)).error_detail or "")
 
 
 async def test_a_store_that_refuses_access_fails_the_report(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,7 +99,7 @@ async def test_a_report_in_progress_has_no_file_yet(desk: Desk) -> None:
 async def test_a_failed_report_has_no_file(desk: Desk) -> None:
     report = await desk.request()
     await desk.send(FailReport(report_id=report.id, error_code=Code.REPORT_TOO_LARGE, error_detail="Too large."))
-    with pytest.raises(Refusal, match=r"REPORT_FAILED: .*Too large"):
+    with pytest.raises(Refusal, match=r"REPORT_HAS_NO_FILE: .*REPORT_TOO_LARGE: Too large"):
         await desk.ask(ReadReport(report_id=report.id))
 
 

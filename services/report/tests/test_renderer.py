@@ -12,7 +12,7 @@ import pytest
 from contracts.refusals import Code
 from eventing.reactions.jobs import JobFailed
 from eventing.testing import background, eventually
-from report.renderer import Renderer
+from report.renderer import NotRendered, Renderer
 from report.rendering.rendered import Rendered
 
 PROGRAM = Path(__file__).with_name("odd_child.py")
@@ -64,18 +64,49 @@ async def test_a_report_that_misuses_its_process_fails(
 
 
 async def test_a_report_that_hangs_fails(tmp_path: Path) -> None:
-    async with limited(seconds=1) as renderer:
-        with pytest.raises(JobFailed, match="within 1 s") as failed:
+    async with limited(seconds=0.3) as renderer:
+        with pytest.raises(NotRendered, match=r"within 3 s on the clock.*REPORT_SECONDS") as failed:
             await render(renderer, tmp_path, "hang")
         assert failed.value.code == Code.REPORT_FAILED
         assert await eventually(lambda: renders(renderer, tmp_path))
 
 
-async def test_a_report_that_never_ends_is_ended(tmp_path: Path) -> None:
-    async with limited(seconds=1) as renderer:
-        with pytest.raises(JobFailed):  # by the limit of CPU time or, on a busy machine, by the time limit
+async def test_a_report_that_never_ends_is_ended_by_its_cpu_time(tmp_path: Path) -> None:
+    async with limited(seconds=2) as renderer:
+        with pytest.raises(JobFailed, match=r"^Rendering took longer than 2 s \(`REPORT_SECONDS`\). Leave") as failed:
             await render(renderer, tmp_path, "spin")
+        assert failed.value.code == Code.REPORT_TOO_LARGE
         assert await eventually(lambda: renders(renderer, tmp_path))
+
+
+async def test_a_report_that_waits_for_the_machine_is_rendered(tmp_path: Path) -> None:
+    async with limited(seconds=1) as renderer:
+        assert (await render(renderer, tmp_path, "slow"))[1] == "slow"
+
+
+async def test_a_report_fails_soon_when_no_process_can_be_started(tmp_path: Path) -> None:
+    (program := tmp_path / "broken.py").write_text("import no_such_library")
+    async with Renderer.open(workers=2, seconds=60, memory_bytes=2**28, program=program) as renderer:
+        with pytest.raises(NotRendered, match="No process that renders reports can be started"):
+            await render(renderer, tmp_path, "fine")
+
+
+async def test_processes_share_a_cache_of_fonts_that_lasts(tmp_path: Path) -> None:
+    (lock := tmp_path / "cache/matplotlib/fontlist.json.matplotlib-lock").parent.mkdir(parents=True)
+    lock.touch()
+    cached = Renderer.open(workers=2, seconds=60, memory_bytes=2**28, cache_dir=tmp_path / "cache", program=PROGRAM)
+    async with cached as renderer:
+        _, named = await render(renderer, tmp_path, "caches")
+    assert named == f"{tmp_path}/cache/matplotlib {tmp_path}/cache"
+    assert not await asyncio.to_thread(lock.exists)
+
+
+async def test_a_cache_without_a_folder_is_removed(renderer: Renderer, tmp_path: Path) -> None:
+    async with limited(seconds=60) as renderer:
+        _, named = await render(renderer, tmp_path, "caches")
+        folder = Path(named.split()[1])
+        assert await asyncio.to_thread(folder.is_dir)
+    assert not await asyncio.to_thread(folder.exists)
 
 
 async def test_a_hanging_report_does_not_delay_another(renderer: Renderer, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """Charts: what they say, and that labels of agents stay labels."""
 
+import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -12,6 +15,17 @@ from report.rendering.figures import duration, money, short_number, size
 from services.report.tests.rendering import as_html
 from services.report.tests.sample_content import model, session_content, session_section, task_content
 
+WITHOUT_PICTURES = """
+import sys
+from pathlib import Path
+from report.rendering.child import work
+from report.rendering.theme_files import check_theme
+for format in ("json", "markdown"):
+    assert "error" not in work({"content": sys.argv[1], "format": format, "output": sys.argv[1] + ".out"})
+check_theme(Path(sys.argv[2]))
+sys.exit("matplotlib" in sys.modules)
+"""
+EXAMPLE = Path(__file__).parents[3] / "docs/examples/report-theme"
 PALETTE = Palette("#1d4ed8")
 
 
@@ -20,8 +34,18 @@ def test_a_session_has_charts_of_tokens_cost_tools_and_models() -> None:
     assert titles == ["Tokens of each run", "Cost so far", "Calls of each tool", "Messages of each model"]
 
 
+def test_one_model_is_no_chart() -> None:
+    session = session_section(models=session_section()["models"][:1])
+    assert "Messages of each model" not in [chart.title for chart in charts(model(session_content(session)), PALETTE)]
+
+
 def test_a_task_has_charts_over_its_executions() -> None:
     assert charts(model(task_content()), PALETTE)[0].title == "Tokens of each execution"
+
+
+def test_the_library_for_charts_is_loaded_for_pictures_only(tmp_path: Path) -> None:
+    (content := tmp_path / "content.json").write_text(json.dumps(session_content()))
+    subprocess.run([sys.executable, "-c", WITHOUT_PICTURES, content, EXAMPLE], check=True)  # noqa: S603
 
 
 def test_nothing_to_draw_is_no_chart() -> None:

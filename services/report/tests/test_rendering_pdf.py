@@ -1,5 +1,6 @@
 """The PDF as a reader's program sees it: text, tags, links, outline, page numbers, metadata."""
 
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ from report.rendering.pdf import write_pdf
 from services.report.tests.rendering import pdf_text, rendered, with_message
 from services.report.tests.sample_content import session_content, session_section
 
+FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
 PARTS = ["Timeline", "Charts", "Conversation", "Tool calls", "Files", "Approvals"]
 
 
@@ -95,6 +97,38 @@ def test_its_fonts_are_embedded_and_its_own(pdf: PdfReader) -> None:
     names = {str(font.get_object()["/BaseFont"]) for group in fonts for font in cast(Any, group).values()}
     assert names
     assert all("Plex" in name for name in names)
+
+
+@pytest.fixture
+def emoji_font() -> Path:
+    """The emoji font of most desktops; where there is none, skip, or fail in CI."""
+    found = next((file for folder in FONT_FOLDERS for file in folder.rglob("NotoColorEmoji.ttf")), None)
+    if found:
+        return found
+    give_up = pytest.fail if os.environ.get("CI") else pytest.skip  # noqa: TID251  it says who is asking
+    raise give_up.Exception("There is no emoji font here: apt-get install fonts-noto-color-emoji.")
+
+
+def test_only_emoji_come_from_an_emoji_font(emoji_font: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = f'<include ignore_missing="yes">/etc/fonts/fonts.conf</include><dir>{emoji_font.parent}</dir>'
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig>{known}<cachedir>{tmp_path}</cachedir></fontconfig>")
+    monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
+    text = "On 2026-11-29 🙂 #3 of `4 * 5`"
+    rendered(session_content(with_message(text, session_section())), "pdf", tmp_path)
+    assert "".join(characters_in("Emoji", tmp_path / "report.pdf")).strip() == "🙂"
+
+
+def characters_in(font: str, file: Path) -> set[str]:
+    """Return the characters of a PDF that are set in fonts whose name contains a word."""
+    found = set[str]()
+
+    def look(text: str, _cm: Any, _tm: Any, used: Any, _size: Any) -> None:
+        if used and font in str(used["/BaseFont"]):
+            found.update(text)
+
+    for page in PdfReader(file).pages:
+        page.extract_text(visitor_text=look)
+    return found
 
 
 def test_a_link_of_a_message_can_be_followed(pdf: PdfReader) -> None:

@@ -22,10 +22,15 @@ def test_the_published_schema_is_current() -> None:
     assert json.loads(PUBLISHED.read_text()) == schema()
 
 
-@pytest.mark.parametrize("content", [session_content(), task_content()])
+@pytest.mark.parametrize("content", [session_content(), task_content(), task_content(include_metrics=False)])
 def test_a_report_in_json_follows_the_schema(content: dict[str, object], tmp_path: Path) -> None:
     text, _ = rendered(content, "json", tmp_path)
     assert validator().is_valid(json.loads(text))
+
+
+def test_cost_is_a_number_in_json(tmp_path: Path) -> None:
+    text, _ = rendered(session_content(), "json", tmp_path)
+    assert json.loads(text)["totals"]["cost_usd"] == 0.3517
 
 
 def test_the_schema_refuses_unknown_fields() -> None:

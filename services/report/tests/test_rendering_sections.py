@@ -1,5 +1,6 @@
 """What each format says about a session and a task."""
 
+import re
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,7 @@ SAID = [
     "quiet period",  # the query
     "3 runs: 3 completed",  # the outcome
     "$0.3517",  # the cost
-    "Bash: 2 of 3 calls failed",
+    "Bash: 1 of 3 calls failed",
     "Not before the release on Thursday.",  # why an approval was denied
     "gains tokens without a bound",  # a message
     "bucket.updated = now",  # a diff
@@ -59,6 +60,18 @@ def test_a_part_that_was_not_requested_is_absent(choice: str, absent: str, tmp_p
     assert absent not in as_html(session_content() | {choice: False}, tmp_path)
 
 
+@pytest.mark.parametrize("content", [session_content(), task_content()])
+@pytest.mark.parametrize("kind", [*SHOWN, "json"])
+def test_a_report_without_metrics_says_nothing_of_cost_and_tokens(
+    kind: ReportFormat, content: dict[str, Any], tmp_path: Path
+) -> None:
+    texts = [rendered(content | {"include_metrics": chosen}, kind, tmp_path)[0] for chosen in (True, False)]
+    absent = ("Cost", "Tokens", "$0.") if kind != "json" else ("cost_usd", "input_tokens", "output_tokens")
+    with_metrics, without = [[word in text.split("</head>")[-1] for word in absent] for text in texts]
+    assert all(with_metrics)
+    assert not any(without)
+
+
 def test_tool_calls_are_shown_in_full_without_messages(tmp_path: Path) -> None:
     page = as_html(session_content(include_messages=False), tmp_path)
     assert "6 passed in 0.09s" in page
@@ -75,6 +88,35 @@ def test_a_task_report_lists_its_executions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fields", [{"executions": []}, {"from_at": None, "to_at": None}])
 def test_a_task_report_needs_no_executions_and_no_period(fields: dict[str, Any], tmp_path: Path) -> None:
     assert "Task report" in as_html(task_content(**fields), tmp_path)
+
+
+def test_what_failed_is_said_in_plain_words_on_the_first_page(tmp_path: Path) -> None:
+    fields = {"status": "failed", "error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
+    session = session_section(runs=[session_section()["runs"][0] | fields])
+    first_page, _, details = as_html(session_content(session), tmp_path).partition("</header>")
+    assert "<li>Run 1 failed: the AI model was not available, or refused the request</li>" in first_page
+    assert "MODEL_ERROR: The model answered 529." in details
+
+
+@pytest.mark.parametrize(("denied", "said"), [(1, []), (3, ["Bash: 2 calls denied by rules"])])
+def test_a_denied_call_is_named_once(denied: int, said: list[str], tmp_path: Path) -> None:
+    session = session_section(tools=[{"name": "Bash", "calls": 3, "errors": 0, "denied": denied, "total_ms": 1}])
+    first_page = as_html(session_content(session), tmp_path).partition("</header>")[0]
+    failures = re.findall("<li>(Bash.*?)</li>", first_page)
+    assert failures == ["Bash: approval denied (Not before the release on Thursday.)", *said]
+
+
+def test_a_folded_tool_call_says_what_it_is_about(tmp_path: Path) -> None:
+    page = as_html(session_content(), tmp_path)
+    assert '<summary>Read <span class="path">app/limits.py</span>' in page
+
+
+def test_an_unknown_status_is_shown_as_it_is(tmp_path: Path) -> None:
+    session = session_section()
+    session["messages"][1]["tool_calls"][0] |= {"status": "waiting_approval"}
+    assert '<span class="status status-waiting_approval">waiting approval</span>' in as_html(
+        session_content(session), tmp_path
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,3 +157,22 @@ def test_the_first_page_of_a_task_shows_what_was_asked_and_answered(tmp_path: Pa
     first_page = as_html(content, tmp_path).partition("</header>")[0]
     assert "How much?" in first_page
     assert "Much." in first_page
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+@pytest.mark.parametrize(
+    ("fields", "notice"),
+    [
+        ({"status": "failed", "error_code": "MODEL_ERROR", "error_detail": "It is overloaded"}, "Run failed: It is"),
+        ({"status": "cancelled", "error_code": "RUN_CANCELLED"}, "Run cancelled"),
+    ],
+)
+def test_the_conversation_says_how_a_run_ended(
+    kind: ReportFormat, fields: dict[str, str], notice: str, tmp_path: Path
+) -> None:
+    session = session_section()
+    session["runs"][0] |= fields
+    text, _ = rendered(session_content(session), kind, tmp_path)
+    words = " ".join(text.split())
+    position = words.index(notice)
+    assert words.rindex("An idle bucket gains") < position < words.index("The failing test shows")

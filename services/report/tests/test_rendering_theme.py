@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from report.rendering.theme import ThemeError
-from report.rendering.theme_files import load_theme
+from report.rendering.theme_files import check_theme, load_theme
 
 from services.report.tests.rendering import as_html, rendered
 from services.report.tests.sample_content import session_content
@@ -81,7 +81,7 @@ def test_a_mistake_in_the_settings_is_named(folder: Path, settings: str, message
 def test_a_mistake_in_a_template_is_named(folder: Path, name: str, text: str, message: str) -> None:
     (folder / "templates" / name).write_text(text)
     with pytest.raises(ThemeError) as raised:
-        load_theme(folder)
+        check_theme(folder)
     assert message in str(raised.value)
 
 

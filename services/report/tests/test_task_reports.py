@@ -86,6 +86,14 @@ async def test_an_execution_that_ended_gets_a_report(executed: Desk, event: Call
     assert (report.report_type, report.task_id, report.execution_id) == ("task", UUID(TASK), UUID(EXECUTION))
 
 
+async def test_the_report_of_an_execution_is_found_by_its_session(executed: Desk) -> None:
+    [report] = await end(executed)
+    assert (await executed.ask(ListReports(session_id=UUID(SESSION)))).items == [report]
+    await executed.create(report.id)
+    part = await executed.ask(ReadReport(report_id=report.id))
+    assert ReportContent.model_validate_json(part.data).executions[0].id == UUID(EXECUTION)
+
+
 async def test_a_repeated_event_requests_no_second_report(executed: Desk) -> None:
     await end(executed)
     assert len(await end(executed)) == 1
@@ -131,6 +139,16 @@ async def content(desk: Desk, **fields: Any) -> ReportContent:
     await desk.create(report.id)
     part = await desk.ask(ReadReport(report_id=report.id))
     return ReportContent.model_validate_json(part.data)
+
+
+async def test_the_report_of_an_execution_is_tried_again_for_an_hour(executed: Desk) -> None:
+    [report] = await end(executed)
+    executed.dependencies.renderer.meanwhile = executed.dependencies.renderer.give_up
+    with pytest.raises(TimeoutError, match="busy"):
+        await executed.create(report.id)
+    executed.at(NOON + timedelta(hours=1, seconds=1))
+    await executed.create(report.id)
+    assert (await executed.latest(report.id)).error_detail == "The machine is busy."
 
 
 def listed(desk: Desk, *executions: ExecutionSummary) -> None:

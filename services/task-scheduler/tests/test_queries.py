@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contracts.messages import Query
 from contracts.refusals import Code, Refusal
-from contracts.task_scheduler.execution import CancelExecution, GetExecution, ListExecutions
+from contracts.task_scheduler.execution import CancelExecution, GetExecution, ListExecutions, TimeOutExecution
 from contracts.task_scheduler.task import (
     AdvanceSchedule,
     DeleteTask,
@@ -17,6 +17,7 @@ from contracts.task_scheduler.task import (
     PauseTask,
     RenderPrompt,
 )
+from contracts.task_scheduler.values import execution_report_id
 from runtime.clock import new_id
 
 from .desk import ADMIN, NOON, STRANGER, Desk
@@ -193,3 +194,13 @@ async def test_a_cursor_of_another_task_is_not_found(desk: Desk) -> None:
     execution = await desk.execute((await desk.create()).id)
     with pytest.raises(Refusal, match=Code.EXECUTION_NOT_FOUND):
         await desk.ask(ListExecutions(task_id=await history(desk), after=execution.id))
+
+
+@pytest.mark.parametrize(("end", "has_report"), [(TimeOutExecution, True), (CancelExecution, False)])
+async def test_an_execution_names_its_report_when_it_has_ended(desk: Desk, end: Any, has_report: bool) -> None:
+    execution = await desk.execute((await desk.create(generate_report=True, report_format="html")).id)
+    await desk.submit(execution)
+    assert (await desk.latest(execution)).report_id is None
+    ids = {"execution_id": execution.id, "task_id": execution.task_id}
+    await desk.send(end.model_validate({name: ids[name] for name in end.model_fields if name in ids}))
+    assert (await desk.latest(execution)).report_id == (execution_report_id(execution.id) if has_report else None)

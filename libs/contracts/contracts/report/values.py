@@ -26,8 +26,8 @@ class ReportRequest(Message):
     """What a report is about, and what it contains.
 
     A report of the type `session` is about `session_id`. One of the type `task` is about the executions of `task_id`
-    that were created from `from_at` (included) to `to_at` (excluded), or about `execution_id` alone. `title` is derived
-    from the subject if it is None.
+    that were created from `from_at` (included) to `to_at` (excluded), or about `execution_id` alone; then `session_id`
+    may name the session of that execution. `title` is derived from the subject if it is None.
     """
 
     report_type: ReportType = "session"

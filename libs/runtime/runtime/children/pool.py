@@ -3,17 +3,30 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Hashable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.children.process import ChildKilled, ChildProcess, ChildUnavailable, LimitExceeded
+from runtime.children.process import (
+    NOTHING,
+    ChildKilled,
+    ChildNotStarted,
+    ChildProcess,
+    ChildUnavailable,
+    LimitExceeded,
+)
 from runtime.children.program import Limits
 from runtime.forever import forever
+from runtime.logging import get_logger
 
-__all__ = ["ChildPool", "ChildUnavailable", "LimitExceeded", "Limits"]
+__all__ = ["ChildNotStarted", "ChildPool", "ChildUnavailable", "LimitExceeded", "Limits"]
+
+log = get_logger()
+
+MAX_FAILED_STARTS = 5
+"""After as many failures in a row, requests fail instead of waiting for a child."""
 
 
 @dataclass(eq=False)
@@ -58,11 +71,20 @@ class ChildPool:
         self._unanswered: set[_Request] = set()
         self._wanted = asyncio.Event()
         """Set when the children have to run."""
+        self._starting = asyncio.Lock()
+        self._ready, self._failed_starts = 0, 0
 
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, program: Path, limits: Limits, *, children: int = 2, max_requests: int = 100, on_demand: bool = False
+        cls,
+        program: Path,
+        limits: Limits,
+        *,
+        children: int = 2,
+        max_requests: int = 100,
+        on_demand: bool = False,
+        environment: Mapping[str, str] = NOTHING,
     ) -> "AsyncGenerator[ChildPool]":
         """Start the children, and keep them running. On exit they are killed, and unanswered requests fail.
 
@@ -75,6 +97,7 @@ class ChildPool:
             children: how many processes.
             max_requests: how many requests may be unanswered.
             on_demand: start the children with the first request.
+            environment: variables for the children, in addition to the few that all have.
         """
         pool = cls(limits.wall_seconds, max_requests, max_attempts=children + 1)  # all may be killed at the same time
         if not on_demand:
@@ -82,7 +105,7 @@ class ChildPool:
         loop = asyncio.get_running_loop()
         # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
         tasks = [
-            loop.create_task(forever("child process", lambda: pool._use_child(program, limits)))
+            loop.create_task(forever("child process", lambda: pool._use_child(program, limits, environment)))
             for _ in range(children)
         ]
         try:
@@ -100,7 +123,8 @@ class ChildPool:
         `key` says whose request it is: the keys take turns, and each has at most half of the unanswered requests.
 
         Raises:
-            ChildUnavailable: too many requests are unanswered, no child replied in time, or it was killed repeatedly.
+            ChildUnavailable: too many requests are unanswered, no child replied in time, it was killed repeatedly, or
+                none can be started (`ChildNotStarted`).
             LimitExceeded: it used too much CPU time or memory, its reply is too large, or it crashed the child.
         """
         of_key = sum(other.key == key for other in self._unanswered) if key is not None else 0
@@ -119,16 +143,41 @@ class ChildPool:
         finally:
             self._unanswered.discard(waiting)
 
-    async def _use_child(self, program: Path, limits: Limits) -> None:
+    async def _use_child(self, program: Path, limits: Limits, environment: Mapping[str, str]) -> None:
         """Start a child, and have it answer requests until it ends or fails."""
         await self._wanted.wait()
-        async with ChildProcess.start(program, limits) as child:
+        async with self._started(ChildProcess.start(program, limits, environment)) as child:
             ended = asyncio.get_running_loop().create_task(child.wait())
             try:
                 while (request := await self._next_request(ended)) and await self._answer(request, child):
                     pass
             finally:
                 ended.cancel()
+
+    @asynccontextmanager
+    async def _started(self, starting: AbstractAsyncContextManager[ChildProcess]) -> AsyncGenerator[ChildProcess]:
+        """Start a child when no other one is starting: together they would only slow each other down."""
+        async with AsyncExitStack() as stack:
+            async with self._starting:
+                try:
+                    child = await stack.enter_async_context(starting)
+                except Exception as error:
+                    self._start_failed(error)
+                    raise
+            self._ready, self._failed_starts = self._ready + 1, 0
+            try:
+                yield child
+            finally:
+                self._ready -= 1
+
+    def _start_failed(self, error: Exception) -> None:
+        """Let requests fail, rather than wait in vain, if no child runs and starts have failed repeatedly."""
+        self._failed_starts += 1
+        if self._failed_starts < MAX_FAILED_STARTS or self._ready:
+            return
+        log.error("child processes cannot be started", error=repr(error), failed_requests=len(self._unanswered))
+        for request in self._unanswered:
+            request.fail(ChildNotStarted("No child process can be started."))
 
     async def _next_request(self, ended: asyncio.Task[int]) -> _Request | None:
         """Return the next request that somebody still waits for, or None if the child ends while it is idle."""

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any, cast
 
 from runtime.children.program import OUT_OF_MEMORY, Limits
@@ -17,14 +20,17 @@ from runtime.subprocesses import outlast, running
 
 log = get_logger()
 
-START_TIMEOUT = 30.0
+START_TIMEOUT = 600.0
+"""Seconds on the clock. Many programs that compete for the processor make a start of seconds take minutes."""
+NICENESS = 5
+"""How much lower the priority of a child is than that of its service, which answers users."""
 ENVIRONMENT = {"LANG": "C.UTF-8"}
-"""All environment variables of a child. The service's own contain its secrets."""
+"""The environment variables of every child. The service's own contain its secrets."""
+NOTHING: Mapping[str, str] = MappingProxyType({})
 
 MAX_LOGGED_BYTES = 64 * 1024
 """Of what one child writes to standard error; the rest is dropped."""
 
-EXCEEDED = {OUT_OF_MEMORY: "memory", -signal.SIGPROF: "CPU time"}
 KILLED = (0, -signal.SIGTERM, -signal.SIGKILL)
 """Exit statuses of a child that an operator ended, or the kernel because the machine ran out of memory."""
 
@@ -37,8 +43,16 @@ class ChildKilled(ChildUnavailable):
     """The child was killed from outside."""
 
 
+class ChildNotStarted(ChildUnavailable):
+    """Children end before they are ready. What they wrote to standard error is in the log, and says why."""
+
+
 class LimitExceeded(Exception):
     """The request used more than a child may, or crashed it: repeating it does not help. The message is a clause."""
+
+
+class TimeExceeded(LimitExceeded):
+    """The request used too much CPU time."""
 
 
 class ChildCrashed(LimitExceeded):
@@ -57,21 +71,34 @@ class ChildProcess:
 
     @classmethod
     @asynccontextmanager
-    async def start(cls, program: Path, limits: Limits) -> "AsyncGenerator[ChildProcess]":
-        """Start a child, yield it when it is ready, and kill it on exit."""
+    async def start(
+        cls, program: Path, limits: Limits, environment: Mapping[str, str] = NOTHING
+    ) -> "AsyncGenerator[ChildProcess]":
+        """Start a child, yield it when it is ready, and kill it on exit, when its temporary files are removed."""
         command = (sys.executable, "-I", program, json.dumps(asdict(limits)))  # -I ignores PYTHONPATH and the folder
         pipes = {"stdin": PIPE, "stdout": PIPE, "stderr": PIPE}
-        async with running(*command, **pipes, env=ENVIRONMENT, cwd="/", limit=limits.reply_bytes) as process:
-            errors = asyncio.get_running_loop().create_task(_log_errors(cast(asyncio.StreamReader, process.stderr)))
-            try:
-                child = cls(process, limits)
-                async with asyncio.timeout(START_TIMEOUT):
-                    await child._read()
+        with _temporary_files(limits) as folder:
+            env = {**ENVIRONMENT, **folder, **environment}
+            async with (
+                running(*command, **pipes, env=env, cwd="/", limit=limits.reply_bytes) as process,
+                cls._ready(process, limits) as child,
+            ):
                 yield child
-            finally:
-                with suppress(ProcessLookupError):
-                    process.kill()
-                await outlast(errors)  # until the end of the output
+
+    @classmethod
+    @asynccontextmanager
+    async def _ready(cls, process: Process, limits: Limits) -> "AsyncGenerator[ChildProcess]":
+        _lower_priority(process.pid)
+        errors = asyncio.get_running_loop().create_task(_log_errors(cast(asyncio.StreamReader, process.stderr)))
+        try:
+            child = cls(process, limits)
+            async with asyncio.timeout(START_TIMEOUT):
+                await child._read()
+            yield child
+        finally:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await outlast(errors)  # until the end of the output
 
     async def ask(self, line: bytes) -> Any:
         """Return the reply to a line of JSON.
@@ -103,9 +130,26 @@ class ChildProcess:
         status = await self.wait()
         if status in KILLED:
             raise ChildKilled("The child process was killed.")
-        if limit := EXCEEDED.get(status):
-            raise LimitExceeded(f"it used too much {limit}")
+        if status == -signal.SIGPROF:
+            raise TimeExceeded("it used too much CPU time")
+        if status == OUT_OF_MEMORY:
+            raise LimitExceeded("it used too much memory")
         raise ChildCrashed(f"it ended the process with status {status}")
+
+
+@contextmanager
+def _temporary_files(limits: Limits) -> Generator[dict[str, str]]:
+    """Yield the variable that names a folder for temporary files, which is removed even if the child was killed."""
+    if limits.open_files == 0:  # then it can create none
+        yield {}
+        return
+    with TemporaryDirectory(prefix="child-", ignore_cleanup_errors=True) as folder:
+        yield {"TMPDIR": folder}
+
+
+def _lower_priority(pid: int) -> None:
+    with suppress(ProcessLookupError):  # it has ended already
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + NICENESS)  # at most 19
 
 
 async def _log_errors(errors: asyncio.StreamReader) -> None:

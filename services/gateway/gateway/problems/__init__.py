@@ -117,6 +117,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.QUOTA_EXCEEDED: (409, "Quota exceeded"),
     Code.REGISTRATION_CLOSED: (403, "Registration is closed"),
     Code.REPORT_FAILED: (500, "Report could not be created"),
+    Code.REPORT_HAS_NO_FILE: (409, "Report has failed"),
     Code.REPORT_NOT_FOUND: (404, "Report not found"),
     Code.REPORT_NOT_READY: (409, "Report is not ready"),
     Code.REPORT_TOO_LARGE: (422, "Report is too large"),

@@ -132,7 +132,7 @@ async def delete(report_id: UUID, caller: Caller) -> Response:
         | documented(
             Code.REPORT_NOT_FOUND,
             Code.REPORT_NOT_READY,
-            Code.REPORT_FAILED,
+            Code.REPORT_HAS_NO_FILE,
             Code.LINK_NOT_VALID,
             Code.FILE_CHANGED,
             Code.STORAGE_FAILED,
@@ -168,7 +168,9 @@ async def download(
     summary="Create a link to a report",
     status_code=201,
     response_model=ReportLink,
-    responses=headed(documented(Code.REPORT_NOT_FOUND, Code.REPORT_NOT_READY), {201: ("Cache-Control",)}),
+    responses=headed(
+        documented(Code.REPORT_NOT_FOUND, Code.REPORT_NOT_READY, Code.REPORT_HAS_NO_FILE), {201: ("Cache-Control",)}
+    ),
 )
 async def create_link(report_id: UUID, caller: Caller, request: Request, body: NewReportLink = ONE_HOUR) -> Response:
     """Creates a link with which anybody can download the report, without an access token, until the link expires.

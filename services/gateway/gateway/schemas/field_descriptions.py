@@ -122,7 +122,7 @@ BY_NAME = {
     "remember": "Whether the decision also applies to later calls of the tool in the session.",
     "removed": "Tools that the server no longer has.",
     "report_format": "Format of the report of each execution; null for none.",
-    "report_id": "Id of the report that exists when the execution has ended; null for none.",
+    "report_id": "Id of the report of an execution that has ended; null until then, and for none.",
     "report_type": "What the report is about.",
     "repository_url": "URL of the source; null if unknown.",
     "retry_of": "Id of the execution that this one repeats; null if it repeats none.",

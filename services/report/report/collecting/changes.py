@@ -15,6 +15,17 @@ PATHS = {"Write": "file_path", "Edit": "file_path", "MultiEdit": "file_path", "N
 """The tools that change files, and the field of their input that has the path."""
 MAX_DIFFED_LINES = 2000
 MAX_CHANGED_FILES = 200
+TOOL_FOLDERS = {
+    *("__pycache__", ".git", ".hg", ".svn", ".venv", "node_modules"),
+    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".tox"),
+}
+COMPILED = (".pyc", ".pyo", ".class", ".o")
+NOTE_ON_TOOL_FILES = "Files that tools keep, such as those in `.git` and `__pycache__`, are not listed."
+
+
+def is_of_tools(path: str) -> bool:
+    """Return whether a file belongs to tools, or is compiled: readers did not ask for it, and there are many."""
+    return path.endswith(COMPILED) or not TOOL_FOLDERS.isdisjoint(path.split("/"))
 
 
 def changed_path(call: ToolCallView) -> str | None:
@@ -42,6 +53,9 @@ def changed_files(
     for call in calls:
         if (path := changed_path(call)) and call.status == "success":
             changes[path].append(call)
+    for path in filter(is_of_tools, list(changes)):
+        budget.note(NOTE_ON_TOOL_FILES)
+        del changes[path]
     if len(changes) > MAX_CHANGED_FILES:
         budget.note(f"{MAX_CHANGED_FILES} of {len(changes):,} changed files are listed.")
     found = list[ChangedFile]()

@@ -43,7 +43,8 @@ class Conversation:
             ToolUse(
                 name=name,
                 calls=len(calls),
-                errors=sum(call.status == "error" for call in calls),
+                errors=_count(calls, "error"),
+                denied=_count(calls, "denied"),
                 total_ms=sum(call.duration_ms or 0 for call in calls),
             )
             for name, calls in by_name.items()
@@ -100,6 +101,7 @@ def entries(conversation: Conversation, budget: Budget, *, with_messages: bool, 
         shown.append(
             MessageEntry(
                 id=message.id,
+                run_id=message.run_id,
                 role=message.message_type,
                 model=message.model,
                 text=text,
@@ -115,6 +117,10 @@ def text_of(message: MessageView) -> str:
     """Return the text of a message."""
     text = message.content.get("content")
     return text if isinstance(text, str) else ""
+
+
+def _count(calls: Iterable[ToolCallView], status: str) -> int:
+    return sum(str(call.status) == status for call in calls)
 
 
 def _calls_by_message(conversation: Conversation) -> dict[UUID, list[ToolCallView]]:

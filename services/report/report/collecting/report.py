@@ -3,10 +3,13 @@
 from typing import Any
 from uuid import UUID
 
+from contracts.identity.user import GetUser
+from contracts.refusals import Refusal
 from contracts.report.values import ReportRequest
 from contracts.task_scheduler.task import GetTask
 from runtime import clock
 from runtime.blocking import BlockingPool
+from runtime.bus import Unavailable
 
 from report.collecting.budget import Budget
 from report.collecting.session import SessionCollector, sum_totals
@@ -17,7 +20,9 @@ from report.content import ReportContent
 CHOICES = ("report_type", "from_at", "to_at", "include_messages", "include_tool_calls", "include_metrics")
 
 
-async def collect(report_id: UUID, request: ReportRequest, ask: Ask, blocking: BlockingPool) -> ReportContent:
+async def collect(
+    report_id: UUID, owner_id: UUID, request: ReportRequest, ask: Ask, blocking: BlockingPool
+) -> ReportContent:
     """Return the content of a report. `ask` asks with the rights of its owner.
 
     Raises:
@@ -34,9 +39,19 @@ async def collect(report_id: UUID, request: ReportRequest, ask: Ask, blocking: B
     else:
         raise ValueError("the request names neither a session nor a task")
     about = {"id": report_id, "generated_at": clock.now(), "notes": budget.notes}
+    about |= {"created_for": await _name_of(owner_id, ask)}
     choices = {name: getattr(request, name) for name in CHOICES}
     titled = {"title": request.title} if request.title else {}
     return ReportContent.model_validate(about | subject | choices | titled)
+
+
+async def _name_of(user_id: UUID, ask: Ask) -> str:
+    """Return the name of a user; nothing if it cannot be found out, because a report does not depend on it."""
+    try:
+        user = await ask(GetUser(user_id=user_id))
+    except (Refusal, Unavailable):
+        return ""
+    return user.full_name or user.username
 
 
 async def _about_session(session_id: UUID, collector: SessionCollector) -> dict[str, Any]:

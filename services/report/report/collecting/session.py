@@ -12,12 +12,13 @@ from contracts.session.workspace import ListFiles
 from runtime.blocking import BlockingPool
 
 from report.collecting.budget import Budget
-from report.collecting.changes import changed_files
+from report.collecting.changes import NOTE_ON_TOOL_FILES, changed_files, is_of_tools
 from report.collecting.conversation import Conversation, entries, read_conversation
 from report.collecting.sources import PAGE_SIZE, Ask, first
 from report.content import ApprovalEntry, RunEntry, SessionSection, Totals, WorkspaceFile
 
 MAX_RUNS, MAX_APPROVALS, MAX_FILES = 500, 500, 1000
+NOTE_ON_FORK = "The conversation begins with a copy of that of session {}, whose runs and costs are not included."
 NO_FILES = {
     Code.SESSION_ARCHIVED: "The session is archived: the files of its workspace are not listed.",
     Code.SESSION_NOT_READY: "The workspace of the session is not available: its files are not listed.",
@@ -50,6 +51,8 @@ class SessionCollector:
         runs, total = await first(self._ask, ListRuns(session_id=session_id), MAX_RUNS)
         if total > len(runs):
             self._budget.note(f"The newest {MAX_RUNS} of {total:,} runs are shown.")
+        if session.is_fork:
+            self._budget.note(NOTE_ON_FORK.format(session.parent_session_id))
         conversation = Conversation()
         if with_conversation:
             conversation = await read_conversation(session_id, self._ask, self._blocking, self._budget)
@@ -123,11 +126,11 @@ class SessionCollector:
         try:
             for skip in range(0, MAX_FILES, PAGE_SIZE):
                 page = await self._ask(ListFiles(session_id=session_id, skip=skip, limit=PAGE_SIZE))
-                files += [
-                    WorkspaceFile(path=file.path, size_bytes=file.size_bytes)
-                    for file in page.items
-                    if file.type == "file"
-                ]
+                listed = [file for file in page.items if file.type == "file"]
+                shown = [file for file in listed if not is_of_tools(file.path)]
+                if len(shown) < len(listed):
+                    self._budget.note(NOTE_ON_TOOL_FILES)
+                files += [WorkspaceFile(path=file.path, size_bytes=file.size_bytes) for file in shown]
                 if len(page.items) < PAGE_SIZE:
                     return files
         except Refusal as refusal:

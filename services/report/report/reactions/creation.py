@@ -1,6 +1,7 @@
 """Creates the files of reports."""
 
 import tempfile
+from datetime import timedelta
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -11,15 +12,26 @@ from contracts.report.report import CompleteReport, FailReport, RecordProgress, 
 from contracts.report.values import SUFFIXES, ReportFile, ReportStep
 from eventing.reactions import Reactions, UnfinishedWork
 from eventing.reactions.jobs import Job, JobFailed, job
+from prometheus_client import Counter
 from runtime import clock
 from runtime.logging import get_logger
 
 from report.collecting import collect
 from report.content import ReportContent
 from report.dependencies import Dependencies
+from report.renderer import NotRendered
+from report.rendering.rendered import Rendered
 from report.storage import StorageDenied
 
 log = get_logger()
+
+reports_failed = Counter("reports_failed_total", "Reports that could not be created", ["code"])
+
+MAX_AGE = timedelta(days=1)
+"""A report that has not been created as long after its request fails: what it needs has been unavailable for long."""
+TOO_OLD = "The report could not be created within a day, because services that it needs were not available."
+RETRY_AGE = timedelta(hours=1)
+"""How long the report of an execution, which nobody waits for, is rendered again if the machine is too busy."""
 
 IN_PROGRESS = "SELECT id AS aggregate, id AS work FROM reports WHERE status IN ('pending', 'rendering')"
 GONE = frozenset({Code.SESSION_NOT_FOUND, Code.TASK_NOT_FOUND, Code.EXECUTION_NOT_FOUND})
@@ -48,6 +60,8 @@ class CreateReport(Job[Dependencies, ReportRequested]):
 
     async def work(self) -> None:
         """Create the file, and complete the report."""
+        if self._age > MAX_AGE:
+            raise JobFailed(Code.REPORT_FAILED, TOO_OLD)
         await self._record(10, "collecting")
         content = await self._collect()
         with tempfile.TemporaryDirectory() as folder:
@@ -58,6 +72,8 @@ class CreateReport(Job[Dependencies, ReportRequested]):
         """Report the failure; a file that was stored is removed as a reaction to that."""
         failed = FailReport(report_id=self.recorded.id, error_code=failure.code, error_detail=failure.detail)
         await self.reaction.send(failed)
+        log.error("report failed", report_id=str(self.recorded.id), code=failure.code, reason=failure.detail)
+        reports_failed.labels(failure.code).inc()
 
     async def discard(self) -> None:
         """Remove the file that this worker stored."""
@@ -65,8 +81,9 @@ class CreateReport(Job[Dependencies, ReportRequested]):
             await self.dependencies.storage.delete(self.key)
 
     async def _collect(self) -> ReportContent:
+        request, ask = self.event.request, self.reaction.ask
         try:
-            return await collect(self.recorded.id, self.event.request, self.reaction.ask, self.dependencies.blocking)
+            return await collect(self.recorded.id, self.event.user_id, request, ask, self.dependencies.blocking)
         except Refusal as refusal:
             if refusal.code not in GONE:
                 raise
@@ -76,13 +93,25 @@ class CreateReport(Job[Dependencies, ReportRequested]):
         content_file, output_file = folder / "content.json", folder / "output"
         await self.dependencies.blocking.run(_write, content, content_file)
         await self._record(40, "rendering")
-        rendered = await self.dependencies.renderer.render(content_file, self.event.request.format, output_file)
+        rendered = await self._render_or_retry(content_file, output_file)
         size_bytes, digest = await self.dependencies.blocking.run(_measure, output_file)
         await self._record(95, "storing")
         await self._store(output_file)
         return ReportFile(
             key=self.key, size_bytes=size_bytes, sha256=digest, pages=rendered.pages, notes=rendered.notes
         )
+
+    async def _render_or_retry(self, content_file: Path, output_file: Path) -> Rendered:
+        try:
+            return await self.dependencies.renderer.render(content_file, self.event.request.format, output_file)
+        except NotRendered as failure:
+            if self.event.request.execution_id is None or self._age > RETRY_AGE:
+                raise
+            raise TimeoutError(failure.detail) from failure  # which is retried later
+
+    @property
+    def _age(self) -> timedelta:
+        return clock.now() - self.recorded.at
 
     async def _store(self, file: Path) -> None:
         try:

@@ -62,4 +62,10 @@ async def _wanted(execution_id: UUID, task_id: UUID, reaction: Reaction[Dependen
     execution = await reaction.ask(GetExecution(task_id=task_id, execution_id=execution_id))
     if execution.report_id is None or execution.report_format is None:
         return None
-    return ReportRequest(report_type="task", task_id=task_id, execution_id=execution_id, format=execution.report_format)
+    return ReportRequest(
+        report_type="task",
+        task_id=task_id,
+        execution_id=execution_id,
+        session_id=execution.session_id,  # so that it is found among the reports of the session
+        format=execution.report_format,
+    )

@@ -31,17 +31,22 @@ def _over_time(what: str, entries: Sequence[RunEntry | Totals], palette: Palette
 
 def _usage(all_sessions: Sequence[SessionSection], palette: Palette) -> Iterator[Chart]:
     models = Counter[str]()
-    calls, errors = Counter[str](), Counter[str]()
+    calls, errors, denied = Counter[str](), Counter[str](), Counter[str]()
     for session in all_sessions:
         models.update({use.model: use.messages for use in session.models})
         calls.update({use.name: use.calls for use in session.tools})
         errors.update({use.name: use.errors for use in session.tools})
+        denied.update({use.name: use.denied for use in session.tools})
     if calls:
         names = [name for name, _ in calls.most_common(MAX_ROWS)]
-        fine = Series("succeeded", [max(calls[name] - errors[name], 0) for name in names], palette.first)
-        failed = Series("failed", [errors[name] for name in names], palette.failed)
-        yield bars("Calls of each tool", names, [fine, failed] if errors.total() else [fine])
-    if models:
+        good = [max(calls[name] - errors[name] - denied[name], 0) for name in names]
+        series = [Series("succeeded", good, palette.first)]
+        if errors.total():
+            series.append(Series("failed", [errors[name] for name in names], palette.failed))
+        if denied.total():
+            series.append(Series("denied", [denied[name] for name in names], palette.denied))
+        yield bars("Calls of each tool", names, series)
+    if len(models) > 1:
         names = [name for name, _ in models.most_common(MAX_ROWS)]
         yield bars(
             "Messages of each model", names, [Series("messages", [models[name] for name in names], palette.first)]

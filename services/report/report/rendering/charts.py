@@ -1,20 +1,12 @@
-"""Charts as SVG, drawn by matplotlib. Labels come from agents: they are plain text, and short."""
+"""Charts, drawn as SVG when their picture is asked for. Labels come from agents: they are plain text, and short."""
 
-import io
-import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from itertools import accumulate
-from typing import Any, cast
+from typing import Any
 
-import matplotlib as mpl
-from markupsafe import Markup, escape
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import MaxNLocator
+from markupsafe import Markup
 
 from report.rendering.figures import short_number
 from report.rendering.text import one_line
@@ -25,20 +17,6 @@ MIN_COLUMNS = 6
 """Fewer columns leave space on the right, because one as wide as the page reads like an area."""
 MAX_LABEL = 28
 
-_STYLE = {
-    "svg.fonttype": "none",  # text stays text: searchable, and in the fonts of the report
-    "text.parse_math": False,  # a label may contain dollar signs
-    "font.size": 9.0,
-    "axes.edgecolor": "#9aa3af",
-    "axes.labelcolor": "#4b5563",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": "#4b5563",
-    "ytick.color": "#4b5563",
-    "text.color": "#4b5563",
-    "grid.color": "#e5e7eb",
-}
-
 
 @dataclass(frozen=True)
 class Palette:
@@ -47,6 +25,7 @@ class Palette:
     first: str
     second: str = "#9ec5e8"
     failed: str = "#f28b7d"
+    denied: str = "#e3e7ec"
 
 
 @dataclass(frozen=True)
@@ -58,13 +37,18 @@ class Series:
     colour: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chart:
-    """A chart with its title, and a description that says the same as the picture."""
+    """A chart with its title, a description that says the same as the picture, and what draws the picture."""
 
     title: str
     description: str
-    svg: Markup
+    draw: Callable[[], Markup]
+
+    @cached_property
+    def svg(self) -> Markup:
+        """The picture, which is drawn only now: formats without pictures do without."""
+        return self.draw()
 
 
 def columns(title: str, what: str, series: Sequence[Series]) -> Chart:
@@ -74,16 +58,18 @@ def columns(title: str, what: str, series: Sequence[Series]) -> Chart:
     width = len(grouped[0].values)
 
     def draw(axes: Any) -> None:
+        from report.rendering.drawing import finish
+
         bottom = [0.0] * width
         for one in grouped:
             axes.bar(range(1, width + 1), one.values, 0.7, bottom=bottom, color=one.colour, linewidth=0, label=one.name)
             bottom = [low + value for low, value in zip(bottom, one.values, strict=True)]
         axes.set_xlim(0.25, max(width, MIN_COLUMNS) + 0.75)
-        _finish(axes, len(grouped) > 1, label)
+        finish(axes, len(grouped) > 1, label)
         if width < MIN_COLUMNS:
             axes.set_xticks(range(1, width + 1))
 
-    return _chart(title, _sums(series), draw, height=1.9)
+    return _chart(title, _sums(series), draw)
 
 
 def line(title: str, what: str, values: Sequence[float], colour: str) -> Chart:
@@ -91,14 +77,14 @@ def line(title: str, what: str, values: Sequence[float], colour: str) -> Chart:
     points = list(accumulate(values, initial=0.0))
 
     def draw(axes: Any) -> None:
+        from report.rendering.drawing import finish
+
         axes.fill_between(range(len(points)), points, step="pre", color=colour, alpha=0.12, linewidth=0)
         axes.step(range(len(points)), points, where="pre", color=colour, linewidth=1.8)
         axes.set_ylim(bottom=0)
-        _finish(axes, False, f"{what} number", money=True)
+        finish(axes, False, f"{what} number", money=True)
 
-    return _chart(
-        title, f"The total rises to ${points[-1]:,.4f} over {len(values):,} {what.lower()}s.", draw, height=1.9
-    )
+    return _chart(title, f"The total rises to ${points[-1]:,.4f} over {len(values):,} {what.lower()}s.", draw)
 
 
 def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
@@ -125,22 +111,6 @@ def bars(title: str, labels: Sequence[str], series: Sequence[Series]) -> Chart:
     return _chart(title, f"{described}.", draw, height=0.15 + 0.27 * max(len(short), 2))
 
 
-def _finish(axes: Any, has_legend: bool, label: str, money: bool = False) -> None:
-    sign = "$" if money else ""
-    axes.yaxis.set_major_formatter(partial(_tick, sign))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_locator(MaxNLocator(12, integer=True))
-    axes.grid(axis="y")
-    axes.set_axisbelow(True)
-    axes.set_xlabel(label)
-    if has_legend:
-        axes.legend(frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
-
-
-def _tick(sign: str, value: float, _position: int) -> str:
-    return sign + short_number(round(value, 6))
-
-
 def _grouped(series: Sequence[Series]) -> tuple[list[Series], int]:
     group = -(-len(series[0].values) // MAX_BARS)
     starts = range(0, len(series[0].values), max(group, 1))
@@ -153,31 +123,10 @@ def _sums(series: Sequence[Series]) -> str:
     return ", ".join(f"{one.name}: {sum(one.values):,.0f} in all" for one in series) + "."
 
 
-def _chart(title: str, description: str, draw: Callable[[Any], None], height: float) -> Chart:
-    style = {**_STYLE, "svg.hashsalt": title}  # the same data is the same SVG
-    with cast(Any, mpl).rc_context(style), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the page has more fonts than matplotlib
-        figure = Figure(figsize=(6.7, height), layout=ConstrainedLayoutEngine(w_pad=0.12))
-        FigureCanvasSVG(figure)
-        draw(cast(Any, figure).add_subplot())
-        target = io.StringIO()
-        cast(Any, figure).savefig(target, format="svg", transparent=True, metadata={"Date": None})
-    return Chart(title, description, _inline(target.getvalue(), title, description))
+def _chart(title: str, description: str, draw: Callable[[Any], None], height: float = 1.9) -> Chart:
+    def picture() -> Markup:
+        from report.rendering.drawing import svg  # loads matplotlib
 
+        return svg(title, description, draw, height)
 
-def _inline(svg: str, title: str, description: str) -> Markup:
-    """Return the `svg` element to be placed in a page: named for screen readers, and with ids of its own."""
-    prefix = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
-    body = svg[svg.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>|<style type=\"text/css\">.*?</style>", "", body, flags=re.DOTALL)
-    body = re.sub(r'\bid="', f'id="{prefix}-', body)
-    body = re.sub(r'href="#', f'href="#{prefix}-', body).replace("url(#", f"url(#{prefix}-")
-    body = re.sub(r"font-family: [^;\"]*", "font-family: 'Plex Sans', 'DejaVu Sans', sans-serif", body)
-    start = body.index(">") + 1
-    view_box = re.search(r'viewBox="[^"]*"', body)
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="chart" role="img" '
-        f'{view_box[0] if view_box else ""} aria-labelledby="{prefix}-title">'
-        f'<title id="{prefix}-title">{escape(title)}: {escape(description)}</title>'
-    )
-    return Markup(head + body[start:])  # noqa: S704  matplotlib escapes the labels
+    return Chart(title, description, picture)

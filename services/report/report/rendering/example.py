@@ -4,7 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from markupsafe import Markup
+
 from report.content import ReportContent
+from report.rendering.charts import Chart
+
+EXAMPLE_CHART = Chart("Chart", "A chart.", lambda: Markup("<svg></svg>"))
+"""Without a picture, because it would have to be drawn by a large library."""
 
 _ID = UUID(int=1)
 _AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from contracts.task_scheduler.values import ReportFormat
 
-from report.content import ReportContent
+from report.content import METRICS, ReportContent
 from report.rendering.coverage import without_font
 from report.rendering.loading import load
 from report.rendering.page import markdown_page, page
@@ -43,7 +43,8 @@ def _write_markdown(content: ReportContent, theme: Theme, file: Path) -> Rendere
 
 
 def _write_json(content: ReportContent, _theme: Theme, file: Path) -> Rendered:
-    file.write_text(content.model_dump_json(indent=2, ensure_ascii=True) + "\n")
+    left_out = None if content.include_metrics else METRICS
+    file.write_text(content.model_dump_json(indent=2, ensure_ascii=True, exclude=left_out) + "\n")
     return Rendered(None, content.notes)
 
 

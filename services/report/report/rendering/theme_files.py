@@ -8,7 +8,7 @@ from jinja2 import TemplateError, TemplateNotFound, TemplateSyntaxError
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from report.rendering.example import session_example, task_example
+from report.rendering.example import EXAMPLE_CHART, session_example, task_example
 from report.rendering.page import markdown_page, page
 from report.rendering.theme import SECTIONS, Theme, ThemeError, ThemeFile
 
@@ -18,7 +18,7 @@ _REFERENCE = re.compile(r"@import|url\(\s*(?![\"']?data:)", re.IGNORECASE)
 
 
 def load_theme(folder: Path | None) -> Theme:
-    """Return the theme in a folder, whose templates have been tried, or the built-in one.
+    """Return the theme in a folder, or the built-in one.
 
     Raises:
         ThemeError: a file is missing or not valid.
@@ -27,22 +27,30 @@ def load_theme(folder: Path | None) -> Theme:
         return Theme(ThemeFile())
     settings = _settings(folder / "theme.json")
     templates = folder / "templates"
-    theme = Theme(
+    return Theme(
         settings,
         _logo(folder, settings.logo),
         _css(folder / "style.css"),
         templates if templates.is_dir() else None,
     )
+
+
+def check_theme(folder: Path) -> None:
+    """Check the theme in a folder, also by rendering small reports with its templates.
+
+    Raises:
+        ThemeError: a file is missing or not valid.
+    """
+    theme, templates = load_theme(folder), folder / "templates"
     if templates.is_dir():
         _try_templates(theme, templates)
-    return theme
 
 
 def _try_templates(theme: Theme, folder: Path) -> None:
     try:
         for content in (session_example(), task_example()):
             for in_print in (False, True):
-                page(content, theme, in_print=in_print)
+                page(content, theme, in_print=in_print, drawn=[EXAMPLE_CHART])
             markdown_page(content, theme)
     except TemplateSyntaxError as error:
         raise ThemeError(f"{folder / (error.name or '')}: line {error.lineno}: {error.message}") from None

@@ -3,6 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from uuid import UUID
 
 from report.content import (
     ChangedFile,
@@ -27,6 +29,16 @@ TITLES: dict[Section, str] = {
 }
 FAILED = {"failed", "timed_out", "missed"}
 STOPPED = {"cancelled", "skipped"}
+REASONS = {
+    "AGENT_OUT_OF_MEMORY": "the agent needed more memory than it may use",
+    "BUDGET_EXCEEDED": "its budget was used up",
+    "MAX_TURNS_REACHED": "the agent needed more turns than it may use",
+    "MODEL_ERROR": "the AI model was not available, or refused the request",
+    "QUOTA_EXCEEDED": "a quota of the user was used up",
+    "RUN_INTERRUPTED": "the server was interrupted",
+    "RUN_TIMEOUT": "it took longer than it may",
+}
+"""Why something failed, for readers of the first page; its details have the words of the program."""
 MAX_FAILURES = 8
 MAX_CHANGED_ON_FIRST_PAGE = 6
 
@@ -52,6 +64,18 @@ class Chapter:
             (f"{self.id}message-{number}", message, [next(calls) for _ in message.tool_calls])
             for number, message in enumerate(self.session.messages, start=1)
         ]
+
+    @cached_property
+    def notices(self) -> dict[UUID, str]:
+        """How runs ended that were not completed, by the id of the last message of each."""
+        last = {message.run_id: message.id for message in self.session.messages}
+        ended = [run for run in self.session.runs if run.status in FAILED | STOPPED and run.id in last]
+        return {last[run.id]: _ended(run) for run in ended}
+
+
+def _ended(run: RunEntry) -> str:
+    detail = run.error_detail or REASONS.get(run.error_code or "")
+    return f"Run {words(run.status)}: {detail}" if detail else f"Run {words(run.status)}"
 
 
 @dataclass(frozen=True)
@@ -152,9 +176,13 @@ def _failures(content: ReportContent) -> Iterator[str]:
             for tool in session.tools
             if tool.errors
         )
-        for entry in session.approvals:
-            if entry.status in ("denied", "expired"):
-                yield f"{entry.tool_name}: approval {entry.status}{f' ({entry.message})' if entry.message else ''}"
+        refused = [entry for entry in session.approvals if entry.status in ("denied", "expired")]
+        for entry in refused:
+            yield f"{entry.tool_name}: approval {entry.status}{f' ({entry.message})' if entry.message else ''}"
+        by_people = Counter(entry.tool_name for entry in refused)
+        for tool in session.tools:
+            if (by_rules := tool.denied - by_people[tool.name]) > 0:
+                yield f"{tool.name}: {count(by_rules, 'call')} denied by rules"
 
 
 def _failed_entries(what: str, entries: Sequence[RunEntry] | Sequence[ExecutionSection]) -> Iterator[str]:
@@ -164,8 +192,9 @@ def _failed_entries(what: str, entries: Sequence[RunEntry] | Sequence[ExecutionS
 
 
 def _reason(entry: RunEntry | ExecutionSection) -> str:
-    reason = ": ".join(filter(None, (entry.error_code, entry.error_detail)))
-    return f" ({reason})" if reason else ""
+    code = entry.error_code or ""
+    reason = REASONS.get(code) or entry.error_detail or words(code)
+    return f": {reason.removesuffix('.')}" if reason else ""
 
 
 def question(content: ReportContent) -> str:

@@ -13,11 +13,14 @@ from task_scheduler.queries.tables import EXECUTIONS, visible
 
 USAGE = [*Usage.model_fields]
 DERIVED = {"usage", "report_id"}
+REPORTED = ("completed", "failed", "timed_out")
+"""The ends of an execution that the report service creates a report about."""
 SUMMARY = ", ".join([name for name in ExecutionSummary.model_fields if name not in DERIVED] + USAGE)
 
 
 def _derived(row: Row) -> Row:
-    has_report = row["report_format"] and row["session_id"]  # one that never started has nothing to report
+    # One that never started has nothing to report, and a report is requested when the execution ends.
+    has_report = row["report_format"] and row["session_id"] and row["status"] in REPORTED
     report_id = execution_report_id(row["id"]) if has_report else None
     return row | {"usage": {name: row.pop(name) for name in USAGE}, "report_id": report_id}
 
