@@ -21,7 +21,7 @@ RUN = "id, session_id, status, attempt, error_code, error_detail, created_at, en
 SUMMARY = f"{RUN}, left(message, {PREVIEW_CHARACTERS}) AS message"
 
 ANSWERED_RUNS = Table(
-    "runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "
+    "shown_runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "
     "WHERE m.session_id = r.session_id AND m.sequence_number = r.answer) a ON true",
     Code.RUN_NOT_FOUND,
     readable=None,
@@ -54,7 +54,8 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
-    calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, Filters(run_id=query.run_id), context)
+    of_run = Filters(session_id=query.session_id, run_id=query.run_id)
+    calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, of_run, context)
     return RunView.model_validate(
         {**_with_usage(row), "tool_calls": [TOOL_INPUT.shown(call) for call in calls], "more_tool_calls": more}
     )
