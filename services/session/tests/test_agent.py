@@ -132,7 +132,13 @@ async def refuse_requests(_tool_use_id: str, name: str, _tool_input: dict[str, A
 
 async def test_dont_ask_mode_requests_no_approval(replica: Replica) -> None:
     events = await replica.run(replica.spec(permission_mode="dontAsk"), bash_prompt("touch made"), refuse_requests)
-    assert "Permission to use Bash" in events.outputs[0]
+    assert ("Permission to use Bash" in events.outputs[0], events.denied) == (True, [True])
+
+
+async def test_a_call_that_a_rule_forbids_is_denied(replica: Replica) -> None:
+    forbidden = replica.spec(allowed_tools=["Bash"], disallowed_tools=["Bash(touch:*)"])
+    events = await replica.run(forbidden, scripted(bash("touch made"), bash("false"), {"text": "Done."}))
+    assert events.denied == [True, False]
 
 
 async def test_a_failed_approval_request_denies_the_tool_and_leaks_no_error(replica: Replica) -> None:
@@ -143,6 +149,7 @@ async def test_a_failed_approval_request_denies_the_tool_and_leaks_no_error(repl
     assert events.outputs == [
         "This tool call was not approved: The approval could not be requested. Continue without it."
     ]
+    assert events.denied == [True]
 
 
 async def test_a_tool_call_with_too_deep_input_is_denied_without_approval(

@@ -185,7 +185,7 @@ async def test_abandoned_approval_requests_count_towards_the_limit(
         yield FINISHED
 
     await worker.work(turn)
-    assert [outcome.message for outcome in outcomes] == ["Too many tool calls are waiting for approval."]
+    assert [outcome.reason for outcome in outcomes] == ["Too many tool calls are waiting for approval."]
 
 
 async def test_a_worker_whose_session_was_deleted_ends_its_agent(worker: Worker) -> None:

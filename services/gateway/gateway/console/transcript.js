@@ -8,8 +8,8 @@ import { find, mark, stamp } from "./elements.js";
 const TITLE_PARAMETERS = [
   "file_path", "notebook_path", "command", "pattern", "url", "query", "skill", "description", "path", "prompt", "name",
 ];
-// The beginning of the output of a denied call, also of one that was denied without a person.
-const DENIED = "This tool call was not approved:";
+// The statuses of a tool call that has not ended, which a decision about it changes.
+const OPEN = ["running", "waiting_approval"];
 
 export class Transcript {
   #list;
@@ -98,8 +98,7 @@ export class Transcript {
       find(".input", card).textContent = JSON.stringify(tool_input, null, 2);
     }
     find(".output", card).textContent = outputText(tool_output);
-    if (outputText(tool_output).startsWith(DENIED)) card.dataset.denied = "";
-    outcome(card, status);
+    mark(find(".chip", card), status);
     if (tool_input?.truncated || tool_output?.truncated) card.dataset.truncated = "";
     return card;
   }
@@ -108,8 +107,9 @@ export class Transcript {
   approval(approval) {
     const { id, tool_call_id, tool_name, tool_input, kind } = approval;
     if (this.#shown.has(id)) return;
-    const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting" };
+    const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting_approval" };
     const about = this.#shown.get(tool_call_id) ?? this.tool(unknown);
+    mark(find(".chip", about), "waiting_approval");
     find("details", about).open = true;
     if (kind === "elicitation") about.dataset.question = "";
     const form = approvalForm(approval);
@@ -131,8 +131,9 @@ export class Transcript {
     else card.append(decisionElement);
     this.#shown.set(approval_id, decisionElement);
     if (focused) decisionElement.focus();
-    if (decision === "denied") card.dataset.denied = "";
-    outcome(card, "question" in card.dataset ? decision : find(".chip", card).dataset.is);
+    const chip = find(".chip", card);
+    if ("question" in card.dataset) mark(chip, decision);
+    else if (OPEN.includes(chip.dataset.is)) mark(chip, decision === "approved" ? "running" : "denied");
   }
 
   /** Show how a run ended without an answer. Its streamed text or queued message stays, with the label `how`. */
@@ -188,10 +189,6 @@ function title(input) {
   const names = [...TITLE_PARAMETERS, ...Object.keys(input).sort()];
   const name = names.find((each) => Object.hasOwn(input, each) && typeof input[each] === "string");
   return name ? input[name] : "";
-}
-
-function outcome(card, status) {
-  mark(find(".chip", card), status === "error" && "denied" in card.dataset ? "denied" : status);
 }
 
 function label(entry, status) {

@@ -51,12 +51,13 @@ class AssistantMessage:
 
 @dataclass(frozen=True)
 class ToolReturned:
-    """The result of a tool call."""
+    """The result of a tool call, which says why the call was `denied` if it was."""
 
     tool_use_id: str
     output: dict[str, Any]
     is_error: bool
     duration_ms: int
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class MessageTranslator:
     total_cost_usd: Decimal = Decimal(0)
     total_tokens: Tokens = field(default_factory=Tokens)
     _started: dict[str, float] = field(default_factory=dict[str, float])
+    _denied: set[str] = field(default_factory=set[str])
     _partial: AssistantMessage | None = None
     """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
 
@@ -118,12 +120,18 @@ class MessageTranslator:
                 yield from self._collect(message)
             case sdk.UserMessage(content=list(content)):
                 yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
+            case sdk.SystemMessage(subtype="permission_denied", data={"tool_use_id": str(id)}):
+                self.note_denied(id)  # by a rule or the permission mode, without asking
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
                 yield Delta(clean(text))
             case sdk.ResultMessage():
                 yield self._finished(message)
             case _:
                 pass
+
+    def note_denied(self, tool_use_id: str) -> None:
+        """Note that a tool call of this turn is not made."""
+        self._denied.add(clean(tool_use_id))
 
     def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part))]
@@ -161,10 +169,11 @@ class MessageTranslator:
         id, now = clean(part.tool_use_id), time.monotonic()
         duration = now - self._started.pop(id, now)
         output = TRUNCATED if too_deep(part.content) else {"content": _text(part.content)}
-        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000))
+        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000), id in self._denied)
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._started.clear()
+        self._denied.clear()
         # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
         total = round(Decimal(str(result.total_cost_usd or 0)), COST_DECIMALS)
         cost, self.total_cost_usd = total - self.total_cost_usd, total

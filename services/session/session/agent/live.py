@@ -286,10 +286,13 @@ class Agent:
         self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
     ) -> PermissionResult:
         if not self.spec.ceiling.allows_tool(name):
-            return not_available(name)
-        result = await permission(self._ask, self._transcript, name, tool_input, context)
+            result = not_available(name)
+        else:
+            result = await permission(self._ask, self._transcript, name, tool_input, context)
         if isinstance(result, PermissionResultAllow):
             self._permits.approve(name, tool_input)
+        else:
+            self._translator.note_denied(context.tool_use_id or "")
         return result
 
 

@@ -35,6 +35,8 @@ async def permission(
         return _denied("The approval could not be requested.")
     if outcome.decision == "approved":
         return PermissionResultAllow()
+    if outcome.reason:
+        return PermissionResultDeny(message=f"{outcome.reason} Continue without it.")
     return _denied(outcome.message or "The user denied it.")
 
 

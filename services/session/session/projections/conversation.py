@@ -9,6 +9,9 @@ from eventing.recording import Recorded
 
 from session.quotas.concurrency import UPDATE_ONLY_WAITS, update_only_waits
 
+SET_CALL_STATUS = """
+    UPDATE tool_calls SET status = $3 WHERE session_id = $1 AND id = $2 AND status IN ('running', 'waiting_approval')"""
+
 
 async def project_conversation(event: ConversationEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a conversation."""

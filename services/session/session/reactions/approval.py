@@ -119,7 +119,7 @@ class ApprovalRequests:
             **about,
         )
         if self._open >= MAX_OPEN_APPROVALS:
-            return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
+            return ApprovalOutcome(decision="denied", reason=TOO_MANY_OPEN)
         self._open += 1
         try:
             outcome = (
