@@ -85,7 +85,7 @@ class Worker:
         event = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
-        dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
+        dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=86_400)
         dependencies.places = Places(1, 600)
         dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
