@@ -188,7 +188,10 @@ async def model_errors(module_replica: NewReplica) -> dict[str, TurnEvents]:
 
 def test_a_model_response_400_is_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
     end = model_errors[BAD_REQUEST].end
-    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 400: simulated 400")
+    assert (end.error_code, end.error_detail) == (
+        Code.MODEL_ERROR,
+        "The model provider refused the request (HTTP 400): simulated 400",
+    )
 
 
 def test_a_model_error_is_not_reported_as_an_answer(model_errors: dict[str, TurnEvents]) -> None:
@@ -198,7 +201,10 @@ def test_a_model_error_is_not_reported_as_an_answer(model_errors: dict[str, Turn
 def test_an_invalid_simulator_script_is_reported_with_its_location(model_errors: dict[str, TurnEvents]) -> None:
     end = model_errors[BAD_SCRIPT].end
     error = "invalid script: turns.0.txt: unknown field"
-    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"The model answered 400: {error}")
+    assert (end.error_code, end.error_detail) == (
+        Code.MODEL_ERROR,
+        f"The model provider refused the request (HTTP 400): {error}",
+    )
 
 
 def test_an_agent_continues_after_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
@@ -213,7 +219,12 @@ async def test_a_request_to_an_overloaded_model_is_retried(replica: Replica) -> 
 async def test_an_unreachable_model_is_a_model_error(new_replica: NewReplica) -> None:
     async with new_replica(Limits(model_retries=0), model_url="http://127.0.0.1:1") as replica:
         end = (await replica.ask("Hi.")).end
-    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The model answered 502.")
+    assert (end.error_code, "(HTTP 502)" in str(end.error_detail)) == (Code.MODEL_ERROR, True)
+
+
+async def test_an_unknown_model_is_named(replica: Replica) -> None:
+    end = (await replica.ask(scripted({"status": 404}), model="gpt-4")).end
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The provider has no model `gpt-4` (HTTP 404).")
 
 
 async def test_an_interrupted_model_response_is_a_model_error(new_replica: NewReplica) -> None:

@@ -251,7 +251,7 @@ class RunFailed(Failure, ProgressEvent):
     sample = {
         "run_id": RUN,
         "error_code": "MODEL_ERROR",
-        "error_detail": "The model answered 529.",
+        "error_detail": "The model provider is overloaded (HTTP 529). Try again later.",
         "usage": {},
     }
 

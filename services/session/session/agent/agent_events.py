@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,20 +17,18 @@ from pydantic import JsonValue
 from runtime.clock import new_id
 from runtime.nesting import MAX_DEPTH, too_deep
 
+from session.agent.model_errors import model_error_detail
 from session.agent.model_proxy import Tokens
 
 # The model name of messages that Claude Code writes itself, such as notices of API errors.
 SYNTHETIC_MODEL = "<synthetic>"
 COST_DECIMALS = 10
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# For 5xx errors the notice names the address of the proxy instead of a reason, which does not help a user.
-_PROVIDER_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
 MAX_OUTPUT_BYTES = 512 * 1024
 OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
 OUTPUT_TOO_DEEP = f"The structured output is nested more than {MAX_DEPTH} levels deep."
 TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value is nested more than {MAX_DEPTH} levels deep."}
 """Replaces the input or output of a tool that is nested too deep to be stored."""
-REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
 BUDGET_REACHED = "The session reached its `max_budget_usd`."
 OUTPUT_INVALID = "The output does not match `output_format`."
 
@@ -241,22 +238,11 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
         case "error_max_structured_output_retries":
             return Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
         case "success" if result.api_error_status:
-            return Code.MODEL_ERROR, _model_error_detail(result.api_error_status, result.result or "")
+            return Code.MODEL_ERROR, model_error_detail(result.api_error_status, clean(result.result or ""))
         case "success":
             return Code.MODEL_ERROR, "The model did not answer in time, or its answer was incomplete."
         case _:
             return Code.AGENT_FAILED, "The agent ended with an error."
-
-
-def _model_error_detail(status: int, notice: str) -> str:
-    """Return the error detail for an error status of the model provider.
-
-    `notice` is the agent's text about the error, which contains the provider's reason.
-    """
-    if status == HTTPStatus.UNAUTHORIZED:
-        return REJECTED
-    reason = _PROVIDER_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
-    return f"The model answered {status}: {reason.group(1)}" if reason else f"The model answered {status}."
 
 
 def _tokens(result: sdk.ResultMessage) -> Tokens:
