@@ -21,6 +21,7 @@ from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
 SLOW = bash_prompt("touch begun; sleep 60; echo again >> repeated")
 HELLO = scripted({"text": "Hello."})
+REFUSED = "The model provider refused the request (HTTP 400)"
 FAILING = "echo out; exit 3"
 TRUE = ("Bash", {"command": "true", "description": "a test"})
 SUBAGENT = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
@@ -135,12 +136,6 @@ async def test_dont_ask_mode_requests_no_approval(replica: Replica) -> None:
     assert ("Permission to use Bash" in events.outputs[0], events.denied) == (True, [True])
 
 
-async def test_a_call_that_a_rule_forbids_is_denied(replica: Replica) -> None:
-    forbidden = replica.spec(allowed_tools=["Bash"], disallowed_tools=["Bash(touch:*)"])
-    events = await replica.run(forbidden, scripted(bash("touch made"), bash("false"), {"text": "Done."}))
-    assert events.denied == [True, False]
-
-
 async def test_a_failed_approval_request_denies_the_tool_and_leaks_no_error(replica: Replica) -> None:
     async def fail(_tool_use_id: str, _name: str, _tool_input: dict[str, Any]) -> ApprovalOutcome:
         raise OSError("the address of a database")
@@ -188,10 +183,7 @@ async def model_errors(module_replica: NewReplica) -> dict[str, TurnEvents]:
 
 def test_a_model_response_400_is_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
     end = model_errors[BAD_REQUEST].end
-    assert (end.error_code, end.error_detail) == (
-        Code.MODEL_ERROR,
-        "The model provider refused the request (HTTP 400): simulated 400",
-    )
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"{REFUSED}: simulated 400")
 
 
 def test_a_model_error_is_not_reported_as_an_answer(model_errors: dict[str, TurnEvents]) -> None:
@@ -201,10 +193,7 @@ def test_a_model_error_is_not_reported_as_an_answer(model_errors: dict[str, Turn
 def test_an_invalid_simulator_script_is_reported_with_its_location(model_errors: dict[str, TurnEvents]) -> None:
     end = model_errors[BAD_SCRIPT].end
     error = "invalid script: turns.0.txt: unknown field"
-    assert (end.error_code, end.error_detail) == (
-        Code.MODEL_ERROR,
-        f"The model provider refused the request (HTTP 400): {error}",
-    )
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, f"{REFUSED}: {error}")
 
 
 def test_an_agent_continues_after_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
@@ -220,11 +209,6 @@ async def test_an_unreachable_model_is_a_model_error(new_replica: NewReplica) ->
     async with new_replica(Limits(model_retries=0), model_url="http://127.0.0.1:1") as replica:
         end = (await replica.ask("Hi.")).end
     assert (end.error_code, "(HTTP 502)" in str(end.error_detail)) == (Code.MODEL_ERROR, True)
-
-
-async def test_an_unknown_model_is_named(replica: Replica) -> None:
-    end = (await replica.ask(scripted({"status": 404}), model="gpt-4")).end
-    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The provider has no model `gpt-4` (HTTP 404).")
 
 
 async def test_an_interrupted_model_response_is_a_model_error(new_replica: NewReplica) -> None:

@@ -29,7 +29,7 @@ async def fork(desk: Desk, parent: UUID = PARENT, id: UUID = FORK_ID, until: UUI
 
 
 async def call_again(desk: Desk, session_id: UUID) -> UUID:
-    """Run the session once more, with another tool call. Return the id of the user's message."""
+    """Run the session again, with another tool call. Return the id of the user's message."""
     query = SubmitQuery(session_id=session_id, run_id=(run_id := new_id()), message_id=new_id(), message="?")
     await desk.send(query)
     await desk.send(StartRun(session_id=session_id, run_id=run_id))

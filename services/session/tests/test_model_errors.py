@@ -1,4 +1,4 @@
-"""What users are told about errors of the model provider. The notices are those of Claude Code."""
+"""What users read about errors of the model provider. The notices are those of Claude Code."""
 
 import pytest
 from session.agent.model_errors import model_error_detail

@@ -71,9 +71,9 @@ async def test_the_execution_knows_its_event(desk: Desk, source: EventSource) ->
     task = await create(desk, "session.run_failed", variables={"place": "here", "event": "none"})
     await source.publish(FAILED)
     [execution] = await source.created(task)
-    fields = FAILED.model_dump(mode="json", exclude={"usage"})
+    fields = {**FAILED.model_dump(mode="json"), "usage": USAGE}
     ids = {"event": "session.run_failed", "session_id": SESSION, "run_id": RUN}
-    assert execution.variables == {"place": "here", **ids, "payload": fields | {"usage": USAGE}}
+    assert execution.variables == {"place": "here", **ids, "payload": fields}
     assert (execution.event, execution.chain) == ("session.run_failed", [])
 
 
@@ -81,10 +81,7 @@ async def test_the_cost_in_a_payload_is_a_number(desk: Desk, source: EventSource
     task = await create(desk, "session.run_failed")
     await source.publish(FAILED.model_copy(update={"usage": Usage(cost_usd=Decimal("0.0357920000"))}))
     [execution] = await source.created(task)
-    assert execution.variables["payload"] == {
-        **FAILED.model_dump(mode="json"),
-        "usage": {**USAGE, "cost_usd": 0.035792},
-    }
+    assert '"cost_usd":0.035792}' in execution.model_dump_json()
 
 
 async def test_a_large_event_is_a_preview(desk: Desk, source: EventSource) -> None:

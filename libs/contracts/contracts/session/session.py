@@ -45,7 +45,7 @@ class SessionSummary(Message):
 class EffectiveOptions(Message):
     """The options that the next run gets: within the ceiling of the owner's present role, the model resolved.
 
-    `model` is None if neither the session nor the operator names one: then Claude Code chooses it.
+    `model` is null if neither the session nor the operator names one: then Claude Code chooses it.
     """
 
     model: str | None = None

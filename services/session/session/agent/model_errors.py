@@ -1,4 +1,4 @@
-"""What users are told about errors of the model provider."""
+"""What users read about errors of the model provider."""
 
 import re
 from http import HTTPStatus
