@@ -12,6 +12,9 @@ from simulator.testing import bash, scripted
 from tests.e2e.user import User, newcomer
 
 TOUCH = bash("touch made")
+NOT_ALLOWED = (
+    "`Bash` is not in `allowed_tools`, and nobody can approve calls in a non-interactive session. Continue without it."
+)
 
 
 class Asked:
@@ -77,7 +80,7 @@ def test_a_denial_reaches_the_agent_with_its_message(asked: Asked) -> None:
     asked.decide("deny", message="Not on a Friday.")
     assert asked.answer.result(60).json()["content"]["text"] == "Done."
     [(status, output)] = asked.calls()
-    assert (status, "Not on a Friday." in output) == ("error", True)
+    assert (status, "Not on a Friday." in output) == ("denied", True)
 
 
 def test_a_remembered_tool_needs_one_approval_per_session(user: User) -> None:
@@ -94,7 +97,7 @@ def test_a_non_interactive_session_requests_no_approvals(user: User) -> None:
     session_id = careful(user, "non_interactive")
     user.ask(session_id, scripted(TOUCH, {"text": "Done."})).raise_for_status()
     [call] = user.items(f"/sessions/{session_id}/tool-calls")
-    assert (call["status"], "not interactive" in call["tool_output"]["content"]) == ("error", True)
+    assert (call["status"], call["tool_output"]["content"]) == ("denied", NOT_ALLOWED)
     assert user.items("/approvals") == []
 
 
@@ -136,7 +139,7 @@ def test_an_expired_approval_is_denied() -> None:
             [approval] = user.items("/approvals", session_id=asked.session_id)
             assert (approval["status"], approval["decided_by"]) == ("expired", None)
             [(status, output)] = asked.calls()
-            assert (status, "expired" in output) == ("error", True)
+            assert (status, "expired" in output) == ("denied", True)
             assert decide(user, approval["id"], "approve").json()["error_code"] == "APPROVAL_OVER"
 
 

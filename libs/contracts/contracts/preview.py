@@ -11,6 +11,12 @@ def preview(beginning: str, size: int, name: str = "preview") -> dict[str, Any]:
     return {"truncated": True, "size_bytes": size, name: beginning[:PREVIEW_CHARACTERS]}
 
 
+def numeric_usage(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the data of an event with the cost in its `usage`, if it has one, as a number: stored it is a string."""
+    usage = data.get("usage")
+    return data | {"usage": usage | {"cost_usd": float(usage["cost_usd"])}} if usage else data
+
+
 def truncate_value(value: Any) -> Any:
     """Return a JSON value, or its preview if it is larger than `MAX_INLINE_BYTES`."""
     text = json.dumps(value, ensure_ascii=False)

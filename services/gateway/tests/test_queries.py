@@ -144,11 +144,11 @@ async def test_early_end_events_do_not_cause_a_busy_loop(client: httpx.AsyncClie
 )
 async def test_a_failed_run_is_a_problem(client: httpx.AsyncClient, session: Session, code: Code, status: int):
     async with pending_query(client, session) as pending:
-        session.end(status="failed", error_code=code, error_detail="The model answered 529.")
+        session.end(status="failed", error_code=code, error_detail="The model provider is overloaded (HTTP 529).")
         await session.publish_end()
     response = pending.result()
     assert (response.status_code, response.json()["error_code"]) == (status, code)
-    assert response.json()["detail"] == "The model answered 529."
+    assert response.json()["detail"] == "The model provider is overloaded (HTTP 529)."
     assert response.json()["run_id"] == str(session.run.id)
     assert "retry-after" not in response.headers
 

@@ -88,7 +88,9 @@ async def test_the_stream_of_a_failed_run_ends_with_the_problem(
     base_url: str, services: FakeServices, session: Session
 ):
     async with open_stream(base_url, services.token(), QUERY, "POST", json=BODY, headers=ACCEPT) as follower:
-        session.end(status="failed", error_code=Code.MODEL_ERROR, error_detail="The model answered 529.")
+        session.end(
+            status="failed", error_code=Code.MODEL_ERROR, error_detail="The model provider is overloaded (HTTP 529)."
+        )
         await session.publish(RunFailed)
         *_, result = await follower.remaining()
     problem = result.json()

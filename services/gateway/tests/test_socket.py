@@ -156,7 +156,11 @@ async def test_a_result_has_the_answer(client: Client, services: FakeServices):
 
 
 async def test_the_result_of_a_failed_run_has_the_reason(client: Client, services: FakeServices):
-    failed = {"status": "failed", "error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
+    failed = {
+        "status": "failed",
+        "error_code": "MODEL_ERROR",
+        "error_detail": "The model provider is overloaded (HTTP 529).",
+    }
     await services.answer(GetRun, samples.run(**failed))
     await services.publish(RunFailed.example())
     assert failed.items() <= (await client.next())[1].items()

@@ -27,6 +27,7 @@ from session.agent.deltas import Deltas
 from session.agent.model_proxy import ModelProxy
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.ceilings import Ceilings
+from session.copied_work import CopiedWork
 from session.environments import Environments
 from session.mcp.connections import Connections
 from session.places import Places
@@ -68,6 +69,7 @@ class Dependencies:
     blocking: BlockingPool
     writing: BlockingPool
     quotas: Quotas
+    copied_work: CopiedWork
     spending: Callable[[Recorded[Any], UUID], Spending]
 
     def workspace(self, session_id: UUID) -> Path:
@@ -136,6 +138,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             blocking=blocking,
             writing=writing,
             quotas=Quotas(),
+            copied_work=CopiedWork(copying),
             spending=partial(Spending, database),
         )
 

@@ -1,9 +1,12 @@
-"""Checks of an agent's options that depend on the actor and on the configuration."""
+"""Whether the options of an agent are allowed, and which of them are in force, as roles and configuration decide."""
 
+from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
+from contracts.session.session import EffectiveOptions
 from contracts.session.values import SdkOptions
 
-from session.dependencies import Context, Work
+from session.ceilings import Ceiling
+from session.dependencies import Context, Dependencies, Work
 
 
 def check_options(options: SdkOptions, context: Work | Context) -> None:
@@ -23,3 +26,16 @@ def check_options(options: SdkOptions, context: Work | Context) -> None:
             )
     for field, problem in ceiling.excesses(options):
         raise Refusal(Code.OPTION_NOT_ALLOWED, f"sdk_options.{field}: {problem}.")
+
+
+def resolved_model(options: SdkOptions, ceiling: Ceiling, offered: tuple[str, ...]) -> str | None:
+    """Return the model that an agent with these options gets; None if neither they nor the operator name one."""
+    return ceiling.reduced(options).model or next(iter(ceiling.usable_models(offered)), None)
+
+
+def effective_options(options: SdkOptions, role: Role, dependencies: Dependencies) -> EffectiveOptions:
+    """Return what the next run of a session with these options gets, if its owner has this role."""
+    ceiling = dependencies.ceilings.of(role)
+    model = resolved_model(options, ceiling, dependencies.models)
+    reduced = ceiling.reduced(options).model_copy(update={"model": model})
+    return EffectiveOptions.model_validate(reduced.model_dump(include={*EffectiveOptions.model_fields}))

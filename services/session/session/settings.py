@@ -46,7 +46,7 @@ class Settings(SecretServiceSettings):
     mcp_allowed_addresses: AddressList = ""
     mcp_program_dirs: FolderList = ""
     mcp_program_memory_bytes: int = Field(default=PROGRAM_MEMORY_BYTES, ge=2**28, le=2**50)
-    approval_seconds: PositiveFloat = 600.0
+    approval_seconds: PositiveFloat = Field(default=86_400.0, le=366 * 86_400)
     waiting_agent_seconds: PositiveFloat = 300.0
     quotas: Annotated[str, AfterValidator(_quotas)] = ""
     agent_memory_bytes: int = Field(default=Resources.memory_bytes, ge=2**30, le=2**50)

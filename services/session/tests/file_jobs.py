@@ -18,6 +18,7 @@ from runtime.bus.envelope import Envelope
 from runtime.clock import now
 from session.app import service
 from session.ceilings import Ceilings
+from session.copied_work import CopiedWork
 from session.dependencies import Dependencies
 from session.places import Places
 from session.reactions.session import remove_traces
@@ -76,6 +77,7 @@ class FileJobs:
             blocking=blocking,
             writing=blocking,
             quotas=Quotas(),
+            copied_work=CopiedWork(desk.database),
             spending=nothing,
         )
         self.interventions: list[tuple[type, Callable[[], Awaitable[Any]] | None]] = []

@@ -51,6 +51,11 @@ class TurnEvents(list[AgentEvent]):
         return [event.output["content"] for event in self if isinstance(event, ToolReturned)]
 
     @property
+    def denied(self) -> list[bool]:
+        """Whether each tool call was denied, in the order of their results."""
+        return [event.denied for event in self if isinstance(event, ToolReturned)]
+
+    @property
     def bash_results(self) -> dict[str, ToolReturned]:
         """The results of the Bash calls, by command."""
         results = {event.tool_use_id: event for event in self if isinstance(event, ToolReturned)}

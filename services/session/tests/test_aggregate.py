@@ -105,10 +105,12 @@ def test_a_message_that_calls_a_tool_starts_the_call() -> None:
     assert session.pending[1] == CALLED
 
 
-@pytest.mark.parametrize(("is_error", "status"), [(False, "success"), (True, "error")])
-def test_a_tool_result_ends_its_call(is_error: bool, status: str) -> None:
+@pytest.mark.parametrize(
+    ("is_error", "denied", "status"), [(False, False, "success"), (True, False, "error"), (True, True, "denied")]
+)
+def test_a_tool_result_ends_its_call(is_error: bool, denied: bool, status: str) -> None:
     session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
-    session.record_tool_result(result(is_error=is_error))
+    session.record_tool_result(result(is_error=is_error, denied=denied))
     assert [event.status for event in session.pending if isinstance(event, ToolCallEnded)] == [status]
 
 

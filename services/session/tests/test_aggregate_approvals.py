@@ -19,7 +19,7 @@ from contracts.session.approval import (
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunQueued, RunRequested, RunStarted
 from contracts.session.session import SessionCreated, SessionDeleted
-from contracts.session.values import ApprovalOutcome, Usage
+from contracts.session.values import ApprovalOutcome, SdkOptions, Usage
 from eventing.testing import refused
 from session.aggregate import Session
 from session.aggregate.active_run import MAX_ATTEMPTS
@@ -62,6 +62,28 @@ def test_a_non_interactive_session_denies_and_records_nothing() -> None:
     session = after(created, REQUESTED, STARTED)
     outcome = session.request_approval(REQUEST)
     assert (outcome and outcome.decision, session.pending) == ("denied", [])
+
+
+@pytest.mark.parametrize(
+    ("allowed", "reason"),
+    [
+        ([], "`Read` is not in `allowed_tools`"),
+        (["Read(/etc/**)"], "`allowed_tools` does not cover this call of `Read`"),
+    ],
+)
+def test_a_denial_without_people_says_which_tool_is_not_allowed(allowed: list[str], reason: str) -> None:
+    options = SdkOptions(allowed_tools=allowed)
+    session = after(CREATED.model_copy(update={"mode": "non_interactive", "sdk_options": options}), REQUESTED, STARTED)
+    outcome = session.request_approval(REQUEST)
+    assert outcome
+    assert outcome.reason == f"{reason}, and nobody can approve calls in a non-interactive session."
+
+
+@pytest.mark.parametrize(("decided", "status"), [(APPROVED, "interrupted"), (DENIED, "denied")])
+def test_a_call_that_was_denied_before_a_restart_ends_as_denied(decided: ApprovalDecided, status: str) -> None:
+    session = after(*RUNNING, MessageRecorded.example(), ToolCallStarted.example(), PENDING, decided)
+    session.start_run(RUN_ID)
+    assert [event.status for event in session.pending if isinstance(event, ToolCallEnded)] == [status]
 
 
 @pytest.mark.parametrize("decided", [APPROVED, DENIED])

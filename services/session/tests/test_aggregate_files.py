@@ -55,6 +55,12 @@ def test_a_fork_starts_with_the_messages_of_its_parent() -> None:
     assert forked(parent, RUN_ID, OTHER).message_ids == [RUN_ID, OTHER]
 
 
+def test_a_fork_keeps_the_metadata_of_its_parent() -> None:
+    [created, _] = after(CREATED).fork(UUID(FORK), UUID(USER), "fork", []).pending
+    assert isinstance(created, SessionCreated)
+    assert created.metadata == CREATED.metadata == SessionCreated.sample["metadata"]
+
+
 def test_a_fork_lacks_messages_that_were_not_passed_to_it() -> None:
     assert forked(after(CREATED, FIRST_MESSAGE, STARTED, COMPLETED), RUN_ID, OTHER).message_ids == [RUN_ID]
 

@@ -15,7 +15,7 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.approval import ApprovalView, DeliverDecisions, ListApprovals
 from contracts.session.run import RunView
-from contracts.session.values import ApprovalOutcome, ToolUseBlock, Usage
+from contracts.session.values import ApprovalOutcome, Block, ToolUseBlock, Usage
 from runtime.clock import new_id, now
 from runtime.testing import eventually
 from runtime.waiters import Waiters
@@ -27,6 +27,8 @@ from session.reactions.deadline import Deadline
 
 ID, OTHER = UUID(APPROVAL), UUID(MESSAGE)
 CALL = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Bash", input={})
+OTHER_CALL = CALL.model_copy(update={"id": "toolu_2"})
+DAY = 86_400
 DENIED = ApprovalOutcome(decision="denied", message="No.")
 
 
@@ -73,7 +75,7 @@ def run(attempt: int = 1) -> RunView:
 
 def dependencies() -> Any:
     return SimpleNamespace(
-        decisions=Waiters[UUID](), approval_seconds=600, places=Places(64, 300), agents=SimpleNamespace()
+        decisions=Waiters[UUID](), approval_seconds=DAY, places=Places(64, 300), agents=SimpleNamespace()
     )
 
 
@@ -232,14 +234,14 @@ class Releasing:
 
 
 @asynccontextmanager
-async def waiting_agent(*, recorded: bool = True) -> AsyncGenerator[Releasing]:
+async def waiting_agent(*others: Block, recorded: bool = True) -> AsyncGenerator[Releasing]:
     """Let an agent wait for an approval, which is given up at the end of the context."""
     service, place = Service([approval()]), Place()
     async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
         deadline = Deadline(1000, cancellation.request)
         requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, place)
         if recorded:
-            requests.note_recorded([CALL])
+            requests.note_recorded([CALL, *others])
         worker = service.dependencies.agents = Releasing(service, place, requests)
         request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
         await eventually(lambda: place.since is not None)
@@ -254,7 +256,7 @@ async def test_an_agent_that_only_waits_is_killed() -> None:
 
 async def test_an_agent_with_another_call_in_progress_is_not_killed() -> None:
     async with waiting_agent() as worker:
-        worker.requests.note_recorded([CALL.model_copy(update={"id": "toolu_2"})])
+        worker.requests.note_recorded([OTHER_CALL])
         assert (worker.place.release(), worker.killed) == (False, [])
         worker.requests.note_returned("toolu_2")
         assert worker.place.release()

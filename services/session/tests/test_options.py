@@ -146,8 +146,19 @@ async def test_variables_that_load_code_run_none_in_the_agent(replica: Replica) 
 async def test_a_permission_rule_allows_only_matching_commands(replica: Replica) -> None:
     rule: dict[str, Any] = {"permission_mode": "default", "allowed_tools": ["Bash(touch:*)"]}
     await replica.bash("touch made", **rule)
-    assert "was not approved" in await replica.bash("mkdir more", **rule)
+    assert "not available" in await replica.bash("mkdir more", **rule)
     assert [path.name for path in (replica.workspaces / "one").iterdir()] == ["made"]
+
+
+async def test_a_call_that_a_rule_forbids_is_denied(replica: Replica) -> None:
+    forbidden = replica.spec(allowed_tools=["Bash"], disallowed_tools=["Bash(touch:*)"])
+    events = await replica.run(forbidden, scripted(bash("touch made"), bash("false"), {"text": "Done."}))
+    assert events.denied == [True, False]
+
+
+async def test_an_unknown_model_is_named(replica: Replica) -> None:
+    end = (await replica.ask(scripted({"status": 404}), model="gpt-4")).end
+    assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, "The provider has no model `gpt-4` (HTTP 404).")
 
 
 async def test_a_run_within_max_turns_succeeds(replica: Replica) -> None:

@@ -1,13 +1,21 @@
 """The read models of sessions, runs, messages and approvals."""
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
-from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, USER
-from contracts.session.approval import DecideApproval, DeliverDecisions, GetApproval, ListApprovals, RequestApproval
-from contracts.session.conversation import ListMessages, ListToolCalls, RecordMessage
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TOOL_CALL, USER
+from contracts.session.approval import (
+    DecideApproval,
+    DeliverDecisions,
+    ExpireApproval,
+    GetApproval,
+    ListApprovals,
+    RequestApproval,
+)
+from contracts.session.conversation import GetToolCall, ListMessages, ListToolCalls, RecordMessage, RecordToolResult
 from contracts.session.run import CancelRun, EndRun, GetRun, InterruptSession, RunView, StartRun, SubmitQuery
 from contracts.session.session import (
     CreateSession,
@@ -196,6 +204,36 @@ async def test_a_decided_approval_shows_the_decision_and_the_run_continues(desk_
     assert (approval.status, approval.decided_by, approval.message) == ("denied", UUID(USER), "Not in this folder.")
     assert (approval.remember, approval.delivered) == ("once", False)
     assert await statuses(desk_with_approval) == ("processing", "running")
+
+
+async def call_status(desk: Desk) -> str:
+    return (await desk.ask(GetToolCall(session_id=UUID(SESSION), tool_call_id=UUID(TOOL_CALL)))).status
+
+
+async def test_a_tool_call_waits_while_its_approval_is_pending(desk_with_approval: Desk) -> None:
+    assert await call_status(desk_with_approval) == "waiting_approval"
+
+
+@pytest.mark.parametrize(("decision", "status"), [("approved", "running"), ("denied", "denied")])
+async def test_a_decided_tool_call_runs_or_is_denied(desk_with_approval: Desk, decision: Any, status: str) -> None:
+    await desk_with_approval.send(DecideApproval(approval_id=UUID(APPROVAL), decision=decision))
+    assert await call_status(desk_with_approval) == status
+
+
+async def test_a_tool_call_whose_approval_expires_is_denied(desk_with_approval: Desk) -> None:
+    await desk_with_approval.send(ExpireApproval.example())
+    assert await call_status(desk_with_approval) == "denied"
+
+
+async def test_a_waiting_tool_call_of_a_cancelled_run_is_interrupted(desk_with_approval: Desk) -> None:
+    await desk_with_approval.send(CancelRun.example())
+    assert await call_status(desk_with_approval) == "interrupted"
+
+
+async def test_a_denied_tool_call_stays_denied_with_its_result(desk_with_approval: Desk) -> None:
+    await desk_with_approval.send(DecideApproval.example())
+    await desk_with_approval.send(RecordToolResult.example().model_copy(update={"is_error": True, "denied": True}))
+    assert await call_status(desk_with_approval) == "denied"
 
 
 async def test_an_approval_can_be_decided_by_its_id_alone(desk_with_approval: Desk) -> None:

@@ -10,6 +10,7 @@ from contracts.session.approval import GetApproval, ListApprovals, RequestApprov
 from contracts.session.archive import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from contracts.session.fork import ForkSession
+from contracts.session.mcp import RecordMcpServers
 from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, StartRun, SubmitQuery
 from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions, PauseSession
 from contracts.session.workspace import ListFiles, ReadFile
@@ -225,3 +226,20 @@ async def test_an_archive_in_progress_cannot_be_read(desk_after_run: Desk) -> No
     await desk_after_run.send(ArchiveSession.example())
     with pytest.raises(Refusal, match=Code.SESSION_NOT_READY):
         await desk_after_run.ask(ReadArchive.example())
+
+
+async def test_runs_are_listed_with_their_mcp_servers(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun, RecordMcpServers):
+        await desk.send(command.example())
+    [run] = (await desk.ask(ListRuns(session_id=UUID(SESSION)))).items
+    assert run.mcp_servers == (await desk.ask(GetRun(session_id=UUID(SESSION), run_id=run.id))).mcp_servers
+    assert run.mcp_servers == RecordMcpServers.example().servers
+
+
+async def test_a_list_of_runs_omits_long_details_of_servers(desk: Desk) -> None:
+    for command in (CreateSession, SubmitQuery, StartRun):
+        await desk.send(command.example())
+    server = RecordMcpServers.example().servers[0].model_copy(update={"detail": "x" * 2000})
+    await desk.send(RecordMcpServers.example().model_copy(update={"servers": [server] * 100}))
+    [run] = (await desk.ask(ListRuns(session_id=UUID(SESSION)))).items
+    assert run.mcp_servers == [server.model_copy(update={"detail": ""})] * 100

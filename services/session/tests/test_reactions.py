@@ -85,7 +85,7 @@ class Worker:
         event = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
-        dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=600)
+        dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=86_400)
         dependencies.places = Places(1, 600)
         dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
@@ -185,7 +185,7 @@ async def test_abandoned_approval_requests_count_towards_the_limit(
         yield FINISHED
 
     await worker.work(turn)
-    assert [outcome.message for outcome in outcomes] == ["Too many tool calls are waiting for approval."]
+    assert [outcome.reason for outcome in outcomes] == ["Too many tool calls are waiting for approval."]
 
 
 async def test_a_worker_whose_session_was_deleted_ends_its_agent(worker: Worker) -> None:

@@ -169,7 +169,7 @@ def _new_run(command: SubmitQuery) -> RunSummary:
 def _end_event(run: RunSummary) -> RunEvent:
     match run.status:
         case "failed":
-            failure = {"error_code": Code.MODEL_ERROR, "error_detail": "The model answered 529."}
+            failure = {"error_code": Code.MODEL_ERROR, "error_detail": "The model provider is overloaded (HTTP 529)."}
             return RunFailed.model_validate({"run_id": run.id, "usage": USAGE, **failure})
         case "cancelled":
             return RunCancelled(run_id=run.id, reason="requested", usage=USAGE)

@@ -1,6 +1,7 @@
 """The start of tasks on events of their owner's sessions and executions."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -11,6 +12,7 @@ from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
 from contracts.session.run import RunFailed
 from contracts.session.session import SessionCreated, SessionDeleted
+from contracts.session.values import Usage
 from contracts.task_scheduler.event import FindEventStarts
 from contracts.task_scheduler.execution import ExecutionCreated, ListExecutions
 from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask, ResumeTask, TaskView
@@ -27,6 +29,7 @@ from .event_source import EventSource
 
 MINUTE = timedelta(minutes=1)
 FAILED = RunFailed.example()
+USAGE = {"duration_ms": 0, "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.0}
 
 
 @pytest.fixture
@@ -68,10 +71,17 @@ async def test_the_execution_knows_its_event(desk: Desk, source: EventSource) ->
     task = await create(desk, "session.run_failed", variables={"place": "here", "event": "none"})
     await source.publish(FAILED)
     [execution] = await source.created(task)
-    fields = FAILED.model_dump(mode="json")
+    fields = {**FAILED.model_dump(mode="json"), "usage": USAGE}
     ids = {"event": "session.run_failed", "session_id": SESSION, "run_id": RUN}
     assert execution.variables == {"place": "here", **ids, "payload": fields}
     assert (execution.event, execution.chain) == ("session.run_failed", [])
+
+
+async def test_the_cost_in_a_payload_is_a_number(desk: Desk, source: EventSource) -> None:
+    task = await create(desk, "session.run_failed")
+    await source.publish(FAILED.model_copy(update={"usage": Usage(cost_usd=Decimal("0.0357920000"))}))
+    [execution] = await source.created(task)
+    assert '"cost_usd":0.035792}' in execution.model_dump_json()
 
 
 async def test_a_large_event_is_a_preview(desk: Desk, source: EventSource) -> None:

@@ -136,7 +136,10 @@ class RecordMessage(Command[None]):
 
 
 class RecordToolResult(Command[None]):
-    """Record the end of a tool call. `attempt` fences a worker that was replaced."""
+    """Record the end of a tool call. `attempt` fences a worker that was replaced.
+
+    The output of a call that was `denied` says why it was not made.
+    """
 
     subject = "cmd.session.record_tool_result"
     sample = {
@@ -155,6 +158,7 @@ class RecordToolResult(Command[None]):
     tool_use_id: str
     output: dict[str, Any]
     is_error: bool
+    denied: bool = False
     duration_ms: int = Field(ge=0)
 
 
@@ -199,7 +203,7 @@ class ToolCallStarted(ProgressEvent):
 
 
 class ToolCallEnded(ProgressEvent):
-    """A tool call ended; its status is `interrupted` if the run ended first."""
+    """A tool call ended; its status is `interrupted` if the run ended first, and `denied` if the call was not made."""
 
     subject = "evt.session.tool_call_ended"
     sample = {
@@ -214,7 +218,7 @@ class ToolCallEnded(ProgressEvent):
     run_id: UUID
     tool_call_id: UUID
     tool_use_id: str
-    status: Literal["success", "error", "interrupted"]
+    status: Literal["success", "error", "denied", "interrupted"]
     tool_output: dict[str, Any] | None
     duration_ms: int | None
 

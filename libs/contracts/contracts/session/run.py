@@ -31,7 +31,11 @@ class ToolUseView(Message):
 
 
 class RunSummary(Message):
-    """A run with its status, without its result. Lists contain the first 1,000 characters of `message`."""
+    """A run with its status, without its result. Lists contain the first 1,000 characters of `message`.
+
+    `mcp_servers` are those that the session named when the run started. If they have more than 16 KiB, lists omit their
+    `detail` and `withheld`.
+    """
 
     id: UUID
     session_id: UUID
@@ -41,6 +45,7 @@ class RunSummary(Message):
     error_code: Code | None
     error_detail: str | None
     usage: Usage
+    mcp_servers: list[McpServerUse] = []
     created_at: datetime
     ended_at: datetime | None
 
@@ -50,7 +55,6 @@ class RunView(RunSummary):
 
     `text` is the agent's last text, and `message_id` the message that contains it, or the last message if none of them
     contains text. `more_tool_calls` is true if the run has more tool calls than `tool_calls`: list them for the rest.
-    `mcp_servers` are those that the session named when the run started.
     """
 
     message_id: UUID | None
@@ -58,7 +62,6 @@ class RunView(RunSummary):
     structured_output: JsonValue
     tool_calls: list[ToolUseView]
     more_tool_calls: bool = False
-    mcp_servers: list[McpServerUse] = []
 
 
 class GetRun(Query[RunView]):
@@ -256,7 +259,7 @@ class RunFailed(Failure, ProgressEvent):
     sample = {
         "run_id": RUN,
         "error_code": "MODEL_ERROR",
-        "error_detail": "The model answered 529.",
+        "error_detail": "The model provider is overloaded (HTTP 529). Try again later.",
         "usage": {},
     }
 

@@ -12,6 +12,7 @@ from contracts.samples import SESSION, TEMPLATE, USER
 from contracts.session.values import (
     Mode,
     PartialSdkOptions,
+    PermissionMode,
     SdkOptions,
     SessionStatus,
 )
@@ -41,13 +42,32 @@ class SessionSummary(Message):
     updated_at: datetime
 
 
+class EffectiveOptions(Message):
+    """The options that the next run gets: within the ceiling of the owner's present role, the model resolved.
+
+    `model` is null if neither the session nor the operator names one: then Claude Code chooses it.
+    """
+
+    model: str | None = None
+    fallback_model: str | None = None
+    allowed_tools: list[str] | None = None
+    disallowed_tools: list[str] | None = None
+    permission_mode: PermissionMode = "default"
+    max_turns: int | None = None
+    max_budget_usd: float | None = None
+    timeout_seconds: int = 600
+
+
 class SessionView(SessionSummary):
     """A session as its owner sees it.
 
     `depth` is the number of agents that use each other up to this session: 0 for one that no agent has used.
+    `template_id` is the template that the session was created from.
     """
 
+    template_id: UUID | None = None
     sdk_options: SdkOptions
+    effective_options: EffectiveOptions = EffectiveOptions()
     metadata: dict[str, JsonValue]
     depth: int = 0
 

@@ -19,7 +19,9 @@ report it for a deleted session."""
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]
-type ToolStatus = Literal["running", "success", "error", "interrupted"]
+type ToolStatus = Literal["running", "waiting_approval", "success", "error", "denied", "interrupted"]
+"""`denied`: the call was not made, because a person, an expired approval, the permission mode or a rule denied it.
+`interrupted`: its run ended first, or its agent was restarted."""
 type ApprovalStatus = Literal["pending", "approved", "denied", "expired"]
 type Decision = Literal["approved", "denied", "expired"]
 type Remember = Literal["once", "session"]
@@ -96,11 +98,13 @@ class Usage(Message):
 class ApprovalOutcome(Message):
     """The decision about a tool call, and the message of the person who made it.
 
-    `content` is the input that a person entered for an MCP server.
+    `content` is the input that a person entered for an MCP server. `reason` says why nobody was asked about a call that
+    is denied.
     """
 
     decision: Decision
     message: str = ""
+    reason: str = ""
     content: dict[str, JsonValue] | None = None
 
 

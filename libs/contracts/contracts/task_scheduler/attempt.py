@@ -86,7 +86,7 @@ class ExecutionRetryScheduled(ProgressEvent):
         "task_id": TASK,
         "attempt": 1,
         "error_code": "MODEL_ERROR",
-        "error_detail": "The model answered 529.",
+        "error_detail": "The model provider is overloaded (HTTP 529). Try again later.",
         "usage": {},
         "at": TIME,
     }

@@ -195,7 +195,10 @@ class ExecutionFailed(Failure, ProgressEvent):
     """The execution failed and is not retried; `usage` is that of the last attempt."""
 
     subject = "evt.task_scheduler.execution_failed"
-    sample = ExecutionCompleted.sample | {"error_code": "MODEL_ERROR", "error_detail": "The model answered 529."}
+    sample = ExecutionCompleted.sample | {
+        "error_code": "MODEL_ERROR",
+        "error_detail": "The model provider is overloaded (HTTP 529). Try again later.",
+    }
 
     task_id: UUID
     attempt: int

@@ -7,8 +7,8 @@ import { LiveText } from "./live-text.js";
 import { colourCode, showMarkdown } from "./markdown.js";
 import { showInput, title } from "./tool-input.js";
 
-// The beginning of the output of a denied call, also of one that was denied without a person.
-const DENIED = "This tool call was not approved:";
+// The statuses of a tool call that has not ended, which a decision about it changes.
+const OPEN = ["running", "waiting_approval"];
 
 export class Transcript {
   #list;
@@ -99,8 +99,7 @@ export class Transcript {
       showInput(find(".input", card), tool_name, tool_input);
     }
     find(".output", card).textContent = outputText(tool_output);
-    if (outputText(tool_output).startsWith(DENIED)) card.dataset.denied = "";
-    outcome(card, status);
+    mark(find(".chip", card), status);
     if (tool_input?.truncated || tool_output?.truncated) card.dataset.truncated = "";
     return card;
   }
@@ -111,11 +110,12 @@ export class Transcript {
     if (this.#shown.has(id)) return;
     const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting_approval" };
     const about = this.#shown.get(tool_call_id) ?? this.tool(unknown);
+    mark(find(".chip", about), "waiting_approval");
     find("details", about).open = true;
     if (kind === "elicitation") about.dataset.question = "";
     const form = approvalForm(approval);
     about.append(form);
-    if (find(".chip", about).dataset.is === "running") outcome(about, "waiting_approval");
+    if (find(".chip", about).dataset.is === "running") mark(find(".chip", about), "waiting_approval");
     this.#shown.set(id, form);
   }
 
@@ -131,10 +131,9 @@ export class Transcript {
     else card.append(decisionElement);
     this.#shown.set(approval_id, decisionElement);
     if (focused) decisionElement.focus();
-    if (decision === "denied") card.dataset.denied = "";
-    const status = find(".chip", card).dataset.is;
-    if ("question" in card.dataset) outcome(card, decision);
-    else outcome(card, status === "waiting_approval" && decision === "approved" ? "running" : status);
+    const chip = find(".chip", card);
+    if ("question" in card.dataset) mark(chip, decision);
+    else if (OPEN.includes(chip.dataset.is)) mark(chip, decision === "approved" ? "running" : "denied");
   }
 
   /** Show how a run ended without an answer. Its streamed text or queued message stays, with the label `how`. */
@@ -181,12 +180,6 @@ export class Transcript {
     });
     return card;
   }
-}
-
-/** Show the status of a tool call. Servers before version 0.2 have no status `denied`: such a call is an error. */
-function outcome(card, status) {
-  const denied = "denied" in card.dataset && ["error", "waiting_approval"].includes(status);
-  mark(find(".chip", card), denied ? "denied" : status);
 }
 
 function label(entry, status) {

@@ -10,6 +10,7 @@ EXECUTION_RUN = "Id of the run of the last attempt; null before the first one."
 EXECUTION_START = "Time of the start of the first attempt; null before."
 EXECUTION_USAGE = "Resources that all attempts used."
 MESSAGE_MODEL = "Model that wrote the message; null for messages of the user."
+RUN_SERVERS = "The MCP servers that the session named when the run started."
 SERVER_ARGS = "With `STDIO`: arguments of the program."
 SERVER_COMMAND = "With `STDIO`: program to start."
 SERVER_DESCRIPTION = "What the server is for."
@@ -34,6 +35,10 @@ BY_MODEL = {
     ("CatalogOption", "server_type"): "Type of the server that the option results in; null if it cannot be installed.",
     ("CatalogServer", "description"): SERVER_DESCRIPTION,
     ("CatalogServer", "version"): "Version of the server.",
+    ("EffectiveOptions", "allowed_tools"): "Tools that run without approval, without those above the ceiling.",
+    ("EffectiveOptions", "disallowed_tools"): "Tools that the agent does not have, with those above the ceiling.",
+    ("EffectiveOptions", "max_budget_usd"): "Budget of the session in US dollars, at most the ceiling; null for none.",
+    ("EffectiveOptions", "model"): "Model of the next run; null if nobody names one, and Claude Code chooses.",
     ("Execution", "attempt"): EXECUTION_ATTEMPT,
     ("Execution", "run_id"): EXECUTION_RUN,
     ("Execution", "session_id"): EXECUTION_SESSION,
@@ -103,8 +108,9 @@ BY_MODEL = {
     ("Report", "session_id"): "Id of the session that the report is about; null if it is about a task.",
     ("Report", "task_id"): "Id of the task that the report is about; null if it is about a session.",
     ("ReportLink", "expires_at"): "Time at which the link expires.",
-    ("Run", "mcp_servers"): "The MCP servers that the session named when the run started.",
+    ("Run", "mcp_servers"): RUN_SERVERS,
     ("Run", "message"): "The message that the user sent.",
+    ("RunListed", "mcp_servers"): f"{RUN_SERVERS} Above 16 KiB, their `detail` and `withheld` are omitted.",
     ("RunListed", "message"): "The message that the user sent.",
     ("StartedExecution", "session_id"): EXECUTION_SESSION,
     ("StartedExecution", "started_at"): EXECUTION_START,

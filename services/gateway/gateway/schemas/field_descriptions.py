@@ -34,6 +34,7 @@ BY_NAME = {
     "done": "Number of executions that have ended.",
     "duration_ms": "Duration in milliseconds.",
     "effort": "How much the model thinks; null for its default.",
+    "effective_options": "What the next run gets: the options within the ceiling of the owner's role, and the model.",
     "email": "E-mail address.",
     "ended_at": "Time of the end; null before.",
     "env": "Environment variables of the agent. Responses mask the values as `***`; sent back, it keeps a value.",

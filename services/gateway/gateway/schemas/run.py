@@ -67,6 +67,7 @@ _RUN: dict[str, Any] = {
     "error_code": None,
     "error_detail": None,
     "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+    "mcp_servers": [McpServersConnected.sample["servers"][0]],
     "created_at": TIME,
     "ended_at": TIME,
 }
@@ -83,7 +84,6 @@ class Run(RunView, ResponseModel):
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
             "more_tool_calls": False,
-            "mcp_servers": [McpServersConnected.sample["servers"][0]],
         }
     )
 

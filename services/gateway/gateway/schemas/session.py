@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from contracts.samples import SESSION, TIME, USER
+from contracts.samples import SESSION, TEMPLATE, TIME, USER
 from contracts.session.session import ChangeSession, CreateSession, SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import (
@@ -137,6 +137,17 @@ _SESSION: dict[str, Any] = {
     "mode": "interactive",
     "status": "created",
     "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
+    "template_id": TEMPLATE,
+    "effective_options": {
+        "model": "claude-sonnet-4-5",
+        "fallback_model": None,
+        "allowed_tools": ["Read", "Write", "Bash"],
+        "disallowed_tools": None,
+        "permission_mode": "default",
+        "max_turns": None,
+        "max_budget_usd": 5.0,
+        "timeout_seconds": 600,
+    },
     "metadata": {"ticket": "OPS-42"},
     "depth": 0,
     "working_directory_path": f"/workspaces/{SESSION}",
@@ -156,7 +167,7 @@ _SESSION: dict[str, Any] = {
 }
 
 
-_LISTED = {name: value for name, value in _SESSION.items() if name not in {"sdk_options", "metadata", "depth"}}
+_LISTED = {name: value for name, value in _SESSION.items() if name in SessionSummary.model_fields}
 
 
 class Session(SessionView, ResponseModel):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from contracts.preview import truncate_text, truncate_value
+from contracts.preview import numeric_usage, truncate_text, truncate_value
 
 VALUES = ("tool_input", "tool_output", "structured_output", "variables")
 TEXTS = ("message", "prompt", "prompt_template")
@@ -13,13 +13,11 @@ def preview(data: dict[str, Any]) -> dict[str, Any]:
     changed: dict[str, Any] = {name: truncate_value(data[name]) for name in VALUES if data.get(name)}
     if "blocks" in data:
         changed["blocks"] = [_block(block) for block in data["blocks"]]
-    if "usage" in data:
-        changed["usage"] = data["usage"] | {"cost_usd": float(data["usage"]["cost_usd"])}
     if "definition" in data:
         changed["definition"] = preview(data["definition"])
     for name in TEXTS:
         data = truncate_text(data, name)
-    return data | changed
+    return numeric_usage(data) | changed
 
 
 def _block(block: dict[str, Any]) -> dict[str, Any]:

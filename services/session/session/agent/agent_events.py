@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,20 +17,18 @@ from pydantic import JsonValue
 from runtime.clock import new_id
 from runtime.nesting import MAX_DEPTH, too_deep
 
+from session.agent.model_errors import model_error_detail
 from session.agent.model_proxy import Tokens
 from session.agent.reported import dollars, milliseconds, token_count
 
 # The model name of messages that Claude Code writes itself, such as notices of API errors.
 SYNTHETIC_MODEL = "<synthetic>"
 _SURROGATES = re.compile("[\ud800-\udfff]")
-# For 5xx errors the notice names the address of the proxy instead of a reason, which does not help a user.
-_PROVIDER_REASON = re.compile("API Error: [0-9]{3} (.{1,500})", re.DOTALL)
 MAX_OUTPUT_BYTES = 512 * 1024
 OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
 OUTPUT_TOO_DEEP = f"The structured output is nested more than {MAX_DEPTH} levels deep."
 TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value is nested more than {MAX_DEPTH} levels deep."}
 """Replaces the input or output of a tool that is nested too deep to be stored."""
-REJECTED = "The model provider rejected the key (HTTP 401): check MODEL_API_KEY."
 BUDGET_REACHED = "The session reached its `max_budget_usd`."
 OUTPUT_INVALID = "The output does not match `output_format`."
 
@@ -51,12 +48,13 @@ class AssistantMessage:
 
 @dataclass(frozen=True)
 class ToolReturned:
-    """The result of a tool call."""
+    """The result of a tool call, which says why the call was `denied` if it was."""
 
     tool_use_id: str
     output: dict[str, Any]
     is_error: bool
     duration_ms: int
+    denied: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +104,7 @@ class MessageTranslator:
     total_cost_usd: Decimal = Decimal(0)
     total_tokens: Tokens = field(default_factory=Tokens)
     _started: dict[str, float] = field(default_factory=dict[str, float])
+    _denied: set[str] = field(default_factory=set[str])
     _partial: AssistantMessage | None = None
     """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
 
@@ -118,12 +117,18 @@ class MessageTranslator:
                 yield from self._collect(message)
             case sdk.UserMessage(content=list(content)):
                 yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
+            case sdk.SystemMessage(subtype="permission_denied", data={"tool_use_id": str(id)}):
+                self.note_denied(id)  # by a rule or the permission mode, without asking
             case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
                 yield Delta(clean(text))
             case sdk.ResultMessage():
                 yield self._finished(message)
             case _:
                 pass
+
+    def note_denied(self, tool_use_id: str) -> None:
+        """Note that a tool call of this turn is not made."""
+        self._denied.add(clean(tool_use_id))
 
     def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part))]
@@ -161,10 +166,11 @@ class MessageTranslator:
         id, now = clean(part.tool_use_id), time.monotonic()
         duration = now - self._started.pop(id, now)
         output = TRUNCATED if too_deep(part.content) else {"content": _text(part.content)}
-        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000))
+        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000), id in self._denied)
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._started.clear()
+        self._denied.clear()
         # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
         total = dollars(result.total_cost_usd)
         cost, self.total_cost_usd = total - self.total_cost_usd, total
@@ -232,22 +238,11 @@ def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
         case "error_max_structured_output_retries":
             return Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
         case "success" if result.api_error_status:
-            return Code.MODEL_ERROR, _model_error_detail(result.api_error_status, result.result or "")
+            return Code.MODEL_ERROR, model_error_detail(result.api_error_status, clean(result.result or ""))
         case "success":
             return Code.MODEL_ERROR, "The model did not answer in time, or its answer was incomplete."
         case _:
             return Code.AGENT_FAILED, "The agent ended with an error."
-
-
-def _model_error_detail(status: int, notice: str) -> str:
-    """Return the error detail for an error status of the model provider.
-
-    `notice` is the agent's text about the error, which contains the provider's reason.
-    """
-    if status == HTTPStatus.UNAUTHORIZED:
-        return REJECTED
-    reason = _PROVIDER_REASON.search(clean(notice)) if status < HTTPStatus.INTERNAL_SERVER_ERROR else None
-    return f"The model answered {status}: {reason.group(1)}" if reason else f"The model answered {status}."
 
 
 def _tokens(result: sdk.ResultMessage) -> Tokens:

@@ -31,7 +31,7 @@ from session.agent.frames import STOPPED, AgentFailed, Frames
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
 from session.agent.options import AgentSpec, Ask, deny_all, options, usable_models, variables
-from session.agent.permission import not_available, permission
+from session.agent.permission import permission
 from session.agent.transcript import ConversationNotWritten
 from session.mcp.elicitations import Elicit, decline_all
 from session.mcp.permits import Permits
@@ -284,11 +284,12 @@ class Agent:
     async def _decide_permission(
         self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
     ) -> PermissionResult:
-        if not self.spec.ceiling.allows_tool(name):
-            return not_available(name)
-        result = await permission(self._ask, self._transcript, name, tool_input, context)
+        ask = self._ask if self.spec.ceiling.allows_tool(name) else None
+        result = await permission(ask, self._transcript, name, tool_input, context)
         if isinstance(result, PermissionResultAllow):
             self._permits.approve(name, tool_input)
+        else:
+            self._translator.note_denied(context.tool_use_id or "")
         return result
 
 

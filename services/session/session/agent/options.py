@@ -200,7 +200,7 @@ def _system_prompt(text: str | None, process: SandboxedProcess) -> SystemPromptF
 
 async def deny_all(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
     """Deny every tool call that needs approval."""
-    return ApprovalOutcome(decision="denied", message=APPROVALS_UNAVAILABLE)
+    return ApprovalOutcome(decision="denied", reason=APPROVALS_UNAVAILABLE)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -18,9 +18,11 @@ STORE_TIMEOUT = 2.0
 
 
 async def permission(
-    ask: Ask, transcript: Transcript, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
+    ask: Ask | None, transcript: Transcript, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
 ) -> PermissionResult:
-    """Return whether the agent may call the tool `name` with `tool_input`, as `ask` decides."""
+    """Return whether the agent may call the tool `name` with `tool_input`, as `ask` decides; never without it."""
+    if ask is None:
+        return PermissionResultDeny(message=f"The tool {clean(name)} is not available. Continue without it.")
     if too_deep(tool_input):  # the input could not be shown to the approver
         return _denied(TRUNCATED["reason"])
     tool_use_id = clean(context.tool_use_id or "")
@@ -35,12 +37,9 @@ async def permission(
         return _denied("The approval could not be requested.")
     if outcome.decision == "approved":
         return PermissionResultAllow()
+    if outcome.reason:
+        return PermissionResultDeny(message=f"{outcome.reason} Continue without it.")
     return _denied(outcome.message or "The user denied it.")
-
-
-def not_available(name: str) -> PermissionResult:
-    """Return the denial of a tool that the owner's role may not use."""
-    return PermissionResultDeny(message=f"The tool {clean(name)} is not available. Continue without it.")
 
 
 def _denied(reason: str) -> PermissionResultDeny:

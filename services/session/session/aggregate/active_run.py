@@ -184,7 +184,7 @@ class Run:
             run_id=self.id,
             tool_call_id=tool_call_id,
             tool_use_id=result.tool_use_id,
-            status="error" if result.is_error else "success",
+            status="denied" if result.denied else "error" if result.is_error else "success",
             tool_output=result.output,
             duration_ms=result.duration_ms,
         )
@@ -195,13 +195,18 @@ class Run:
         return [*expired, *self.interrupted_calls()]
 
     def interrupted_calls(self) -> list[ToolCallEnded]:
-        """Return the events that end the tool calls in progress, because their agent has ended."""
+        """Return the events that end the tool calls in progress, because their agent has ended.
+
+        Calls that were denied before stay denied.
+        """
+        decided = [(each.request, each.outcome) for each in (*self.approvals.values(), *self.delivered.values())]
+        denied = {request.tool_use_id for request, outcome in decided if outcome and outcome.decision != "approved"}
         return [
             ToolCallEnded(
                 run_id=self.id,
                 tool_call_id=tool_call_id,
                 tool_use_id=tool_use_id,
-                status="interrupted",
+                status="denied" if tool_use_id in denied else "interrupted",
                 tool_output=None,
                 duration_ms=None,
             )

@@ -13,12 +13,12 @@ from contracts.session.approval import (
     DecisionDelivered,
     RequestApproval,
 )
-from contracts.session.values import ApprovalOutcome
+from contracts.session.values import ApprovalOutcome, SdkOptions
 
 from session.aggregate.active_run import Run
 from session.aggregate.state import State
 
-NOT_INTERACTIVE = "Sessions that are not interactive cannot request approvals."
+NOBODY = "nobody can approve calls in a non-interactive session."
 
 
 class Approving(State):
@@ -37,7 +37,7 @@ class Approving(State):
         if command.kind == "tool" and (remembered := self.remembered.get(command.tool_name)):
             return remembered
         if self.mode == "non_interactive":
-            return ApprovalOutcome(decision="denied", message=NOT_INTERACTIVE)
+            return ApprovalOutcome(decision="denied", reason=_without_people(command.tool_name, self.sdk_options))
         self._record_all(run.request(command))
         outcomes = self._deliver(run, [command.approval_id])
         return outcomes[0] if outcomes else None
@@ -94,3 +94,14 @@ class Approving(State):
                 run.apply_delivery(event.approval_id)
             case _:
                 assert_never(event)
+
+
+def _without_people(tool: str, options: SdkOptions) -> str:
+    """Return why a call of a tool is denied where nobody can be asked."""
+    rules = [rule.partition("(")[0] for rule in options.allowed_tools or ()]
+    reason = (
+        f"`allowed_tools` does not cover this call of `{tool}`"
+        if tool in rules
+        else f"`{tool}` is not in `allowed_tools`"
+    )
+    return f"{reason}, and {NOBODY}"

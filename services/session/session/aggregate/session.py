@@ -131,7 +131,8 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
         if len(copied_ids) > MAX_FORKED_MESSAGES:
             raise Refusal(Code.CONVERSATION_FULL, TOO_MANY_MESSAGES)
         fork = Session(id)
-        fork.create(user_id, name, "forked", self.sdk_options.model_copy(update={"env": self.environment or None}))
+        options = self.sdk_options.model_copy(update={"env": self.environment or None})
+        fork.create(user_id, name, "forked", options, metadata=self.metadata)
         fork.increase_depth(self.depth)
         fork.record(SessionForked(parent_session_id=self.id, message_ids=copied_ids))
         return fork

@@ -20,6 +20,7 @@ from eventing.handling import Handlers
 from session.aggregate import Session
 from session.dependencies import Work
 from session.next_run import change_and_start_next
+from session.options import resolved_model
 
 handles = Handlers()
 
@@ -107,5 +108,4 @@ async def _model(session: Session, work: Work) -> str | None:
     """Return the model that the agent of a run gets; None if neither the session nor the operator names one."""
     dependencies = work.dependencies
     ceiling = dependencies.ceilings.of(await dependencies.accounts.role(session.owner, work.envelope))
-    usable = ceiling.usable_models(dependencies.models)
-    return ceiling.reduced(session.sdk_options).model or next(iter(usable), None)
+    return resolved_model(session.sdk_options, ceiling, dependencies.models)

@@ -13,6 +13,7 @@ from eventing.database import Connection
 from eventing.due import DueKind
 from eventing.recording import Recorded
 
+from session.projections.conversation import SET_CALL_STATUS
 from session.projections.run import update_run_status
 
 APPROVAL_EXPIRY = DueKind("approval_expiry", lambda due: ExpireApproval(session_id=due.aggregate, approval_id=due.id))
@@ -30,14 +31,16 @@ async def project_approval(event: ApprovalEvent, recorded: Recorded[Any], db: Co
                 event.approval_id, id, event.run_id, event.tool_call_id, event.tool_name, event.tool_input,
                 event.kind, event.form, event.expires_at, at,
             )  # fmt: skip
+            await db.execute(SET_CALL_STATUS, id, event.tool_call_id, "waiting_approval")
             await APPROVAL_EXPIRY.set(recorded, event.approval_id, event.expires_at, db)
             await update_run_status(event.run_id, recorded, db)
         case ApprovalDecided():
-            await db.execute(
+            call = await db.fetchval(
                 "UPDATE approvals SET status = $2, decided_by = $3, message = $4, remember = $5, decided_at = $6 "
-                "WHERE id = $1",
+                "WHERE id = $1 RETURNING tool_call_id",
                 event.approval_id, event.decision, event.decided_by, event.message, event.remember, at,
             )  # fmt: skip
+            await db.execute(SET_CALL_STATUS, id, call, "running" if event.decision == "approved" else "denied")
             await APPROVAL_EXPIRY.cancel(event.approval_id, db)
             await update_run_status(event.run_id, recorded, db)
         case DecisionDelivered():

@@ -9,6 +9,9 @@ from eventing.recording import Recorded
 
 from session.quotas.concurrency import UPDATE_ONLY_WAITS, update_only_waits
 
+SET_CALL_STATUS = """
+    UPDATE tool_calls SET status = $3 WHERE session_id = $1 AND id = $2 AND status IN ('running', 'waiting_approval')"""
+
 
 async def project_conversation(event: ConversationEvent, recorded: Recorded[Any], db: Connection) -> None:
     """Update the read model with one event of a conversation."""
@@ -27,8 +30,9 @@ async def project_conversation(event: ConversationEvent, recorded: Recorded[Any]
             await db.execute(UPDATE_ONLY_WAITS, event.run_id, recorded.id)
         case ToolCallEnded():
             await db.execute(
-                "UPDATE tool_calls SET status = $2, tool_output = $3, duration_ms = $4 WHERE id = $1",
-                event.tool_call_id, event.status, event.tool_output, event.duration_ms,
+                "UPDATE tool_calls SET status = $3, tool_output = $4, duration_ms = $5 "
+                "WHERE session_id = $1 AND id = $2",
+                recorded.id, event.tool_call_id, event.status, event.tool_output, event.duration_ms,
             )  # fmt: skip
             await update_only_waits(event.run_id, recorded, db)
         case _:

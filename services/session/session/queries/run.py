@@ -1,11 +1,12 @@
 """Handlers of queries about runs."""
 
+import json
 from typing import Any
 
 from contracts.messages import Page
 from contracts.refusals import Code
 from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
-from contracts.wire import PREVIEW_CHARACTERS
+from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing, Table
@@ -17,11 +18,12 @@ from session.queries.tables import RUNS, TOOL_CALLS, visible
 MAX_TOOL_CALLS_SHOWN = 400
 """The number of tool calls in the view of a run; the list of tool calls has all."""
 USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
-RUN = "id, session_id, status, attempt, error_code, error_detail, created_at, ended_at, " + ", ".join(USAGE)
+FIELDS = "id, session_id, status, attempt, error_code, error_detail, mcp_servers, created_at, ended_at"
+RUN = ", ".join((FIELDS, *USAGE))
 SUMMARY = f"{RUN}, left(message, {PREVIEW_CHARACTERS}) AS message"
 
 ANSWERED_RUNS = Table(
-    "runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "
+    "shown_runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "
     "WHERE m.session_id = r.session_id AND m.sequence_number = r.answer) a ON true",
     Code.RUN_NOT_FOUND,
     readable=None,
@@ -30,13 +32,16 @@ LAST_MESSAGE = """(
     SELECT m.id FROM messages m WHERE m.session_id = r.session_id AND m.run_id = r.id AND m.message_type = 'assistant'
     AND m.parent_tool_call_id IS NULL ORDER BY m.sequence_number DESC LIMIT 1)"""
 WHOLE = (
-    f"{RUN}, message, structured_output, mcp_servers, coalesce(a.answer_id, {LAST_MESSAGE}) AS message_id, "
+    f"{RUN}, message, structured_output, coalesce(a.answer_id, {LAST_MESSAGE}) AS message_id, "
     "coalesce(a.answer ->> 'content', '') AS text"
 )
 
 
 def _summary(row: Row) -> RunSummary:
-    return RunSummary.model_validate(_with_usage(row))
+    servers = row["mcp_servers"]
+    if len(json.dumps(servers)) > MAX_INLINE_BYTES:
+        servers = [server | {"detail": "", "withheld": []} for server in servers]
+    return RunSummary.model_validate(_with_usage(row) | {"mcp_servers": servers})
 
 
 def _with_usage(row: Row) -> dict[str, Any]:
@@ -54,7 +59,8 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
-    calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, Filters(run_id=query.run_id), context)
+    of_run = Filters(session_id=query.session_id, run_id=query.run_id)
+    calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, of_run, context)
     return RunView.model_validate(
         {**_with_usage(row), "tool_calls": [TOOL_INPUT.shown(call) for call in calls], "more_tool_calls": more}
     )

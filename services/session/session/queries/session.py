@@ -17,13 +17,17 @@ from eventing.database import Row
 from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing
 
+from session.accounts import assumed_role
 from session.counters import SESSIONS_BY_STATUS
 from session.dependencies import Context
-from session.options import check_options
-from session.queries.tables import SESSIONS, TEMPLATES, visible
+from session.options import check_options, effective_options
+from session.queries.tables import SESSIONS, TEMPLATES
 
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)
+WHOLE = """*,
+    (SELECT template_id FROM session_origins o WHERE o.session_id = sessions.id) AS template_id,
+    (SELECT role FROM accounts a WHERE a.user_id = sessions.user_id) AS owner_role"""
 
 
 def _summary(row: Row) -> SessionSummary:
@@ -45,8 +49,11 @@ answers = Handlers()
 
 @answers
 async def get_session(query: GetSession, context: Context) -> SessionView:
-    """Return a session."""
-    return SessionView.model_validate(_with_derived(await visible(query.session_id, context)))
+    """Return a session, with what is in force for its next run."""
+    row = _with_derived(await SESSIONS.fetch(WHOLE, query.session_id, context))
+    role = row.pop("owner_role") or assumed_role(row["user_id"], context.actor)
+    effective = effective_options(SdkOptions.model_validate(row["sdk_options"]), role, context.dependencies)
+    return SessionView.model_validate(row | {"effective_options": effective})
 
 
 @answers

@@ -13,7 +13,7 @@ APPROVALS = Table("approvals", Code.APPROVAL_NOT_FOUND)
 TEMPLATES = Table("session_templates", Code.TEMPLATE_NOT_FOUND, readable="(user_id = {} OR is_public)")
 
 # Access to these is decided by the session: queries call `visible` first.
-RUNS = Table("runs", Code.RUN_NOT_FOUND, readable=None)
+RUNS = Table("shown_runs", Code.RUN_NOT_FOUND, readable=None)
 MESSAGES = Table("messages", Code.MESSAGE_NOT_FOUND, readable=None, key="sequence_number")
 ARCHIVES = Table("archives", Code.ARCHIVE_NOT_FOUND, readable=None, key="session_id")
 TOOL_CALLS = Table("tool_calls", Code.TOOL_CALL_NOT_FOUND, readable=None)

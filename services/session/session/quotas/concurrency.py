@@ -36,15 +36,15 @@ ACTIVE = f"""
     SELECT count(*) FILTER (WHERE NOT only_waits) + greatest(0, count(*) FILTER (WHERE only_waits) - {MAX_ONLY_WAITING})
     FROM runs WHERE user_id = $1 AND requested_at IS NOT NULL AND ended_at IS NULL"""  # noqa: S608  no input
 ACTIVE_IN_OTHERS = f"{ACTIVE} AND session_id <> $2"
-# A tool call is in progress unless it waits for its own approval, for those of calls in it, or for input.
+# A running tool call is in progress unless it waits for the end of calls in it, or for input.
 UPDATE_ONLY_WAITS = """
     UPDATE runs SET only_waits = w.only_waits FROM (
         SELECT EXISTS (SELECT FROM approvals a WHERE a.session_id = $2 AND a.status = 'pending')
         AND NOT EXISTS (SELECT FROM tool_calls t WHERE t.run_id = $1 AND t.status = 'running'
             AND NOT EXISTS (SELECT FROM tool_calls c WHERE c.parent_tool_call_id = t.id AND c.run_id = $1
-                AND c.status = 'running')
+                AND c.status IN ('running', 'waiting_approval'))
             AND NOT EXISTS (SELECT FROM approvals a WHERE a.session_id = $2 AND a.status = 'pending'
-                AND (a.tool_call_id = t.id OR (a.kind = 'elicitation' AND starts_with(t.tool_name, 'mcp__')))))
+                AND a.kind = 'elicitation' AND starts_with(t.tool_name, 'mcp__')))
         AS only_waits) AS w
     WHERE id = $1 AND runs.only_waits <> w.only_waits RETURNING w.only_waits"""
 # The session waits if it has queued runs, and neither an active run nor a pause that they wait for.

@@ -18,7 +18,7 @@ from contracts.session.approval import (
     RequestApproval,
 )
 from contracts.session.run import RunSummary
-from contracts.session.values import ApprovalOutcome, Block, ToolUseBlock
+from contracts.session.values import ApprovalKind, ApprovalOutcome, Block, ToolUseBlock
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime import clock
@@ -36,6 +36,9 @@ POLL_SECONDS = 3.0
 """Seconds between two reads of a pending approval, in case the event of its decision was not received."""
 RECORD_TIMEOUT = 10.0
 """Seconds that a request waits until its tool call, and so all earlier calls, are recorded."""
+KEPT_AGENT_SECONDS = 3600.0
+"""How long an approval waits at most if its run could not be released when it was requested: the run would keep an
+agent and a place of its replica all that time."""
 MAX_INPUT_CHARS = 2_000
 MAX_OPEN_APPROVALS = 64
 """Undecided requests of one worker, including those for calls that the agent has given up."""
@@ -73,8 +76,8 @@ class ApprovalRequests:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
         self.place, place.release = place, self._release
         self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
-        # Calls without a result, and among them those that wait for a decision.
-        self._unanswered, self._waiting = set[str](), set[str]()
+        # Calls without a result, among them those that approval was requested for, and of these the undecided ones.
+        self._unanswered, self._requested, self._waiting = set[str](), set[str](), set[str]()
         self._in_order = True  # each approval was requested after its call was recorded
 
     @property
@@ -92,6 +95,7 @@ class ApprovalRequests:
     def note_returned(self, tool_use_id: str) -> None:
         """Note that a tool call has a result."""
         self._unanswered.discard(tool_use_id)
+        self._requested.discard(tool_use_id)
 
     async def request(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> ApprovalOutcome:
         """Request approval of a tool call and return the decision, however long it takes.
@@ -102,6 +106,7 @@ class ApprovalRequests:
             Refusal: the run is over, or another worker has it; the agent is cancelled.
         """
         await self._wait_recorded(tool_use_id)
+        self._requested.add(tool_use_id)
         return await self._request(tool_use_id=tool_use_id, tool_name=tool_name, tool_input=tool_input)
 
     async def elicit(self, server: str, message: str, form: dict[str, Any]) -> ApprovalOutcome:
@@ -115,11 +120,11 @@ class ApprovalRequests:
             run_id=self.run.id,
             attempt=self.run.attempt,
             approval_id=clock.new_id(),
-            expires_at=self.reaction.now() + timedelta(seconds=self.reaction.dependencies.approval_seconds),
+            expires_at=self.reaction.now() + timedelta(seconds=self._seconds(**about)),
             **about,
         )
         if self._open >= MAX_OPEN_APPROVALS:
-            return ApprovalOutcome(decision="denied", message=TOO_MANY_OPEN)
+            return ApprovalOutcome(decision="denied", reason=TOO_MANY_OPEN)
         self._open += 1
         try:
             outcome = (
@@ -131,6 +136,15 @@ class ApprovalRequests:
             raise
         self._open -= 1
         return outcome
+
+    def _seconds(self, kind: ApprovalKind = "tool", **_: Any) -> float:
+        """Return how long an approval that is requested now may wait.
+
+        Of a question of a server, of a subagent's call, and beside calls that were not asked about, it keeps the agent.
+        """
+        seconds = self.reaction.dependencies.approval_seconds
+        releasable = kind == "tool" and self._in_order and self._unanswered <= self._requested
+        return seconds if releasable else min(seconds, KEPT_AGENT_SECONDS)
 
     async def continuation(self, views: list[ApprovalView]) -> str:
         """Deliver decisions that the previous worker was waiting for, and return the prompt for a resumed agent.

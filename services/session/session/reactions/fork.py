@@ -28,7 +28,9 @@ class CopyParent(SessionJob[SessionForked]):
     async def work(self) -> None:
         """Copy the conversation and the files, and complete the fork."""
         parent_id, fork_id, dependencies = self.event.parent_session_id, self.session_id, self.dependencies
-        await dependencies.transcripts.copy(parent_id, fork_id, len(self.event.message_ids))
+        messages = len(self.event.message_ids)
+        await dependencies.transcripts.copy(parent_id, fork_id, messages)
+        await dependencies.copied_work.copy(parent_id, fork_id, messages)
         copied = await convert_storage_errors(
             dependencies.blocking.run(dependencies.files(parent_id).copy_to, self.files)
         )
@@ -51,7 +53,7 @@ class CopyParent(SessionJob[SessionForked]):
         await dependencies.transcripts.delete_session(fork_id)
 
     async def _check_parent(self) -> None:
-        """Check that the parent's files still existed after the copy.
+        """Check that the parent still existed after the copy.
 
         Raises:
             JobFailed: the parent was deleted or archived meanwhile.

@@ -47,6 +47,7 @@ async def record(
                         tool_use_id=event.tool_use_id,
                         output=event.output,
                         is_error=event.is_error,
+                        denied=event.denied,
                         duration_ms=event.duration_ms,
                     )
                 )

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import uuid5
 
 from contracts.messages import Event
-from contracts.preview import truncate_value
+from contracts.preview import numeric_usage, truncate_value
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.event import FindEventStarts
 from contracts.task_scheduler.execution import ExecutionTimedOut, StartOnEvent
@@ -60,7 +60,7 @@ async def _start(command: StartOnEvent, reaction: Reaction[Dependencies]) -> Non
 def _variables(name: str, recorded: Recorded[Event]) -> Variables:
     """Return the variables of an execution: the name of the event, ids that belong to it, and its fields."""
     source = "execution_id" if name.startswith("task.") else "session_id"
-    fields = recorded.event.model_dump(mode="json")
+    fields = numeric_usage(recorded.event.model_dump(mode="json"))
     ids = {key: fields[key] for key in ("task_id", "session_id", "run_id") if fields.get(key)}
     return {"event": name, **ids, source: str(recorded.id), "payload": truncate_value(fields)}
 
