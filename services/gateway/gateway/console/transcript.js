@@ -110,7 +110,6 @@ export class Transcript {
     if (this.#shown.has(id)) return;
     const unknown = { id: tool_call_id ?? `of ${id}`, tool_name, tool_input, status: "waiting_approval" };
     const about = this.#shown.get(tool_call_id) ?? this.tool(unknown);
-    mark(find(".chip", about), "waiting_approval");
     find("details", about).open = true;
     if (kind === "elicitation") about.dataset.question = "";
     const form = approvalForm(approval);
