@@ -269,16 +269,31 @@ class WaitRefused(Problem):
 def documented(*codes: Code | EdgeCode, quotas: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of an operation that can fail with these problems, or because of these quotas."""
     responses: dict[int | str, dict[str, Any]] = {}
-    over = (Problem(Code.QUOTA_EXCEEDED, f"The quota {each} is used up.", **OVER_QUOTA[each]) for each in quotas)
-    for problem in (*(Problem(code, TABLE[code][1] + ".") for code in sorted(codes)), *over):
+    over = ((_over_quota(quota), f"{Code.QUOTA_EXCEEDED}-{quota}") for quota in quotas)
+    for problem, name in (*((_example(code), str(code)) for code in sorted(codes)), *over):
         content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         empty = {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: content}}
         examples = responses.setdefault(problem.status, empty)["content"][MEDIA_TYPE]["examples"]
-        examples[problem.code] = {
-            "summary": problem.title,
-            "value": problem.body("/api/v1/...", _EXAMPLE_REQUEST, _EXAMPLE_TIME),
-        }
+        examples[problem.code] = {"$ref": f"#/components/examples/{name}"}
     return responses
+
+
+def component_examples() -> dict[str, dict[str, Any]]:
+    """Return the examples of all problems by their names in the OpenAPI document, where `documented` refers to them."""
+    problems = {str(code): _example(code) for code in TABLE if code is not Code.QUOTA_EXCEEDED}
+    over = {f"{Code.QUOTA_EXCEEDED}-{quota}": _over_quota(quota) for quota in OVER_QUOTA}
+    return {
+        name: {"summary": problem.title, "value": problem.body("/api/v1/...", _EXAMPLE_REQUEST, _EXAMPLE_TIME)}
+        for name, problem in sorted((problems | over).items())
+    }
+
+
+def _example(code: Code | EdgeCode) -> Problem:
+    return Problem(code, f"{TABLE[code][1]}.")
+
+
+def _over_quota(quota: str) -> Problem:
+    return Problem(Code.QUOTA_EXCEEDED, f"The quota {quota} is used up.", **OVER_QUOTA[quota])
 
 
 def headed(

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
+from contracts.session.values import SdkOptions
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,6 +26,11 @@ UNCHANGED: Any = None
 def example(value: dict[str, Any]) -> ConfigDict:
     """Return the configuration of a model with an example for its documentation."""
     return ConfigDict(json_schema_extra={"examples": [value]})
+
+
+def options_example(**options: Any) -> dict[str, Any]:
+    """Return the options of an agent as a response has them: all, whichever were set."""
+    return SdkOptions.model_validate(options).model_dump(mode="json")
 
 
 def without_default(schema: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ class Run(RunView, ResponseModel):
             "structured_output": None,
             "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
             "more_tool_calls": False,
-            "mcp_servers": [McpServersConnected.sample["servers"][0]],
+            "mcp_servers": [{"detail": "", "withheld": [], **McpServersConnected.sample["servers"][0]}],
         }
     )
 
