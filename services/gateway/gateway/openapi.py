@@ -8,7 +8,8 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import MEDIA_TYPE, component_examples
+from gateway.problems import MEDIA_TYPE
+from gateway.problems.examples import component_examples
 from gateway.routing.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
 from gateway.schemas.descriptions import describe
 from gateway.schemas.document_texts import PATH_PARAMETERS

@@ -44,4 +44,4 @@ class Settings(ServiceSettings):
     admin_password: str | None = Field(default=None, min_length=8, max_length=1024, repr=False)
     first_admin_file: Path | None = None
     login_failures_per_account: PositiveInt = 10
-    login_failures_per_address: PositiveInt = 10
+    login_failures_per_address: PositiveInt = 100
