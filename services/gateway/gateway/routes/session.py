@@ -62,8 +62,7 @@ QUERY_RESPONSES = headed(
     {
         200: ("Location", "Cache-Control"),
         202: ("Location", "Preference-Applied"),
-        503: ("Location",),
-        504: ("Location",),
+        **dict.fromkeys((409, 500, 502, 503, 504), ("Location",)),  # if there is a run
     },
 )
 
