@@ -17,6 +17,7 @@ from pydantic import (
 )
 from runtime.nesting import MAX_DEPTH, too_deep
 
+from gateway.problems.validation_messages import field_error
 from gateway.schemas.base import pattern_rule, without_default
 from gateway.schemas.json_schema import check_schema
 
@@ -122,5 +123,5 @@ class TemplateOptions(Options):
     @model_validator(mode="after")
     def _holds_no_secrets(self) -> Self:
         if self.env:
-            raise ValueError("a template must not contain env; set it on the session instead")
+            raise field_error("env", "A template must not contain env; set it on the session instead")
         return self

@@ -19,9 +19,9 @@ from gateway.idempotency.keys import MEMBER
 from gateway.idempotency.messages import continuing
 from gateway.idempotency.records import Records
 from gateway.problems import EdgeCode, Problem, translation
+from gateway.problems.json_errors import find_violation
 from gateway.problems.validation_messages import with_known_fields
 from gateway.rates.limiter import Limiter, Requester
-from gateway.routing.bodies import find_violation
 from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
 from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
@@ -70,7 +70,8 @@ class Commands:
     async def _answer(self, message: Mapping[str, object]) -> Reply:
         kind, data = message.get("type"), message.get("data", {})
         if violation := find_violation(data):
-            return _error(EdgeCode.VALIDATION_ERROR, f"data: {violation[1]}.")
+            problem = translation.invalid([{**violation, "loc": ("message", "data", *violation["loc"])}])
+            return _error(EdgeCode.VALIDATION_ERROR, problem.detail)
         if unknown := [*_unknown_fields(kind, message, data)]:
             return _error(EdgeCode.VALIDATION_ERROR, translation.invalid(unknown).detail)
         if kind == "ping":
