@@ -89,7 +89,7 @@ async def me(user: TokenHolder) -> Response:
     """Returns the account of the client in its current state, not as it was when the access token was issued."""
     view = await user.ask(GetUser(user_id=user.actor.user_id))
     key_id = user.token.family if user.token.is_api_key else None
-    return Me.of(view, scopes=sorted(user.token.scopes), api_key_id=key_id).response()
+    return Me.of(view, scopes=user.scopes, api_key_id=key_id).response()
 
 
 @auth.post(
