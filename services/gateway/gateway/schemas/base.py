@@ -19,6 +19,9 @@ from gateway.problems.validation_messages import mismatch
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 """US dollars: a decimal in the code, a number in JSON."""
 
+Milliseconds = Annotated[float, PlainSerializer(round, return_type=int)]
+"""A duration, which is measured more exactly than it is shown."""
+
 UNCHANGED: Any = None
 """The default of fields of a PATCH body: the field was not sent. A null from the client is an error instead."""
 
