@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 MAX_VALUES = 20_000
 """Names and values that a JSON body may hold: each could be an error, and an error costs more than its value."""
@@ -24,8 +24,12 @@ EXPLANATIONS = {
 }
 """The messages of the parser, as they are to clients."""
 
-type Location = tuple["Location", str | int] | None
-"""A value by the location of what holds it, and its name or index there."""
+
+class Location(NamedTuple):
+    """A value by the location of what holds it, and its name or index there."""
+
+    holder: "Location | None"
+    part: str | int
 
 
 def explained(error: json.JSONDecodeError) -> str:
@@ -36,7 +40,7 @@ def explained(error: json.JSONDecodeError) -> str:
 
 def find_violation(value: Any, max_values: int = MAX_VALUES) -> dict[str, Any] | None:
     """Return the validation error of a parsed JSON value that cannot be stored, or None."""
-    unseen: list[tuple[Location, Any]] = [(None, value)]  # no recursion: the client chooses the depth
+    unseen: list[tuple[Location | None, Any]] = [(None, value)]  # no recursion: the client chooses the depth
     seen = 0
     while unseen:
         where, value = unseen.pop()
@@ -52,18 +56,18 @@ def find_violation(value: Any, max_values: int = MAX_VALUES) -> dict[str, Any] |
     return None
 
 
-def _within(where: Location, value: dict[str, Any] | list[Any]) -> Iterator[tuple[Location, Any]]:
+def _within(where: Location | None, value: dict[str, Any] | list[Any]) -> Iterator[tuple[Location | None, Any]]:
     if isinstance(value, list):
-        yield from (((where, index), each) for index, each in enumerate(value))
+        yield from ((Location(where, index), each) for index, each in enumerate(value))
         return
     for name, each in value.items():
         yield where, name
-        yield (where, name), each
+        yield Location(where, name), each
 
 
-def _error(where: Location, kind: str, message: str) -> dict[str, Any]:
+def _error(where: Location | None, kind: str, message: str) -> dict[str, Any]:
     path = list[str | int]()
     while where:
-        where, part = where
-        path.append(part)
+        path.append(where.part)
+        where = where.holder
     return {"loc": tuple(reversed(path)), "msg": message, "type": kind}
