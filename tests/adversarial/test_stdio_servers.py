@@ -43,7 +43,7 @@ def test_no_forbidden_address_is_reachable_directly(results: dict[str, Any], add
 
 @pytest.mark.parametrize("address", [*FORBIDDEN, "rebound name"])
 def test_no_forbidden_address_is_reachable_through_the_proxy(results: dict[str, Any], address: str) -> None:
-    assert results[f"proxy to {address}"].endswith("has a private or otherwise special address.")
+    assert results[f"proxy to {address}"].endswith("can allow it with `MCP_ALLOWED_ADDRESSES`.")
 
 
 def test_no_connection_to_a_port_of_the_machine_arrives(results: dict[str, Any]) -> None:

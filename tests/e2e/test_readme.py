@@ -48,7 +48,7 @@ def test_the_first_session_runs_as_documented(spare_system: System) -> None:
     script = script.replace("http://127.0.0.1:8000", spare_system.base_url)
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
     assert '"tool_name":"Write"' in ran.stdout
-    assert ran.stdout.endswith("hello, please")
+    assert ran.stdout.endswith("\nhello, please\n")
 
 
 def output(guide: str, client: User, folder: Path, /, **variables: str) -> str:

@@ -127,3 +127,9 @@ async def test_this_machine_is_refused_by_whatever_name(host: str) -> None:
 async def test_names_that_cannot_exist_are_not_found(host: str) -> None:
     with pytest.raises(HostNotFound):
         await resolve(host or "no-such-host.invalid", 80)
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "[fd00::1]", "127.0.0.1"])
+async def test_a_private_address_names_the_setting_that_allows_it(host: str) -> None:
+    with pytest.raises(AddressNotAllowed, match=r"is a private .* `MCP_ALLOWED_ADDRESSES`"):
+        await AddressRules().addresses(host, 80)

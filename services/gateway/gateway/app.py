@@ -48,6 +48,7 @@ from gateway.routes import (
     workspace,
 )
 from gateway.routing.parameters import check_parameters
+from gateway.schemas.document_texts import INTRODUCTION, TAGS
 from gateway.state import Gateway
 from gateway.throttling import Throttling
 
@@ -61,10 +62,6 @@ ROUTERS = (
     *(mcp_catalog.router, mcp_file.router, mcp_server.router),  # in this order: `/export` is no id of a server
     *(operations.router, identity.well_known, mcp.router),
 )
-DESCRIPTION = (
-    "Run Claude Code agents, each in its own session. Errors use the RFC 9457 Problem Details format. Besides those "
-    "that an operation lists, every request may get 408, 414, 421, 431 or 500."
-)
 LOCAL_HOSTS = Hosts("localhost", [])
 NO_PROXIES = Proxies([])
 
@@ -76,8 +73,10 @@ def create_app(
     app = Api(
         title="AI-Agent-API",
         version=operations.VERSION,
-        description=DESCRIPTION,
-        openapi_url=documentation.OPENAPI,
+        description=INTRODUCTION,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        servers=[{"url": "/", "description": "This server"}],
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -36,7 +36,7 @@ MAX_WAITING = 10_000
 """Entries that wait while the identity service is unavailable; more are counted and lost."""
 FAILED_AUTHENTICATION = frozenset(
     (
-        *(Code.INVALID_CREDENTIALS, Code.ACCOUNT_LOCKED, Code.WRONG_PASSWORD),
+        *(Code.INVALID_CREDENTIALS, Code.ACCOUNT_LOCKED, Code.ADDRESS_LOCKED, Code.WRONG_PASSWORD),
         *(Code.INVALID_REFRESH_TOKEN, Code.INVALID_RESET_TOKEN, Code.INVALID_SIGNATURE, Code.LINK_NOT_VALID),
     )
 )

@@ -72,7 +72,7 @@ class SessionTotals:
     async def _query(self) -> dict[str, int]:
         with suppress(Unavailable, Refusal, TimeoutError):
             async with asyncio.timeout(COUNT_TIMEOUT_SECONDS):
-                return await self.bus.ask(CountSessions(), Envelope.begin())
+                return await self.bus.ask(CountSessions(), Envelope.begin()) or {"active": 0}
         return {}
 
 

@@ -1,53 +1,23 @@
 """The OpenAPI document: the one that the framework generates, completed with what it cannot know."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
 
-from contracts.samples import (
-    API_KEY,
-    APPROVAL,
-    BACKFILL,
-    EXECUTION,
-    MCP_SERVER,
-    MESSAGE,
-    REPORT,
-    RUN,
-    SESSION,
-    TASK,
-    TEMPLATE,
-    TOOL_CALL,
-    TRIGGER,
-    USER,
-)
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.problems import MEDIA_TYPE
+from gateway.problems.examples import component_examples
 from gateway.routing.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
 from gateway.schemas.descriptions import describe
+from gateway.schemas.document_texts import PATH_PARAMETERS
 from gateway.schemas.problem import Problem
 from gateway.throttling import is_free
 
 REFERENCE = "#/components/schemas/{model}"
-EXAMPLES = {
-    "approval_id": APPROVAL,
-    "backfill_id": BACKFILL,
-    "execution_id": EXECUTION,
-    "key_id": API_KEY,
-    "message_id": MESSAGE,
-    "path": "src/notes.txt",
-    "report_id": REPORT,
-    "run_id": RUN,
-    "server_id": MCP_SERVER,
-    "session_id": SESSION,
-    "task_id": TASK,
-    "template_id": TEMPLATE,
-    "tool_call_id": TOOL_CALL,
-    "trigger_id": TRIGGER,
-    "user_id": USER,
-}
-"""Examples of path parameters, which are declared by their type alone."""
+EXAMPLES = {name: example for name, (_, example) in PATH_PARAMETERS.items()}
 HEADERS = {
     "Accept-Ranges": "`bytes`: the `Range` header is supported.",
     "Cache-Control": "Who may cache the response, and for how long.",
@@ -61,6 +31,7 @@ HEADERS = {
     "RateLimit": "For each limit, how many requests remain, and after how many seconds it is reset.",
     "RateLimit-Policy": "The limits: how many requests (`q`) within how many seconds (`w`).",
     "Retry-After": "Seconds to wait before a retry. Missing from a 503 if the request may already have taken effect.",
+    "Vary": "The headers of the request that the response depends on.",
     "WWW-Authenticate": "`Bearer`, with the reason if a token was sent.",
     "X-RateLimit-Limit": "The limit of which the fewest requests remain.",
     "X-RateLimit-Remaining": "How many requests remain of that limit.",
@@ -71,7 +42,7 @@ HEADERS = {
 API_KEY_SCHEME = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."}
 ON_EVERY_RESPONSE = ("X-Request-ID", "X-Response-Time")
 RATE_LIMITS = ("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
-"""On every response to a counted request; in the document only on some, which would be twice as long otherwise."""
+"""On every response to a counted request."""
 BY_STATUS = {"401": ("WWW-Authenticate",), "429": ("Retry-After",), "503": ("Retry-After",)}
 
 
@@ -83,6 +54,8 @@ class Api(FastAPI):
         if not self.openapi_schema:
             document = super().openapi()
             _complete_schemas(document["components"]["schemas"], self)
+            _require_fields(document["components"]["schemas"], document["paths"])
+            document["components"]["examples"] = component_examples()
             document["components"]["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
             }
@@ -90,6 +63,7 @@ class Api(FastAPI):
             for path, operations in document["paths"].items():
                 for operation in operations.values():
                     _complete_operation(operation, is_counted=not is_free(path))
+                    _share_responses(operation["responses"], document["components"].setdefault("responses", {}))
         return super().openapi()
 
 
@@ -101,6 +75,37 @@ def _complete_schemas(schemas: dict[str, Any], api: FastAPI) -> None:
     for name in generated.keys() & schemas.keys():  # the framework drops nulls from examples
         if "examples" in generated[name]:
             schemas[name]["examples"] = generated[name]["examples"]
+
+
+def _require_fields(schemas: dict[str, Any], paths: Mapping[str, Any]) -> None:
+    """Declare all fields of responses as required, as responses are sent with their defaults.
+
+    A model is in requests or in responses, but never in both.
+    """
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    sent = [name for each in operations for part in ("requestBody", "parameters") for name in _referred(each.get(part))]
+    in_requests = set[str]()
+    while sent:
+        name = sent.pop()
+        if name not in in_requests:
+            in_requests.add(name)
+            sent += _referred(schemas[name])
+    for name in schemas.keys() - in_requests - {Problem.__name__}:  # whose members depend on the code
+        if "properties" in schemas[name]:
+            schemas[name]["required"] = [*schemas[name]["properties"]]
+
+
+def _referred(part: object) -> Iterator[str]:
+    """Yield the names of the schemas that a part of the document refers to."""
+    if isinstance(part, dict):
+        for key, value in cast(dict[str, object], part).items():
+            if key == "$ref":
+                yield str(value).rpartition("/")[2]
+            elif key not in ("example", "examples"):
+                yield from _referred(value)
+    elif isinstance(part, list):
+        for value in cast(list[object], part):
+            yield from _referred(value)
 
 
 def _declared_models(api: FastAPI) -> Iterator[type[BaseModel]]:
@@ -118,19 +123,34 @@ def _complete_operation(operation: dict[str, Any], *, is_counted: bool) -> None:
     if "security" in operation:
         operation["security"].insert(1, {"api_key": []})
     responses: dict[str, Any] = operation["responses"]
+    common = (*ON_EVERY_RESPONSE, *(RATE_LIMITS if is_counted else ()))
     for status, response in responses.items():
-        headers = response.setdefault("headers", {})
-        limits = RATE_LIMITS if is_counted and status.startswith(("2", "429")) else ()
-        for name in (*ON_EVERY_RESPONSE, *BY_STATUS.get(status, ()), *limits):
-            headers[name] = {"$ref": f"#/components/headers/{name}"}
+        references = {n: {"$ref": f"#/components/headers/{n}"} for n in (*common, *BY_STATUS.get(status, ()))}
+        response.setdefault("headers", {}).update(references)
     if IDEMPOTENCY_KEY in operation.get("parameters", ()):
         _document_replays(responses)
     if IF_NONE_MATCH in operation.get("parameters", ()):
         for status in ("200", "304"):
             responses[status]["headers"]["ETag"] = {"$ref": "#/components/headers/ETag"}
     for parameter in operation.get("parameters", ()):
-        examples = parameter["schema"].pop("examples", None)
-        parameter["example"] = examples[0] if examples else EXAMPLES[parameter["name"]]
+        _complete_parameter(parameter)
+
+
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    if parameter["in"] == "path":
+        parameter["description"] = PATH_PARAMETERS[parameter["name"]][0]
+    examples = parameter["schema"].pop("examples", None)
+    parameter["example"] = examples[0] if examples else EXAMPLES[parameter["name"]]
+
+
+def _share_responses(responses: dict[str, Any], shared: dict[str, Any]) -> None:
+    """Replace responses that many operations have, those of a single problem, by references: half of the document."""
+    for status, response in responses.items():
+        examples = response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        if len(examples) == 1:
+            [name] = _referred(list(examples.values()))
+            if shared.setdefault(name, response) == response:
+                responses[status] = {"$ref": f"#/components/responses/{name}"}
 
 
 def _document_replays(responses: dict[str, Any]) -> None:

@@ -3,9 +3,10 @@
 from contextlib import suppress
 from typing import Any
 
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
-EVENTS, JSON = "text/event-stream", "application/json"
+EVENTS, JSON, BYTES = "text/event-stream", "application/json", "application/octet-stream"
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
@@ -28,14 +29,21 @@ def prefers_events(request: Request) -> bool:
 
 def prefers(media_type: str, request: Request) -> bool:
     """Return whether the client prefers a media type to JSON; at equal weights, only if it names it explicitly."""
-    weights = _weights(request)
+    weights = _weights(request.headers)
     preferred, json = _weight(media_type, weights), _weight(JSON, weights)
     return preferred > json or (preferred == json > 0 and media_type in weights)
 
 
 def accepts_events(request: Request) -> bool:
     """Return whether the client accepts events."""
-    return _weight(EVENTS, _weights(request)) > 0
+    return _weight(EVENTS, _weights(request.headers)) > 0
+
+
+def file_type(own: str, headers: Headers) -> str:
+    """Return the media type that a client with these headers gets a file in: `BYTES` if it does not accept its own."""
+    weights = _weights(headers)
+    accepts_own = _weight(own.partition(";")[0], weights) > 0
+    return BYTES if not accepts_own and _weight(BYTES, weights) > 0 else own
 
 
 def _weight(media_type: str, weights: dict[str, float]) -> float:
@@ -43,9 +51,9 @@ def _weight(media_type: str, weights: dict[str, float]) -> float:
     return next((weights[each] for each in ranges if each in weights), 0.0) if weights else 1.0
 
 
-def _weights(request: Request) -> dict[str, float]:
+def _weights(headers: Headers) -> dict[str, float]:
     weights = dict[str, float]()
-    for part in ",".join(request.headers.getlist("accept")).split(","):
+    for part in ",".join(headers.getlist("accept")).split(","):
         media_range, *parameters = [word.strip().lower() for word in part.split(";")]
         if media_range:
             weights[media_range] = max(_quality(parameters), weights.get(media_range, 0.0))

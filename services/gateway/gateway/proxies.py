@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
+from runtime.logging import get_logger
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 type Network = IPv4Network | IPv6Network
 type Address = IPv4Address | IPv6Address
+
+log = get_logger()
 
 SECURE = {"http": "https", "ws": "wss"}
 
@@ -17,6 +20,7 @@ class Proxies:
 
     def __init__(self, networks: Sequence[Network]) -> None:
         self.networks = networks
+        self._has_warned = False
 
     def resolve(self, scope: Scope) -> None:
         """Replace the peer of a connection by the client, and the scheme by its own, if the peer is a trusted proxy.
@@ -25,9 +29,10 @@ class Proxies:
         first address that is not a trusted proxy: what stands before it was sent by the client, who may have made it
         up.
         """
-        if not self.networks or not scope["client"] or not self._trust(_parsed(scope["client"][0])):
-            return
         headers = Headers(scope=scope)
+        if not scope["client"] or not self._trust(_parsed(scope["client"][0])):
+            self._warn_once(headers, scope["client"])
+            return
         for text in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):
             address = _parsed(text)
             if address is None:
@@ -37,6 +42,13 @@ class Proxies:
                 break
         if headers.get("x-forwarded-proto", "").strip().lower() == "https":
             scope["scheme"] = SECURE.get(scope["scheme"], scope["scheme"])
+
+    def _warn_once(self, headers: Headers, peer: tuple[str, int] | None) -> None:
+        """Warn the operator that a proxy may not be trusted, so that all of its clients have one address."""
+        if "x-forwarded-for" in headers and not self._has_warned:
+            self._has_warned = True
+            text = "ignored X-Forwarded-For of a peer that is not trusted: list it in TRUSTED_PROXIES if it is a proxy"
+            log.warning(text, peer=peer and peer[0])
 
     def _trust(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self.networks)

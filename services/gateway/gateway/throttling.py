@@ -13,7 +13,7 @@ from gateway.rates.limiter import Requester
 from gateway.rates.rules import Kind
 from gateway.state import gateway_of
 
-FREE = ("/health", "/metrics", "/docs", "/redoc", "/console", "/.well-known/")
+FREE = ("/health", "/metrics", "/docs", "/redoc", "/api/v1/openapi.json", "/console", "/.well-known/")
 """The beginnings of paths that are not counted: of probes, metrics, static files and public keys."""
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGIN_PREFIX = "/api/v1/auth/"

@@ -126,10 +126,16 @@ async def test_a_disabled_account_is_403(anonymous: httpx.AsyncClient, services:
     assert (response.status_code, response.json()["error_code"]) == (403, "ACCOUNT_DISABLED")
 
 
-async def test_me_says_what_an_access_token_allows(client: httpx.AsyncClient, services: FakeServices):
+@pytest.mark.parametrize(
+    ("role", "scopes"), [("viewer", ["read"]), ("user", ["read", "write"]), ("admin", ["admin", "read", "write"])]
+)
+async def test_me_says_what_an_access_token_allows(
+    harness: Harness, services: FakeServices, role: str, scopes: list[str]
+):
     await services.answer(GetUser, samples.user(last_login_at=TIME))
-    body = (await client.get(f"{AUTH}/me")).json()
-    assert (body["scopes"], body["api_key_id"]) == (["admin", "read", "write"], None)
+    async with harness.client(role) as client:
+        body = (await client.get(f"{AUTH}/me")).json()
+    assert (body["scopes"], body["api_key_id"]) == (scopes, None)
     assert (body["last_login_at"], body["is_service_account"]) == (TIME, False)
 
 

@@ -24,6 +24,22 @@ async def test_malformed_json_is_400(client: httpx.AsyncClient, body: bytes):
     assert (response.status_code, response.json()["error_code"]) == (400, "MALFORMED_JSON")
 
 
+@pytest.mark.parametrize(
+    ("body", "position"),
+    [
+        (b'{"name": "x" "mode": "y"}', "line 1, column 14: expected `,`"),
+        (b'{"name": "x",\n name}', "line 2, column 2: expected a name"),
+        (b'{"name": }', "line 1, column 10: expected a value"),
+        (b'{"name": "x', "line 1, column 10: the text that begins here has no end"),
+        (b'{"name": "\\x"}', "line 1, column 11: this escape does not exist"),
+        (b"{} {}", "line 1, column 4: expected the end"),
+        (b"1" * 5000, "too many digits"),
+    ],
+)
+async def test_malformed_json_is_explained(client: httpx.AsyncClient, body: bytes, position: str):
+    assert position in (await client.post(SESSIONS, content=body, headers=JSON)).json()["detail"]
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "", "json"])
 async def test_another_media_type_is_415(client: httpx.AsyncClient, kind: str):
     response = await client.post(SESSIONS, content=b"{}", headers={"content-type": kind})

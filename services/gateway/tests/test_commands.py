@@ -51,6 +51,25 @@ async def test_an_invalid_message_id_is_an_error(client: Client, name: object):
     assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
 
 
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ({"type": "query", "data": {"message": "x"}, "idempotency_kye": "k"}, "(did you mean `idempotency_key`?)"),
+        ({"type": "query", "message": "x"}, "message: Unknown field."),
+        ({"typ": "ping"}, "typ: Unknown field (did you mean `type`?)."),
+        ({"type": "interrupt", "data": {"session_id": "x"}}, "data.session_id: Unknown field."),
+    ],
+)
+async def test_an_unknown_member_of_a_message_is_refused(
+    client: Client, services: FakeServices, message: object, error: str
+):
+    await client.socket.send(json.dumps(message))
+    kind, data = await client.next()
+    assert (kind, data["code"]) == ("error", "VALIDATION_ERROR")
+    assert error in data["message"]
+    assert not [each for each, _ in services.received if isinstance(each, SubmitQuery)]
+
+
 async def test_a_ping_is_answered_while_replay_waits_for_a_reader(
     base_url: str, services: FakeServices, harness: Harness
 ):

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from contracts.identity.values import Quotas
 from contracts.refusals import Code
+from gateway.openapi import RATE_LIMITS
 from gateway.problems import OVER_QUOTA, EdgeCode
 from jsonschema import Draft202012Validator, FormatChecker
 
@@ -19,6 +20,12 @@ OTHER_CREDENTIALS = ("/login", "/refresh", "/fire")
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
     for path, methods in document["paths"].items():
         yield from ((path, method, operation) for method, operation in methods.items())
+
+
+def response_of(operation: dict[str, Any], status: str, document: dict[str, Any]) -> dict[str, Any]:
+    """Return a response of an operation, which may be shared with other operations."""
+    response = operation["responses"][status]
+    return document["components"]["responses"][response["$ref"].rpartition("/")[2]] if "$ref" in response else response
 
 
 def references(part: Any) -> Iterator[str]:
@@ -64,7 +71,7 @@ def test_every_operation_has_a_summary_a_description_and_tags(document: dict[str
 def test_every_operation_of_the_api_documents_its_problems(document: dict[str, Any]):
     for path, method, operation in operations(document):
         if path.startswith("/api/"):
-            problems = {int(s): r for s, r in operation["responses"].items() if int(s) >= 400}
+            problems = {int(s): response_of(operation, s, document) for s in operation["responses"] if int(s) >= 400}
             assert 503 in problems, path
             assert (401 in problems) == ("security" in operation) or path.endswith(OTHER_CREDENTIALS), path
             assert (422 in problems) >= ("requestBody" in operation or "parameters" in operation), (method, path)
@@ -74,11 +81,23 @@ def test_every_operation_of_the_api_documents_its_problems(document: dict[str, A
 
 
 def test_examples_of_problems_are_valid(document: dict[str, Any]):
-    for _, _, operation in operations(document):
-        for response in operation["responses"].values():
-            for example in response.get("content", {}).get("application/problem+json", {}).get("examples", {}).values():
-                validate(example["value"], "Problem", document)
-                assert example["value"]["error_code"] in {*Code, *EdgeCode}
+    for example in document["components"]["examples"].values():
+        validate(example["value"], "Problem", document)
+    codes = {example["value"]["error_code"] for example in document["components"]["examples"].values()}
+    assert codes == {*Code, *EdgeCode}
+
+
+def test_problems_name_the_headers_of_the_rate_limits(document: dict[str, Any]):
+    operation = document["paths"]["/api/v1/sessions"]["post"]
+    missing = response_of(operation, "401", document)
+    assert set(RATE_LIMITS) <= set(missing["headers"])
+
+
+def test_every_group_and_path_parameter_is_described(document: dict[str, Any]):
+    described = {tag["name"] for tag in document["tags"] if tag["description"]}
+    assert {tag for _, _, operation in operations(document) for tag in operation["tags"]} == described
+    parameters = [each for _, _, operation in operations(document) for each in operation.get("parameters", ())]
+    assert not [each["name"] for each in parameters if each["in"] == "path" and not each.get("description")]
 
 
 def test_every_body_has_a_valid_example(document: dict[str, Any]):
@@ -92,9 +111,9 @@ def test_every_body_has_a_valid_example(document: dict[str, Any]):
 
 def quotas(document: dict[str, Any], path: str, status: str) -> str | None:
     """Return the quota in the documented problem of a POST with a status."""
-    content = document["paths"][path]["post"]["responses"][status]["content"]["application/problem+json"]
-    problem = content["examples"].get(Code.QUOTA_EXCEEDED)
-    return problem and problem["value"]["quota"]
+    response = response_of(document["paths"][path]["post"], status, document)
+    problem = response["content"]["application/problem+json"]["examples"].get(Code.QUOTA_EXCEEDED)
+    return problem and document["components"]["examples"][problem["$ref"].rpartition("/")[2]]["value"]["quota"]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from contracts.session.run import GetRunSummary, SubmitQuery
 from contracts.session.session import GetSession
 from contracts.wire import AGENT_DEPTH_HEADER
 from gateway.middleware.edge import MAX_BODY_BYTES
+from gateway.settings import Settings
 from onebox.testing.mcp import mcp_client
 from prometheus_client import REGISTRY
 from runtime.testing import background, eventually
@@ -21,6 +22,11 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 EVENTS_TOO = {"accept": "application/json, text/event-stream"}
 ONE_SESSION = {"session_id": SESSION}
 HELLO = {"session_id": SESSION, "message": "Hello"}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"cors_origins": "https://app.example.com"})
 
 
 def call(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +48,23 @@ async def test_a_token_that_is_not_valid_is_401(harness: Harness):
 async def test_an_unknown_host_is_421(client: httpx.AsyncClient):
     response = await client.post("/mcp", json=PING, headers=EVENTS_TOO | {"host": "evil.example.com"})
     assert response.status_code == 421
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://localhost", 200),
+        ("https://app.example.com", 200),
+        ("https://evil.example.com", 403),
+        ("http://localhost:1", 403),
+        ("null", 403),
+        ("", 403),
+    ],
+)
+async def test_a_page_of_another_origin_is_403(harness: Harness, origin: str, status: int):
+    async with harness.client(origin=origin) as client:
+        response = await client.post("/mcp", json=PING, headers=EVENTS_TOO)
+    assert response.status_code == status
 
 
 @pytest.mark.parametrize("chunked", [True, False])

@@ -202,10 +202,10 @@ async def pending_check(client: httpx.AsyncClient, registry: Registry) -> AsyncG
 @pytest.mark.usefixtures("slow_poll")
 async def test_a_check_returns_the_server_when_it_was_checked(client: httpx.AsyncClient, registry: Registry):
     async with pending_check(client, registry) as pending:
-        registry.server = server_samples.mcp_server(checked_at=TIME, health="healthy", latency_ms=41.5)
+        registry.server = server_samples.mcp_server(checked_at=TIME, health="healthy", latency_ms=41.6)
         await registry.publish(ServerChecked)
     body = pending.result().json()
-    assert (pending.result().status_code, body["health"], body["latency_ms"]) == (200, "healthy", 41.5)
+    assert (pending.result().status_code, body["health"], body["latency_ms"]) == (200, "healthy", 42)
 
 
 async def test_a_check_ends_even_if_its_event_is_lost(

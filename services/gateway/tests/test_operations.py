@@ -86,6 +86,11 @@ async def test_sessions_are_counted_by_status(anonymous: httpx.AsyncClient, serv
     assert 'sessions_total{status="active"} 12.0\nsessions_total{status="completed"} 156.0\n' in response.text
 
 
+async def test_without_sessions_their_number_is_zero(anonymous: httpx.AsyncClient, services: FakeServices):
+    await services.answer(CountSessions, {})
+    assert 'sessions_total{status="active"} 0.0\n' in (await anonymous.get("/metrics")).text
+
+
 async def test_concurrent_scrapes_share_one_count_of_sessions(anonymous: httpx.AsyncClient, services: FakeServices):
     await services.answer(CountSessions, {"active": 12})
     responses = await asyncio.gather(*(anonymous.get("/metrics") for _ in range(20)))

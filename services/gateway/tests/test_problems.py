@@ -38,6 +38,16 @@ async def test_a_refusal_is_a_problem_with_its_code(client: httpx.AsyncClient, s
     assert datetime.fromisoformat(body["timestamp"]).tzinfo
 
 
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [("/sessions", "`/api/v1`"), ("/api/v2/sessions", "`/docs`"), ("/api/v1/sessions/", "none ends with a slash")],
+)
+async def test_a_wrong_path_is_explained(client: httpx.AsyncClient, path: str, hint: str):
+    response = await client.get(path)
+    assert response.status_code == 404
+    assert hint in response.json()["detail"]
+
+
 async def test_an_unavailable_service_is_503_with_retry_after(client: httpx.AsyncClient):
     response = await client.get(PATH)
     assert (response.status_code, response.json()["error_code"]) == (503, "UNAVAILABLE")

@@ -11,6 +11,7 @@ from runtime.http.health import serving
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 PROXY = "10.0.0.1"
 
@@ -56,6 +57,14 @@ def test_the_proxy_is_the_client_if_it_names_none(forwarded: str):
 def test_others_than_trusted_proxies_cannot_name_a_client(peer: str, trusted: str):
     scope = resolved("198.51.100.1", peer=peer, trusted=trusted, x_forwarded_proto="https")
     assert (scope["client"][0], scope["scheme"]) == (peer, "http")
+
+
+def test_a_peer_that_is_not_trusted_is_warned_of_once():
+    proxies, forwarded = Proxies([]), [(b"x-forwarded-for", b"192.0.2.1")]
+    with capture_logs() as logged:
+        for headers in ([], forwarded, forwarded):
+            proxies.resolve({"type": "http", "client": (PROXY, 1), "scheme": "http", "headers": headers})
+    assert [(line["log_level"], line["peer"]) for line in logged] == [("warning", PROXY)]
 
 
 def test_a_trusted_proxy_tells_the_scheme():

@@ -150,6 +150,7 @@ async def test_a_failed_run_is_a_problem(client: httpx.AsyncClient, session: Ses
     assert (response.status_code, response.json()["error_code"]) == (status, code)
     assert response.json()["detail"] == "The model provider is overloaded (HTTP 529)."
     assert response.json()["run_id"] == str(session.run.id)
+    assert response.headers["location"] == f"/api/v1/sessions/{SESSION}/runs/{session.run.id}"
     assert "retry-after" not in response.headers
 
 

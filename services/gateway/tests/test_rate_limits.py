@@ -15,6 +15,7 @@ from contracts.wire import RATE_LIMITS
 from gateway.app import ROUTERS
 from gateway.rates import limiter
 from gateway.rates.rules import Rules
+from gateway.routes.documentation import OPENAPI
 from gateway.settings import Settings
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
@@ -176,7 +177,7 @@ async def test_invalid_tokens_are_counted_by_address(harness: Harness, anonymous
 
 
 @pytest.mark.parametrize(
-    "path", ["/health", "/health/live", "/metrics", "/.well-known/jwks.json", "/docs", "/console/"]
+    "path", ["/health", "/health/live", "/metrics", "/.well-known/jwks.json", "/docs", OPENAPI, "/console/"]
 )
 async def test_probes_and_static_files_are_free(anonymous: httpx.AsyncClient, path: str):
     await statuses(anonymous, 3)

@@ -13,6 +13,7 @@ from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from contracts.samples import REPORT, TIME
 from contracts.task_scheduler.values import ReportFormat
 from gateway.files.file_names import MAX_NAME_BYTES, file_name
+from gateway.prefer import BYTES
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -48,6 +49,23 @@ async def test_a_report_is_downloaded_in_its_format_as_an_attachment(
     assert (response.status_code, response.content, response.headers["content-type"]) == (200, DATA, MEDIA_TYPES[kind])
     name = response.headers["content-disposition"].removeprefix("attachment; filename*=UTF-8''")
     assert unquote(name) == f"Über 5 6{SUFFIXES[kind]}"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (BYTES, BYTES),
+        (f"{BYTES}, text/html;q=0", BYTES),
+        (f"application/pdf, {BYTES}", "application/pdf"),
+        (f"{BYTES}, */*;q=0.1", "application/pdf"),
+        ("text/html", "application/pdf"),
+    ],
+)
+async def test_a_client_that_accepts_only_bytes_gets_a_file_as_bytes(
+    client: httpx.AsyncClient, report: FakeServices, accept: str, expected: str
+):
+    headers = (await client.get(DOWNLOAD, headers={"accept": accept})).headers
+    assert (headers["content-type"], headers["vary"]) == (expected, "Accept")
 
 
 async def test_a_browser_may_not_render_a_downloaded_report(client: httpx.AsyncClient, report: FakeServices):
@@ -142,5 +160,6 @@ def test_a_long_file_name_is_cut_between_characters(char: str):
 
 def test_the_download_of_a_report_documents_its_formats_and_links(document: dict[str, Any]):
     operation = document["paths"]["/api/v1/reports/{report_id}/download"]["get"]
-    assert set(operation["responses"]["200"]["content"]) == set(MEDIA_TYPES.values())
+    types = {media_type.partition(";")[0] for media_type in MEDIA_TYPES.values()}
+    assert set(operation["responses"]["200"]["content"]) == {BYTES, *types}
     assert operation["security"] == [{"bearer": []}, {"api_key": []}, {}]

@@ -171,7 +171,7 @@ async def test_a_verified_token_expires(
     later = time.time() + 3601
     monkeypatch.setattr("gateway.auth.tokens.time.time", lambda: later)
     response = await refused(anonymous, header["authorization"])
-    assert response.json()["detail"] == "The access token has expired."
+    assert response.json()["detail"] == tokens.EXPIRED
 
 
 async def test_a_verified_token_is_not_verified_again(harness: Harness, monkeypatch: pytest.MonkeyPatch):

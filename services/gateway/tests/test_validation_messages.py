@@ -1,5 +1,6 @@
 """Validation errors are explained in words for clients, never in those of pydantic."""
 
+import json
 from typing import Any
 
 import httpx
@@ -45,6 +46,37 @@ async def test_an_unknown_field_without_a_similar_one_suggests_none(client: http
 async def test_an_unknown_query_parameter_suggests_the_nearest_one(client: httpx.AsyncClient):
     response = await client.get(SESSIONS, params={"stauts": "active"})
     assert response.json()["detail"] == "stauts: Unknown query parameter (did you mean `status`?)."
+
+
+async def test_an_unknown_query_parameter_without_a_similar_one_lists_all(client: httpx.AsyncClient):
+    response = await client.get(f"{SESSIONS}/{SESSION}/tool-calls", params={"zzz": "1"})
+    known = "after, before, limit, order, run_id, skip"
+    assert response.json()["detail"] == f"zzz: Unknown query parameter; there are: {known}."
+
+
+async def test_all_errors_of_a_body_are_listed(client: httpx.AsyncClient):
+    path, message = f"{SESSIONS}/{SESSION}/query", "message: This field is required. prompt: Unknown field."
+    assert await detail(client, path, {"prompt": "Hello"}) == message
+
+
+async def test_of_many_errors_the_first_five_are_listed(client: httpx.AsyncClient):
+    assert (await detail(client, SESSIONS, dict.fromkeys("zyxwvut", 1))).endswith("v: Unknown field. (2 more)")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/api/v1/reports", {"format": "json"}, ["session_id"]),
+        ("/api/v1/reports", {"format": "json", "session_id": SESSION, "task_id": SESSION}, ["task_id"]),
+        ("/api/v1/session-templates", {"name": "x", "sdk_options": {"env": {"A": "b"}}}, ["sdk_options", "env"]),
+        (SESSIONS, {"sdk_options": {"allowed_tools": ["Read", "Wri\0te"]}}, ["sdk_options", "allowed_tools", 1]),
+        (SESSIONS, {"metadata": {"a": "\ud800"}}, ["metadata", "a"]),
+    ],
+)
+async def test_an_error_names_its_field(client: httpx.AsyncClient, path: str, body: Any, field: list[str | int]):
+    response = await client.post(path, content=json.dumps(body), headers={"content-type": "application/json"})
+    assert [error["loc"] for error in response.json()["errors"]] == [["body", *field]]
+    assert response.json()["detail"].startswith(".".join(map(str, field)))
 
 
 async def test_an_unknown_field_of_an_optional_body_suggests_the_nearest_one(client: httpx.AsyncClient):

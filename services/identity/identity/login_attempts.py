@@ -1,7 +1,7 @@
 """Limits failed logins by account and by network address, exactly and over all replicas.
 
-Failures from an address from which the account's owner has logged in before are counted separately, so that nobody can
-lock the owner out by wrong passwords from elsewhere.
+Failures from an address from which the account's owner has logged in before are counted separately, and by the account
+alone: nobody can lock the owner out by wrong passwords from elsewhere, or for other accounts from the same address.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ class Attempt:
     """An attempt to log in to an account, by a `client`: the account from one address, or None without an address.
 
     `limits` holds the number of failures that each of its keys may have: of the client if it is known, or else of the
-    account, and then of the address.
+    account and then of the address.
     """
 
     database: Database
@@ -76,13 +76,14 @@ class Attempt:
         """Count the attempt as failed, until it succeeds.
 
         Raises:
-            Refusal: ACCOUNT_LOCKED; too many attempts have failed for this account or from this address.
+            Refusal: ACCOUNT_LOCKED or ADDRESS_LOCKED; too many attempts have failed for the account, or at the address.
         """
         async with self.database.transaction() as connection:
             for key, limit in self.limits.items():  # the account first, so that transactions lock in one order
-                address = None if key == self.address else self.address
-                if not await connection.fetchval(COUNT, key, self.at, self.at - WINDOW, limit, address):
-                    raise await _locked(key, self.at, connection)
+                counted_too = self.address if key != self.address and self.address in self.limits else None
+                if not await connection.fetchval(COUNT, key, self.at, self.at - WINDOW, limit, counted_too):
+                    code = Code.ADDRESS_LOCKED if key == self.address else Code.ACCOUNT_LOCKED
+                    raise await _locked(code, key, self.at, connection)
 
     async def succeed(self) -> None:
         """Forget the failures that were counted with this attempt, except those of the address.
@@ -111,8 +112,10 @@ class LoginAttempts:
         if address is None:
             return Attempt(self.database, None, {account: self.max_per_account}, at)
         client = account + _key("address", address)
-        is_known = await self.database.fetchval(IS_KNOWN, client, at - KNOWN_FOR)
-        limits = {client if is_known else account: self.max_per_account, _key("address", address): self.max_per_address}
+        if await self.database.fetchval(IS_KNOWN, client, at - KNOWN_FOR):
+            limits = {client: self.max_per_account}
+        else:
+            limits = {account: self.max_per_account, _key("address", address): self.max_per_address}
         return Attempt(self.database, client, limits, at)
 
     async def forget(self, email: str) -> None:
@@ -128,10 +131,11 @@ class LoginAttempts:
         await self.database.execute("DELETE FROM known_addresses WHERE last_at <= $1", now - KNOWN_FOR)
 
 
-async def _locked(key: bytes, now: datetime, connection: Connection) -> Refusal:
+async def _locked(code: Code, key: bytes, now: datetime, connection: Connection) -> Refusal:
     first: datetime | None = await connection.fetchval(FIRST, key, now - WINDOW)
     seconds = max(1, ceil(((first or now) + WINDOW - now).total_seconds()))
-    return Refusal(Code.ACCOUNT_LOCKED, f"Too many logins have failed. Try again in {seconds} s.", retry_after=seconds)
+    of = "from this network address" if code is Code.ADDRESS_LOCKED else "for this account"
+    return Refusal(code, f"Too many logins {of} have failed. Try again in {seconds} s.", retry_after=seconds)
 
 
 def _key(kind: str, value: str) -> bytes:

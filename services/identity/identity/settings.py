@@ -54,4 +54,4 @@ class Settings(ServiceSettings):
     )
     first_admin_file: Path | None = None
     login_failures_per_account: PositiveInt = 10
-    login_failures_per_address: PositiveInt = 10
+    login_failures_per_address: PositiveInt = 100

@@ -59,7 +59,7 @@ async def test_other_accounts_are_not_locked(desk: Desk, ada: str):
 async def test_an_address_is_locked_whatever_accounts_it_tries(desk: Desk, ada: str):
     for number in range(20):
         await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
-    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+    assert await outcome(desk, ada, address="192.0.2.1") is Code.ADDRESS_LOCKED
     assert await desk.log_in(ada, address="192.0.2.2")
 
 
@@ -67,7 +67,7 @@ async def test_a_locked_address_does_not_count_against_the_account(desk: Desk, a
     for number in range(20):
         await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
     for _ in range(10):
-        assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+        assert await outcome(desk, ada, address="192.0.2.1") is Code.ADDRESS_LOCKED
     assert await desk.log_in(ada, address="192.0.2.2")
 
 
@@ -82,7 +82,23 @@ async def test_a_login_does_not_forget_the_failures_of_its_address(desk: Desk, a
     for number in range(20):
         await desk.log_in(ada, address="192.0.2.1")
         await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
-    assert await outcome(desk, ada, address="192.0.2.1") is Code.ACCOUNT_LOCKED
+    assert await outcome(desk, NOBODY, address="192.0.2.1") is Code.ADDRESS_LOCKED
+
+
+async def test_a_locked_address_is_open_to_accounts_that_are_known_there(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    for number in range(20):
+        await fail(desk, 1, f"{number}@example.com", "192.0.2.1")
+    await fail(desk, 9, address="192.0.2.1")
+    assert await desk.log_in(ada, address="192.0.2.1")
+
+
+async def test_failures_of_known_accounts_do_not_lock_their_address(desk: Desk, ada: str):
+    await desk.log_in(ada, address="192.0.2.1")
+    for _ in range(3):
+        await fail(desk, 9, address="192.0.2.1")
+        await desk.log_in(ada, address="192.0.2.1")
+    assert await outcome(desk, NOBODY, address="192.0.2.1") is Code.INVALID_CREDENTIALS
 
 
 async def test_strangers_cannot_lock_an_owner_out(desk: Desk, ada: str):
@@ -129,7 +145,7 @@ async def test_a_reset_keeps_the_failures_of_others_at_the_address(desk: Desk, a
         await fail(desk, 10, email, "192.0.2.1")
     await desk.dispatcher.dependencies.attempts.forget(ada)
     await fail(desk, 10, address="192.0.2.1")
-    assert await outcome(desk, "other@example.com", address="192.0.2.1") is Code.ACCOUNT_LOCKED
+    assert await outcome(desk, "other@example.com", address="192.0.2.1") is Code.ADDRESS_LOCKED
 
 
 async def test_a_reset_keeps_what_failed_for_others_at_the_same_microsecond(desk: Desk):

@@ -19,9 +19,9 @@ class AllowedCommands:
         if definition.server_type != "STDIO":
             return None
         if definition.command not in self.commands:
-            known = ", ".join(sorted(self.commands))
-            allowed = f"Others may use: {known}." if known else "Others may use HTTP and SSE servers only."
-            return f"Only administrators can have STDIO servers with the command {definition.command!r}. {allowed}"
+            known = f" Allowed are: {', '.join(sorted(self.commands))}." if self.commands else ""
+            wanted = f"The operator can allow `{definition.command}` for all with `MCP_ALLOWED_COMMANDS`."
+            return f"Only administrators may register programs. {wanted}{known}"
         chosen = [name for name in variables if runs_code(name)]
         return (
             f"env: only administrators can set {chosen[0]}, which makes a program run other code." if chosen else None

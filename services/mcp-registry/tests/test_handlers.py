@@ -86,7 +86,7 @@ async def test_admins_start_any_command(desk: Desk) -> None:
 
 async def test_a_command_is_checked_at_an_update_too(desk: Desk) -> None:
     server = await desk.create_program()
-    with pytest.raises(Refusal, match=Code.COMMAND_NOT_ALLOWED):
+    with pytest.raises(Refusal, match=f"{Code.COMMAND_NOT_ALLOWED}: .*`MCP_ALLOWED_COMMANDS`"):
         await desk.update(server.id, command="bash")
 
 

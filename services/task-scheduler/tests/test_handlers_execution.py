@@ -87,6 +87,13 @@ async def test_an_execution_that_the_policy_would_skip_is_refused(
     assert len(await desk.executions()) == accepted
 
 
+async def test_a_skipped_execution_names_the_policies_that_let_it_wait(desk: MemoryDesk) -> None:
+    await desk.create(definition(overlap_policy="skip"))
+    await desk.execute("one")
+    with pytest.raises(Refusal, match="`queue_one` or `queue_all`"):
+        await desk.execute("two")
+
+
 async def test_a_new_execution_replaces_those_that_are_active(desk: MemoryDesk) -> None:
     await desk.create(definition(overlap_policy="cancel_running"))
     ids = [await desk.execute(name) for name in ("one", "two")]

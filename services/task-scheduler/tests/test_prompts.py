@@ -69,6 +69,7 @@ async def test_missing_variables_are_refused_by_name(prompts: Prompts) -> None:
     with pytest.raises(Refusal, match=r"prompt_template: missing variables: a, b$") as refused:
         await prompts.render("{{ b }}{{ a }}", {})
     assert refused.value.code is Code.VARIABLES_MISSING
+    assert [error["loc"] for error in refused.value.data["errors"]] == [["body", "variables", name] for name in "ab"]
 
 
 async def test_a_check_refuses_an_invalid_template(prompts: Prompts) -> None:

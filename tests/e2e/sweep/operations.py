@@ -64,7 +64,10 @@ class Operation:
 
     def codes(self, status: int) -> set[str]:
         """Return the error codes that the document names for a status."""
-        content = self.declared["responses"][str(status)].get("content", {})
+        response = self.declared["responses"][str(status)]
+        if "$ref" in response:
+            response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        content = response.get("content", {})
         return set(content.get("application/problem+json", {}).get("examples", ()))
 
     def query_parameters(self) -> set[str]:

@@ -140,8 +140,18 @@ class AddressRules:
         if not found:
             raise HostNotFound(f"The host {host} was not found.")
         if not self.permit_host(name) and not all(self.permit(address) for address in found):
-            raise AddressNotAllowed(f"The host {host} has a private or otherwise special address.")
+            kind = "is" if _is_address(name) else "has"
+            reason = f"{host} {kind} a private or otherwise special address."
+            raise AddressNotAllowed(f"{reason} The operator can allow it with `MCP_ALLOWED_ADDRESSES`.")
         return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_public(address: Address) -> bool:

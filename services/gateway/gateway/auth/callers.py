@@ -1,5 +1,6 @@
 """The client of a request, as the services see it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from contracts.files import FilePrecondition
@@ -12,6 +13,9 @@ from gateway import ids
 from gateway.auth.token import Token
 from gateway.problems import EdgeCode, Problem
 from gateway.routing import versions
+
+DENIED_SCOPES: Mapping[str, Sequence[Scope]] = {"admin": (), "user": ("admin",), "viewer": ("admin", "write")}
+"""What no credentials allow to a role."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,11 @@ class User(Anyone):
     def credential(self) -> Credential:
         """The login or the API key."""
         return self.token.credential
+
+    @property
+    def scopes(self) -> list[Scope]:
+        """What the client may do: the scopes of its credentials, as far as its role allows them."""
+        return sorted(self.token.scopes - {*DENIED_SCOPES[self.actor.role]})
 
     def check(self, scope: Scope, *, viewers_write: bool = False) -> None:
         """Check that the client may do what needs this scope.

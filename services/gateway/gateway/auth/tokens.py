@@ -17,6 +17,7 @@ from gateway.auth.keys import Keys
 from gateway.auth.revocations import Revocations
 from gateway.auth.token import Token, is_api_key, refused
 
+EXPIRED = "The access token has expired. Get a new one with `POST /api/v1/auth/refresh`, or log in."
 MAX_CACHED = 10_000
 MAX_TOKEN_LENGTH = 4096
 
@@ -63,7 +64,7 @@ class Tokens:
             Problem: it has expired, was revoked, or its key was withdrawn; its user was disabled or has another role.
         """
         if token.expires_at <= time.time():
-            raise refused(f"The {_kind(token)} has expired.")
+            raise refused(EXPIRED if not token.is_api_key else "The API key has expired.")
         self.check_access(token)
 
     def check_access(self, token: Token) -> None:
@@ -102,7 +103,7 @@ class Tokens:
         try:
             return await self._verified_claims(encoded)
         except jwt.ExpiredSignatureError:
-            raise refused("The access token has expired.") from None
+            raise refused(EXPIRED) from None
         except (jwt.PyJWTError, ValidationError, ValueError, RecursionError):
             raise refused("The access token is not valid.") from None
 

@@ -15,9 +15,10 @@ from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
 from gateway.auth.callers import Anyone
+from gateway.prefer import BYTES, file_type
 from gateway.problems import EdgeCode, Problem, headed
 
-FILE_HEADERS = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition")
+FILE_HEADERS = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition", "Vary")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -25,22 +26,27 @@ ANY_TYPE = "*/*"
 """The media type, in the document, of files whose own one depends on their name."""
 
 
-def binary_content(*media_types: str) -> dict[str, Any]:
-    """Return the OpenAPI description of files that have one of these media types."""
-    return {each: {"schema": _schema(each)} for each in media_types}
+def file_content(*media_types: str) -> dict[str, Any]:
+    """Return the OpenAPI description of files that have one of these media types.
+
+    `BYTES` comes first, which a client can accept for any file: many generated clients know no other type of files.
+    """
+    return {each: {"schema": _schema(each)} for each in (BYTES, *(kind.partition(";")[0] for kind in media_types))}
 
 
 def _schema(media_type: str) -> dict[str, Any]:
-    if media_type.endswith(("json", "yaml")):
-        return {"type": "object"}  # clients parse these
+    if media_type.endswith("json"):
+        return {"type": "object"}  # clients parse it
+    if media_type.startswith("text/") or media_type.endswith("yaml"):
+        return {"type": "string"}
     return {"format": "binary"} if media_type == ANY_TYPE else {"type": "string", "format": "binary"}
 
 
 def download_responses(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of a download that has one of these media types."""
     responses: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The file", "content": binary_content(*media_types)},
-        206: {"description": "The part of the file that `Range` selects", "content": binary_content(*media_types)},
+        200: {"description": "The file", "content": file_content(*media_types)},
+        206: {"description": "The part of the file that `Range` selects", "content": file_content(*media_types)},
         304: {"description": "The client's copy of the file is current"},
     }
     return headed(responses, {200: FILE_HEADERS, 206: (*FILE_HEADERS, "Content-Range"), 304: FILE_HEADERS})
@@ -75,7 +81,8 @@ class Download:
             headers["content-range"] = f"bytes {first}-{last}/{file.size_bytes}"
         parts = self._parts(first, last + 1, file.etag)
         first_part = await anext(parts, b"")  # before the headers are sent, so that a failure is still a problem
-        return StreamingResponse(_chained(first_part, parts), 206 if selected else 200, headers, file.content_type)
+        media_type = file_type(file.content_type, request)
+        return StreamingResponse(_chained(first_part, parts), 206 if selected else 200, headers, media_type)
 
     async def beginning(self, max_bytes: int) -> bytes:
         """Return the first bytes of the file, at most `max_bytes`.
@@ -97,6 +104,7 @@ class Download:
             "last-modified": format_datetime(file.modified_at, usegmt=True),
             "accept-ranges": "bytes",
             "cache-control": "private, no-cache",
+            "vary": "Accept",
             "content-disposition": f"attachment; filename*=UTF-8''{quote(self.name, safe='')}",
             "x-content-type-options": "nosniff",
             "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
@@ -48,6 +48,7 @@ class EdgeCode(StrEnum):
 TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.ACCOUNT_DISABLED: (403, "Account is disabled"),
     Code.ACCOUNT_LOCKED: (429, "Too many failed logins"),
+    Code.ADDRESS_LOCKED: (429, "Too many failed logins from this address"),
     Code.ADDRESS_NOT_ALLOWED: (422, "Address not allowed"),
     Code.ADMINS_ONLY: (403, "Administrators only"),
     Code.AGENT_FAILED: (502, "Agent failed"),
@@ -270,16 +271,23 @@ class WaitRefused(Problem):
 def documented(*codes: Code | EdgeCode, quotas: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses of an operation that can fail with these problems, or because of these quotas."""
     responses: dict[int | str, dict[str, Any]] = {}
-    over = (Problem(Code.QUOTA_EXCEEDED, f"The quota {each} is used up.", **OVER_QUOTA[each]) for each in quotas)
-    for problem in (*(Problem(code, TABLE[code][1] + ".") for code in sorted(codes)), *over):
+    over = ((over_quota(quota), f"{Code.QUOTA_EXCEEDED}-{quota}") for quota in quotas)
+    for problem, name in (*((example(code), str(code)) for code in sorted(codes)), *over):
         content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}
         empty = {"description": HTTPStatus(problem.status).phrase, "content": {MEDIA_TYPE: content}}
         examples = responses.setdefault(problem.status, empty)["content"][MEDIA_TYPE]["examples"]
-        examples[problem.code] = {
-            "summary": problem.title,
-            "value": problem.body("/api/v1/...", _EXAMPLE_REQUEST, _EXAMPLE_TIME),
-        }
+        examples[problem.code] = {"$ref": f"#/components/examples/{name}"}
     return responses
+
+
+def example(code: Code | EdgeCode) -> Problem:
+    """Return a problem with this code, for OpenAPI."""
+    return Problem(code, f"{TABLE[code][1]}.")
+
+
+def over_quota(quota: str) -> Problem:
+    """Return the problem of a quota that is used up, for OpenAPI."""
+    return Problem(Code.QUOTA_EXCEEDED, f"The quota {quota} is used up.", **OVER_QUOTA[quota])
 
 
 def headed(
@@ -290,7 +298,3 @@ def headed(
         references = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
         responses.setdefault(status, {}).setdefault("headers", {}).update(references)
     return responses
-
-
-_EXAMPLE_REQUEST = "0197a1f0-0000-7000-8000-000000000001"
-_EXAMPLE_TIME = datetime(2026, 11, 25, 9, tzinfo=UTC)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from gateway import ids
 from gateway.problems import EdgeCode, Problem
-from gateway.problems.validation_messages import MAX_NAME_LENGTH, message, with_known_fields
+from gateway.problems.validation_messages import MAX_NAME_LENGTH, location, message, with_known_fields
 
 log = get_logger()
 
@@ -43,9 +43,14 @@ REPEATABLE = frozenset(
 )
 """The POST operations that are safe to send twice: the second request changes nothing, or nothing that matters."""
 
+NO_PATH = "There is no such path. All paths begin with `/api/v1`; the reference is at `/docs`."
+NO_SLASH = "There is no such path: none ends with a slash. Leave it out."
+MAX_SUMMARIZED = 5
+"""The number of errors that the detail of a problem lists; its `errors` have more."""
+
 _FRAMEWORK: dict[int, tuple[EdgeCode, str]] = {
     400: (EdgeCode.MALFORMED_JSON, "The body cannot be parsed as JSON."),
-    404: (EdgeCode.NOT_FOUND, "No resource exists at this path."),
+    404: (EdgeCode.NOT_FOUND, NO_PATH),
     405: (EdgeCode.METHOD_NOT_ALLOWED, "This path does not support the method."),
     415: (EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json."),
 }
@@ -79,6 +84,8 @@ async def response(request: Request, error: Exception) -> Response:
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
         problem.detail = f"This path does not support {request.method}; allowed: {problem.headers['Allow']}."
+    if problem.detail == NO_PATH and request.url.path.endswith("/"):
+        problem.detail = NO_SLASH
     return problem.response(request.scope)
 
 
@@ -147,7 +154,7 @@ def invalid(errors: Sequence[Mapping[str, Any]]) -> Problem:
         return Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.")
     # The input itself is left out: it may hold a password. Names of unknown fields are the client's, and cut.
     listed = [
-        {"loc": [_cut(part) for part in error["loc"]], "msg": message(error), "type": error["type"]}
+        {"loc": [_cut(part) for part in location(error)], "msg": message(error), "type": error["type"]}
         for error in errors[:MAX_ERRORS]
     ]
     return Problem(EdgeCode.VALIDATION_ERROR, _summary(listed, len(errors)), errors=listed)
@@ -158,8 +165,12 @@ def _cut(part: str | int) -> str | int:
 
 
 def _summary(listed: Sequence[Mapping[str, Any]], total: int) -> str:
-    first = listed[0]
+    shown = [_sentence(error) for error in listed[:MAX_SUMMARIZED]]
+    more = [f"({total - len(shown)} more)"] if total > len(shown) else []
+    return " ".join(shown + more)
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
     # Pydantic marks an error in the key of an object, rather than in its value, by a last part `[key]`.
-    path = ".".join(str(part) for part in first["loc"][1:] if part != "[key]") or first["loc"][0]
-    more = f" ({total - 1} more)" if total > 1 else ""
-    return f"{path}: {first['msg']}{more}."
+    path = ".".join(str(part) for part in error["loc"][1:] if part != "[key]") or error["loc"][0]
+    return f"{path}: {error['msg']}."

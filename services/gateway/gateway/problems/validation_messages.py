@@ -67,6 +67,17 @@ def message(error: Error) -> str:
             return INVALID if kind in BUILT_IN else error["msg"]
 
 
+def location(error: Error) -> tuple[str | int, ...]:
+    """Return the path of the wrong value: of the field that an error about several fields names."""
+    field = error.get("ctx", {}).get("field")
+    return (*error["loc"], field) if isinstance(field, str) else tuple(error["loc"])
+
+
+def field_error(field: str, text: str) -> PydanticCustomError:
+    """Return the error of a field that does not fit the others, for validators of whole models."""
+    return PydanticCustomError("unfitting_field", "{text}", {"field": field, "text": text})
+
+
 def mismatch(allowed: str) -> PydanticCustomError:
     """Return the error of a text that has not the required form; `allowed` says in words what that is."""
     return PydanticCustomError("string_pattern_mismatch", "{allowed}", {"allowed": allowed})
@@ -89,7 +100,9 @@ def _unknown(name: str, noun: str, context: Mapping[str, Any]) -> str:
     known: Collection[str] = context.get("known", ())
     nearest = get_close_matches(name[:MAX_NAME_LENGTH], known, n=1)
     unknown = "Unknown query parameter" if noun == "parameter" else f"Unknown {noun}"
-    return f"{unknown} (did you mean `{nearest[0]}`?)" if nearest else unknown
+    if nearest:
+        return f"{unknown} (did you mean `{nearest[0]}`?)"
+    return f"{unknown}; there are: {', '.join(sorted(known))}" if known and noun == "parameter" else unknown
 
 
 def _fields_at(annotation: Any, path: Sequence[str | int]) -> list[str]:

@@ -1,7 +1,9 @@
-"""The pages with the API documentation. Their scripts and styles come from a package, not from a CDN."""
+"""The OpenAPI document, and the pages that show it. Their scripts and styles come from a package, not from a CDN."""
 
+import json
 import re
 from base64 import b64encode
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -10,7 +12,7 @@ import fastapi_standalone_docs
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -18,6 +20,17 @@ OPENAPI = "/api/v1/openapi.json"
 ASSETS = Path(str(files(fastapi_standalone_docs))) / "static"
 ICON = "/docs/icon/favicon.png"
 _SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
+
+
+async def openapi(request: Request) -> Response:
+    """Return the OpenAPI document."""
+    return Response(_document(request.app), media_type="application/json")
+
+
+@lru_cache(maxsize=4)
+def _document(app: FastAPI) -> bytes:
+    """Return the document as JSON, which takes longer to write than to send."""
+    return json.dumps(app.openapi(), separators=(",", ":")).encode()
 
 
 async def swagger(request: Request) -> HTMLResponse:
@@ -68,6 +81,7 @@ def _with_policy(page: HTMLResponse) -> HTMLResponse:
 def add(app: FastAPI) -> None:
     """Serve the pages and their assets."""
     app.router.routes += [
+        Route(OPENAPI, openapi),
         Route("/docs", swagger),
         Route("/redoc", redoc),
         Mount("/docs/icon", StaticFiles(directory=ASSETS / "fastapi")),

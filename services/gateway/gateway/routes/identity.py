@@ -42,15 +42,22 @@ async def register(body: Registration, client: AnyClient) -> Response:
     summary="Log in",
     response_model=Tokens,
     responses=headed(
-        documented(Code.TOO_MANY_LOGINS, Code.INVALID_CREDENTIALS, Code.ACCOUNT_DISABLED, Code.ACCOUNT_LOCKED),
+        documented(
+            Code.TOO_MANY_LOGINS,
+            Code.INVALID_CREDENTIALS,
+            Code.ACCOUNT_DISABLED,
+            Code.ACCOUNT_LOCKED,
+            Code.ADDRESS_LOCKED,
+        ),
         {200: ("Cache-Control",)},
     ),
 )
 async def login(body: Credentials, client: AnyClient, request: Request) -> Response:
     """Checks an e-mail address and a password, and returns an access token and a refresh token.
 
-    The response is the same for an unknown address as for a wrong password. After ten failures within 15 minutes, for
-    one account or from one network address, further ones are refused for a while.
+    The response is the same for an unknown address as for a wrong password. After ten failures for an account within 15
+    minutes, or a hundred from a network address, further ones are refused for a while; an account that has logged in
+    from there within 30 days is refused only after ten failures of its own.
     """
     return Tokens.of(await client.ask(body.command(client_address(request)))).response()
 
@@ -82,7 +89,7 @@ async def me(user: TokenHolder) -> Response:
     """Returns the account of the client in its current state, not as it was when the access token was issued."""
     view = await user.ask(GetUser(user_id=user.actor.user_id))
     key_id = user.token.family if user.token.is_api_key else None
-    return Me.of(view, scopes=sorted(user.token.scopes), api_key_id=key_id).response()
+    return Me.of(view, scopes=user.scopes, api_key_id=key_id).response()
 
 
 @auth.post(

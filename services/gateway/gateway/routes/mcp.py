@@ -9,8 +9,10 @@ from gateway.authentication import Reader
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.exchange import Exchange
 from gateway.mcp_server.server import PATH
+from gateway.problems import EdgeCode, Problem
 from gateway.routes.operations import VERSION
 from gateway.routing.bodies import JsonRoute
+from gateway.state import gateway_of
 
 router = APIRouter(route_class=JsonRoute, include_in_schema=False)
 
@@ -23,7 +25,22 @@ async def serve(
     depth: Annotated[int, Header(alias=AGENT_DEPTH_HEADER, ge=0)] = 0,
 ) -> Response:
     """Answers a message of an MCP client. Each tool decides what viewers may do."""
+    _check_origin(request)
     return Exchange(Call(caller, request, depth, _no_progress), await request.body(), VERSION)
+
+
+def _check_origin(request: Request) -> None:
+    """Check that a page which sends a message is one of this server, or of CORS_ORIGINS, as the protocol demands.
+
+    Raises:
+        Problem: ORIGIN_NOT_ALLOWED.
+    """
+    origin, allowed = request.headers.get("origin"), gateway_of(request).settings.origins
+    if origin is None or origin in allowed or "*" in allowed:
+        return
+    if origin.lower().partition("://")[2] != request.headers.get("host", "").lower():
+        detail = f"Pages of this origin may not use `{PATH}`. The operator can add it to CORS_ORIGINS."
+        raise Problem(EdgeCode.ORIGIN_NOT_ALLOWED, detail)
 
 
 async def _no_progress(_progress: float, _total: float | None, _message: str | None) -> None:

@@ -9,8 +9,9 @@ from contracts.mcp_registry.server import ExportServers
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway.authentication import Caller
-from gateway.files.downloads import binary_content
+from gateway.files.downloads import file_content
 from gateway.files.uploads import BODY, PROBLEMS, uploaded_file
+from gateway.prefer import file_type
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.api_route import ApiRoute
 from gateway.schemas.mcp_file import MEDIA_TYPES, ExportOptions, FileFormat, ImportResult, OnConflict
@@ -58,11 +59,11 @@ async def import_servers(
     summary="Export MCP servers",
     response_class=Response,
     responses=headed(
-        {200: {"description": "The file", "content": binary_content(*MEDIA_TYPES.values())}},
-        {200: ("Cache-Control", "Content-Disposition")},
+        {200: {"description": "The file", "content": file_content(*MEDIA_TYPES.values())}},
+        {200: ("Cache-Control", "Content-Disposition", "Vary")},
     ),
 )
-async def export(options: Annotated[ExportOptions, Query()], caller: Caller) -> Response:
+async def export(options: Annotated[ExportOptions, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's own servers as a file, without the values of `env` and `headers` unless requested.
 
     Requesting them takes an account and a scope that allow changes: their holder can act for the owner elsewhere. The
@@ -76,8 +77,9 @@ async def export(options: Annotated[ExportOptions, Query()], caller: Caller) -> 
     headers = {
         "content-disposition": f'attachment; filename="mcp-servers.{options.format}"',
         "cache-control": "no-store",
+        "vary": "Accept",
     }
-    return Response(body, headers=headers, media_type=MEDIA_TYPES[options.format])
+    return Response(body, headers=headers, media_type=file_type(MEDIA_TYPES[options.format], request.headers))
 
 
 def _text(content: Any, file_format: FileFormat) -> str:

@@ -102,7 +102,16 @@ async def ready(request: Request) -> Response:
     operation_id="getMetrics",
     summary="Get metrics",
     response_class=Response,
-    responses={200: {"content": {CONTENT_TYPE_LATEST: {"example": 'sessions_total{status="active"} 12.0\n'}}}},
+    responses={
+        200: {
+            "content": {
+                CONTENT_TYPE_LATEST.partition(";")[0]: {
+                    "schema": {"type": "string"},
+                    "example": 'sessions_total{status="active"} 12.0\n',
+                }
+            }
+        }
+    },
 )
 async def scrape(request: Request) -> Response:
     """Returns all metrics in the Prometheus text format."""

@@ -17,7 +17,9 @@ router = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=S
     operation_id="changePassword",
     summary="Change the password",
     status_code=204,
-    responses=documented(Code.WRONG_PASSWORD, Code.PASSWORD_TOO_COMMON, Code.ACCOUNT_LOCKED, Code.TOO_MANY_LOGINS),
+    responses=documented(
+        Code.WRONG_PASSWORD, Code.PASSWORD_TOO_COMMON, Code.ACCOUNT_LOCKED, Code.ADDRESS_LOCKED, Code.TOO_MANY_LOGINS
+    ),
 )
 async def change(body: PasswordChange, user: Login, request: Request) -> Response:
     """Changes the password, and ends all other logins of the account. API keys stay valid."""

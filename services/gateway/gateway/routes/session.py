@@ -62,8 +62,7 @@ QUERY_RESPONSES = headed(
     {
         200: ("Location", "Cache-Control"),
         202: ("Location", "Preference-Applied"),
-        503: ("Location",),
-        504: ("Location",),
+        **dict.fromkeys((409, 500, 502, 503, 504), ("Location",)),  # if there is a run
     },
 )
 
@@ -157,13 +156,16 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
 async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
     """Starts a run, and returns its answer when the run has ended.
 
+    With `Prefer: respond-async`, the response is 202 at once, with the run as it is now. With
+    `Accept: text/event-stream`, the response is a stream of the events of the run; the last one is `result`, with the
+    answer. An interrupted stream is resumed at `/events`: here, `Last-Event-ID` gets 409 `NOT_RESUMABLE`, as the query
+    would start another run.
+
+    The run continues if the client disconnects, and can be read at `/runs/{run_id}`; a response to a run that has
+    failed has this path in `Location`.
+
     Over the quota of concurrent runs, the run is `queued` until another one of the user ends. If too many sessions
     wait like that, the response is 429 `QUOTA_EXCEEDED`; over the budget of the month, it is 409 `QUOTA_EXCEEDED`.
-
-    The run continues if the client disconnects, and can be read at `/runs/{run_id}`. With `Prefer: respond-async`, the
-    response is 202 with the run as it is now. With `Accept: text/event-stream`, the response is a stream of the events
-    of the run; the last one is `result`, with the answer. An interrupted stream is resumed at `/events`: here,
-    `Last-Event-ID` gets 409 `NOT_RESUMABLE`, as the query would start another run.
     """
     if request.headers.get("last-event-id"):
         path = f"/api/v1/sessions/{session_id}/events"

@@ -41,7 +41,7 @@ router = APIRouter(prefix="/api/v1/tasks", tags=["Tasks"], route_class=JsonRoute
     responses=headed(documented(*DEFINITION_PROBLEMS, Code.TOO_MANY_TASKS), {201: ("Location",)}),
 )
 async def create(body: NewTask, caller: Caller) -> Response:
-    """Creates a task: a prompt that is sent to a new session at each execution, and when that happens.
+    """Creates a task: a prompt and when to run it. Each execution has a session of its own.
 
     Options and the template of sessions are checked now, and again at each execution, which acts as the owner of the
     task with the role of that moment.

@@ -129,6 +129,9 @@ async def fire(
 
     The body is a JSON object of at most 64 KiB: its members are variables, and the whole is the variable `payload`. A
     request with a known `webhook-id` starts nothing, and returns the first execution. At most 60 requests a minute.
+
+    The `status` is `skipped` if another execution is active and the `overlap_policy` of the task does not let this one
+    start or wait.
     """
     if not signed.complete:
         raise Problem(Code.INVALID_SIGNATURE, NOT_VERIFIED)

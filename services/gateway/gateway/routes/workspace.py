@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect
 from gateway import ids
 from gateway.auth.callers import User
 from gateway.authentication import Caller
-from gateway.files.downloads import ANY_TYPE, Download, binary_content, download_responses
+from gateway.files.downloads import ANY_TYPE, Download, download_responses, file_content
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.routing.changes import Unrecorded
@@ -35,7 +35,7 @@ SESSION_PROBLEMS = (Code.SESSION_NOT_FOUND, Code.SESSION_NOT_READY, Code.SESSION
 PATH_PROBLEMS = (Code.INVALID_PATH, Code.NOT_A_FILE)
 STORAGE_PROBLEMS = (Code.WORKSPACE_FULL, Code.STORAGE_FAILED)
 UPLOAD: dict[str, Any] = {
-    "requestBody": {"required": True, "content": binary_content("application/octet-stream")},
+    "requestBody": {"required": True, "content": file_content()},
     "parameters": [
         {
             "name": "If-None-Match",

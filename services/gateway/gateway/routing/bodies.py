@@ -1,9 +1,7 @@
 """Routes that check the caller and the JSON body before the framework validates the body."""
 
 import json
-import re
 from collections.abc import Callable, Coroutine
-from itertools import chain
 from typing import Any, cast
 
 from fastapi import Request
@@ -13,17 +11,14 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from gateway.problems import EdgeCode, Problem
+from gateway.problems.json_errors import MAX_VALUES, explained, find_violation
 from gateway.routing.admission import authorize
 from gateway.routing.api_route import KEYED_METHODS, ApiRoute
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-MAX_VALUES = 20_000
-"""Names and values that a JSON body may hold: each could be an error, and an error costs more than its value."""
 SMALL_BODY_BYTES = 32 * 1024
 """The limit of bodies of requests without authentication."""
-SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a character, which an escape in JSON can stand for, but nothing that is sent or stored."""
 
 
 class _JsonRequest(Request):
@@ -121,8 +116,12 @@ def _parsed(body: bytes) -> Any:
         return json.loads(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise Problem(EdgeCode.MALFORMED_JSON, "The body must be encoded in UTF-8.") from None
-    except (ValueError, RecursionError):
-        raise Problem(EdgeCode.MALFORMED_JSON, "The body is not valid JSON.") from None
+    except json.JSONDecodeError as error:
+        raise Problem(EdgeCode.MALFORMED_JSON, f"The body is not valid JSON: {explained(error)}.") from None
+    except RecursionError:
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body is nested too deeply.") from None
+    except ValueError:
+        raise Problem(EdgeCode.MALFORMED_JSON, "The body has a number with too many digits.") from None
 
 
 def _refuse_fields(body: bytes, max_values: int) -> None:
@@ -139,24 +138,4 @@ def _refuse_fields(body: bytes, max_values: int) -> None:
 
 def _check(value: Any, max_values: int) -> None:
     if violation := find_violation(value, max_values):
-        kind, message = violation
-        raise RequestValidationError([{"loc": ("body",), "msg": message, "type": kind}])
-
-
-def find_violation(value: Any, max_values: int = MAX_VALUES) -> tuple[str, str] | None:
-    """Return the type and the message of the error of a parsed JSON value; None if it is acceptable."""
-    unseen, seen = [value], 0  # no recursion: the client chooses the depth
-    while unseen:
-        value = unseen.pop()
-        if isinstance(value, dict):
-            unseen += chain.from_iterable(cast(dict[str, Any], value).items())
-        elif isinstance(value, list):
-            unseen += cast(list[Any], value)
-        elif isinstance(value, str) and "\0" in value:
-            return "nul_character", "Text must not contain NUL characters"
-        elif isinstance(value, str) and SURROGATE.search(value):
-            return "string_unicode", "Text must be valid Unicode"
-        seen += 1
-        if seen + len(unseen) > max_values:
-            return "too_many_values", f"Must not contain more than {max_values} names and values"
-    return None
+        raise RequestValidationError([{**violation, "loc": ("body", *violation["loc"])}])

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
+from fastapi.params import Header, Path
 from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
@@ -50,8 +51,8 @@ def _no_integers(parameters: QueryParams, types: dict[str, Any]) -> list[dict[st
 
 
 def _types(route: APIRoute) -> dict[str, Any]:
-    # Parameters in the path and in headers are among them, which is harmless: no query parameter has the same name.
-    return {field.alias: field.field_info.annotation for field in get_flat_params(route.dependant)}
+    parameters = [(field.alias, field.field_info) for field in get_flat_params(route.dependant)]
+    return {name: info.annotation for name, info in parameters if not isinstance(info, Path | Header)}
 
 
 def _error(name: str, kind: str, text: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
+from contracts.session.values import SdkOptions
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -18,6 +19,9 @@ from gateway.problems.validation_messages import mismatch
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float)]
 """US dollars: a decimal in the code, a number in JSON."""
 
+Milliseconds = Annotated[float, PlainSerializer(round, return_type=int)]
+"""A duration, which is measured more exactly than it is shown."""
+
 UNCHANGED: Any = None
 """The default of fields of a PATCH body: the field was not sent. A null from the client is an error instead."""
 
@@ -25,6 +29,11 @@ UNCHANGED: Any = None
 def example(value: dict[str, Any]) -> ConfigDict:
     """Return the configuration of a model with an example for its documentation."""
     return ConfigDict(json_schema_extra={"examples": [value]})
+
+
+def options_example(**options: Any) -> dict[str, Any]:
+    """Return the options of an agent as a response has them: all, whichever were set."""
+    return SdkOptions.model_validate(options).model_dump(mode="json")
 
 
 def without_default(schema: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from runtime import clock
 from starlette.requests import Request
 
+from gateway.problems.validation_messages import field_error
 from gateway.schemas.base import Money, ResponseModel, example
 from gateway.schemas.lists import ListPage, Window, Words
 from gateway.schemas.times import Day
@@ -47,7 +48,7 @@ class CostWindow(Window):
     def _has_days(self) -> Self:
         first, last = self.period
         if first > last:
-            raise ValueError("`from` must not be after `to`")
+            raise field_error("from", "`from` must not be after `to`")
         return self
 
     @property

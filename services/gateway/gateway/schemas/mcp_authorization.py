@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from starlette.datastructures import QueryParams
 
 from gateway import ids
+from gateway.problems.validation_messages import field_error
 from gateway.schemas.base import RequestBody, SecretResponse, example
 
 MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_SCOPE = 2000, 4000, 2000
@@ -37,7 +38,7 @@ class NewMcpAuthorization(RequestBody):
     @model_validator(mode="after")
     def _has_a_client(self) -> "NewMcpAuthorization":
         if self.client_secret is not None and self.client_id is None:
-            raise ValueError("`client_secret` needs `client_id`")
+            raise field_error("client_id", "`client_secret` needs `client_id`")
         return self
 
     def command(self, server_id: UUID) -> StartAuthorization:

@@ -25,7 +25,7 @@ from contracts.samples import MCP_SERVER, TIME, USER
 from pydantic import Field, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example
+from gateway.schemas.base import UNCHANGED, Milliseconds, RequestBody, ResponseModel, example
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 
 Name = Annotated[
@@ -193,7 +193,7 @@ _LISTED: dict[str, Any] = _BODY | {
     "health": "healthy",
     "error_code": None,
     "error_detail": None,
-    "latency_ms": 41.5,
+    "latency_ms": 42,
     "server_version": "1.4.2",
     "tool_count": 1,
     "checked_at": TIME,
@@ -225,11 +225,15 @@ class McpServer(ServerView, ResponseModel):
         }
     )
 
+    latency_ms: Milliseconds | None
+
 
 class McpServerListed(ServerSummary, ResponseModel):
     """An MCP server in a list, without its tools."""
 
     model_config = example(_LISTED)
+
+    latency_ms: Milliseconds | None
 
 
 class McpServerPage(ListPage[McpServerListed]):

@@ -18,6 +18,7 @@ from pydantic import (
 from runtime.nesting import MAX_DEPTH, too_deep
 from runtime.variable_names import is_reserved, runs_code
 
+from gateway.problems.validation_messages import field_error
 from gateway.schemas.base import pattern_rule, without_default
 from gateway.schemas.json_schema import check_schema
 
@@ -124,5 +125,5 @@ class TemplateOptions(Options):
     @model_validator(mode="after")
     def _holds_no_secrets(self) -> Self:
         if self.env:
-            raise ValueError("a template must not contain env; set it on the session instead")
+            raise field_error("env", "A template must not contain env; set it on the session instead")
         return self

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, StrictBool, StringConstraints, model_val
 from starlette.requests import Request
 
 from gateway import ids
+from gateway.problems.validation_messages import field_error
 from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.times import Time
@@ -69,16 +70,16 @@ class NewReport(RequestBody):
         else:
             self._require("task_id", ("session_id",))
         if self.execution_id and (self.from_at or self.to_at):
-            raise ValueError("use either `execution_id`, or `from` and `to`")
+            raise field_error("execution_id", "Use either `execution_id`, or `from` and `to`")
         if self.from_at and self.to_at and self.from_at >= self.to_at:
-            raise ValueError("`from` must be before `to`")
+            raise field_error("from", "`from` must be before `to`")
         return self
 
     def _require(self, name: str, others: tuple[str, ...]) -> None:
         if getattr(self, name) is None:
-            raise ValueError(f"a report of the type `{self.report_type}` needs `{name}`")
+            raise field_error(name, f"A report of the type `{self.report_type}` needs `{name}`")
         if given := [other.removesuffix("_at") for other in others if getattr(self, other) is not None]:
-            raise ValueError(f"a report of the type `{self.report_type}` has no `{given[0]}`")
+            raise field_error(given[0], f"A report of the type `{self.report_type}` has no `{given[0]}`")
 
     def subject(self) -> Query[Any]:
         """Return the query for what the report is about; it is refused if that does not exist for the caller."""

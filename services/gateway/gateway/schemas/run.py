@@ -67,7 +67,7 @@ _RUN: dict[str, Any] = {
     "error_code": None,
     "error_detail": None,
     "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
-    "mcp_servers": [McpServersConnected.sample["servers"][0]],
+    "mcp_servers": [{"detail": "", "withheld": [], **McpServersConnected.sample["servers"][0]}],
     "created_at": TIME,
     "ended_at": TIME,
 }

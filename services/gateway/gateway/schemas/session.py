@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, without_default
+from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, options_example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Options, at_most, shallow
 
@@ -136,7 +136,7 @@ _SESSION: dict[str, Any] = {
     "name": "My Investigation Session",
     "mode": "interactive",
     "status": "created",
-    "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"], "permission_mode": "default", "timeout_seconds": 600},
+    "sdk_options": options_example(allowed_tools=["Read", "Write", "Bash"]),
     "template_id": TEMPLATE,
     "effective_options": {
         "model": "claude-sonnet-4-5",

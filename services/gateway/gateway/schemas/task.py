@@ -17,7 +17,7 @@ from contracts.task_scheduler.values import OverlapPolicy, ReportFormat, TaskCha
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, without_default
+from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, options_example, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Identifier, Options, Tools, at_most, shallow
 
@@ -177,7 +177,7 @@ _TASK: dict[str, Any] = _LISTED | {
     "variables": {},
     "template_id": None,
     "allowed_tools": ["Read", "Bash"],
-    "sdk_options": {},
+    "sdk_options": options_example(),
     "mode": "non_interactive",
     "catch_up_window_seconds": 300,
     "jitter_seconds": 0,

@@ -9,7 +9,15 @@ from contracts.session.values import TemplateMode
 from pydantic import Field, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, pattern_rule, without_default
+from gateway.schemas.base import (
+    UNCHANGED,
+    RequestBody,
+    ResponseModel,
+    example,
+    options_example,
+    pattern_rule,
+    without_default,
+)
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import TemplateOptions
 
@@ -87,6 +95,7 @@ _TEMPLATE: dict[str, Any] = {
     "id": TEMPLATE,
     "user_id": USER,
     **_FIELDS,
+    "sdk_options": options_example(**_FIELDS["sdk_options"]),
     "usage_count": 3,
     "created_at": TIME,
     "updated_at": TIME,

@@ -1,7 +1,7 @@
 """The messages that clients send over a WebSocket, `{type, data}`: validated, and carried out."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -19,9 +19,9 @@ from gateway.idempotency.keys import MEMBER
 from gateway.idempotency.messages import continuing
 from gateway.idempotency.records import Records
 from gateway.problems import EdgeCode, Problem, translation
+from gateway.problems.json_errors import find_violation
 from gateway.problems.validation_messages import with_known_fields
 from gateway.rates.limiter import Limiter, Requester
-from gateway.routing.bodies import find_violation
 from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
 from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
@@ -30,6 +30,8 @@ from gateway.waiting.runs import Runs
 MAX_ID_LENGTH = 200
 INVALID_ID = f"id: Must be a string or a number of at most {MAX_ID_LENGTH} characters."
 UNKNOWN_TYPE = 'Send JSON like {"type": "query", "data": {...}}; types are query, interrupt, approve, deny and ping.'
+MEMBERS = ("type", "data", "id", MEMBER)
+WITHOUT_DATA = ("interrupt", "ping")
 
 type Report = Callable[[Problem, str], None]
 """Reports a problem of an operation to the audit log, if it is a refusal of permission."""
@@ -68,7 +70,10 @@ class Commands:
     async def _answer(self, message: Mapping[str, object]) -> Reply:
         kind, data = message.get("type"), message.get("data", {})
         if violation := find_violation(data):
-            return _error(EdgeCode.VALIDATION_ERROR, f"data: {violation[1]}.")
+            problem = translation.invalid([{**violation, "loc": ("message", "data", *violation["loc"])}])
+            return _error(EdgeCode.VALIDATION_ERROR, problem.detail)
+        if unknown := [*_unknown_fields(kind, message, data)]:
+            return _error(EdgeCode.VALIDATION_ERROR, translation.invalid(unknown).detail)
         if kind == "ping":
             return Reply("pong", {})
         if not (operation := self._operation(kind, data)):
@@ -123,6 +128,15 @@ def _parsed(text: str) -> dict[str, object]:
         if isinstance(message, dict):
             return cast(dict[str, object], message)
     return {}
+
+
+def _unknown_fields(kind: object, message: Mapping[str, object], data: object) -> Iterator[dict[str, Any]]:
+    """Yield an error for each member that means nothing: a misspelt key would else not protect from a repetition."""
+    for name in message.keys() - {*MEMBERS}:
+        yield {"loc": ("message", name), "msg": "", "type": "extra_forbidden", "ctx": {"known": MEMBERS}}
+    if kind in WITHOUT_DATA and isinstance(data, dict):
+        for name in cast(dict[str, object], data):
+            yield {"loc": ("message", "data", name), "msg": "", "type": "extra_forbidden"}
 
 
 def _validated[B: BaseModel](model: type[B], data: object) -> B:

@@ -80,11 +80,12 @@ def check_completed(run: RunView) -> None:
     """Check that a run that has ended was successful.
 
     Raises:
-        Problem: it failed, or was cancelled.
+        Problem: it failed, or was cancelled; `Location` is its path.
     """
     if run.status != "completed":
         code = run.error_code or Code.RUN_CANCELLED
-        raise Problem(code, run.error_detail or "The run was cancelled.", run_id=str(run.id))
+        headers = {"Location": _path(run.session_id, run.id)}
+        raise Problem(code, run.error_detail or "The run was cancelled.", headers=headers, run_id=str(run.id))
 
 
 async def read_run(caller: Anyone, run: RunView, ended: bool) -> RunView:
@@ -114,4 +115,8 @@ async def read_run(caller: Anyone, run: RunView, ended: bool) -> RunView:
 
 def run_path(command: SubmitQuery) -> str:
     """Return the path of the run that a command starts."""
-    return f"/api/v1/sessions/{command.session_id}/runs/{command.run_id}"
+    return _path(command.session_id, command.run_id)
+
+
+def _path(session_id: UUID, run_id: UUID) -> str:
+    return f"/api/v1/sessions/{session_id}/runs/{run_id}"

@@ -25,7 +25,7 @@ async def matches_password(
     """Return whether the password matches the hash; without a hash, it takes the same time and returns False.
 
     Raises:
-        Refusal: ACCOUNT_LOCKED, too many attempts have failed; TOO_MANY_LOGINS, the password was not checked.
+        Refusal: ACCOUNT_LOCKED or ADDRESS_LOCKED, too many attempts have failed; TOO_MANY_LOGINS, it was not checked.
     """
     attempt = await work.dependencies.attempts.attempt(email, address, work.now)
     # It begins when it is its turn: attempts that wait or are refused are no failures.

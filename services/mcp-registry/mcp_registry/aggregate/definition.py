@@ -21,6 +21,8 @@ MAX_TOTAL_BYTES = 64 * 1024
 # Without user and password, which would be stored in clear.
 _URL = re.compile(r"(?ai:https?)://[^/?#@\\\x00-\x20\x7f-\U0010ffff]+([/?][!\"$-~]*)?")
 _HOST = re.compile(r"\*|(\*\.)?[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+MAX_PORT, MAX_PORT_DIGITS = 65535, 5
+PORT_RANGE = f"must have a port from 1 to {MAX_PORT}, or none"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _HEADER_VALUE = re.compile(r"[!-~\x80-\xff]([\t -~\x80-\xff]*[!-~\x80-\xff])?|")
@@ -91,6 +93,7 @@ def _check_stdio(definition: ServerDefinition) -> None:
     for host in definition.network_hosts:
         valid = len(host) <= MAX_TOOL_NAME and _HOST.fullmatch(host)
         _check(bool(valid), "network_hosts", f"{host[:64]!r} is not `host`, `host:port`, `*.domain` or `*`")
+        _check(_has_valid_port(host), "network_hosts", PORT_RANGE)
 
 
 def _check_remote(definition: ServerDefinition) -> None:
@@ -102,6 +105,13 @@ def _check_remote(definition: ServerDefinition) -> None:
     _check(bool(url), "url", f"is required for a server of type {definition.server_type}")
     valid = len(url) <= MAX_URL and _URL.fullmatch(url)
     _check(bool(valid), "url", "must be http:// or https:// with a host, without a user, a password or a fragment")
+    _check(_has_valid_port(url.split("/")[2]), "url", PORT_RANGE)
+
+
+def _has_valid_port(authority: str) -> bool:
+    """Return whether the port of a host is one, if it has one."""
+    _, colon, port = authority.partition("?")[0].rpartition("]")[2].rpartition(":")
+    return not colon or (port.isdecimal() and len(port) <= MAX_PORT_DIGITS and 0 < int(port) <= MAX_PORT)
 
 
 def _bounded(field: str, values: dict[str, str]) -> Iterable[tuple[str, str]]:

@@ -21,6 +21,10 @@ from contracts.task_scheduler.values import (
 
 from task_scheduler.aggregate.state import State
 
+SKIPPED = (
+    "Another execution of the task is active, and its `overlap_policy` is `skip`. With `queue_one` or `queue_all`, "
+    "this one would wait."
+)
 FAILURES = frozenset({"failed", "timed_out"})
 
 
@@ -40,7 +44,7 @@ class Slots(State):
         """Why a further execution is skipped; None if it may start or wait."""
         match self.definition.overlap_policy:
             case "skip":
-                detail = "Another execution of the task is active." if self.active else None
+                detail = SKIPPED if self.active else None
             case "queue_one":
                 detail = "Another execution of the task is waiting already." if self.waiting else None
             case "queue_all":

@@ -14,7 +14,7 @@ def answer(request: Any) -> Any:
     try:
         return ["answer", check(template) if variables is None else render(template, variables)]
     except Refusal as refusal:
-        return ["refusal", [refusal.code, refusal.detail]]
+        return ["refusal", [refusal.code, refusal.detail, refusal.data]]
 
 
 if __name__ == "__main__":

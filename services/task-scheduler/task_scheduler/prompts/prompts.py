@@ -72,6 +72,6 @@ class Prompts:
         except LimitExceeded as error:
             raise Refusal(Code.TEMPLATE_TOO_EXPENSIVE, f"prompt_template: {error}") from None
         if kind == "refusal":
-            code, detail = answer
-            raise Refusal(Code(code), detail)
+            code, detail, data = answer
+            raise Refusal(Code(code), detail, data=data)
         return answer

@@ -14,6 +14,7 @@ from jinja2.sandbox import MAX_RANGE, ImmutableSandboxedEnvironment
 from task_scheduler.prompts.undefined import MissingName, RecordingUndefined
 
 FIELD = "prompt_template"
+MISSING = "The template needs this variable"
 MAX_PROMPT_BYTES = 256 * 1024
 MAX_REASON_LENGTH = 200
 MAX_NAMED = 20
@@ -148,8 +149,10 @@ def _check_missing(missing: set[MissingName], tree: nodes.Template) -> None:
     paths = _paths(tree)
     names = sorted({paths.get(each.name, each.name) if each.is_attribute else each.name for each in missing})
     rest = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    listed = ", ".join(_UNSTORABLE.sub("\ufffd", name)[:MAX_REASON_LENGTH] for name in names[:MAX_NAMED])
-    raise Refusal(Code.VARIABLES_MISSING, f"{FIELD}: missing variables: {listed}{rest}")
+    shown = [_UNSTORABLE.sub("\ufffd", name)[:MAX_REASON_LENGTH] for name in names[:MAX_NAMED]]
+    errors = [{"loc": ["body", "variables", *name.split(".")], "msg": MISSING, "type": "missing"} for name in shown]
+    detail = f"{FIELD}: missing variables: {', '.join(shown)}{rest}"
+    raise Refusal(Code.VARIABLES_MISSING, detail, data={"errors": errors})
 
 
 def _paths(tree: nodes.Template) -> dict[str, str]:
