@@ -1,49 +1,80 @@
-"""The launcher of a program: opens a port in its sandbox, sends the listener to the service, and execs the program."""
+"""The first process in a sandbox: it opens a port, sends the listener to the service, runs the program and watches it.
 
+No process in the sandbox can kill, suspend or trace the first one, and all of them end with it. Without a sandbox, the
+program replaces it.
+"""
+
+import ctypes
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
+import time
 
 MAX_OPEN_FILES = 4096
-LAUNCHER_PID = 2
-"""The process id of the launcher in the sandbox; bubblewrap has 1."""
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
+PR_SET_DUMPABLE = 4
 
 
-def watch(heartbeat: str) -> None:
-    """Kill all processes of the sandbox when heartbeats are missing for 6 s.
+class Watch:
+    """Ends the sandbox with the program, and when heartbeats are missing for 6 s.
 
     Another replica may have taken over the work by then. The service sends a byte every 2 s, the first one some time
     after the start.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
-        service.connect(heartbeat)
-        missed = 0 if service.recv(64) else MAX_MISSED_HEARTBEATS + 1
-        service.settimeout(HEARTBEAT_INTERVAL_SECONDS)
-        while (
-            missed < MAX_MISSED_HEARTBEATS
-        ):  # attempts are counted instead of seconds, because the whole machine may have been suspended
-            try:
-                missed = 0 if service.recv(64) else MAX_MISSED_HEARTBEATS + 1
-            except TimeoutError:
-                missed += 1
-    if missed == MAX_MISSED_HEARTBEATS:  # otherwise the service closed the connection
-        os.kill(-1, signal.SIGKILL)
+
+    def __init__(self, program: int, service: socket.socket) -> None:
+        self._program, self._service = program, service
+        self._begun, self._missed, self._due = False, 0, 0.0
+        # An agent can end children as fast as it likes, but not so that heartbeats are not counted.
+        self._child_ended, wake_up = os.pipe()
+        for descriptor in (self._child_ended, wake_up):
+            os.set_blocking(descriptor, False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
+
+    def run(self) -> int:
+        """Return the exit status of the program, as a shell reports it; all its processes end with this one."""
+        while (status := self._reap()) is None and self._missed < MAX_MISSED_HEARTBEATS:
+            wait = max(0.0, self._due - time.monotonic()) if self._begun else None
+            ready, _, _ = select.select([self._service, self._child_ended], [], [], wait)
+            if self._child_ended in ready:
+                os.read(self._child_ended, 4096)
+            if self._service in ready:
+                self._receive()
+            self._count()
+        return 128 + signal.SIGKILL if status is None else status
+
+    def _count(self) -> None:
+        # Attempts are counted instead of seconds, because the whole machine may have been suspended.
+        if self._begun and time.monotonic() >= self._due:
+            self._missed += 1
+            self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+
+    def _receive(self) -> None:
+        try:
+            data = self._service.recv(64)
+        except ConnectionError:
+            data = b""
+        self._begun, self._due = True, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+        self._missed = 0 if data else MAX_MISSED_HEARTBEATS  # the service has ended, or does not need the program
+
+    def _reap(self) -> int | None:
+        """Return the exit status of the program if it has ended; release children that lost their parents."""
+        while True:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == self._program:
+                code = os.waitstatus_to_exitcode(status)
+                return code if code >= 0 else 128 - code
+            if not pid:
+                return None
 
 
-def start_watch(heartbeat: str) -> None:
-    """Watch the heartbeats in a process that is not a child of the program and shares no descriptors with it."""
-    if os.fork():
-        os.wait()
-        return
-    if not os.fork():
-        os.setsid()
-        os.closerange(0, 256)
-        watch(heartbeat)
-    os._exit(0)
+def _ignore(*_: object) -> None:
+    """Handle a signal: only its wake-up matters."""
 
 
 def copy(source: str, target: str) -> None:
@@ -86,14 +117,49 @@ def open_listener() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0), backlog=128)
 
 
+def set_dumpable(value: int) -> None:
+    """Set whether other processes of the account may open the memory and the descriptors of this one."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, ctypes.c_ulong(value))
+
+
+def run(command: list[str], variables: dict[str, str]) -> None:
+    """Replace this process by the program, with its limits."""
+    prefer_for_oom_kill()
+    restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    if is_sandbox:
+        # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
+        limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
+        for kind, limit in limits.items():
+            if limit:
+                restrict(kind, limit)
+    try:
+        os.execvpe(command[0], command, variables)  # noqa: S606  no shell is the point
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
+
+
+def run_and_watch(command: list[str], variables: dict[str, str], heartbeat: socket.socket) -> None:
+    """Run the program as a child, and end with it."""
+    set_dumpable(0)
+    program = os.fork()
+    if not program:
+        set_dumpable(1)  # otherwise its own folder in /proc is closed to it
+        os.setsid()
+        run(command, variables)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process gets only signals that it handles
+    os.closerange(0, 3)  # the program's pipes close when the program closes them
+    sys.exit(Watch(program, heartbeat).run())
+
+
 control_socket, *command = sys.argv[1:]
 runtime_dir = os.path.dirname(control_socket)  # noqa: PTH120  pathlib takes long to import
 with open(f"{runtime_dir}/launch") as file:  # noqa: PTH123
     launch = json.load(file)
 environment: dict[str, str] = {**launch["variables"], **os.environ}  # noqa: TID251  the variables of the program itself
 is_sandbox = "IS_SANDBOX" in environment
-if is_sandbox and os.getpid() == LAUNCHER_PID:
-    start_watch(f"{runtime_dir}/heartbeat")
+heartbeat = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+if is_sandbox:
+    heartbeat.connect(f"{runtime_dir}/heartbeat")
 if os.path.isdir(f"{runtime_dir}/home"):  # noqa: PTH112
     copy(f"{runtime_dir}/home", environment["HOME"])
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -101,19 +167,11 @@ listeners = [open_listener()] if launch["listener_variables"] else []
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(control_socket)
     socket.send_fds(service, [str(os.getpid()).encode()], [listener.fileno() for listener in listeners])
-prefer_for_oom_kill()
 for listener in listeners:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environment.update(dict.fromkeys(launch["listener_variables"], url))
     listener.close()
-restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
 if is_sandbox:
-    # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
-    limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
-    for kind, limit in limits.items():
-        if limit:
-            restrict(kind, limit)
-try:
-    os.execvpe(command[0], command, environment)  # noqa: S606  no shell is the point
-except OSError as error:
-    sys.exit(f"{command[0]}: {error.strerror}")
+    run_and_watch(command, environment, heartbeat)
+else:
+    run(command, environment)

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,6 +45,7 @@ class SandboxedProcess:
         self._heartbeat.bind(str(self.runtime_dir / "heartbeat"))
         self._heartbeat.listen(1)
         self._heartbeat_connection: socket.socket | None = None
+        self._connecting = threading.Lock()
         self._pidfd: int | None = None
 
     @property
@@ -89,9 +91,16 @@ class SandboxedProcess:
     def send_heartbeat(self) -> None:
         """Send a heartbeat. After the first one, the program is killed if there is none for 6 s."""
         with suppress(OSError):  # the launcher is not listening yet, or the program has ended
+            self._connected().send(b".", socket.MSG_DONTWAIT)
+
+    def _connected(self) -> socket.socket:
+        """Return the connection of the launcher, which connects before the program can."""
+        with self._connecting:
             if self._heartbeat_connection is None:
                 self._heartbeat_connection, _ = self._heartbeat.accept()
-            self._heartbeat_connection.send(b".", socket.MSG_DONTWAIT)
+                self._heartbeat_connection.setblocking(False)
+                self._heartbeat.close()
+            return self._heartbeat_connection
 
     def kill(self) -> None:
         """Kill the program with all its processes. Does nothing if it has ended."""
