@@ -17,6 +17,8 @@ import time
 MAX_OPEN_FILES = 4096
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 PR_SET_DUMPABLE = 4
+NICENESS = 10
+SCHEDULED_BY_SESSION = "/proc/sys/kernel/sched_autogroup_enabled"
 
 
 class Watch:
@@ -29,6 +31,7 @@ class Watch:
     def __init__(self, program: int, service: socket.socket) -> None:
         self._program, self._service = program, service
         self._begun, self._missed, self._due = False, 0, 0.0
+        self._scheduled_by_session = is_set(SCHEDULED_BY_SESSION)
         # An agent can end children as fast as it likes, but not so that heartbeats are not counted.
         self._child_ended, wake_up = os.pipe()
         for descriptor in (self._child_ended, wake_up):
@@ -53,6 +56,8 @@ class Watch:
         if self._begun and time.monotonic() >= self._due:
             self._missed += 1
             self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+            if self._scheduled_by_session:
+                lower_sessions()
 
     def _receive(self) -> None:
         try:
@@ -75,6 +80,41 @@ class Watch:
 
 def _ignore(*_: object) -> None:
     """Handle a signal: only its wake-up matters."""
+
+
+def is_set(setting: str) -> bool:
+    """Return whether a setting of the kernel is 1."""
+    try:
+        with open(setting) as file:  # noqa: PTH123
+            return file.read().strip() == "1"
+    except OSError:
+        return False
+
+
+def others() -> list[int]:
+    """Return the ids of all processes of the sandbox but this one."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and name != "1"]  # noqa: PTH208
+
+
+def lower_sessions() -> None:
+    """Lower the priority of all sessions (`setsid`) of the sandbox.
+
+    Where the kernel divides the processor among sessions, the niceness of a process counts within its session only.
+    """
+    for pid in others():
+        try:
+            with open(f"/proc/{pid}/autogroup", "r+b", buffering=0) as group:  # noqa: PTH123
+                if not group.read().endswith(b" nice %d\n" % NICENESS):
+                    group.write(b"%d" % NICENESS)
+        except OSError:  # it has ended; or the kernel allows no more changes at this moment, and the next call does it
+            continue
+
+
+def lower_priority() -> None:
+    """Let programs yield to the services, which answer users. No program can take that back."""
+    os.nice(NICENESS)
+    if is_sandbox:
+        restrict(resource.RLIMIT_NICE, 0)
 
 
 def copy(source: str, target: str) -> None:
@@ -125,6 +165,7 @@ def set_dumpable(value: int) -> None:
 def run(command: list[str], variables: dict[str, str]) -> None:
     """Replace this process by the program, with its limits."""
     prefer_for_oom_kill()
+    lower_priority()
     restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     if is_sandbox:
         # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
