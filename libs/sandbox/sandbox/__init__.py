@@ -16,12 +16,12 @@ from runtime.subprocesses import running
 from sandbox.bwrap_args import HOME, PYTHON, WORKSPACE, bwrap_args
 from sandbox.cgroups import Cgroups
 from sandbox.heartbeats import Heartbeats
-from sandbox.namespace import Namespace
-from sandbox.process import SandboxedProcess
+from sandbox.namespace import MEMORY_FOLDERS, Namespace
+from sandbox.process import Remains, SandboxedProcess
 from sandbox.program import Program, Resources
 from sandbox.seccomp import MACHINES, seccomp_filter
 
-__all__ = ["Heartbeats", "Program", "Resources", "Sandbox", "SandboxedProcess"]
+__all__ = ["Heartbeats", "Program", "Remains", "Resources", "Sandbox", "SandboxedProcess"]
 
 log = get_logger()
 
@@ -133,6 +133,7 @@ class Sandbox:
             "variables": {**VARIABLES, **program.variables, **folders, "HOME": str(home)},
             "listener_variables": program.listener_variables,
             "max_processes": program.resources.processes if COUNTS_BY_NAMESPACE else None,
+            "memory_folders": [folder.target for folder in MEMORY_FOLDERS],
             "max_data_bytes": None if self.cgroups else program.resources.memory_bytes,
         }
 

@@ -13,8 +13,13 @@ import signal
 import socket
 import sys
 import time
+from contextlib import suppress
 
 MAX_OPEN_FILES = 4096
+REQUEST = b"?"
+KILL_PASSES, PASS_SECONDS = 100, 0.01
+FILE_BYTES = 1024
+"""What the kernel needs for a file in memory, besides its content."""
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 PR_SET_DUMPABLE = 4
 NICENESS = 10
@@ -30,6 +35,7 @@ class Watch:
 
     def __init__(self, program: int, service: socket.socket) -> None:
         self._program, self._service = program, service
+        self._status: int | None = None
         self._begun, self._missed, self._due = False, 0, 0.0
         self._scheduled_by_session = is_set(SCHEDULED_BY_SESSION)
         # An agent can end children as fast as it likes, but not so that heartbeats are not counted.
@@ -41,7 +47,7 @@ class Watch:
 
     def run(self) -> int:
         """Return the exit status of the program, as a shell reports it; all its processes end with this one."""
-        while (status := self._reap()) is None and self._missed < MAX_MISSED_HEARTBEATS:
+        while self._runs() and self._missed < MAX_MISSED_HEARTBEATS:
             wait = max(0.0, self._due - time.monotonic()) if self._begun else None
             ready, _, _ = select.select([self._service, self._child_ended], [], [], wait)
             if self._child_ended in ready:
@@ -49,7 +55,7 @@ class Watch:
             if self._service in ready:
                 self._receive()
             self._count()
-        return 128 + signal.SIGKILL if status is None else status
+        return 128 + signal.SIGKILL if self._status is None else self._status
 
     def _count(self) -> None:
         # Attempts are counted instead of seconds, because the whole machine may have been suspended.
@@ -66,16 +72,32 @@ class Watch:
             data = b""
         self._begun, self._due = True, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
         self._missed = 0 if data else MAX_MISSED_HEARTBEATS  # the service has ended, or does not need the program
+        if REQUEST in data:
+            remaining = self._kill_others()
+            self._service.sendall(json.dumps([remaining, memory_of(self._program)]).encode() + b"\n")
 
-    def _reap(self) -> int | None:
-        """Return the exit status of the program if it has ended; release children that lost their parents."""
-        while True:
+    def _kill_others(self) -> int:
+        """Kill all processes but the program and this one; return how many remain: it may not wait for its children."""
+        passes = 0
+        while (found := [pid for pid in others() if pid != self._program]) and passes < KILL_PASSES:
+            for pid in found:
+                kill(pid)
+            time.sleep(PASS_SECONDS)
+            passes += 1
+            if not self._runs():  # and all others end with it
+                return 0
+        return len(found)
+
+    def _runs(self) -> bool:
+        """Return whether the program has not ended; release children that lost their parents."""
+        while self._status is None:
             pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return True
             if pid == self._program:
                 code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
-            if not pid:
-                return None
+                self._status = code if code >= 0 else 128 - code
+        return False
 
 
 def _ignore(*_: object) -> None:
@@ -94,6 +116,38 @@ def is_set(setting: str) -> bool:
 def others() -> list[int]:
     """Return the ids of all processes of the sandbox but this one."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal() and name != "1"]  # noqa: PTH208
+
+
+def kill(pid: int) -> None:
+    """Kill a process, if it has not ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def memory_of(program: int) -> int:
+    """Return the bytes of a program, without what it shares with others, and of files and segments in memory."""
+    with open(f"/proc/{program}/status") as status:  # noqa: PTH123
+        found = dict(line.split(":", 1) for line in status)
+    own = sum(int(found.get(name, "0").split()[0]) for name in ("RssAnon", "RssShmem", "VmSwap")) * 1024
+    with open("/proc/sysvipc/shm") as segments:  # noqa: PTH123
+        shared = sum(int(number) for line in list(segments)[1:] for number in line.split()[-2:])
+    return own + shared + anonymous_files_of(program) + sum(map(files_in, launch["memory_folders"]))
+
+
+def anonymous_files_of(program: int) -> int:
+    """Return the bytes of files in memory that only the descriptors of a program name (`memfd_create`)."""
+    size, folder = 0, f"/proc/{program}/fd"
+    for name in os.listdir(folder):  # noqa: PTH208
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            if os.readlink(f"{folder}/{name}").startswith("/memfd:"):  # noqa: PTH115
+                size += os.stat(f"{folder}/{name}").st_blocks * 512  # noqa: PTH116
+    return size
+
+
+def files_in(folder: str) -> int:
+    """Return the bytes of a file system in memory."""
+    status = os.statvfs(folder)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize + (status.f_files - status.f_ffree) * FILE_BYTES
 
 
 def lower_sessions() -> None:

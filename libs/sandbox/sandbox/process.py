@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.files.erasing import erase
@@ -18,6 +19,19 @@ from runtime.logging import get_logger
 from sandbox.cgroups import Cgroup
 
 log = get_logger()
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is in a sandbox between two requests to its program.
+
+    Attributes:
+        processes: besides the program, those that could not be killed.
+        memory_bytes: of the program, without what it shares with other processes, and of files in memory.
+    """
+
+    processes: int
+    memory_bytes: int
 
 
 class SandboxedProcess:
@@ -101,6 +115,21 @@ class SandboxedProcess:
                 self._heartbeat_connection.setblocking(False)
                 self._heartbeat.close()
             return self._heartbeat_connection
+
+    async def end_children(self) -> Remains:
+        """Kill all processes of the sandbox but the program itself, which expects that, and return what remains.
+
+        Raises:
+            OSError: the program has ended.
+        """
+        connection, loop = self._connected(), asyncio.get_running_loop()
+        await loop.sock_sendall(connection, b"?")
+        answer = b""
+        while not answer.endswith(b"\n"):
+            if not (part := await loop.sock_recv(connection, 256)):
+                raise ConnectionResetError("The sandbox has ended.")
+            answer += part
+        return Remains(*json.loads(answer))
 
     def kill(self) -> None:
         """Kill the program with all its processes. Does nothing if it has ended."""

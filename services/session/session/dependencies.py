@@ -153,6 +153,8 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 def _limits(settings: Settings) -> Limits:
     return Limits(
         warm_agents=settings.warm_agents,
+        warm_agents_per_user=settings.warm_agents_per_user,
+        warm_memory_bytes=settings.warm_agent_memory_bytes,
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
