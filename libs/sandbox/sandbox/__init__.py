@@ -133,6 +133,7 @@ class Sandbox:
             "variables": {**VARIABLES, **program.variables, **folders, "HOME": str(home)},
             "listener_variables": program.listener_variables,
             "max_processes": program.resources.processes if COUNTS_BY_NAMESPACE else None,
+            "max_file_bytes": program.resources.file_bytes,
             "memory_folders": [folder.target for folder in MEMORY_FOLDERS],
             "max_data_bytes": None if self.cgroups else program.resources.memory_bytes,
         }

@@ -224,6 +224,7 @@ def run(command: list[str], variables: dict[str, str]) -> None:
     if is_sandbox:
         # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
         limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
+        limits[resource.RLIMIT_FSIZE] = launch["max_file_bytes"]
         for kind, limit in limits.items():
             if limit:
                 restrict(kind, limit)

@@ -157,3 +157,13 @@ async def test_where_the_kernel_schedules_sessions_their_priority_is_low(sandbox
         await sandboxed.wait_started()
         sandboxed.send_heartbeat()
         assert (await process.communicate())[0] == b"low\n"
+
+
+async def test_the_size_of_a_file_is_limited(sandbox: Sandbox, open_folder: Path) -> None:
+    program = Program(
+        command=("sh", "-c", "head -c 20K /dev/zero > file; truncate -s 1T sparse; wc -c < file"),
+        workspace=open_folder,
+        resources=Resources(file_bytes=10_000),
+    )
+    output = (await output_of(sandbox, program)).splitlines()
+    assert (output[-1], ["File too large" in line for line in output[:-1]]) == ("10000", [True, True])

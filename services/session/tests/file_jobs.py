@@ -74,6 +74,7 @@ class FileJobs:
             storage=Storage(desk.database),
             blocking=blocking,
             writing=blocking,
+            measuring=blocking,
             quotas=Quotas(),
             spending=nothing,
         )
