@@ -80,7 +80,7 @@ class Sandbox:
         """
         workspace = program.workspace.absolute() if program.workspace else None
         if workspace:
-            workspace.mkdir(parents=True, exist_ok=True)
+            workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         process = self._new_process(program, workspace)
         try:
             self._write_entrypoint(process, program, workspace)

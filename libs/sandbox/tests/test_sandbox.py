@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import stat
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -182,3 +183,8 @@ async def test_orphans_are_released_and_do_not_delay_the_end_of_heartbeats(sandb
 async def test_a_signal_that_ends_a_program_is_its_exit_status(sandbox: Sandbox) -> None:
     async with started(sandbox, shell("kill -TERM $$")) as (_, process):
         assert await process.wait() == 128 + 15
+
+
+async def test_a_new_workspace_is_closed_to_other_accounts(sandbox: Sandbox, open_folder: Path) -> None:
+    await output_of(sandbox, "true", workspace=open_folder / "new")
+    assert stat.S_IMODE((open_folder / "new").stat().st_mode) == 0o700
