@@ -129,9 +129,14 @@ def memory_of(program: int) -> int:
     with open(f"/proc/{program}/status") as status:  # noqa: PTH123
         found = dict(line.split(":", 1) for line in status)
     own = sum(int(found.get(name, "0").split()[0]) for name in ("RssAnon", "RssShmem", "VmSwap")) * 1024
-    with open("/proc/sysvipc/shm") as segments:  # noqa: PTH123
-        shared = sum(int(number) for line in list(segments)[1:] for number in line.split()[-2:])
-    return own + shared + anonymous_files_of(program) + sum(map(files_in, launch["memory_folders"]))
+    return own + segments() + anonymous_files_of(program) + sum(map(files_in, launch["memory_folders"]))
+
+
+def segments() -> int:
+    """Return the bytes of shared memory of System V, which stays without a process; not all kernels have it."""
+    with suppress(FileNotFoundError), open("/proc/sysvipc/shm") as found:  # noqa: PTH123
+        return sum(int(number) for line in list(found)[1:] for number in line.split()[-2:])
+    return 0
 
 
 def anonymous_files_of(program: int) -> int:
