@@ -6,6 +6,7 @@ program replaces it.
 
 import ctypes
 import json
+import math
 import os
 import resource
 import select
@@ -23,6 +24,8 @@ FILE_BYTES = 1024
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 PR_SET_DUMPABLE = 4
 NICENESS = 10
+CHANGE_SECONDS = 0.12
+"""The kernel allows ten changes of the priority of a session a second, of all processes."""
 SCHEDULED_BY_SESSION = "/proc/sys/kernel/sched_autogroup_enabled"
 
 
@@ -37,7 +40,7 @@ class Watch:
         self._program, self._service = program, service
         self._status: int | None = None
         self._begun, self._missed, self._due = False, 0, 0.0
-        self._scheduled_by_session = is_set(SCHEDULED_BY_SESSION)
+        self._lower_due = 0.0 if is_set(SCHEDULED_BY_SESSION) else math.inf
         # An agent can end children as fast as it likes, but not so that heartbeats are not counted.
         self._child_ended, wake_up = os.pipe()
         for descriptor in (self._child_ended, wake_up):
@@ -48,7 +51,7 @@ class Watch:
     def run(self) -> int:
         """Return the exit status of the program, as a shell reports it; all its processes end with this one."""
         while self._runs() and self._missed < MAX_MISSED_HEARTBEATS:
-            wait = max(0.0, self._due - time.monotonic()) if self._begun else None
+            wait = max(0.0, min(self._due, self._lower_due) - time.monotonic()) if self._begun else None
             ready, _, _ = select.select([self._service, self._child_ended], [], [], wait)
             if self._child_ended in ready:
                 os.read(self._child_ended, 4096)
@@ -62,8 +65,9 @@ class Watch:
         if self._begun and time.monotonic() >= self._due:
             self._missed += 1
             self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
-            if self._scheduled_by_session:
-                lower_sessions()
+        if self._begun and time.monotonic() >= self._lower_due:
+            all_are_low = lower_sessions()
+            self._lower_due = time.monotonic() + (HEARTBEAT_INTERVAL_SECONDS if all_are_low else CHANGE_SECONDS)
 
     def _receive(self) -> None:
         try:
@@ -155,8 +159,8 @@ def files_in(folder: str) -> int:
     return (status.f_blocks - status.f_bfree) * status.f_frsize + (status.f_files - status.f_ffree) * FILE_BYTES
 
 
-def lower_sessions() -> None:
-    """Lower the priority of all sessions (`setsid`) of the sandbox.
+def lower_sessions() -> bool:
+    """Lower the priority of all sessions (`setsid`) of the sandbox; return whether all have it now.
 
     Where the kernel divides the processor among sessions, the niceness of a process counts within its session only.
     """
@@ -165,8 +169,11 @@ def lower_sessions() -> None:
             with open(f"/proc/{pid}/autogroup", "r+b", buffering=0) as group:  # noqa: PTH123
                 if not group.read().endswith(b" nice %d\n" % NICENESS):
                     group.write(b"%d" % NICENESS)
-        except OSError:  # it has ended; or the kernel allows no more changes at this moment, and the next call does it
+        except BlockingIOError:  # the kernel allows no more changes at this moment
+            return False
+        except OSError:  # it has ended
             continue
+    return True
 
 
 def lower_priority() -> None:
