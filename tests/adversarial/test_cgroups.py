@@ -93,11 +93,11 @@ def test_the_cgroups_of_ended_sandboxes_are_removed(results: dict[str, Any]) -> 
 
 
 def test_the_service_moves_to_a_part_of_its_cgroup(own: Path) -> None:
-    assert output(own, "find") == f"{own}/agentapi /{own.name}/agentapi/services"
+    assert output(own, "find") == f"{own}/agentapi/sandboxes /{own.name}/agentapi/services"
 
 
 def test_an_account_gets_the_cgroup_that_root_divided(own: Path) -> None:
-    assert output(own, "find", "nobody") == f"{own}/agentapi /{own.name}/agentapi/services"
+    assert output(own, "find", "nobody") == f"{own}/agentapi/sandboxes /{own.name}/agentapi/services"
 
 
 def test_a_cgroup_with_other_processes_is_not_changed(own: Path) -> None:

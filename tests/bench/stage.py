@@ -94,6 +94,7 @@ class Stage:
     def system(self) -> System:
         """The whole system, on the servers of this stage."""
         environment = {"DATABASE_URL": self.postgres.url, "NATS_URL": self.nats.url, "MODEL_BASE_URL": self.model}
+        environment["WARM_AGENTS_PER_USER"] = "64"  # one user has all sessions
         system = self.hold(System(environment))
         system.start()
         return system

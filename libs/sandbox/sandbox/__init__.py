@@ -16,12 +16,12 @@ from runtime.subprocesses import running
 from sandbox.bwrap_args import HOME, PYTHON, WORKSPACE, bwrap_args
 from sandbox.cgroups import Cgroups
 from sandbox.heartbeats import Heartbeats
-from sandbox.namespace import Namespace
-from sandbox.process import SandboxedProcess
+from sandbox.namespace import MEMORY_FOLDERS, Namespace
+from sandbox.process import Remains, SandboxedProcess
 from sandbox.program import Program, Resources
 from sandbox.seccomp import MACHINES, seccomp_filter
 
-__all__ = ["Heartbeats", "Program", "Resources", "Sandbox", "SandboxedProcess"]
+__all__ = ["Heartbeats", "Program", "Remains", "Resources", "Sandbox", "SandboxedProcess"]
 
 log = get_logger()
 
@@ -80,7 +80,7 @@ class Sandbox:
         """
         workspace = program.workspace.absolute() if program.workspace else None
         if workspace:
-            workspace.mkdir(parents=True, exist_ok=True)
+            workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
         process = self._new_process(program, workspace)
         try:
             self._write_entrypoint(process, program, workspace)
@@ -134,6 +134,8 @@ class Sandbox:
             "variables": {**VARIABLES, **program.variables, **folders, **files, "HOME": str(process.home)},
             "listener_variables": program.listener_variables,
             "max_processes": program.resources.processes if COUNTS_BY_NAMESPACE else None,
+            "max_file_bytes": program.resources.file_bytes,
+            "memory_folders": [folder.target for folder in MEMORY_FOLDERS],
             "max_data_bytes": None if self.cgroups else program.resources.memory_bytes,
         }
 

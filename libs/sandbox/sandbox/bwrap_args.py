@@ -11,7 +11,7 @@ WORKSPACE, HOME = "/workspace", "/home"
 
 BASE_ARGS = (
     *("--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"),
-    *("--hostname", "sandbox", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
+    *("--hostname", "sandbox", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--as-pid-1"),
     *("--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"),
 )
 

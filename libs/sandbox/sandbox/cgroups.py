@@ -2,8 +2,8 @@
 
 In the cgroup that the first process was started in, its own one, this creates:
 
-    agentapi/services       the services, since a cgroup with limited children may hold no processes itself
-    agentapi/sandbox-…      a sandbox
+    agentapi/services               the services, since a cgroup with limited children may hold no processes itself
+    agentapi/sandboxes/sandbox-…    a sandbox; together they have three quarters of the memory
 
 Only version 2 of cgroups is used. No other cgroup is changed, and no process but the own one is moved.
 """
@@ -25,9 +25,10 @@ from sandbox.program import Resources
 
 log = get_logger()
 
-BASE, SERVICES, PREFIX = "agentapi", "services", "sandbox-"
+BASE, SERVICES, SANDBOXES, PREFIX = "agentapi", "services", "sandboxes", "sandbox-"
 CONTROLLERS = ("memory", "pids")
 PROC = Path("/proc/self")
+SHARE = 0.75
 REMOVE_SECONDS = 5.0
 _POLL_SECONDS = 0.02
 
@@ -81,9 +82,13 @@ class Cgroups:
     @classmethod
     def find(cls, proc: Path = PROC) -> tuple["Cgroups | None", str | None]:
         """Return it, or None and the reason. Remove what killed services left. Blocks."""
-        folder, reason = divide_own_cgroup(proc=proc)
-        if folder is None:
+        base, reason = divide_own_cgroup(proc=proc)
+        if base is None:
             return None, reason
+        try:
+            folder = _limited_together(base)
+        except OSError as error:
+            return None, str(error)
         for left in folder.glob(f"{PREFIX}*"):
             if owner_has_ended(left.name.removeprefix(PREFIX)):
                 Cgroup(left).remove()
@@ -128,8 +133,25 @@ class Cgroups:
         return cgroup
 
 
+def _limited_together(base: Path) -> Path:
+    """Return the folder for sandboxes, which leave memory to the services, however many there are."""
+    folder = base / SANDBOXES
+    folder.mkdir(exist_ok=True)
+    _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in CONTROLLERS))
+    _write(folder / "memory.max", int(_memory_of(base.parent) * SHARE))
+    return folder
+
+
+def _memory_of(cgroup: Path) -> int:
+    """Return the bytes of memory that a cgroup, or the machine, has."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(OSError, ValueError):  # the root has no limit; or it is "max"
+        return min(machine, int((cgroup / "memory.max").read_text()))
+    return machine
+
+
 def divide_own_cgroup(owner: struct_passwd | None = None, proc: Path = PROC) -> tuple[Path | None, str | None]:
-    """Divide the own cgroup, move this process to the part for services, and return the folder for sandboxes.
+    """Divide the own cgroup, move this process to the part for services, and return the divided folder.
 
     If that is not possible, change nothing, and return None and the reason. Children are started in the part for
     services, too, and find the cgroup divided. What is created becomes the property of `owner`.

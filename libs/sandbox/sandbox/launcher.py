@@ -1,49 +1,186 @@
-"""The launcher of a program: opens a port in its sandbox, sends the listener to the service, and execs the program."""
+"""The first process in a sandbox: it opens a port, sends the listener to the service, runs the program and watches it.
 
+No process in the sandbox can kill, suspend or trace the first one, and all of them end with it. Without a sandbox, the
+program replaces it.
+"""
+
+import ctypes
 import json
+import math
 import os
 import resource
+import select
 import signal
 import socket
 import sys
+import time
+from contextlib import suppress
 
 MAX_OPEN_FILES = 4096
-LAUNCHER_PID = 2
-"""The process id of the launcher in the sandbox; bubblewrap has 1."""
+REQUEST = b"?"
+KILL_PASSES, PASS_SECONDS = 100, 0.01
+FILE_BYTES = 1024
+"""What the kernel needs for a file in memory, besides its content."""
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
+PR_SET_DUMPABLE = 4
+NICENESS = 10
+CHANGE_SECONDS = 0.12
+"""The kernel allows ten changes of the priority of a session a second, of all processes."""
+SCHEDULED_BY_SESSION = "/proc/sys/kernel/sched_autogroup_enabled"
 
 
-def watch(heartbeat: str) -> None:
-    """Kill all processes of the sandbox when heartbeats are missing for 6 s.
+class Watch:
+    """Ends the sandbox with the program, and when heartbeats are missing for 6 s.
 
     Another replica may have taken over the work by then. The service sends a byte every 2 s, the first one some time
     after the start.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as service:
-        service.connect(heartbeat)
-        missed = 0 if service.recv(64) else MAX_MISSED_HEARTBEATS + 1
-        service.settimeout(HEARTBEAT_INTERVAL_SECONDS)
-        while (
-            missed < MAX_MISSED_HEARTBEATS
-        ):  # attempts are counted instead of seconds, because the whole machine may have been suspended
-            try:
-                missed = 0 if service.recv(64) else MAX_MISSED_HEARTBEATS + 1
-            except TimeoutError:
-                missed += 1
-    if missed == MAX_MISSED_HEARTBEATS:  # otherwise the service closed the connection
-        os.kill(-1, signal.SIGKILL)
+
+    def __init__(self, program: int, service: socket.socket) -> None:
+        self._program, self._service = program, service
+        self._status: int | None = None
+        self._begun, self._missed, self._due = False, 0, 0.0
+        self._lower_due = 0.0 if is_set(SCHEDULED_BY_SESSION) else math.inf
+        # An agent can end children as fast as it likes, but not so that heartbeats are not counted.
+        self._child_ended, wake_up = os.pipe()
+        for descriptor in (self._child_ended, wake_up):
+            os.set_blocking(descriptor, False)
+        signal.signal(signal.SIGCHLD, _ignore)
+        signal.set_wakeup_fd(wake_up, warn_on_full_buffer=False)
+
+    def run(self) -> int:
+        """Return the exit status of the program, as a shell reports it; all its processes end with this one."""
+        while self._runs() and self._missed < MAX_MISSED_HEARTBEATS:
+            wait = max(0.0, min(self._due, self._lower_due) - time.monotonic()) if self._begun else None
+            ready, _, _ = select.select([self._service, self._child_ended], [], [], wait)
+            if self._child_ended in ready:
+                os.read(self._child_ended, 4096)
+            if self._service in ready:
+                self._receive()
+            self._count()
+        return 128 + signal.SIGKILL if self._status is None else self._status
+
+    def _count(self) -> None:
+        # Attempts are counted instead of seconds, because the whole machine may have been suspended.
+        if self._begun and time.monotonic() >= self._due:
+            self._missed += 1
+            self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+        if self._begun and time.monotonic() >= self._lower_due:
+            all_are_low = lower_sessions()
+            self._lower_due = time.monotonic() + (HEARTBEAT_INTERVAL_SECONDS if all_are_low else CHANGE_SECONDS)
+
+    def _receive(self) -> None:
+        try:
+            data = self._service.recv(64)
+        except ConnectionError:
+            data = b""
+        self._begun, self._due = True, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+        self._missed = 0 if data else MAX_MISSED_HEARTBEATS  # the service has ended, or does not need the program
+        if REQUEST in data:
+            remaining = self._kill_others()
+            self._service.sendall(json.dumps([remaining, memory_of(self._program)]).encode() + b"\n")
+
+    def _kill_others(self) -> int:
+        """Kill all processes but the program and this one; return how many remain: it may not wait for its children."""
+        passes = 0
+        while (found := [pid for pid in others() if pid != self._program]) and passes < KILL_PASSES:
+            for pid in found:
+                kill(pid)
+            time.sleep(PASS_SECONDS)
+            passes += 1
+            if not self._runs():  # and all others end with it
+                return 0
+        return len(found)
+
+    def _runs(self) -> bool:
+        """Return whether the program has not ended; release children that lost their parents."""
+        while self._status is None:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if not pid:
+                return True
+            if pid == self._program:
+                code = os.waitstatus_to_exitcode(status)
+                self._status = code if code >= 0 else 128 - code
+        return False
 
 
-def start_watch(heartbeat: str) -> None:
-    """Watch the heartbeats in a process that is not a child of the program and shares no descriptors with it."""
-    if os.fork():
-        os.wait()
-        return
-    if not os.fork():
-        os.setsid()
-        os.closerange(0, 256)
-        watch(heartbeat)
-    os._exit(0)
+def _ignore(*_: object) -> None:
+    """Handle a signal: only its wake-up matters."""
+
+
+def is_set(setting: str) -> bool:
+    """Return whether a setting of the kernel is 1."""
+    try:
+        with open(setting) as file:  # noqa: PTH123
+            return file.read().strip() == "1"
+    except OSError:
+        return False
+
+
+def others() -> list[int]:
+    """Return the ids of all processes of the sandbox but this one."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal() and name != "1"]  # noqa: PTH208
+
+
+def kill(pid: int) -> None:
+    """Kill a process, if it has not ended."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def memory_of(program: int) -> int:
+    """Return the bytes of a program, without what it shares with others, and of files and segments in memory."""
+    with open(f"/proc/{program}/status") as status:  # noqa: PTH123
+        found = dict(line.split(":", 1) for line in status)
+    own = sum(int(found.get(name, "0").split()[0]) for name in ("RssAnon", "RssShmem", "VmSwap")) * 1024
+    return own + segments() + anonymous_files_of(program) + sum(map(files_in, launch["memory_folders"]))
+
+
+def segments() -> int:
+    """Return the bytes of shared memory of System V, which stays without a process; not all kernels have it."""
+    with suppress(FileNotFoundError), open("/proc/sysvipc/shm") as found:  # noqa: PTH123
+        return sum(int(number) for line in list(found)[1:] for number in line.split()[-2:])
+    return 0
+
+
+def anonymous_files_of(program: int) -> int:
+    """Return the bytes of files in memory that only the descriptors of a program name (`memfd_create`)."""
+    size, folder = 0, f"/proc/{program}/fd"
+    for name in os.listdir(folder):  # noqa: PTH208
+        with suppress(FileNotFoundError):  # it was closed meanwhile
+            if os.readlink(f"{folder}/{name}").startswith("/memfd:"):  # noqa: PTH115
+                size += os.stat(f"{folder}/{name}").st_blocks * 512  # noqa: PTH116
+    return size
+
+
+def files_in(folder: str) -> int:
+    """Return the bytes of a file system in memory."""
+    status = os.statvfs(folder)
+    return (status.f_blocks - status.f_bfree) * status.f_frsize + (status.f_files - status.f_ffree) * FILE_BYTES
+
+
+def lower_sessions() -> bool:
+    """Lower the priority of all sessions (`setsid`) of the sandbox; return whether all have it now.
+
+    Where the kernel divides the processor among sessions, the niceness of a process counts within its session only.
+    """
+    for pid in others():
+        try:
+            with open(f"/proc/{pid}/autogroup", "r+b", buffering=0) as group:  # noqa: PTH123
+                if not group.read().endswith(b" nice %d\n" % NICENESS):
+                    group.write(b"%d" % NICENESS)
+        except BlockingIOError:  # the kernel allows no more changes at this moment
+            return False
+        except OSError:  # it has ended
+            continue
+    return True
+
+
+def lower_priority() -> None:
+    """Let programs yield to the services, which answer users. No program can take that back."""
+    os.nice(NICENESS)
+    if is_sandbox:
+        restrict(resource.RLIMIT_NICE, 0)
 
 
 def copy(source: str, target: str) -> None:
@@ -86,14 +223,51 @@ def open_listener() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0), backlog=128)
 
 
+def set_dumpable(value: int) -> None:
+    """Set whether other processes of the account may open the memory and the descriptors of this one."""
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, ctypes.c_ulong(value))
+
+
+def run(command: list[str], variables: dict[str, str]) -> None:
+    """Replace this process by the program, with its limits."""
+    prefer_for_oom_kill()
+    lower_priority()
+    restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
+    if is_sandbox:
+        # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
+        limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
+        limits[resource.RLIMIT_FSIZE] = launch["max_file_bytes"]
+        for kind, limit in limits.items():
+            if limit:
+                restrict(kind, limit)
+    try:
+        os.execvpe(command[0], command, variables)  # noqa: S606  no shell is the point
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
+
+
+def run_and_watch(command: list[str], variables: dict[str, str], heartbeat: socket.socket) -> None:
+    """Run the program as a child, and end with it."""
+    set_dumpable(0)
+    program = os.fork()
+    if not program:
+        set_dumpable(1)  # otherwise its own folder in /proc is closed to it
+        os.setsid()
+        run(command, variables)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process gets only signals that it handles
+    os.closerange(0, 3)  # the program's pipes close when the program closes them
+    sys.exit(Watch(program, heartbeat).run())
+
+
 control_socket, *command = sys.argv[1:]
 runtime_dir = os.path.dirname(control_socket)  # noqa: PTH120  pathlib takes long to import
 with open(f"{runtime_dir}/launch") as file:  # noqa: PTH123
     launch = json.load(file)
 environment: dict[str, str] = {**launch["variables"], **os.environ}  # noqa: TID251  the variables of the program itself
 is_sandbox = "IS_SANDBOX" in environment
-if is_sandbox and os.getpid() == LAUNCHER_PID:
-    start_watch(f"{runtime_dir}/heartbeat")
+heartbeat = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+if is_sandbox:
+    heartbeat.connect(f"{runtime_dir}/heartbeat")
 if os.path.isdir(f"{runtime_dir}/home"):  # noqa: PTH112
     copy(f"{runtime_dir}/home", environment["HOME"])
 _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -101,19 +275,11 @@ listeners = [open_listener()] if launch["listener_variables"] else []
 with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as service:
     service.connect(control_socket)
     socket.send_fds(service, [str(os.getpid()).encode()], [listener.fileno() for listener in listeners])
-prefer_for_oom_kill()
 for listener in listeners:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     environment.update(dict.fromkeys(launch["listener_variables"], url))
     listener.close()
-restrict(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
 if is_sandbox:
-    # Processes are counted in the sandbox's user namespace; outside one, all of the account would be counted.
-    limits = {resource.RLIMIT_NPROC: launch["max_processes"], resource.RLIMIT_DATA: launch["max_data_bytes"]}
-    for kind, limit in limits.items():
-        if limit:
-            restrict(kind, limit)
-try:
-    os.execvpe(command[0], command, environment)  # noqa: S606  no shell is the point
-except OSError as error:
-    sys.exit(f"{command[0]}: {error.strerror}")
+    run_and_watch(command, environment, heartbeat)
+else:
+    run(command, environment)

@@ -8,7 +8,9 @@ import signal
 import socket
 import sys
 import tempfile
+import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.files.erasing import erase
@@ -17,6 +19,19 @@ from runtime.logging import get_logger
 from sandbox.cgroups import Cgroup
 
 log = get_logger()
+
+
+@dataclass(frozen=True)
+class Remains:
+    """What is in a sandbox between two requests to its program.
+
+    Attributes:
+        processes: besides the program, those that could not be killed.
+        memory_bytes: of the program, without what it shares with other processes, and of files in memory.
+    """
+
+    processes: int
+    memory_bytes: int
 
 
 class SandboxedProcess:
@@ -44,6 +59,7 @@ class SandboxedProcess:
         self._heartbeat.bind(str(self.runtime_dir / "heartbeat"))
         self._heartbeat.listen(1)
         self._heartbeat_connection: socket.socket | None = None
+        self._connecting = threading.Lock()
         self._pidfd: int | None = None
 
     @property
@@ -89,9 +105,31 @@ class SandboxedProcess:
     def send_heartbeat(self) -> None:
         """Send a heartbeat. After the first one, the program is killed if there is none for 6 s."""
         with suppress(OSError):  # the launcher is not listening yet, or the program has ended
+            self._connected().send(b".", socket.MSG_DONTWAIT)
+
+    def _connected(self) -> socket.socket:
+        """Return the connection of the launcher, which connects before the program can."""
+        with self._connecting:
             if self._heartbeat_connection is None:
                 self._heartbeat_connection, _ = self._heartbeat.accept()
-            self._heartbeat_connection.send(b".", socket.MSG_DONTWAIT)
+                self._heartbeat_connection.setblocking(False)
+                self._heartbeat.close()
+            return self._heartbeat_connection
+
+    async def end_children(self) -> Remains:
+        """Kill all processes of the sandbox but the program itself, which expects that, and return what remains.
+
+        Raises:
+            OSError: the program has ended.
+        """
+        connection, loop = self._connected(), asyncio.get_running_loop()
+        await loop.sock_sendall(connection, b"?")
+        answer = b""
+        while not answer.endswith(b"\n"):
+            if not (part := await loop.sock_recv(connection, 256)):
+                raise ConnectionResetError("The sandbox has ended.")
+            answer += part
+        return Remains(*json.loads(answer))
 
     def kill(self) -> None:
         """Kill the program with all its processes. Does nothing if it has ended."""

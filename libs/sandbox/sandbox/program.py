@@ -12,10 +12,12 @@ class Resources:
     Attributes:
         memory_bytes: of all its processes and files in memory, or of each process where there are no cgroups.
         processes: how many processes and threads it may have.
+        file_bytes: of each file that it writes.
     """
 
     memory_bytes: int = 4 * 2**30
     processes: int = 512
+    file_bytes: int = 2**30
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,13 @@
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from sandbox import Resources
 from sandbox.cgroups import Cgroup, Cgroups, divide_own_cgroup
+
+MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class Machine:
@@ -98,6 +101,27 @@ def test_cgroups_that_cannot_be_entered_are_not_used(kernel: Machine, monkeypatc
     monkeypatch.setattr("sandbox.cgroups.REMOVE_SECONDS", 0)
     monkeypatch.setattr(Cgroup, "enter", "echo permission denied >&2; exit 2")
     assert Cgroups.find(kernel.proc) == (None, "permission denied")
+
+
+@pytest.mark.parametrize(
+    ("limit", "together"), [("1000", 750), ("max", int(MACHINE * 0.75)), ("9" * 18, int(MACHINE * 0.75))]
+)
+def test_all_sandboxes_together_leave_memory_to_the_services(
+    kernel: Machine, monkeypatch: pytest.MonkeyPatch, limit: str, together: int
+) -> None:
+    kernel.write("memory.max", limit)
+    monkeypatch.setattr(Cgroups, "check", Mock())
+    cgroups, _ = Cgroups.find(kernel.proc)
+    assert cgroups
+    assert cgroups.folder == kernel.own / "agentapi" / "sandboxes"
+    assert int((cgroups.folder / "memory.max").read_text()) == together
+    assert (cgroups.folder / "cgroup.subtree_control").read_text() == "+memory +pids"
+
+
+def test_a_common_limit_that_is_refused_leaves_no_cgroups(kernel: Machine) -> None:
+    (kernel.own / "agentapi" / "sandboxes" / "memory.max").mkdir(parents=True)
+    cgroups, reason = Cgroups.find(kernel.proc)
+    assert (cgroups, "Is a directory" in (reason or "")) == (None, True)
 
 
 def test_a_sandbox_gets_its_limits(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The limits of a sandbox: memory, processes, inotify, and files in memory."""
 
 import asyncio
+import os
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
@@ -14,7 +15,7 @@ from sandbox.cgroups import Cgroup, Cgroups
 from sandbox.namespace import INOTIFY_INSTANCES, MEMORY_FOLDERS
 from structlog.testing import capture_logs
 
-from libs.sandbox.tests.running import output_of, shell
+from libs.sandbox.tests.running import output_of, shell, started
 
 INOTIFY = """
 import ctypes, errno, sys
@@ -138,3 +139,31 @@ async def test_an_unusable_namespace_is_logged_and_left_out(sandbox: Sandbox, mo
     [line] = [line for line in logs if line["event"] == "limits of sandboxes"]
     assert (found.namespace, reason) == (None, None)
     assert "allow nested user namespaces" in line["missing"]["inotify, number of files in memory"]
+
+
+AUTOGROUPS = Path("/proc/sys/kernel/sched_autogroup_enabled")
+NICENESS = "import os; print(os.nice(0), flush=True); os.setpriority(os.PRIO_PROCESS, 0, os.nice(0) - 1)"
+
+
+async def test_a_program_has_a_low_priority_and_cannot_raise_it(sandbox: Sandbox) -> None:
+    niceness, *error = (await output_of(sandbox, python(NICENESS))).splitlines()
+    assert (int(niceness), "PermissionError" in error[-1]) == (min(19, os.nice(0) + 10), True)
+
+
+@pytest.mark.skipif(not (AUTOGROUPS.exists() and "1" in AUTOGROUPS.read_text()), reason="sessions are not scheduled")
+async def test_where_the_kernel_schedules_sessions_their_priority_is_low(sandbox: Sandbox) -> None:
+    wait = "until grep -q 'nice 10' /proc/self/autogroup; do sleep 0.1; done; echo low"
+    async with started(sandbox, shell(f'setsid sh -c "{wait}" & wait')) as (sandboxed, process):
+        await sandboxed.wait_started()
+        sandboxed.send_heartbeat()
+        assert (await process.communicate())[0] == b"low\n"
+
+
+async def test_the_size_of_a_file_is_limited(sandbox: Sandbox, open_folder: Path) -> None:
+    program = Program(
+        command=("sh", "-c", "head -c 20K /dev/zero > file; truncate -s 1T sparse; wc -c < file"),
+        workspace=open_folder,
+        resources=Resources(file_bytes=10_000),
+    )
+    output = (await output_of(sandbox, program)).splitlines()
+    assert (output[-1], ["File too large" in line for line in output[:-1]]) == ("10000", [True, True])

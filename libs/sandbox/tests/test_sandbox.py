@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import stat
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -152,3 +153,38 @@ async def test_initial_files_are_copied_to_the_home(sandbox: Sandbox) -> None:
     process = await asyncio.create_subprocess_exec(sandboxed.entrypoint, stdout=asyncio.subprocess.PIPE)
     assert (await process.communicate())[0] == b"copied"
     await asyncio.to_thread(sandboxed.remove)
+
+
+KILL_ALL = "trap '' TERM HUP; for signal in KILL STOP INT TERM CHLD HUP; do kill -$signal 1; done"
+OPEN = "(: 3<>/proc/1/mem) || echo closed; readlink /proc/1/fd/* || echo closed"
+
+
+async def test_no_process_of_a_sandbox_ends_or_opens_the_first_one(sandbox: Sandbox) -> None:
+    async with started(sandbox, shell(f"{KILL_ALL}; ({OPEN}) 2>/dev/null; echo alive")) as (_, process):
+        assert (await process.communicate())[0].split() == [b"closed", b"closed", b"alive"]
+
+
+async def test_a_program_that_kills_all_it_can_is_killed_when_heartbeats_stop(sandbox: Sandbox) -> None:
+    script = "for pid in /proc/[0-9]*; do [ ${pid#/proc/} = $$ ] || kill -9 ${pid#/proc/}; done; exec sleep 60"
+    async with started(sandbox, shell(script)) as (sandboxed, process):
+        await sandboxed.wait_started()
+        sandboxed.send_heartbeat()
+        assert await process.wait() == 137
+
+
+async def test_orphans_are_released_and_do_not_delay_the_end_of_heartbeats(sandbox: Sandbox) -> None:
+    script = "while true; do (true &); sleep 0.01; done"
+    async with started(sandbox, shell(script)) as (sandboxed, process):
+        await sandboxed.wait_started()
+        sandboxed.send_heartbeat()
+        assert await process.wait() == 137
+
+
+async def test_a_signal_that_ends_a_program_is_its_exit_status(sandbox: Sandbox) -> None:
+    async with started(sandbox, shell("kill -TERM $$")) as (_, process):
+        assert await process.wait() == 128 + 15
+
+
+async def test_a_new_workspace_is_closed_to_other_accounts(sandbox: Sandbox, open_folder: Path) -> None:
+    await output_of(sandbox, "true", workspace=open_folder / "new")
+    assert stat.S_IMODE((open_folder / "new").stat().st_mode) == 0o700

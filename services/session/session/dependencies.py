@@ -50,7 +50,8 @@ class Dependencies:
     `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty,
     as far as `ceilings` allow them to the role of the user.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
-    `quotas` keeps. `spending` returns what a run, requested by an event, spends of the budget of its user.
+    `quotas` keeps; `measuring` measures those in which agents work. `spending` returns what a run, requested by an
+    event, spends of the budget of its user.
     """
 
     agents: Agents
@@ -68,6 +69,7 @@ class Dependencies:
     storage: Storage
     blocking: BlockingPool
     writing: BlockingPool
+    measuring: BlockingPool
     quotas: Quotas
     copied_work: CopiedWork
     spending: Callable[[Recorded[Any], UUID], Spending]
@@ -113,8 +115,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
-        BlockingPool.open() as blocking,
-        BlockingPool.open() as writing,
+        _pools() as (blocking, writing, measuring),
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Connector(sandbox, settings.address_rules, connection_limits, readable=settings.program_dirs) as connector,
         Connections(connector) as connections,
@@ -137,10 +138,17 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             storage=Storage(database),
             blocking=blocking,
             writing=writing,
+            measuring=measuring,
             quotas=Quotas(),
             copied_work=CopiedWork(copying),
             spending=partial(Spending, database),
         )
+
+
+@asynccontextmanager
+async def _pools() -> AsyncGenerator[tuple[BlockingPool, BlockingPool, BlockingPool]]:
+    async with BlockingPool.open() as blocking, BlockingPool.open() as writing, BlockingPool.open() as measuring:
+        yield blocking, writing, measuring
 
 
 async def _check_folders(settings: Settings, database: Database) -> None:
@@ -166,6 +174,8 @@ def _connection_limits(settings: Settings) -> ConnectionLimits:
 def _limits(settings: Settings) -> Limits:
     return Limits(
         warm_agents=settings.warm_agents,
+        warm_agents_per_user=settings.warm_agents_per_user,
+        warm_memory_bytes=settings.warm_agent_memory_bytes,
         idle_seconds=settings.warm_agent_seconds,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,

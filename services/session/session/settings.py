@@ -53,6 +53,8 @@ class Settings(SecretServiceSettings):
     agent_processes: int = Field(default=2048, ge=64, lt=2**22)  # the most that a cgroup may limit
     runs_at_once: PositiveInt = 64
     warm_agents: PositiveInt = 64
+    warm_agents_per_user: PositiveInt = 16
+    warm_agent_memory_bytes: PositiveInt = 384 * 2**20
     warm_agent_seconds: PositiveFloat = 300.0
 
     @field_validator("ceilings")

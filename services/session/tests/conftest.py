@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import cast
+from unittest.mock import AsyncMock
 from uuid import UUID, uuid5
 
 import pytest
@@ -80,6 +81,12 @@ async def sandbox(servers: None) -> Sandbox:
     if reason:
         pytest.skip(f"no sandbox on this machine: {reason}")
     return sandbox
+
+
+@pytest.fixture
+def unsettled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let programs survive the turn that started them, as code in the agent's own process does."""
+    monkeypatch.setattr("session.agent.live.settles", AsyncMock(return_value=True))
 
 
 @asynccontextmanager

@@ -76,6 +76,7 @@ class FileJobs:
             storage=Storage(desk.database),
             blocking=blocking,
             writing=blocking,
+            measuring=blocking,
             quotas=Quotas(),
             copied_work=CopiedWork(desk.database),
             spending=nothing,

@@ -2,18 +2,22 @@
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from uuid import uuid5
+from unittest.mock import AsyncMock
+from uuid import UUID, uuid5
 
 import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from eventing.testing import eventually
 from prometheus_client import REGISTRY
+from sandbox import SandboxedProcess
 from session.agent import AgentEvent, Limits
 from session.agent.live import Agent
 from session.agent.transcript import Transcripts
@@ -25,6 +29,7 @@ from services.session.tests.replica import SESSIONS, NewReplica, Replica, TurnEv
 GIVE_NAME = scripted({"text": "Hello Ada."}, text="My name is Ada.")
 ASK_NAME = scripted({"recall": True}, text="Who am I?")
 MARK = "/tmp/mark"
+ALICE, BOB = UUID(int=1), UUID(int=2)
 # Unique to this test process: others may run at the same time.
 NAP_SECONDS = str(100_000 + os.getpid())
 SLOW = bash_prompt(f"setsid sleep {NAP_SECONDS} & touch begun; sleep 60; touch ended")
@@ -33,6 +38,11 @@ SLOW = bash_prompt(f"setsid sleep {NAP_SECONDS} & touch begun; sleep 60; touch e
 async def wait_until_begun(turn: AsyncGenerator[AgentEvent], replica: Replica) -> None:
     await anext(turn)
     await eventually((replica.workspaces / "one" / "begun").exists)
+
+
+def warm_of(*names: str) -> list[str]:
+    """Return those of the sessions that have an agent."""
+    return [name for name in names if agents_of(uuid5(SESSIONS, name))]
 
 
 async def test_the_next_turn_reuses_the_agent_process(replica: Replica) -> None:
@@ -75,8 +85,7 @@ async def test_changed_options_start_a_new_process(replica: Replica) -> None:
 
 async def test_an_agent_that_died_between_turns_is_replaced(replica: Replica) -> None:
     await replica.ask(GIVE_NAME)
-    await replica.bash("(until [ -e die ]; do sleep 0.05; done; kill -9 2) & disown")
-    (replica.workspaces / "one" / "die").touch()
+    os.kill(max(agents_of(replica.spec().session_id)), signal.SIGKILL)
     await eventually(lambda: not agents_of(replica.spec().session_id))
     assert "Ada" in (await replica.ask(ASK_NAME)).text
 
@@ -91,10 +100,48 @@ async def test_the_number_of_idle_agents_is_limited(new_replica: NewReplica) -> 
 
 async def test_an_idle_agent_is_ended_before_a_new_one_starts(new_replica: NewReplica) -> None:
     async with new_replica(Limits(warm_agents=1)) as replica:
-        await replica.bash(f"setsid sleep {NAP_SECONDS} & disown", "one")
+        await replica.ask(GIVE_NAME, "one")
         async with aclosing(replica.begin(GIVE_NAME, "two")) as turn:
             await anext(turn)
-            assert not running("sleep", NAP_SECONDS)
+            assert not agents_of(uuid5(SESSIONS, "one"))
+
+
+async def test_agents_of_one_user_do_not_replace_those_of_another(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(warm_agents=2)) as replica:
+        for name, user in (("one", BOB), ("two", ALICE), ("three", ALICE), ("other", ALICE)):
+            await replica.run(replace(replica.spec(name), owner=user), GIVE_NAME)
+        assert warm_of("one", "two", "three", "other") == ["one", "other"]
+
+
+async def test_the_number_of_idle_agents_of_a_user_is_limited(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(warm_agents_per_user=1)) as replica:
+        for name, user in (("one", ALICE), ("two", BOB), ("three", ALICE)):
+            await replica.run(replace(replica.spec(name), owner=user), GIVE_NAME)
+        assert warm_of("one", "two", "three") == ["two", "three"]
+
+
+@pytest.mark.parametrize("start", ["sleep {}", "setsid nohup sleep {}", "sh -c 'while true; do :; done' {}"])
+async def test_no_program_outlives_the_turn_that_started_it(replica: Replica, start: str) -> None:
+    await replica.bash(f"touch {MARK}; {start.format(NAP_SECONDS)} > /dev/null 2>&1 & disown; sleep 0.2")
+    assert not running(NAP_SECONDS)
+    assert await replica.bash(f"ls {MARK}") == MARK
+
+
+@pytest.mark.parametrize("command", ["head -c 120M /dev/zero > /tmp/file", "head -c 120M /dev/zero > ~/file"])
+async def test_an_agent_that_keeps_memory_is_not_kept_warm(new_replica: NewReplica, command: str) -> None:
+    async with new_replica(Limits(warm_memory_bytes=220 * 2**20)) as replica:  # an idle agent has 120 MiB
+        await replica.ask(GIVE_NAME)
+        assert await replica.agents.has_warm(replica.spec().session_id)
+        await replica.bash(command)
+        assert not agents_of(replica.spec().session_id)
+
+
+async def test_an_agent_whose_process_does_not_answer_is_not_kept_warm(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SandboxedProcess, "end_children", AsyncMock(side_effect=TimeoutError))
+    assert (await replica.ask(GIVE_NAME)).end.error_code is None
+    assert not await replica.agents.has_warm(replica.spec().session_id)
 
 
 async def test_the_number_of_concurrent_starts_is_limited(
@@ -125,14 +172,13 @@ async def test_closing_a_session_ends_an_agent_that_waits_to_start(new_replica: 
 
 async def test_an_agent_that_is_idle_too_long_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(idle_seconds=0.2)) as replica:
-        begun = "until grep -qa ^sleep /proc/$!/cmdline; do sleep 0.05; done"
-        await replica.bash(f"setsid sleep {NAP_SECONDS} & disown; {begun}")
-        await eventually(lambda: not running("sleep", NAP_SECONDS))
+        await replica.ask(GIVE_NAME)
+        await eventually(lambda: not agents_of(replica.spec().session_id))
 
 
 async def test_no_process_outlives_a_replica_that_shuts_down(new_replica: NewReplica) -> None:
-    async with new_replica() as replica:
-        await replica.bash(f"setsid sleep {NAP_SECONDS} & disown")
+    async with new_replica() as replica, aclosing(replica.begin(SLOW)) as turn:
+        await wait_until_begun(turn, replica)
         await eventually(lambda: bool(running("sleep", NAP_SECONDS)))
     assert not running("sleep", NAP_SECONDS)
 

@@ -69,6 +69,7 @@ async def test_a_child_process_may_use_the_model_during_a_turn(replica: Replica)
     assert await replica.bash(child(times=2)) == "200 200"
 
 
+@pytest.mark.usefixtures("unsettled")
 async def test_a_child_process_that_outlives_the_turn_is_refused(replica: Replica, requested: list[str]) -> None:
     answers = Path(replica.workspaces / "one" / "answers")
     await replica.bash(f"(until [ -e over ]; do sleep 0.05; done; {child()} > answers) > /dev/null 2>&1 & disown")

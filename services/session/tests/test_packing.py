@@ -2,6 +2,7 @@
 
 import io
 import os
+import stat
 import tarfile
 from contextlib import suppress
 from pathlib import Path
@@ -108,3 +109,11 @@ def test_nothing_is_unpacked_outside_the_workspace(
         files.replace(files.unpack(tmp_path / "evil.tar"))
     assert sorted(path.name for path in tmp_path.iterdir() if path.name not in ("evil.tar", ".copies")) == before
     assert not Path("/out").exists()
+
+
+def test_copied_and_unpacked_workspaces_are_closed_to_other_accounts(files: Workspace, tmp_path: Path) -> None:
+    copied = Workspace(tmp_path / "copied", Uploads(tmp_path / "other"))
+    files.copy_to(copied)
+    files.pack(tmp_path / "x.tar", "none")
+    files.replace(files.unpack(tmp_path / "x.tar"))
+    assert [stat.S_IMODE(each.root.stat().st_mode) for each in (copied, files)] == [0o700] * 2

@@ -62,7 +62,7 @@ class Worker:
     def __init__(self, desk: Desk, run: RunView) -> None:
         self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
-        self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0)
+        self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0, root=Path("/nowhere/one"))
 
     async def close(self, session_id: UUID, run_id: UUID | None = None, _attempt: int | None = None) -> None:
         self.closed.append((session_id, run_id))
@@ -89,6 +89,7 @@ class Worker:
         dependencies.places = Places(1, 600)
         dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
+        dependencies.measuring = dependencies.blocking
         dependencies.workspace, dependencies.files = str, self.files
         dependencies.environments = SimpleNamespace(revealed=unchanged)
         dependencies.accounts, dependencies.ceilings = Accounts(self.desk.database), Ceilings()

@@ -2,13 +2,16 @@
 
 import asyncio
 import shutil
+import stat
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from eventing.database import Database
 from runtime.starting import CannotStart
 from session.app import service
 from session.shared_folders import FILE, check_shared
+from structlog.testing import capture_logs
 
 from services.session.tests.deployment import Deployment
 from services.session.tests.desk import Desk
@@ -22,7 +25,12 @@ def database(desk: Desk) -> Database:
 @pytest.fixture
 def other(tmp_path: Path) -> Path:
     (tmp_path / "other").mkdir()
+    (tmp_path / "other").chmod(0o2755)
     return tmp_path / "other"
+
+
+def mode_of(folder: Path) -> int:
+    return stat.S_IMODE(folder.stat().st_mode)
 
 
 async def check(folder: Path, database: Database) -> None:
@@ -89,3 +97,17 @@ async def test_a_service_with_another_folder_does_not_start(deployment: Deployme
         pass
     with pytest.raises(CannotStart, match=f"^{setting.upper()}={other}: "):
         await service.run(settings.model_copy(update={setting: other}), asyncio.Event())
+
+
+async def test_an_existing_folder_is_closed_to_other_accounts(database: Database, other: Path) -> None:
+    await check(other, database)
+    assert mode_of(other) == 0o2700
+
+
+async def test_a_folder_of_another_account_stays_open_with_a_warning(
+    database: Database, other: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "chmod", Mock(side_effect=PermissionError(1, "not permitted")))
+    with capture_logs() as logs:
+        await check(other, database)
+    assert [line["event"] for line in logs] == ["folder is open to other accounts"]

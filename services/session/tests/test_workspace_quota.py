@@ -6,7 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import session.workspace as module
+import session.workspace.measuring as module
 from contracts.refusals import Code, Refusal
 from contracts.samples import MESSAGE
 from session.workspace import Quotas, Uploads, Workspace, quota

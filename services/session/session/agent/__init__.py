@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter as Counted
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -49,7 +50,8 @@ MAX_CANCELLED_RUNS = 1000
 class Agents:
     """Runs turns in agents, one process per session.
 
-    After a turn the process stays for the next one, within the limits on the number and the idle time of warm agents.
+    After a turn the process stays for the next one, within the limits on the number and the idle time of warm agents,
+    unless it has become larger than an idle one. What it started during the turn ends with the turn.
     """
 
     def __init__(
@@ -194,7 +196,7 @@ class Agents:
         async with self._ended_on_failure(agent):
             if before:
                 await before.stop()
-            await self._evict_surplus()
+            await self._evict_surplus(spec.owner)
             await agent.servers.connect()
             async with self._start_slots:
                 started.inc()
@@ -216,14 +218,24 @@ class Agents:
         if agent.retired or self._live.get(agent.spec.session_id) is not agent:
             await agent.stop()
             return
+        if not await agent.settle():
+            await self._end(agent)
+            return
         agent.release()
         self._live[agent.spec.session_id] = self._live.pop(agent.spec.session_id)
-        await self._evict_surplus()
+        await self._evict_surplus(agent.spec.owner)
 
-    async def _evict_surplus(self) -> None:
-        surplus = max(0, len(self._live) - self._context.limits.warm_agents)
-        for agent in self._idle()[:surplus]:
-            await self._end(agent)
+    async def _evict_surplus(self, owner: UUID | None) -> None:
+        """End idle agents beyond the share of a user, then those of the users with the most agents beyond the total."""
+        limits = self._context.limits
+        while self._agents_of()[owner] > limits.warm_agents_per_user and (idle := self._idle(owner)):
+            await self._end(idle[0])
+        while len(self._live) > limits.warm_agents and (idle := self._idle()):
+            number = self._agents_of()
+            await self._end(max(idle, key=lambda agent: number[agent.spec.owner]))
+
+    def _agents_of(self) -> Counted[UUID | None]:
+        return Counted(agent.spec.owner for agent in self._live.values())
 
     async def _sweep(self) -> None:
         limit = self._context.limits.idle_seconds
@@ -233,8 +245,10 @@ class Agents:
             due = time.monotonic() - limit
             await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
 
-    def _idle(self) -> list[Agent]:
-        return [agent for agent in self._live.values() if not agent.busy]
+    def _idle(self, *owners: UUID | None) -> list[Agent]:
+        """Return the idle agents of some users, or of all; the one that was used first is the first."""
+        idle = (agent for agent in self._live.values() if not agent.busy)
+        return [agent for agent in idle if not owners or agent.spec.owner in owners]
 
     async def _end_and_log(self, agent: Agent) -> None:
         try:

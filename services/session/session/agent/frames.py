@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from claude_agent_sdk import ClaudeAgentOptions, CLIConnectionError, ProcessError
 
@@ -265,3 +266,10 @@ def _with_schema(data: str, schema: object) -> str:
 async def _no_input() -> AsyncGenerator[dict[str, Any]]:
     return
     yield  # makes this function a generator
+
+
+async def user_message(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
+    """Yield the frame of a message of the user."""
+    name = {"uuid": str(message_id)} if message_id else {}
+    message = {"role": "user", "content": prompt}
+    yield {"type": "user", "message": message, "parent_tool_use_id": None, **name}

@@ -27,11 +27,12 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
-from session.agent.frames import STOPPED, AgentFailed, Frames
+from session.agent.frames import STOPPED, AgentFailed, Frames, user_message
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
 from session.agent.options import AgentSpec, Ask, deny_all, options, usable_models, variables
 from session.agent.permission import permission
+from session.agent.settling import settles
 from session.agent.transcript import ConversationNotWritten
 from session.mcp.elicitations import Elicit, decline_all
 from session.mcp.permits import Permits
@@ -103,6 +104,10 @@ class Agent:
     def release(self) -> None:
         """Make the agent available for the next turn."""
         self.busy, self.idle_since = False, time.monotonic()
+
+    async def settle(self) -> bool:
+        """Kill what the turn has left running; return whether the agent may stay warm."""
+        return await settles(self._process, self._context.sandbox, self._context.limits.warm_memory_bytes)
 
     async def is_current(self) -> bool:
         """Return whether the agent knows all of the conversation: no other agent has added to it since."""
@@ -263,7 +268,7 @@ class Agent:
     async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
         client, frames = cast(ClaudeSDKClient, self._client), cast(Frames, self._frames)
         await frames.begin_run()
-        await client.query(_user_message(prompt, message_id))
+        await client.query(user_message(prompt, message_id))
         while (frame := await frames.queue.get()) is not None:
             if message := parse_message(frame):
                 yield message
@@ -291,9 +296,3 @@ class Agent:
         else:
             self._translator.note_denied(context.tool_use_id or "")
         return result
-
-
-async def _user_message(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
-    name = {"uuid": str(message_id)} if message_id else {}
-    message = {"role": "user", "content": prompt}
-    yield {"type": "user", "message": message, "parent_tool_use_id": None, **name}

@@ -58,7 +58,8 @@ class AgentSpec:
 class Limits:
     """Limits on the agents of a replica.
 
-    `warm_agents` is the number of agents above which idle ones are ended, and `idle_seconds` how long one may idle.
+    `warm_agents` is the number of agents above which idle ones are ended, and `warm_agents_per_user` that of a user.
+    One may idle for `idle_seconds`, and only if it needs at most `warm_memory_bytes`, files in memory included.
     Agents may use the models in `models`, all if it is empty; the first is the default. Each may use `resources`.
 
     `run_bytes`, `run_records` and `run_record_bytes` bound what an agent may write for one run: in total, and of
@@ -67,6 +68,8 @@ class Limits:
     """
 
     warm_agents: int = 64
+    warm_agents_per_user: int = 16
+    warm_memory_bytes: int = 384 * 2**20
     idle_seconds: float = 300
     max_concurrent_starts: int = os.cpu_count() or 1
     start_seconds: float = 30

@@ -29,6 +29,7 @@ from session.reactions.ending import OVER_CODES, end, end_early, end_finished, r
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
 from session.reactions.session import measure_storage, remove_session_data
+from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
 
 log = get_logger()
@@ -156,7 +157,8 @@ async def _run_agent(
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
     deadline = Deadline(seconds, cancellation.request)
     approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
-    async with cancellation:
+    space = Space(reaction.dependencies.files(run.session_id), reaction.dependencies.measuring, cancellation.request)
+    async with cancellation, space:
         with deadline:
             finished = await _take_turn(spec, recorded, approvals, decided)
     if spec.spending:
@@ -170,6 +172,7 @@ async def _run_agent(
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
+    finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
 

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -19,9 +19,11 @@ from runtime.logging import get_logger
 
 from session.workspace.changes import check_precondition, locked, replaceable
 from session.workspace.copying import CopyResult, copy
+from session.workspace.excess import change_time, remove_excess
 from session.workspace.held import HeldFolder, held
+from session.workspace.measuring import Meter, measure
 from session.workspace.packing import SUFFIX, pack, summarize_archive, unpack
-from session.workspace.quota import Quota, Quotas
+from session.workspace.quota import Quotas
 from session.workspace.storage_errors import StorageFailed, convert_storage_errors
 from session.workspace.uploads import Uploads
 from session.workspace.views import view
@@ -30,12 +32,16 @@ from session.workspace.walking import walk
 __all__ = [
     "SUFFIX",
     "CopyResult",
+    "Meter",
     "Quotas",
     "StorageFailed",
     "Uploads",
     "Workspace",
+    "change_time",
     "convert_storage_errors",
     "held",
+    "measure",
+    "remove_excess",
     "summarize_archive",
 ]
 
@@ -175,17 +181,11 @@ class Workspace:
         Raises:
             Refusal: WORKSPACE_FULL.
         """
-        self._quotas.consume(self.root, more, self._measure)
+        self._quotas.consume(self.root, more, lambda: measure(self.root))
 
     def changed(self) -> None:
         """Have the workspace measured before the next addition, because an agent may have changed it."""
         self._quotas.forget(self.root)
-
-    def _measure(self) -> Quota:
-        quota = Quota()
-        with suppress(FileNotFoundError), opened_folder(self.root, []) as top:  # no agent may have run here yet
-            quota.consume_all(entry.status for entry in walk(top, whole=True))
-        return quota
 
     def copy_to(self, other: "Workspace") -> CopyResult:
         """Copy the whole workspace to one that does not exist yet, atomically.

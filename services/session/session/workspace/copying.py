@@ -28,7 +28,7 @@ def copy(top: int, to: Path) -> CopyResult:
         OSError: a file cannot be read or written.
     """
     copied, quota = CopyResult(), Quota()
-    to.mkdir(parents=True)
+    to.mkdir(mode=0o700, parents=True)
     for entry in walk(top, whole=True):
         try:
             _copy(entry, to, copied, quota)

@@ -78,7 +78,7 @@ def unpack(archive: Path, to: Path) -> None:
         tarfile.TarError: the archive is damaged, or has a member that no workspace can have.
     """
     quota = Quota()
-    to.mkdir(parents=True)
+    to.mkdir(mode=0o700, parents=True)
     with tarfile.open(archive) as packed:
         for member in packed:
             quota.consume(member.size)
