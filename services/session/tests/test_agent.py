@@ -22,6 +22,8 @@ from services.session.tests.replica import NewReplica, Replica, TurnEvents
 SLOW = bash_prompt("touch begun; sleep 60; echo again >> repeated")
 HELLO = scripted({"text": "Hello."})
 REFUSED = "The model provider refused the request (HTTP 400)"
+# With a pattern, because only such a schema is an argument.
+INVALID = {"type": "json_schema", "schema": {"$ref": "#/plantedsecret", "pattern": "x"}}
 FAILING = "echo out; exit 3"
 TRUE = ("Bash", {"command": "true", "description": "a test"})
 SUBAGENT = {"prompt": bash_prompt("true"), "description": "a test", "subagent_type": "general-purpose"}
@@ -249,10 +251,6 @@ async def test_an_agent_that_cannot_start_fails(new_replica: NewReplica) -> None
     async with new_replica(sandbox=Sandbox(Path("/bin/false"))) as replica:
         end = (await replica.ask("Hi.")).end
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
-
-
-# With a pattern, because only such a schema is an argument.
-INVALID = {"type": "json_schema", "schema": {"$ref": "#/plantedsecret", "pattern": "x"}}
 
 
 async def test_a_failed_start_logs_no_values_of_environment_variables(replica: Replica) -> None:

@@ -42,7 +42,9 @@ def test_a_task_starts_only_on_published_events() -> None:
 
 def test_the_guide_lists_the_events() -> None:
     guide = (Path(__file__).parents[3] / "docs/guides/tasks.md").read_text()
-    listed = re.findall(r"`((?:session|task)\.\w+)`", guide.partition("Possible are")[2].partition("The prompt")[0])
+    listed = re.findall(
+        r"`((?:session|task)\.\w+)`", guide.partition("| about | events |")[2].partition("| limit |")[0]
+    )
     assert {*listed} == {*EVENT_NAMES}
 
 

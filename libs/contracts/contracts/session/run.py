@@ -31,10 +31,10 @@ class ToolUseView(Message):
 
 
 class RunSummary(Message):
-    """A run with its status, without its result. Lists contain the first 1,000 characters of `message`.
+    """A run with its status, without its result.
 
-    `mcp_servers` are those that the session named when the run started. If they have more than 16 KiB, lists omit their
-    `detail` and `withheld`.
+    `mcp_servers` are those that the session named when the run started. Lists contain the first 1,000 characters of
+    `message`, and of servers above 16 KiB no `detail` and `withheld`.
     """
 
     id: UUID
@@ -121,8 +121,7 @@ class SubmitQuery(Command[RunView]):
 class CancelRun(Command[RunView]):
     """Cancel a queued or active run.
 
-    With `in_advance`, one that was not submitted yet never will be: its submission is refused. The answer is
-    RUN_NOT_FOUND all the same.
+    With `in_advance`, also one that was not submitted: its submission will be refused. The answer is RUN_NOT_FOUND then.
     """
 
     subject = "cmd.session.cancel_run"
