@@ -121,7 +121,7 @@ class SubmitQuery(Command[RunView]):
 class CancelRun(Command[RunView]):
     """Cancel a queued or active run.
 
-    With `in_advance`, also one that was not submitted: its submission will be refused. The answer is RUN_NOT_FOUND then.
+    With `in_advance`, also one that was not submitted: its submission will be refused. The answer is RUN_NOT_FOUND.
     """
 
     subject = "cmd.session.cancel_run"
