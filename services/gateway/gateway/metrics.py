@@ -9,7 +9,7 @@ from functools import cache
 from contracts.refusals import Refusal
 from contracts.session.session import CountSessions
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from runtime.bus import Bus, Unavailable
 from runtime.bus.envelope import Envelope
@@ -80,9 +80,9 @@ class _Sessions(Collector):
     def __init__(self, by_status: Mapping[str, int]) -> None:
         self.by_status = by_status
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        # A gauge despite its name: the numbers fall when sessions change status or are deleted.
-        family = GaugeMetricFamily("sessions_total", "Total number of sessions", labels=["status"])
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        # A counter as the API specification has it, although a number falls when sessions change status or are deleted.
+        family = CounterMetricFamily("sessions", "Total number of sessions", labels=["status"])
         for status, number in sorted(self.by_status.items()):
             family.add_metric([status], number)
         yield family

@@ -82,7 +82,7 @@ async def test_sessions_are_counted_by_status(anonymous: httpx.AsyncClient, serv
     await services.answer(CountSessions, {"active": 12, "completed": 156})
     response = await anonymous.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
-    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total gauge\n" in response.text
+    assert "# HELP sessions_total Total number of sessions\n# TYPE sessions_total counter\n" in response.text
     assert 'sessions_total{status="active"} 12.0\nsessions_total{status="completed"} 156.0\n' in response.text
 
 

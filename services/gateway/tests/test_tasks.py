@@ -78,7 +78,7 @@ async def test_tasks_are_listed_with_their_filters(client: httpx.AsyncClient, se
     body = (await client.get(TASKS, params=query)).json()
     assert services.received[-1][0] == ListTasks(is_active=True, is_scheduled=False, q="logs", skip=3, limit=1)
     assert body["total"] == 9
-    assert body["links"]["next"] == f"{TASKS}?skip=4&limit=1&is_active=True&is_scheduled=False&q=logs"
+    assert body["links"]["next"] == f"{TASKS}?skip=4&limit=1&is_active=true&is_scheduled=false&q=logs"
     assert "prompt_template" not in body["items"][0]
 
 

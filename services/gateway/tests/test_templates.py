@@ -61,7 +61,7 @@ async def test_templates_are_listed_with_their_filters(client: httpx.AsyncClient
     body = (await client.get(TEMPLATES, params=query)).json()
     assert services.received[-1][0] == ListTemplates(category="DEVOPS", is_public=True, q="logs", skip=3, limit=1)
     assert body["total"] == 9
-    assert body["links"]["next"] == f"{TEMPLATES}?skip=4&limit=1&category=DEVOPS&is_public=True&q=logs"
+    assert body["links"]["next"] == f"{TEMPLATES}?skip=4&limit=1&category=DEVOPS&is_public=true&q=logs"
 
 
 @pytest.mark.parametrize("query", ["q=", "q=%00", "category=x", "is_public=maybe", "limit=0"])

@@ -43,7 +43,9 @@ class Window(BaseModel):
     def _url(self, path: str, **position: Any) -> str:
         position_names = {"skip", "limit", "after", "before"}
         filters = self.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude=position_names)
-        return f"{path}?{urlencode(position | self._parameters(filters))}"
+        parameters = position | self._parameters(filters)
+        written = {name: str(value).lower() if isinstance(value, bool) else value for name, value in parameters.items()}
+        return f"{path}?{urlencode(written)}"
 
     def _parameters(self, filters: dict[str, Any]) -> dict[str, Any]:
         """Return the query parameters for the filters; subclasses convert those that are not single values."""
