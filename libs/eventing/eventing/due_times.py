@@ -40,11 +40,12 @@ MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 20.0, 60.0
 """The delay doubles with each attempt. The shortest exceeds the time that sending a command may take, because the delay
 is also the claim: until it has passed, no other replica takes the due time."""
 
+# An earlier release gave up due times, at infinity, also while replicas of this one run beside it.
 # No transaction stays open while the commands are sent: the relay would have to wait for it. Attempts are unbounded, so
 # the exponent must be bounded.
 CLAIM = """
     WITH claimed AS (
-        SELECT kind, id FROM due WHERE try_at <= $1 AND kind = ANY($2)
+        SELECT kind, id FROM due WHERE (try_at <= $1 OR try_at = 'infinity') AND kind = ANY($2)
         ORDER BY try_at LIMIT $3 FOR UPDATE SKIP LOCKED
     )
     UPDATE due AS d SET attempts = d.attempts + 1,
@@ -52,10 +53,11 @@ CLAIM = """
     FROM claimed AS c WHERE d.kind = c.kind AND d.id = c.id
     RETURNING d.kind, d.id, d.aggregate, d.at, d.envelope, d.attempts, $1 AS now"""
 NEXT = "SELECT min(try_at) FROM due WHERE kind = ANY($1)"
-# A due time that was moved in the meantime has another `at`, and stays.
+# A due time that was moved, or set again, in the meantime has another `at` or another cause, and stays.
 DELETE = """
-    DELETE FROM due AS d USING unnest($1::text[], $2::uuid[], $3::timestamptz[]) AS sent (kind, id, at)
-    WHERE d.kind = sent.kind AND d.id = sent.id AND d.at = sent.at"""
+    DELETE FROM due AS d
+    USING unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::text[]) AS sent (kind, id, at, cause)
+    WHERE d.kind = sent.kind AND d.id = sent.id AND d.at = sent.at AND d.envelope ->> 'ce-id' = sent.cause"""
 
 
 class DueTimes[T]:
@@ -72,7 +74,7 @@ class DueTimes[T]:
         self.dispatcher, self.database, self.failures = dispatcher, dispatcher.database, Failures()
         self.caught_up, self._due_now = asyncio.Event(), due_now or asyncio.Event()
         self.caught_up.set()
-        self._sent, self._deleting = list[tuple[str, UUID, datetime]](), asyncio.Lock()
+        self._sent, self._deleting = list[tuple[str, UUID, datetime, str]](), asyncio.Lock()
         if len(self.kinds) < len(kinds):
             raise ValueError(f"two kinds of due time have the same name: {[kind.name for kind in kinds]}")
 
@@ -123,7 +125,7 @@ class DueTimes[T]:
         now: datetime = row["now"]
         try:
             outcome = await self._send(kind, due, Envelope.from_headers(row["envelope"]), now)
-            await self._delete(kind, due)
+            await self._delete(kind, due, row["envelope"]["ce-id"])
         except Exception:  # retried when the claim has expired
             log.exception("due time failed", kind=kind.name, id=str(due.id), attempt=row["attempts"])
             outcome = "failed"
@@ -131,8 +133,8 @@ class DueTimes[T]:
             metrics.due_lateness.labels(kind.name).observe((now - due.at).total_seconds())
         metrics.due.labels(kind.name, outcome).inc()
 
-    async def _delete(self, kind: DueKind, due: DueTime) -> None:
-        self._sent.append((kind.name, due.id, due.at))
+    async def _delete(self, kind: DueKind, due: DueTime, cause: str) -> None:
+        self._sent.append((kind.name, due.id, due.at, cause))
         async with self._deleting:  # what is sent while another statement deletes is deleted by the next one together
             if self._sent:
                 sent, self._sent = self._sent, []

@@ -86,6 +86,19 @@ async def test_a_due_time_that_another_event_sets_again_is_reached_again(
     assert await closing.colours(jar_id) == ["due", "later", "due"]
 
 
+async def test_a_due_time_that_is_set_again_while_it_is_sent_stays(
+    closing: Closing, stopped_clock: StoppedClock, database: Database
+) -> None:
+    stopped_clock.time = LATER
+    await closing.open_jar(LATER)
+    [row] = await closing.claim()
+    await database.execute(
+        "UPDATE due SET envelope = jsonb_set(envelope, '{ce-id}', to_jsonb($1::text))", str(new_id())
+    )
+    await closing.process(row)
+    assert await database.fetchval("SELECT count(*) FROM due") == 1
+
+
 async def test_a_replica_wakes_up_at_the_next_due_time(closing: Closing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_PAUSE_SECONDS", 3600.0)
     jar_id = await closing.open_jar(clock.now() + timedelta(seconds=0.3))

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -24,8 +23,6 @@ from runtime import clock
 from runtime.bus.envelope import Envelope
 
 from libs.eventing.tests.servers import shut_down
-
-GIVEN_UP = Path(module.__file__).with_name("migrations") / "0011_due_times_given_up.sql"
 
 
 async def test_two_replicas_send_each_command_once(closing: Closing, database: Database) -> None:
@@ -203,7 +200,6 @@ async def test_a_command_that_has_failed_for_a_year_is_retried(database: Databas
 async def test_a_due_time_that_an_earlier_release_gave_up_is_tried_again(closing: Closing, database: Database) -> None:
     jar_id = await closing.open_jar(LONG_AGO)
     await database.execute("UPDATE due SET attempts = 11, try_at = 'infinity'")
-    await database.execute(GIVEN_UP.read_text())
     await closing.send_batch()
     assert await closing.colours(jar_id) == ["due"]
 

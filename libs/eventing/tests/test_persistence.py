@@ -1,6 +1,7 @@
 """A persistent reaction is retried until it succeeds, and loses nothing that the bus, or a worker, loses."""
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, cast
@@ -19,7 +20,7 @@ from eventing.testing.deliveries import all_acknowledged, dead_letter_count
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import JarOpened, MarbleAdded, OpenJar
 from eventing.testing.shelf import shelf
-from runtime.bus import Client
+from runtime.bus import Client, ordered
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import JetStream
 from runtime.clock import new_id
@@ -119,11 +120,22 @@ async def test_nothing_is_left_to_do_for_an_event_that_was_erased(replica: React
     jar_id = await open_jar(replica, published=False)
     opened = await replica.dispatcher.store.event(jar_id, 1)
     assert opened
-    await persistence.add("fill", opened, timedelta(), database)
+    await persistence.add("fill", opened, persistence.at_once, database)
     await database.execute("UPDATE events SET topic = topic || ';erased', state = '', envelope = '{}'")
     async with working(replica, filling):
         await eventually(lambda: _is_empty(database))
     assert filling.attempts == 0
+
+
+async def test_a_dead_letter_of_an_earlier_release_is_replayed(
+    replica: Reactor[str], js: JetStream, database: Database
+) -> None:
+    filling = Filling(database)
+    await open_jar(replica)
+    async with aclosing(ordered.messages(js, "EVT_JAR", 0, stored=True)) as batches:
+        [[message]] = [batch async for batch in batches]
+    await replica.replay(filling.registration, message)
+    assert (filling.attempts, await filling.done()) == (1, True)
 
 
 async def _is_empty(database: Database) -> bool:

@@ -1,6 +1,8 @@
 -- A fork has the tool calls and the runs that its messages name, with the same ids.
 ALTER TABLE tool_calls DROP CONSTRAINT tool_calls_pkey, ADD PRIMARY KEY (session_id, id);
 DROP INDEX tool_calls_of_session;
+-- For replicas of the earlier release, which end a tool call by its id alone.
+CREATE INDEX tool_calls_by_id ON tool_calls (id);
 
 -- Runs that a fork has taken over, as they ended. They are apart from `runs`, so that nothing counts, charges or continues
 -- them; what they used is that of the session in which they ran.

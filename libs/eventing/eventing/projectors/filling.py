@@ -79,14 +79,17 @@ class Filling:
     async def _fill_again(
         self, database: Database, js: JetStream, done: Checkpoint, stream: StreamInfo, rebuild: Rebuild
     ) -> Checkpoint:
-        # In one transaction: nobody may act on an empty read model, or on a state that was once true.
-        reached = done
-        async with database.transaction() as connection, aclosing(self.source.pages(js, None)) as pages:
-            await rebuild.clear(connection)
+        # Read before the transaction begins, which must not wait for the bus: all relays would wait for it.
+        reached, events = done, list[SourceEvent]()
+        async with aclosing(self.source.pages(js, None)) as pages:
             async for page in pages:
-                for event in page.events:
-                    await self.project(event, connection, rebuild.project)
+                events += page.events
                 reached = replace(reached, cursor=page.reached)
+        # In one transaction: nobody may act on an empty read model, or on a state that was once true.
+        async with database.transaction() as connection:
+            await rebuild.clear(connection)
+            for event in events:
+                await self.project(event, connection, rebuild.project)
             await rebuild.finish(connection)
             filled = _after(reached, stream)
             await done.move(connection, self.name, filled)

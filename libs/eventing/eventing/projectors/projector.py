@@ -155,7 +155,7 @@ class Projector:
         reason = "a rebuild was requested" if is_rebuild else dropped(done.sequence, stream.state.first_seq)
         if done.is_unknown:
             raise self._unknown(reason)
-        self.filling = True
+        self.filling = not is_rebuild  # during a rebuild, the earlier read model is in use
         try:
             filled = await Filling(self.name, self.source, self.rebuild, self._project_stored).fill(
                 database, js, done, stream

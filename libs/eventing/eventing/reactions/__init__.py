@@ -244,6 +244,8 @@ class Reactor[T]:
     async def replay(self, registration: Registration, message: Msg) -> None:
         """React to a message that was dead-lettered. Raises what the reaction raises."""
         recorded = await self._read(registration, message)
+        # An earlier release did not store what a reaction that is persistent now has to do.
+        await persistence.add(registration.name, recorded, registration.after, self.dispatcher.database)
         await self._run(registration, recorded)
 
     async def follow(self, registration: Registration) -> None:
@@ -251,11 +253,9 @@ class Reactor[T]:
         await self.failures.track(registration.name, self.broadcasts.follow(registration))
 
     async def _react(self, registration: Registration, recorded: Recorded[Any]) -> None:
-        if registration.after is None:
-            await self._run(registration, recorded)
-        else:  # from here on, the sweep finds what is to be done, so the bus may forget the event
-            await persistence.add(registration.name, recorded, registration.after(recorded), self.dispatcher.database)
-            await self._attempt(registration, recorded)
+        # From here on, the sweep finds what a persistent reaction has to do, so the bus may forget the event.
+        await persistence.add(registration.name, recorded, registration.after, self.dispatcher.database)
+        await (self._attempt if registration.after else self._run)(registration, recorded)
 
     async def _run(self, registration: Registration, recorded: Recorded[Any]) -> None:
         if registration.unfinished is None:

@@ -38,9 +38,10 @@ def open_work(name: str) -> UnfinishedWork:
     return UnfinishedWork(OPEN.format(name=name), lambda recorded: recorded.id)
 
 
-async def add(name: str, recorded: Recorded[Any], after: timedelta, database: Database) -> None:
-    """Store what the reaction `name` has to do about an event, unless it is stored already."""
-    await database.execute(ADD, name, recorded.id, after)
+async def add(name: str, recorded: Recorded[Any], after: After | None, database: Database) -> None:
+    """Store what the reaction `name` has to do about an event, if it is persistent, unless it is stored already."""
+    if after:
+        await database.execute(ADD, name, recorded.id, after(recorded))
 
 
 async def complete(name: str, recorded: Recorded[Any], again: timedelta | None, database: Database) -> None:

@@ -41,9 +41,12 @@ from eventing.store.loading import Loader
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
 
+# `tx` is the default of its column, `feed_number(pg_current_xact_id())`, written so that its plan is made only once.
 APPEND = """
-    INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id, owner)
-    SELECT id, version, topic, state, $6, $7, CASE n WHEN 1 THEN $8::uuid END, owner
+    INSERT INTO events (originator_id, originator_version, topic, state, envelope, recorded_at, command_id, owner, tx)
+    SELECT id, version, topic, state, $6, $7, CASE n WHEN 1 THEN $8::uuid END, owner,
+        (pg_current_xact_id()::text::bigint
+            + (coalesce((SELECT generation FROM relayed), 0)::bigint << 48))::text::xid8
     FROM unnest($1::uuid[], $2::int[], $3::text[], $4::bytea[], $5::uuid[])
     WITH ORDINALITY AS e (id, version, topic, state, owner, n)
     ORDER BY n"""

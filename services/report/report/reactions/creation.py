@@ -14,6 +14,7 @@ from eventing.reactions import Reactions, UnfinishedWork
 from eventing.reactions.jobs import Job, JobFailed, job
 from prometheus_client import Counter
 from runtime import clock
+from runtime.bus import NoResponders
 from runtime.logging import get_logger
 
 from report.collecting import collect
@@ -107,11 +108,11 @@ class CreateReport(Job[Dependencies, ReportRequested]):
         except NotRendered as failure:
             if self.event.request.execution_id is None or self._age > RETRY_AGE:
                 raise
-            raise TimeoutError(failure.detail) from failure  # which is retried later
+            raise NoResponders(failure.detail) from failure  # postponed, which counts as no attempt
 
     @property
     def _age(self) -> timedelta:
-        return clock.now() - self.recorded.at
+        return self.reaction.now() - self.recorded.at
 
     async def _store(self, file: Path) -> None:
         try:

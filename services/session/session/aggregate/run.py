@@ -161,6 +161,10 @@ class Running(State):
             self.record(UsageRecorded(run_id=run_id, usage=usage))
         return is_new
 
+    def has_open_run(self, run_id: UUID) -> bool:
+        """Return whether a run waits or is active."""
+        return run_id in self.queue.waiting or (self.run is not None and self.run.id == run_id)
+
     def cancel_run(self, run_id: UUID) -> None:
         """Cancel a waiting or active run.
 

@@ -16,6 +16,7 @@ from contracts.session.run import (
 )
 from contracts.session.values import Usage
 from eventing.handling import Handlers
+from eventing.store import Conflict
 
 from session.aggregate import Session
 from session.dependencies import Work
@@ -72,12 +73,14 @@ async def cancel_run(command: CancelRun, work: Work) -> None:
     """Cancel a run."""
     async with change_and_start_next(command.session_id, work) as session:
         try:
-            await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))
+            summary = await work.ask(GetRunSummary(session_id=command.session_id, run_id=command.run_id))
         except Refusal:
             if not command.in_advance:
                 raise
             session.cancel_in_advance(command.run_id)
         else:
+            if summary.ended_at is None and not session.has_open_run(command.run_id):
+                raise Conflict("the run was submitted after the session was loaded")
             session.cancel_run(command.run_id)
 
 

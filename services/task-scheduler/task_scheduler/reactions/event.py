@@ -13,7 +13,6 @@ from contracts.task_scheduler.values import Variables
 from contracts.wire import event_name
 from eventing.reactions import Reaction, Reactions, Registration
 from eventing.recording import Recorded
-from runtime import clock
 from runtime.logging import get_logger
 
 from task_scheduler.dependencies import Dependencies
@@ -32,7 +31,7 @@ reactions = Reactions()
 
 async def start_tasks(recorded: Recorded[Any], reaction: Reaction[Dependencies]) -> None:
     """Start the tasks of the event's owner that start on such events, each on behalf of the owner."""
-    if clock.now() - recorded.at > MAX_AGE:
+    if reaction.now() - recorded.at > MAX_AGE:
         return
     name = event_name(recorded.event.subject)
     found = FindEventStarts(user_id=recorded.owner, event=name, at=recorded.at, source_id=recorded.id)
