@@ -33,6 +33,13 @@ def test_an_approval_ends_with_its_turn() -> None:
         assert not approved.use(LAB, "echo", {}, read_only=False)
 
 
+def test_nothing_is_read_between_turns() -> None:
+    over = permits()
+    with over.turn():
+        assert over.read(LAB)
+    assert not over.read(LAB)
+
+
 def test_no_call_is_permitted_between_turns() -> None:
     allowed = permits(allowed_tools=["mcp__lab"])
     with allowed.turn():
@@ -102,6 +109,8 @@ SEARCHES: list[tuple[dict[str, Any], bool]] = [
     ({"allowed_tools": ["Bash"], "permission_mode": "acceptEdits"}, False),
     ({"permission_mode": "bypassPermissions"}, True),
     ({"permission_mode": "bypassPermissions", "disallowed_tools": [SEARCH]}, False),
+    ({"allowed_tools": ["WebSearch(*)"]}, True),
+    ({"allowed_tools": [SEARCH], "disallowed_tools": ["WebSearch(*)"]}, False),
 ]
 
 

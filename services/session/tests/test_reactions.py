@@ -157,6 +157,21 @@ async def test_a_worker_of_a_cancelled_run_ends_its_agent_and_records_usage(work
     assert (len(worker.closed), run.status, run.usage.input_tokens) == (1, "cancelled", 7)
 
 
+async def test_what_an_agent_did_before_its_time_was_over_is_recorded(desk: Desk) -> None:
+    session_id = await desk.create()
+    await desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(timeout_seconds=1)))
+    worker = Worker(desk, await desk.submit(session_id))
+
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await eventually(lambda: worker.closed)
+        yield MESSAGE
+        yield FINISHED
+
+    await worker.work(turn)
+    run = await worker.current_run()
+    assert (run.error_code, run.text) == (Code.RUN_TIMEOUT, "Well.")
+
+
 async def test_a_run_cancelled_during_an_approval_records_its_usage(worker: Worker) -> None:
     async def turn(ask: Ask) -> AsyncGenerator[AgentEvent]:
         yield tool_call()

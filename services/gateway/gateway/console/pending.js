@@ -9,6 +9,7 @@ import { showAge } from "./times.js";
 import { title } from "./tool-input.js";
 
 const REFRESH_MS = 60_000; // for administrators, who receive no events of other users
+const FEW = 20; // pending approvals below which the rest is loaded, if there are more
 const link = find("#pending");
 const badge = find(".count", link);
 const changes = new EventTarget();
@@ -28,6 +29,7 @@ export async function watchPending(signal) {
       for (const { id, session_id } of pending.values()) if (session_id === sessionId) pending.delete(id);
     } else return;
     show();
+    if (more && pending.size < FEW) load().catch(() => {}); // the next event tries it again
   };
   if ((await me()).role === "admin") {
     const timer = setInterval(() => document.hidden || load().catch(() => {}), REFRESH_MS);

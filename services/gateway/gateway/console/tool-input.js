@@ -49,7 +49,7 @@ function fileName(path, hunks) {
   const count = (kind) => hunks.filter((hunk) => hunk.kind === kind).reduce((sum, hunk) => sum + hunk.lines.length, 0);
   const heading = create("p", { className: "file" });
   heading.append(
-    create("code", { textContent: path }), " ",
+    create("code", { textContent: visible(String(path)) }), " ",
     create("span", { className: "added", textContent: `+${count("added")}` }), " ",
     create("span", { className: "removed", textContent: `−${count("removed")}` }),
   );
@@ -78,5 +78,5 @@ export function title(input) {
   if (input.truncated) return ""; // the preview depends on the order of the keys; opening the call loads the input
   const names = [...TITLE_PARAMETERS, ...Object.keys(input).sort()];
   const name = names.find((each) => Object.hasOwn(input, each) && typeof input[each] === "string");
-  return name ? input[name] : "";
+  return name ? visible(input[name]) : "";
 }

@@ -218,7 +218,10 @@ class Agents:
         if agent.retired or self._live.get(agent.spec.session_id) is not agent:
             await agent.stop()
             return
-        if not await agent.settle():
+        async with self._ended_on_failure(agent):
+            settled = await agent.settle()
+        # Meanwhile it may have been decided that the agent ends with this turn.
+        if not settled or agent.retired or agent.last_turn or agent.servers.outdated:
             await self._end(agent)
             return
         agent.release()

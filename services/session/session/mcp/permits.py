@@ -8,7 +8,7 @@ executes.
 
 import json
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class Permits:
 
     def __init__(self, options: SdkOptions, ceiling: Ceiling = UNLIMITED) -> None:
         self._ceiling = ceiling
-        self._allowed, self._denied = set(options.allowed_tools or ()), set(options.disallowed_tools or ())
+        self._allowed, self._denied = _rules(options.allowed_tools), _rules(options.disallowed_tools)
         self._mode = options.permission_mode
         self._approved, self._in_turn = Counter[tuple[str, str]](), True
         self.made = MadeCalls()
@@ -48,9 +48,14 @@ class Permits:
         self._approved[_call(tool_name, tool_input)] += 1
 
     def read(self, prefix: str) -> bool:
-        """Return whether resources of the server with this prefix may be read, for which nobody is asked."""
+        """Return whether resources of the server with this prefix may be read now, for which nobody is asked."""
         denied = {"ReadMcpResourceTool", *_server_rules(prefix)} & self._denied
-        return not denied and self._ceiling.allows_tool("ReadMcpResourceTool") and self.offers(prefix, "*")
+        return (
+            self._in_turn
+            and not denied
+            and self._ceiling.allows_tool("ReadMcpResourceTool")
+            and self.offers(prefix, "*")
+        )
 
     def offers(self, prefix: str, name: str) -> bool:
         """Return whether the agent may have a tool of the server with this prefix; `*` stands for any of them."""
@@ -79,6 +84,11 @@ class Permits:
             return False
         is_allowed = self._mode == "bypassPermissions" or SEARCH in self._allowed
         return is_allowed or any(name == SEARCH for name, _ in self._approved)
+
+
+def _rules(names: Iterable[str] | None) -> set[str]:
+    # Claude Code reads `Tool(*)` as `Tool`.
+    return {name.removesuffix("(*)") for name in names or ()}
 
 
 def _server_rules(prefix: str) -> tuple[str, str]:

@@ -239,8 +239,9 @@ async def _take_turn(
         async for event in events:
             if isinstance(event, Finished):
                 return event
-            # A worker that has lost its run cancels its agent, which then only reports its usage.
-            if not approvals.cancellation.requested:
+            # A worker that has lost its run cancels its agent, which then only reports its usage. One whose agent is
+            # ended because of its time or space still has the run, to which all belongs that was done until then.
+            if not approvals.cancellation.refusal:
                 await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
 

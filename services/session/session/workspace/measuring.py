@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from contracts.refusals import Refusal
 from runtime.files.paths import opened_folder
 
 from session.workspace import quota
@@ -46,7 +47,10 @@ class Meter:
         began, free = time.monotonic(), self._free_bytes()
         if began < (self._earliest if self._lost(free) else self._due):
             return
-        measure(self._root)
+        try:
+            measure(self._root)
+        except Refusal:  # what is moved during a measurement may count twice
+            measure(self._root)
         now = time.monotonic()
         self._earliest, self._free = now + (now - began), free
         self._due = now + max(INTERVAL_SECONDS, INTERVAL_FACTOR * (now - began))
