@@ -47,12 +47,20 @@ class TakenOver(Exception):
     """Another replica works on the event: only that one may acknowledge it."""
 
 
+class OtherSuspect(Exception):
+    """This replica tries another event whose attempts have ended in crashes: only one at a time is tried."""
+
+
 class AttemptFailed(Exception):
     """The `attempt`th attempt at leased work has failed."""
 
     def __init__(self, attempt: int, reason: str) -> None:
         super().__init__(reason)
         self.attempt = attempt
+
+
+POSTPONED = (EventTooNew, NoResponders, OtherSuspect)
+"""What an attempt raises that is repeated later, and does not count."""
 
 
 @dataclass(frozen=True)
@@ -116,15 +124,15 @@ class Leases:
     async def hold(self, lease: Lease, retry_delay: float) -> AsyncGenerator[None]:
         """Hold a lease during the block; after a failure others may acquire it in `retry_delay` seconds.
 
-        Work that is taken over, waits for a newer release or another service, or is cancelled has not failed: its lease
-        is released immediately, and the attempt does not count.
+        Work that is taken over, waits for a newer release, another service or another suspect, or is cancelled has not
+        failed: its lease is released immediately, and the attempt does not count.
 
         Raises:
-            AttemptFailed: the block raised an exception other than TakenOver, EventTooNew and NoResponders.
+            AttemptFailed: the block raised an exception other than those of `POSTPONED` and TakenOver.
         """
         try:
             yield
-        except (TakenOver, EventTooNew, NoResponders, asyncio.CancelledError):
+        except (*POSTPONED, TakenOver, asyncio.CancelledError):
             await self._release(lease, 0.0, lease.attempt - 1)
             raise
         except Exception as error:

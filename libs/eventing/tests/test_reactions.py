@@ -120,19 +120,6 @@ async def test_an_event_that_fails_at_every_delivery_is_dead_lettered(
     assert len(spy.seen) == 3
 
 
-async def test_an_event_that_crashes_the_service_each_time_is_dead_lettered(
-    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MAX_DELIVERIES", 1)
-    spy = ReactionSpy.waiting()
-    await publish(js, OPENED)
-    async with working((replica(client), spy)):
-        await eventually(lambda: spy.seen)
-    async with working((replica(client), spy)):
-        await eventually(lambda: dead_letter_count(js))
-    assert len(spy.seen) == 1
-
-
 async def test_an_unreadable_event_is_dead_lettered(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +194,7 @@ async def test_an_event_is_dead_lettered_after_its_handler_has_succeeded(
         await eventually(lambda: dead_letter_count(js))
         await eventually(lambda: all_acknowledged(js))
     # The bus may deliver it a fourth time while it is being acknowledged.
-    assert (handled[:3], len(spy.seen)) == ([(event, 0)] * 3, 1)
+    assert handled[:3] == [(event, 0)] * 3
 
 
 async def test_an_unreadable_event_is_dead_lettered_without_its_handler(

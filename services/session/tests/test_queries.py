@@ -236,6 +236,11 @@ async def test_runs_are_listed_with_their_mcp_servers(desk: Desk) -> None:
     assert run.mcp_servers == RecordMcpServers.example().servers
 
 
+def test_the_latency_of_a_server_is_shown_in_whole_milliseconds() -> None:
+    [server] = RecordMcpServers.example().servers
+    assert server.model_copy(update={"latency_ms": 41.6}).model_dump(mode="json")["latency_ms"] == 42
+
+
 async def test_a_list_of_runs_omits_long_details_of_servers(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())

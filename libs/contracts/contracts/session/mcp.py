@@ -3,12 +3,14 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from contracts.messages import Command, Message, ProgressEvent
 from contracts.samples import MCP_SERVER, RUN, SESSION
 
 type McpServerStatus = Literal["connected", "failed", "not_found", "disabled", "not_allowed", "authorization_required"]
+
+_Whole = Annotated[int, Field(ge=0)]
 
 MAX_WITHHELD_NAMES = 20
 """The number of withheld tools of a server that are named."""
@@ -20,7 +22,7 @@ _SERVER = {
     "prefix": "mcp__kubernetes__",
     "status": "connected",
     "tools": 12,
-    "latency_ms": 41.5,
+    "latency_ms": 42,
 }
 
 
@@ -40,8 +42,8 @@ class McpServerUse(Message):
     detail: str = ""
     tools: int = 0
     withheld: list[str] = []
-    latency_ms: Annotated[float, Field(ge=0)] | None = None
-    """From the start of the connection to the list of tools."""
+    latency_ms: Annotated[float, Field(ge=0), PlainSerializer(round, return_type=_Whole)] | None = None
+    """From the start of the connection to the list of tools. Stored events of earlier releases have a decimal."""
 
 
 class RecordMcpServers(Command[None]):

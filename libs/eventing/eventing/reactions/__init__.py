@@ -17,7 +17,7 @@ from contracts.wire import dead_letter_subject
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NoMessage
-from runtime.bus import Client, NoResponders
+from runtime.bus import Client
 from runtime.bus.jetstream import PullSubscription, jetstream
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
@@ -31,7 +31,7 @@ from eventing.database import TRANSIENT_ERRORS
 from eventing.failures import Failures
 from eventing.handling.dispatch import Dispatcher
 from eventing.handling.routing import Router
-from eventing.leases import AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
+from eventing.leases import POSTPONED, AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
 from eventing.reactions import persistence
 from eventing.reactions.broadcasts import Broadcasts
 from eventing.reactions.offers import Offers, Process
@@ -39,7 +39,8 @@ from eventing.reactions.postponements import Postponements
 from eventing.reactions.reaction import Reaction
 from eventing.reactions.registration import Concurrency, React, Reactions, Registration
 from eventing.reactions.slots import Slots
-from eventing.recording import EventTooNew, Recorded
+from eventing.reactions.suspects import Suspects
+from eventing.recording import Recorded
 from eventing.relay.work_stream import EventGone, stored_event
 from eventing.retrying import wait_until_available
 
@@ -84,7 +85,8 @@ class Reactor[T]:
         self.js, self.leases = jetstream(client), leases or Leases(dispatcher.database)
         self.consumers, self.router = Consumers(self.js, service), Router(service, dispatcher, client)
         self.due_times_caught_up = due_times_caught_up
-        self.failures, self.postponements = Failures(), Postponements(service, dispatcher.database)
+        self.failures, self.suspects = Failures(), Suspects()
+        self.postponements = Postponements(service, dispatcher.database)
         self.broadcasts = Broadcasts(self.js, self._act)
         self.in_progress: set[tuple[str, int]] = set()
 
@@ -180,7 +182,7 @@ class Reactor[T]:
             metrics.reacted.labels(registration.name, "failed").inc()
             if failed.attempt >= MAX_DELIVERIES and registration.on_dead_letter:
                 await self._act(registration.name, registration.on_dead_letter, recorded)
-        except (EventTooNew, NoResponders, TakenOver) as reason:
+        except (*POSTPONED, TakenOver) as reason:
             log.info("work postponed", reaction=registration.name, reason=str(reason))
 
     async def _create_consumer(self, registration: Registration) -> None:
@@ -210,13 +212,11 @@ class Reactor[T]:
         message = lease.message
         if delivery >= MAX_DELIVERIES and not registration.unfinished:  # work under a lease counts its own attempts
             delivery -= await self.postponements.count(registration.name, message)
-        if delivery > MAX_DELIVERIES and not registration.unfinished:
-            await self._dead_letter(registration, message, "the service crashed at each delivery")
-            return
+        suspected = 0 if registration.unfinished else delivery - MAX_DELIVERIES
         try:
-            with metrics.reacting.labels(registration.name).track_inprogress():
+            with metrics.reacting.labels(registration.name).track_inprogress(), self.suspects.attempt(suspected):
                 await self._react(registration, await self._read(registration, message))
-        except (EventTooNew, EventGone, NoResponders, TakenOver) as reason:
+        except (*POSTPONED, EventGone, TakenOver) as reason:
             await self._skip(registration, lease, reason)
         except Exception as error:
             attempt = error.attempt if isinstance(error, AttemptFailed) else delivery
@@ -261,10 +261,10 @@ class Reactor[T]:
         if registration.unfinished is None:
             await self._act(registration.name, registration.react, recorded)
         elif lease := await self.leases.acquire(registration.name, registration.unfinished, recorded):
+            suspected = 0 if registration.after else lease.attempt - MAX_DELIVERIES
             async with self.leases.hold(lease, _delay(lease.attempt)):
-                if lease.attempt > MAX_DELIVERIES and not registration.after:
-                    raise RuntimeError("the service crashed at each attempt")
-                await self._act(registration.name, registration.react, recorded)
+                with self.suspects.attempt(suspected):
+                    await self._act(registration.name, registration.react, recorded)
                 if registration.after:
                     name, again, database = registration.name, registration.again, self.dispatcher.database
                     await persistence.complete(name, recorded, again, database)

@@ -1,4 +1,4 @@
-"""Deliveries postponed until a newer release or another service is available; they do not count as failures."""
+"""Deliveries postponed until a newer release, another service or a turn is available; they do not count as failures."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from runtime.logging import get_logger
 
 from eventing.bus.message_lease import MessageLease
 from eventing.database import Database
+from eventing.leases import OtherSuspect
 from eventing.recording import EventTooNew
 from eventing.relay.work_stream import EventGone
 
@@ -17,6 +18,12 @@ log = get_logger()
 LOG_SECONDS = 600.0
 """Minimum time between two log entries about one reaction."""
 RETENTION_DAYS = 60
+WAITS: dict[type[Exception], str] = {
+    EventTooNew: "waits for a newer release",
+    NoResponders: "waits for another service",
+    OtherSuspect: "waits for another suspect",
+}
+"""The outcome for metrics, by the reason of a postponement."""
 
 COUNT_ONE = """
     INSERT INTO waits (durable, sequence, deliveries) VALUES ($1, $2, 1)
@@ -39,9 +46,9 @@ class Postponements:
         `delay` returns the seconds before the next delivery, for the number of those before it.
         """
         match reason:
-            case EventTooNew() | NoResponders():  # of this event, or of another one of the aggregate
+            case EventTooNew() | NoResponders() | OtherSuspect():  # too new: it, or another event of the aggregate
                 await lease.nak(delay(await self.record(reaction, lease.message, reason)))
-                return f"waits for {'a newer release' if isinstance(reason, EventTooNew) else 'another service'}"
+                return WAITS[type(reason)]
             case EventGone():
                 log.warning("event is no longer stored, skipped", reaction=reaction, reason=str(reason))
                 await lease.message.term()

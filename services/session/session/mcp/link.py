@@ -59,7 +59,7 @@ class Link:
         async with self._lock:
             listed = await self._reopen()
         self.offer = offer(self.server, self.prefix, listed)
-        self.latency_ms = round((time.monotonic() - started) * 1000, 1)
+        self.latency_ms = (time.monotonic() - started) * 1000
 
     async def call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
         """Call an offered tool, whose `name` is the one that the agent knows.
