@@ -70,7 +70,7 @@ async def test_a_denied_tool_is_not_called(mcp_user: User) -> None:
         asked.decide("deny", message="Not now.").raise_for_status()
         asked.answer.result(60).raise_for_status()
     [(status, output)] = asked.calls()
-    assert (status, "Not now." in output) == ("error", True)
+    assert (status, "Not now." in output) == ("denied", True)
 
 
 async def test_a_disallowed_tool_is_not_available(mcp_user: User) -> None:
@@ -86,7 +86,7 @@ async def test_a_tool_that_calls_itself_harmless_needs_approval(mcp_admin: User,
     asked = Asked(mcp_user, careful(mcp_user), calling(execute("result = 1")), DONE)
     asked.decide("deny").raise_for_status()
     asked.answer.result(60).raise_for_status()
-    assert asked.calls()[0][0] == "error"
+    assert asked.calls()[0][0] == "denied"
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("POST", "/disable", "disabled"), ("DELETE", "", "not_found")])

@@ -40,6 +40,12 @@ def plain_logs() -> None:
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
+@pytest.fixture(autouse=True)
+def unchanged_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the logs of this process as they are when a test runs a command: others read what they contain."""
+    monkeypatch.setattr("eventing.__main__.logging.set_up", lambda *_: None)
+
+
 @pytest.fixture
 def fast_relay(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make relays poll, and compare database and stream, many times a second."""

@@ -152,7 +152,7 @@ async def test_a_session_that_ends_to_wait_leaves_its_place(limited: Desk, comma
     runs = await start(limited, LIMIT + 2)
     first = runs[LIMIT]
     fields = {"session_id": first.session_id, "run_id": first.id}
-    await limited.send(command(**{name: fields[name] for name in command.model_fields}))
+    await limited.send(command(**{name: fields[name] for name in fields if name in command.model_fields}))
     await end(limited, runs[0])
     await start_due(limited)
     assert (await active(limited))[-1] == runs[LIMIT + 1].id
@@ -162,7 +162,7 @@ async def test_a_session_that_ends_to_wait_leaves_its_place(limited: Desk, comma
 async def test_a_run_that_is_ended_by_its_user_makes_room(limited: Desk, command: type[Command[Any]]) -> None:
     runs = await start(limited, LIMIT + 1)
     fields = {"session_id": runs[0].session_id, "run_id": runs[0].id}
-    await limited.send(command(**{name: fields[name] for name in command.model_fields}))
+    await limited.send(command(**{name: fields[name] for name in fields if name in command.model_fields}))
     await start_due(limited)
     assert (await active(limited))[-1] == runs[LIMIT].id
 

@@ -62,7 +62,7 @@ async def test_a_forged_result_with_huge_numbers_does_not_evade_the_budget(clien
 async def test_a_tool_that_is_not_allowed_is_denied_and_the_run_completes(client: ServiceClient) -> None:
     session_id = await client.create("non_interactive", allowed_tools=["Read"])
     run = await client.run(session_id, scripted(bash("id > x"), {"text": "Without it, then."}))
-    assert ([call.status for call in run.tool_calls], run.text) == (["error"], "Without it, then.")
+    assert ([call.status for call in run.tool_calls], run.text) == (["denied"], "Without it, then.")
 
 
 async def test_a_run_whose_worker_died_ends_as_interrupted(

@@ -36,7 +36,7 @@ async def test_a_person_approves_one_tool_call_and_denies_another(console: Conso
     await console.start("Careful")
     await console.ask(scripted(bash("touch one"), bash("touch two"), {"text": "Done."}))
     await expect(console.status).to_have_text("waiting")
-    await expect(console.chip(console.tools.first)).to_have_text("waiting approval")
+    await expect(console.chip(console.tools.first)).to_have_text("waiting for approval")
     await console.press("Approve")
     await expect(console.chip(console.tools.first)).to_have_text("success")
     await console.approvals.get_by_role("textbox").fill("Not on a Friday.")

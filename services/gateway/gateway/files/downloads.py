@@ -35,9 +35,9 @@ def file_content(*media_types: str) -> dict[str, Any]:
 
 
 def _schema(media_type: str) -> dict[str, Any]:
-    if media_type.endswith("json"):
+    if media_type.endswith(("json", "yaml")):
         return {"type": "object"}  # clients parse it
-    if media_type.startswith("text/") or media_type.endswith("yaml"):
+    if media_type.startswith("text/"):
         return {"type": "string"}
     return {"format": "binary"} if media_type == ANY_TYPE else {"type": "string", "format": "binary"}
 
