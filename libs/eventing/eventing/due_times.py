@@ -40,7 +40,7 @@ MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 20.0, 60.0
 """The delay doubles with each attempt. The shortest exceeds the time that sending a command may take, because the delay
 is also the claim: until it has passed, no other replica takes the due time."""
 
-# An earlier release gave up due times, at infinity, also while replicas of this one run beside it.
+# Replicas of an earlier release, which may run beside this one, set due times that keep failing to infinity.
 # No transaction stays open while the commands are sent: the relay would have to wait for it. Attempts are unbounded, so
 # the exponent must be bounded.
 CLAIM = """
