@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
@@ -43,7 +44,7 @@ def plain_logs() -> None:
 @pytest.fixture(autouse=True)
 def unchanged_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the logs of this process as they are when a test runs a command: others read what they contain."""
-    monkeypatch.setattr("eventing.__main__.logging.set_up", lambda *_: None)
+    monkeypatch.setattr("eventing.__main__.logging.set_up", Mock())
 
 
 @pytest.fixture
