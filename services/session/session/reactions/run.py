@@ -18,7 +18,7 @@ from eventing.recording import Recorded
 from eventing.retrying import retry_transient
 from runtime.logging import get_logger
 
-from session.agent import AgentSpec, Finished
+from session.agent import AgentSpec, Finished, ToolReturned
 from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
 from session.places import Place
@@ -240,8 +240,10 @@ async def _take_turn(
             if isinstance(event, Finished):
                 return event
             # A worker that has lost its run cancels its agent, which then only reports its usage. One whose agent is
-            # ended because of its time or space still has the run, to which all belongs that was done until then.
-            if not approvals.cancellation.refusal:
+            # ended because of its time or space still has the run, to which all belongs that was done until then; calls
+            # that fail by this are interrupted as the run ends.
+            interrupted = approvals.cancellation.requested and isinstance(event, ToolReturned) and event.is_error
+            if not (approvals.cancellation.refusal or interrupted):
                 await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
 
