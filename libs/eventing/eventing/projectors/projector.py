@@ -93,7 +93,7 @@ class Projector:
             await asyncio.sleep(1)
 
     async def check(self) -> None:
-        """Check that the projector is not stopped, and does not fill its read model (a health check).
+        """Check that the projector is not stopped, and does not fill a gap in its read model (a health check).
 
         Raises:
             NotReady: it is, or does; contains the reason.
