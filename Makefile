@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo check style types imports dependencies goldens format test quick golden picture bench chaos fuzz
+.PHONY: help environment run demo check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,11 +46,14 @@ format: environment ## Format the code and apply ruff's automatic fixes
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-test: environment ## Run all tests with real PostgreSQL and NATS, on all cores
-	@.venv/bin/pytest -n auto
+test: environment ## Run a test of each behaviour, with real PostgreSQL and NATS, on all cores
+	@.venv/bin/pytest -n auto -m "not long" --durations=30
+
+test-all: test ## Run also the long forms, and every test of an agent with Claude Code
+	@.venv/bin/pytest -n auto -m "long or (agent and not claude_code)" --claude-code --durations=30
 
 quick: environment ## Run only the tests that need no server, browser or agent
-	@.venv/bin/pytest -q -n auto -m "not server"
+	@.venv/bin/pytest -q -n auto -m "not server and not long"
 
 golden: environment ## Update the golden files of messages, names and API, for review of their diff
 	@.venv/bin/python -m tests.contracts.goldens

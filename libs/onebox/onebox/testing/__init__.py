@@ -16,28 +16,41 @@ from onebox.testing.system import System
 from onebox.testing.unrooted import copy_cluster, postgres_in
 
 SERVER, _SERVERS = "server", "servers"
+AGENT, _AGENT_PROGRAM = "agent", "agent_program"
+LONG, CLAUDE_CODE = "long", "claude_code"
 MAX_KILLS = 3
 """How often a test may kill the same process of the spare system."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses the program of agents."""
+    parser.addoption("--claude-code", action="store_true", help="run agents with Claude Code, not with its stand-in")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker of tests that need a server."""
-    config.addinivalue_line(
-        "markers", f"{SERVER}: needs a server, a browser or an agent (set from the fixtures of the test)"
-    )
+    """Register the markers."""
+    for name, meaning in (
+        (SERVER, "needs a server, a browser or an agent (set from the fixtures of the test)"),
+        (AGENT, "runs an agent (set from the fixtures of the test)"),
+        (LONG, "a long form of what other tests prove: only `make test-all` runs it"),
+        (CLAUDE_CODE, "always runs agents with Claude Code, not with its stand-in"),
+    ):
+        config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test that uses the fixture `servers`, directly or indirectly."""
+    """Mark every test that uses the fixtures `servers` or `agent_program`, directly or indirectly."""
     for item in items:
-        if isinstance(item, pytest.Function) and _SERVERS in item.fixturenames:
-            item.add_marker(SERVER)
+        if isinstance(item, pytest.Function):
+            for marker, fixture in ((SERVER, _SERVERS), (AGENT, _AGENT_PROGRAM)):
+                if fixture in item.fixturenames:
+                    item.add_marker(marker)
 
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> None:
     """Mark a test as one that needs a server, a browser or an agent; fixtures that start one use this."""
-    if pytestconfig.option.markexpr == f"not {SERVER}":
+    if pytestconfig.option.markexpr.startswith(f"not {SERVER}"):
         pytest.fail(
             f"This test needs a server but is not marked: it requests the fixture at run time. Mark it `{SERVER}`."
         )
