@@ -117,20 +117,21 @@ def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
 
 @pytest.fixture(scope="session")
 def system(servers: None) -> Generator[System]:
-    """Yield the whole system, started once per test process. Tests must leave it running and usable."""
+    """Yield the whole system, started once per run of the tests. Tests must leave it running and usable."""
     with System() as running:
         running.start()
         yield running
 
 
 @pytest.fixture(scope="session")
-def _spare(servers: None) -> Generator[System]:
+def restartable_system(servers: None) -> Generator[System]:
+    """Yield a whole system that is not started yet; tests use it as `spare_system`."""
     with System() as system:
         yield system
 
 
 @pytest.fixture
-def spare_system(_spare: System) -> System:
-    """Return a whole system, started once per test process, that a test may kill and restart."""
-    _spare.prepare_for_kills(MAX_KILLS)
-    return _spare
+def spare_system(restartable_system: System) -> System:
+    """Return a whole system, started once per run of the tests, that a test may kill and restart."""
+    restartable_system.prepare_for_kills(MAX_KILLS)
+    return restartable_system
