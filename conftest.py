@@ -1,10 +1,15 @@
 """Fixtures for every test: real PostgreSQL, real NATS, the whole system."""
 
+import gc
 import sys
+from collections.abc import Generator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.dont_write_bytecode = False  # otherwise every process of a run would compile everything that it imports
+
+gc.disable()  # what is imported and collected stays: to look for garbage in it doubles the time that collecting takes
 
 pytest_plugins = ["onebox.testing", "onebox.testing.captured", "onebox.testing.failures"]
 
@@ -13,3 +18,13 @@ PATIENT = settings(deadline=None, print_blob=True, suppress_health_check=[Health
 settings.register_profile("repeatable", PATIENT, derandomize=True)
 settings.register_profile("random", PATIENT)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Enable garbage collection after collecting, but not of what has been collected."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
