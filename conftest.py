@@ -13,9 +13,11 @@ gc.disable()  # what is imported and collected stays: to look for garbage in it 
 
 pytest_plugins = ["onebox.testing", "onebox.testing.captured", "onebox.testing.failures"]
 
-# Neither chance nor a busy machine fails a test; --hypothesis-profile=random looks for examples that nobody has seen.
+# Neither chance nor a busy machine fails a test. `make test-all` tries more examples (--hypothesis-profile=thorough);
+# --hypothesis-profile=random looks for examples that nobody has seen.
 PATIENT = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("repeatable", PATIENT, derandomize=True)
+settings.register_profile("repeatable", PATIENT, derandomize=True, max_examples=25)
+settings.register_profile("thorough", PATIENT, derandomize=True)
 settings.register_profile("random", PATIENT)
 settings.load_profile("repeatable")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from contracts.task_scheduler.values import ReportFormat
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report.rendering.markdown import MessageMarkdown
@@ -122,7 +122,6 @@ def test_a_fence_is_longer_than_any_run_of_backticks(text: str) -> None:
     assert token.content == f"{text}\n"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet=st.sampled_from("<>`*_[](){}!|#-+.~\\\n \t&;:ab1\"'="), max_size=60))
 def test_no_text_becomes_html_in_markdown(text: str) -> None:
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(f"{quote(text)}\n\n{inline(text)}\n")
