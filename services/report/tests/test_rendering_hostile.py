@@ -101,7 +101,14 @@ def test_text_in_every_field_stays_text(text: str, tmp_path: Path) -> None:
     assert "onerror=alert" not in re.sub(r">[^<]*<", "><", page)
 
 
-@pytest.mark.parametrize("kind", ["pdf", "html", "markdown", "json"])
+def test_all_expensive_texts_are_rendered_in_one_pdf(tmp_path: Path) -> None:
+    messages = [with_message(text, session_section())["messages"][0] for text in EXPENSIVE]
+    text, _ = rendered(session_content(session_section() | {"messages": messages}), "pdf", tmp_path)
+    assert "العربية" in text or "中文" in text
+    assert "begin{x}" in text
+
+
+@pytest.mark.parametrize("kind", [pytest.param("pdf", marks=pytest.mark.long), "html", "markdown", "json"])
 @pytest.mark.parametrize("text", EXPENSIVE, ids=range(len(EXPENSIVE)))
 def test_an_expensive_text_is_rendered(kind: ReportFormat, text: str, tmp_path: Path) -> None:
     session = with_message(text, session_section()) | {"name": text}
