@@ -49,8 +49,9 @@ format: environment ## Format the code and apply ruff's automatic fixes
 test: environment ## Run a test of each behaviour, with real PostgreSQL and NATS, on all cores
 	@.venv/bin/pytest -n auto -m "not long" --durations=30
 
-test-all: test ## Run also the long forms, and every test of an agent with Claude Code
+test-all: test ## Run also the long forms, every test of an agent with Claude Code, and more generated examples
 	@.venv/bin/pytest -n auto -m "long or (agent and not claude_code)" --claude-code --durations=30
+	@.venv/bin/pytest -q -n auto -m "not server and hypothesis" --hypothesis-profile=thorough
 
 quick: environment ## Run only the tests that need no server, browser or agent
 	@.venv/bin/pytest -q -n auto -m "not server and not long"

@@ -1,15 +1,32 @@
 """Fixtures for every test: real PostgreSQL, real NATS, the whole system."""
 
+import gc
 import sys
+from collections.abc import Generator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 sys.dont_write_bytecode = False  # otherwise every process of a run would compile everything that it imports
 
+gc.disable()  # what is imported and collected stays: to look for garbage in it doubles the time that collecting takes
+
 pytest_plugins = ["onebox.testing", "onebox.testing.distribution", "onebox.testing.captured", "onebox.testing.failures"]
 
-# Neither chance nor a busy machine fails a test; --hypothesis-profile=random looks for examples that nobody has seen.
+# Neither chance nor a busy machine fails a test. `make test-all` tries more examples (--hypothesis-profile=thorough);
+# --hypothesis-profile=random looks for examples that nobody has seen.
 PATIENT = settings(deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("repeatable", PATIENT, derandomize=True)
+settings.register_profile("repeatable", PATIENT, derandomize=True, max_examples=25)
+settings.register_profile("thorough", PATIENT, derandomize=True)
 settings.register_profile("random", PATIENT)
 settings.load_profile("repeatable")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Enable garbage collection after collecting, but not of what has been collected."""
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -82,7 +83,12 @@ def python(root: Path, tests: bool) -> Iterator[Path]:
 
 
 def parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+    return _parsed(path.read_text())
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def messages(root: Path) -> list[Message]:
@@ -139,7 +145,12 @@ def matches(node: ast.AST) -> list[ast.Match]:
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    yield from (n for n in ast.walk(parse(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    nodes: list[ast.AST] = [parse(path)]
+    while nodes:
+        node = nodes.pop()
+        nodes += [part for part in ast.iter_child_nodes(node) if isinstance(part, _STATEMENTS)]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
 
 
 def nesting(node: ast.AST) -> int:
@@ -147,14 +158,16 @@ def nesting(node: ast.AST) -> int:
     deepest = 0
     for field, value in ast.iter_fields(node):
         parts = cast(list[Any], value if isinstance(value, list) else [value])
-        for part in (part for part in parts if isinstance(part, ast.AST) and not isinstance(part, _OTHERS)):
+        for part in (part for part in parts if isinstance(part, _STATEMENTS) and not isinstance(part, _OTHERS)):
             is_elif = isinstance(node, ast.If) and field == "orelse" and len(parts) == 1 and isinstance(part, ast.If)
             deepest = max(deepest, nesting(part) + (isinstance(part, _NESTING) and not is_elif))
     return deepest
 
 
 _NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
-_OTHERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+_OTHERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)
+"""What lies in a statement that can itself contain statements: no expression does."""
 
 
 def _message(node: ast.ClassDef, subject: str, path: Path) -> Message:

@@ -3,7 +3,8 @@
 import io
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 IDENTIFIERS = {
@@ -38,27 +39,44 @@ def findings(root: Path, files: list[str]) -> Iterator[str]:
         if name in NOT_CHECKED or "/vendor/" in name:
             continue
         text = (root / name).read_text() if name.endswith((".py", ".md", ".js", ".html")) else ""
-        pieces = _python(text) if name.endswith(".py") else ((n, line, PROSE) for n, line in _lines(text))
+        pieces = _python(text) if name.endswith(".py") else ((n, line, _PROSE) for n, line in _lines(text))
         for line, piece, words in pieces:
-            for pattern, instead in words.items():
-                if found := re.search(_whole(pattern, words), piece):
-                    yield f"{name}:{line}: {found.group().strip('_ ')!r}; write: {instead}"
+            yield from (f"{name}:{line}: {found}" for found in words(piece))
 
 
-def _whole(pattern: str, words: dict[str, str]) -> str:
-    edges = r"(?:^|_)(?:{})(?=_|$)" if words is IDENTIFIERS else r"(?i)\b(?:{})\b"
-    return edges.format(pattern)
+def _replaced(words: dict[str, str], edges: str) -> Callable[[str], tuple[str, ...]]:
+    """Return what finds the replaced words of a text; most texts have none, and many names occur often."""
+    patterns = {re.compile(edges.format(pattern)): instead for pattern, instead in words.items()}
+    any_of_them = re.compile(edges.format("|".join(words)))
+
+    @cache
+    def found(text: str) -> tuple[str, ...]:
+        if not any_of_them.search(text):
+            return ()
+        matches = ((pattern.search(text), instead) for pattern, instead in patterns.items())
+        return tuple(f"{match.group().strip('_ ')!r}; write: {instead}" for match, instead in matches if match)
+
+    return found
+
+
+_NAME = _replaced(IDENTIFIERS, r"(?:^|_)(?:{})(?=_|$)")
+_PROSE = _replaced(PROSE, r"(?i)\b(?:{})\b")
+
+
+@cache
+def _parts(name: str) -> list[str]:
+    return re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+", name)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     yield from enumerate(text.splitlines(), start=1)
 
 
-def _python(text: str) -> Iterator[tuple[int, str, dict[str, str]]]:
+def _python(text: str) -> Iterator[tuple[int, str, Callable[[str], tuple[str, ...]]]]:
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME:
-            for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+", token.string):
-                yield token.start[0], word, IDENTIFIERS
+            for word in _parts(token.string):
+                yield token.start[0], word, _NAME
         elif token.type == tokenize.COMMENT or (token.type == tokenize.STRING and token.string.startswith('"""')):
             for n, line in _lines(token.string):
-                yield token.start[0] + n - 1, line, PROSE
+                yield token.start[0] + n - 1, line, _PROSE

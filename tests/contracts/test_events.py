@@ -1,7 +1,6 @@
 import json
 from typing import Any
 
-import pytest
 from contracts.catalogue import PUBLISHED_EVENTS
 from contracts.messages import Event
 from contracts.wire import event_name
@@ -20,9 +19,15 @@ def test_the_schema_of_events_matches_the_code() -> None:
     assert SCHEMA.read_text() == schema(), "Run `make golden` and review the diff."
 
 
-@pytest.mark.parametrize("event", PUBLISHED_EVENTS, ids=lambda event: event.subject)
-def test_the_example_of_an_event_fits_the_schema(event: type[Event]) -> None:
-    sent = {
+def test_the_examples_of_all_events_fit_the_schema() -> None:
+    errors = {
+        event.subject: [error.message for error in VALIDATOR.iter_errors(_sent(event))] for event in PUBLISHED_EVENTS
+    }
+    assert {subject: found for subject, found in errors.items() if found} == {}
+
+
+def _sent(event: type[Event]) -> dict[str, Any]:
+    return {
         "type": event_name(event.subject),
         "session_id": None,
         "resource_id": "0197a1f0-0000-7000-8000-000000000002",
@@ -30,4 +35,3 @@ def test_the_example_of_an_event_fits_the_schema(event: type[Event]) -> None:
         "at": "2026-11-26T09:00:00Z",
         "data": event.example().model_dump(mode="json"),
     }
-    VALIDATOR.validate(sent)

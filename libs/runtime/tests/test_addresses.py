@@ -42,14 +42,12 @@ def resolving(*answers: str) -> AddressRules:
     return AddressRules(resolver=answer)
 
 
-@pytest.mark.parametrize("address", PUBLIC)
-def test_public_addresses_are_permitted(address: str) -> None:
-    assert AddressRules().permit(ip_address(address))
+def test_public_addresses_are_permitted() -> None:
+    assert [address for address in PUBLIC if not AddressRules().permit(ip_address(address))] == []
 
 
-@pytest.mark.parametrize("address", ALL_SPECIAL)
-def test_special_addresses_are_not_permitted(address: str) -> None:
-    assert not AddressRules().permit(ip_address(address))
+def test_special_addresses_are_not_permitted() -> None:
+    assert [address for address in ALL_SPECIAL if AddressRules().permit(ip_address(address))] == []
 
 
 @pytest.mark.parametrize("address", ["10.1.2.3", "::ffff:10.1.2.3", "64:ff9b::10.1.2.3", "fd00::7"])

@@ -1,5 +1,6 @@
 """The options of agents, and changes of sessions."""
 
+import re
 from typing import Any
 
 import httpx
@@ -102,10 +103,13 @@ WRONG: list[tuple[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("name", [*sorted(CODE_VARIABLES), *(f"{prefix}X" for prefix in CODE_PREFIXES)])
-def test_no_variable_that_makes_programs_run_other_code_can_be_set(name: str):
-    with pytest.raises(ValidationError, match=f"{name} (makes programs run other code|is reserved)"):
-        Options.model_validate({"env": {name: "x"}})
+def test_no_variable_that_makes_programs_run_other_code_can_be_set():
+    names = [*sorted(CODE_VARIABLES), *(f"{prefix}X" for prefix in CODE_PREFIXES)]
+    with pytest.raises(ValidationError) as refused:
+        Options.model_validate({"env": dict.fromkeys(names, "x")})
+    messages = "\n".join(error["msg"] for error in refused.value.errors())
+    reasons = r"the variable {} (makes programs run other code|is reserved)"
+    assert [name for name in names if not re.search(reasons.format(name), messages)] == []
 
 
 def test_every_option_has_an_invalid_value_here():

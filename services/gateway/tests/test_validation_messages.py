@@ -119,7 +119,7 @@ def test_a_message_says_what_is_allowed(model: type[BaseModel], body: Any, expec
     assert messages(model, body)[0].startswith(expected)
 
 
-@pytest.mark.parametrize("kind", sorted(BUILT_IN - MESSAGES.keys() - REWRITTEN))
-def test_no_text_of_pydantic_reaches_the_client(kind: str):
-    error = {"type": kind, "loc": ("body",), "msg": "Input should match [a-z]", "ctx": {"pattern": "[a-z]"}}
-    assert message(error) == "This value is not valid"
+def test_no_text_of_pydantic_reaches_the_client():
+    error = {"loc": ("body",), "msg": "Input should match [a-z]", "ctx": {"pattern": "[a-z]"}}
+    sent = {kind: message({**error, "type": kind}) for kind in BUILT_IN - MESSAGES.keys() - REWRITTEN}
+    assert {kind: text for kind, text in sent.items() if text != "This value is not valid"} == {}

@@ -100,9 +100,10 @@ async def test_users_do_not_set_variables_that_choose_the_code(desk: Desk, name:
     assert await desk.create(program(), ADMIN, env={name: "/opt"})
 
 
-@pytest.mark.parametrize("name", [*sorted(CODE_VARIABLES), *(f"{prefix}X" for prefix in CODE_PREFIXES)])
-def test_no_variable_that_makes_programs_run_other_code_is_for_everybody(name: str) -> None:
-    assert name in (AllowedCommands(frozenset({"files-mcp"})).problem(program(), [name]) or "")
+def test_no_variable_that_makes_programs_run_other_code_is_for_everybody() -> None:
+    allowed = AllowedCommands(frozenset({"files-mcp"}))
+    names = [*sorted(CODE_VARIABLES), *(f"{prefix}X" for prefix in CODE_PREFIXES)]
+    assert [name for name in names if name not in (allowed.problem(program(), [name]) or "")] == []
 
 
 @pytest.mark.parametrize("name", ["tickets", "TICKETS", "\uff54ickets"])

@@ -59,13 +59,15 @@ def only_own_fonts(folder: Path) -> Generator[None]:
 
 
 def picture(name: str, folder: Path) -> Image.Image:
-    """Return the picture of one of `PAGES` in shades of grey."""
+    """Return the picture of one of `PAGES` in shades of grey; pages of one content are rendered once in a folder."""
     content, words = PAGES[name]
-    target = folder / f"{name}.pdf"
-    source = folder / f"{name}.json"
-    source.write_text(json.dumps(content))
-    with only_own_fonts(folder):
-        render(source, "pdf", target, load_theme(None))
+    first = next(each for each, page in PAGES.items() if page[0] == content)
+    target = folder / f"{first}.pdf"
+    source = folder / f"{first}.json"
+    if not target.exists():
+        source.write_text(json.dumps(content))
+        with only_own_fonts(folder):
+            render(source, "pdf", target, load_theme(None))
     with cast(Any, pypdfium2).PdfDocument(target) as pdf:
         page = next(page for page in pdf if words in page.get_textpage().get_text_range())
         return page.render(scale=SCALE).to_pil().convert("L")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from contracts.task_scheduler.values import ReportFormat
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from report.rendering.markdown import MessageMarkdown
@@ -101,7 +101,14 @@ def test_text_in_every_field_stays_text(text: str, tmp_path: Path) -> None:
     assert "onerror=alert" not in re.sub(r">[^<]*<", "><", page)
 
 
-@pytest.mark.parametrize("kind", ["pdf", "html", "markdown", "json"])
+def test_all_expensive_texts_are_rendered_in_one_pdf(tmp_path: Path) -> None:
+    messages = [with_message(text, session_section())["messages"][0] for text in EXPENSIVE]
+    text, _ = rendered(session_content(session_section() | {"messages": messages}), "pdf", tmp_path)
+    assert "العربية" in text or "中文" in text
+    assert "begin{x}" in text
+
+
+@pytest.mark.parametrize("kind", [pytest.param("pdf", marks=pytest.mark.long), "html", "markdown", "json"])
 @pytest.mark.parametrize("text", EXPENSIVE, ids=range(len(EXPENSIVE)))
 def test_an_expensive_text_is_rendered(kind: ReportFormat, text: str, tmp_path: Path) -> None:
     session = with_message(text, session_section()) | {"name": text}
@@ -122,7 +129,6 @@ def test_a_fence_is_longer_than_any_run_of_backticks(text: str) -> None:
     assert token.content == f"{text}\n"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet=st.sampled_from("<>`*_[](){}!|#-+.~\\\n \t&;:ab1\"'="), max_size=60))
 def test_no_text_becomes_html_in_markdown(text: str) -> None:
     tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(f"{quote(text)}\n\n{inline(text)}\n")

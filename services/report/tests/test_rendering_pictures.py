@@ -22,10 +22,15 @@ def difference(first: Image.Image, second: Image.Image) -> float:
     return max(ImageStat.Stat(tile).mean[0] for tile in tiles)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("pictures")
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_looks_like_its_golden(name: str, tmp_path: Path) -> None:
+def test_a_page_looks_like_its_golden(name: str, folder: Path) -> None:
     with Image.open(PICTURES / f"{name}.png") as golden:
-        assert difference(picture(name, tmp_path), golden) < TOLERANCE
+        assert difference(picture(name, folder), golden) < TOLERANCE
 
 
 def test_a_line_that_moves_is_noticed() -> None:

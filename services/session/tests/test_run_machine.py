@@ -247,5 +247,5 @@ class Runs(RuleBasedStateMachine):
             self.session.start_next(self.allowance)
 
 
-Runs.TestCase.settings = settings(max_examples=75, stateful_step_count=50, deadline=None)
+Runs.TestCase.settings = settings(stateful_step_count=50)
 TestRuns = Runs.TestCase

@@ -78,9 +78,10 @@ async def test_a_check_refuses_an_invalid_template(prompts: Prompts) -> None:
     assert refused.value.code is Code.TEMPLATE_INVALID
 
 
-async def test_a_check_refuses_an_expensive_template(prompts: Prompts) -> None:
-    with pytest.raises(Refusal) as refused:
-        await prompts.check(EXPENSIVE)
+async def test_a_check_refuses_an_expensive_template() -> None:
+    async with patient_prompts(cpu_seconds=0.2) as prompts:
+        with pytest.raises(Refusal) as refused:
+            await prompts.check(EXPENSIVE)
     assert refused.value.code is Code.TEMPLATE_TOO_EXPENSIVE
 
 

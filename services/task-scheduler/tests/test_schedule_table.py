@@ -4,7 +4,6 @@ from csv import DictReader
 from datetime import datetime
 from pathlib import Path
 
-import pytest
 from task_scheduler.schedule import Schedule
 
 LINES = Path(__file__).with_name("cron_instants.csv").read_text().splitlines()
@@ -16,6 +15,8 @@ def test_the_table_is_large() -> None:
     assert len({timezone for _, timezone, *_ in ROWS}) == 6
 
 
-@pytest.mark.parametrize(("cron", "timezone", "after", "expected"), ROWS)
-def test_the_next_tick_is_that_of_another_implementation(cron: str, timezone: str, after: str, expected: str) -> None:
-    assert Schedule(cron, timezone).next_after(datetime.fromisoformat(after)) == datetime.fromisoformat(expected)
+def test_the_next_tick_is_that_of_another_implementation() -> None:
+    def is_next(cron: str, timezone: str, after: str, expected: str) -> bool:
+        return Schedule(cron, timezone).next_after(datetime.fromisoformat(after)) == datetime.fromisoformat(expected)
+
+    assert [row for row in ROWS if not is_next(*row)] == []

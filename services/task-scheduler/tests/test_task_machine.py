@@ -290,5 +290,5 @@ class Tasks(RuleBasedStateMachine):
         self.runner.close()
 
 
-Tasks.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Tasks.TestCase.settings = settings(stateful_step_count=40)
 TestTasks = Tasks.TestCase
