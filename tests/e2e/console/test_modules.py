@@ -20,6 +20,40 @@ DURATIONS = """async (times) => {
   const { duration } = await import("/console/times.js");
   return times.map(duration);
 }"""
+MERGED = """async () => {
+  const { merged } = await import("/console/live.js");
+  const calls = [];
+  let release;
+  const act = merged(async (id) => {
+    calls.push(id);
+    if (id === "first") await new Promise((resolve) => { release = resolve; });
+    if (id === "failing") throw new Error();
+  });
+  const end = act("first");
+  for (const id of ["failing", "again", "again", "first"]) act(id);
+  const before = calls.join();
+  release();
+  await new Promise((resolve) => setTimeout(resolve));
+  release();
+  await end;
+  await act("later");
+  return [before, calls];
+}"""
+PACED = """async () => {
+  const { paced } = await import("/console/live.js");
+  const calls = [];
+  let end;
+  const last = new Promise((resolve) => { end = resolve; });
+  const act = paced(0, async (ids) => {
+    calls.push([...ids]);
+    if (ids.has("end")) end();
+    throw new Error();
+  });
+  act("first");
+  for (const id of ["second", "second", "end"]) act(id);
+  await last;
+  return calls;
+}"""
 POLICY = """(name) => {
   try { trustedTypes.createPolicy(name, {}); return true; } catch { return false; }
 }"""
@@ -54,6 +88,16 @@ async def test_the_title_of_a_tool_call_does_not_depend_on_the_order(modules: Co
 async def test_durations_are_shown_in_the_units_that_matter(modules: Console) -> None:
     shown = await modules.page.evaluate(DURATIONS, [None, 9_949, 10_000, 330_000, 3_600_000, 3_725_000])
     assert shown == ["", "9.9 s", "10 s", "5 min 30 s", "1 h", "1 h 2 min 5 s"]
+
+
+async def test_changes_of_an_item_are_read_one_at_a_time_and_not_twice(modules: Console) -> None:
+    before, calls = await modules.page.evaluate(MERGED)
+    assert before == "first"
+    assert calls == ["first", "failing", "again", "first", "later"]
+
+
+async def test_changes_during_a_pause_are_read_together(modules: Console) -> None:
+    assert await modules.page.evaluate(PACED) == [["first"], ["second", "end"]]
 
 
 async def test_no_script_can_create_a_policy_for_markup(modules: Console) -> None:
