@@ -1,12 +1,14 @@
 """The console in a real browser, as a person uses it."""
 
+import json
 import os
+import re
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Browser, BrowserContext, Locator, Page, async_playwright, expect
 
 from tests.e2e.user import PASSWORD, User
 
@@ -20,6 +22,11 @@ PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 
 
+def all_of(*parts: str) -> list[re.Pattern[str]]:
+    """Return patterns for a list of elements, of which each contains one of the parts."""
+    return [re.compile(part) for part in parts]
+
+
 @asynccontextmanager
 async def chromium() -> AsyncGenerator[Browser]:
     """Start the machine's browser; where there is none, skip, or fail in CI."""
@@ -31,6 +38,19 @@ async def chromium() -> AsyncGenerator[Browser]:
         browser = await playwright.chromium.launch(executable_path=program, args=QUIET)
         yield browser
         await browser.close()
+
+
+@asynccontextmanager
+async def opened(context: BrowserContext, base_url: str) -> AsyncGenerator["Console"]:
+    """Open a tab for the duration of the context manager; the page never breaks its own rules."""
+    context.set_default_timeout(PATIENCE)
+    console = Console(await context.new_page(), base_url)
+    try:
+        yield console
+        assert console.complaints == []
+    finally:
+        for page in context.pages:
+            await page.close()
 
 
 class Console:
@@ -71,8 +91,17 @@ class Console:
         await self.press("Log in")
 
     async def enter(self, user: User) -> None:
+        """Log in with the form."""
         await self.log_in(user.email)
         await expect(self.page.get_by_text(user.name)).to_be_visible()
+
+    async def enter_as(self, user: User) -> None:
+        """Store the access token of someone who is logged in, as the form does, and open the page."""
+        tokens = json.dumps({"access_token": user.http.headers["authorization"].removeprefix("Bearer ")})
+        script = "if (location.origin === {}) localStorage.tokens ??= {}"
+        await self.page.add_init_script(script.format(json.dumps(self.base_url), json.dumps(tokens)))
+        await self.page.goto(f"{self.base_url}/console/")
+        await expect(self.page.locator("#account")).not_to_be_empty()
 
     async def start(self, name: str, **chosen: str) -> None:
         await self.page.get_by_text("New session").click()

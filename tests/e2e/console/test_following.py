@@ -1,6 +1,7 @@
 """Events are shown once, even if the connection breaks."""
 
 import re
+from collections.abc import Awaitable, Callable
 
 import pytest
 from playwright.async_api import Route, expect
@@ -8,63 +9,66 @@ from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
 from tests.e2e.console.wire import Wire
+from tests.e2e.tasks import UserTask
 from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+LOST = "Reconnecting …"
 
-async def test_events_during_loading_are_shown_once(console: Console, user: User) -> None:
+
+def out_of_reach(position: str) -> Callable[[Route], Awaitable[None]]:
+    """Resume from a position that the server does not have: it answers with a gap, behind all that is there."""
+
+    async def resume(route: Route) -> None:
+        await route.continue_(headers={**route.request.headers, "last-event-id": position})
+
+    return resume
+
+
+async def test_a_session_is_followed_over_breaks_silence_and_a_gap(far: Console, wire: Wire, user: User) -> None:
     session_id = user.create()
+    said = list[re.Pattern[str]]()
+
+    def say(*words: str) -> None:
+        turns = [bash(word) if word.startswith("echo") else {"text": word} for word in words]
+        user.ask(session_id, scripted(*turns)).raise_for_status()
+        said.extend(map(re.compile, ("Go on", *words)))
 
     async def late(route: Route) -> None:
-        user.ask(session_id, scripted(bash("echo one"), {"text": "Meanwhile."})).raise_for_status()
+        say("echo one", "Said while the page loads.")
         await route.continue_()
 
-    await console.page.route(re.compile("/messages"), late, times=1)
-    await console.open(session_id)
-    await console.ask(scripted({"text": "Later."}))
-    shown = [re.compile(part) for part in ("Go on", "echo one", "Meanwhile.", "Go on", "Later.")]
-    await expect(console.entries).to_have_text(shown)
-
-
-async def test_a_broken_stream_is_resumed_without_loss_or_repetition(far: Console, wire: Wire, user: User) -> None:
-    session_id = user.create()
+    await far.page.route(re.compile("/messages"), late, times=1)
     await far.open(session_id)
-    await far.ask(scripted({"text": "Said before."}))
-    await expect(far.status).to_have_text("active")
+    await expect(far.entries).to_have_text(said)
     wire.cut()
-    await expect(far.connection).to_have_text("Reconnecting …")
-    user.ask(session_id, scripted(bash("echo one"), {"text": "Said meanwhile."})).raise_for_status()
+    await expect(far.connection).to_have_text(LOST)
+    say("echo two", "Said meanwhile.")
     wire.mend()
     await expect(far.connection).to_have_text("live")
-    shown = [re.compile(part) for part in ("Go on", "Said before.", "Go on", "echo one", "Said meanwhile.")]
-    await expect(far.entries).to_have_text(shown)
-    await expect(far.chip(far.tools)).to_have_text("success")
-
-
-async def test_a_silent_connection_is_replaced(far: Console, wire: Wire, user: User) -> None:
-    session_id = user.create()
-    await far.open(session_id)
+    await expect(far.entries).to_have_text(said)
+    await expect(far.tools.locator(".chip")).to_have_text(["success", "success"])
     wire.silence()
     wire.refuse()  # or a connection might replace this one before the page is looked at
-    user.ask(session_id, scripted({"text": "Said into silence."})).raise_for_status()
+    say("Said into silence.")
     await far.page.clock.fast_forward("01:00")  # silence is noticed
-    await expect(far.connection).to_have_text("Reconnecting …")
+    await expect(far.connection).to_have_text(LOST)
     wire.mend()
     await far.page.clock.fast_forward("01:00")
-    await expect(far.entries.last).to_contain_text("Said into silence.")
-
-
-async def test_a_session_is_reloaded_after_a_gap(far: Console, wire: Wire, user: User) -> None:
-    session_id = user.create()
-    await far.open(session_id)
+    await expect(far.entries).to_have_text(said)
     wire.cut()
-    user.ask(session_id, scripted({"text": "Said in the gap."})).raise_for_status()
-    await far.page.route(re.compile("/sessions/.*/events"), out_of_reach, times=1)
+    say("Said in the gap.")
+    await far.page.route(re.compile("/sessions/.*/events"), out_of_reach("999999999"), times=1)
     wire.mend()
-    await expect(far.entries.last).to_contain_text("Said in the gap.")
+    await expect(far.entries).to_have_text(said)
 
 
-async def out_of_reach(route: Route) -> None:
-    """Resume from where the server has nothing: it answers with a gap, behind all that is there."""
-    await route.continue_(headers={**route.request.headers, "last-event-id": "999999999"})
+async def test_a_task_is_reloaded_after_a_gap(far: Console, wire: Wire, user: User) -> None:
+    task = UserTask.create(user)
+    await far.open_tasks(task.id)
+    wire.cut()
+    user.http.patch(task.path, json={"name": "Renamed"}).raise_for_status()
+    await far.page.route(re.compile("/events"), out_of_reach("task_scheduler-999999999"), times=1)
+    wire.mend()
+    await expect(far.page.get_by_role("heading", level=2)).to_have_text("Renamed")

@@ -10,7 +10,7 @@ from simulator.testing import DONE, bash, calling, scripted
 from tests.e2e.console.tab import PATIENCE, Console
 from tests.e2e.user import User
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.long]
 
 PATH = "/workspace/importer.py"
 BEFORE = "def parse_amount(text):\n    try:\n        return float(text)\n    except ValueError:\n        return None\n"
@@ -28,9 +28,9 @@ EDIT = calling(("Edit", {"file_path": PATH, "old_string": BEFORE, "new_string": 
 
 
 @pytest.fixture
-def ada(system: System) -> Generator[User]:
+def ada(console_system: System) -> Generator[User]:
     """Someone whose name is the same in each picture."""
-    ada = User(system.base_url)
+    ada = User(console_system.base_url)
     ada.name, ada.email = "ada", "ada@example.com"
     with ada.http:
         ada.register()
@@ -53,13 +53,13 @@ def session_id(ada: User) -> str:
 
 
 async def test_an_answer_an_edit_and_its_approval_are_seen_at_once(
-    browser: Browser, system: System, ada: User, session_id: str, request: pytest.FixtureRequest
+    browser: Browser, console_system: System, ada: User, session_id: str, request: pytest.FixtureRequest
 ) -> None:
     size = {"width": 1200, "height": 925}
     async with await browser.new_context(viewport=size, device_scale_factor=1.5) as context:  # pyright: ignore[reportArgumentType]
         context.set_default_timeout(PATIENCE)
-        console = Console(await context.new_page(), system.base_url)
-        await console.enter(ada)
+        console = Console(await context.new_page(), console_system.base_url)
+        await console.enter_as(ada)
         await console.open(session_id)
         await console.ask("The nightly import loses rows. Why?")
         await expect(console.status).to_have_text("waiting")

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Route, expect
-from simulator.testing import scripted
 
 from tests.e2e.console.tab import Console
 from tests.e2e.test_streams import following
@@ -18,11 +17,10 @@ from tests.e2e.user import User
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-def session_id(user: User) -> str:
-    session_id = user.create()
-    user.ask(session_id, scripted({"text": "All is well."})).raise_for_status()
-    return session_id
+def report_on(user: User, session_id: str, title: str) -> str:
+    """Request a report elsewhere, and return its path."""
+    body = {"session_id": session_id, "format": "json", "title": title}
+    return f"/reports/{user.http.post('/reports', json=body).raise_for_status().json()['id']}"
 
 
 async def create(console: Console, kind: str, title: str = "") -> None:
@@ -31,20 +29,21 @@ async def create(console: Console, kind: str, title: str = "") -> None:
     await console.press("Create report")
 
 
-@pytest.mark.parametrize(("kind", "suffix", "start"), [("PDF", "pdf", b"%PDF-"), ("Markdown", "md", b"# ")])
-async def test_a_report_is_created_and_saved_under_its_title(
-    console: Console, session_id: str, kind: str, suffix: str, start: bytes
-) -> None:
-    await console.open(session_id)
+async def test_a_report_is_created_saved_under_its_title_and_deleted(console: Console, user: User) -> None:
+    await console.open(user.create())
     await console.open_reports()
-    await create(console, kind, "Über alles")
+    await create(console, "Markdown", "Über alles")
     await expect(console.chip(console.reports)).to_have_text("completed")
     async with console.page.expect_download() as downloading:
         await console.press("Download")
     download = await downloading.value
-    assert download.suggested_filename == f"Über alles.{suffix}"
+    assert download.suggested_filename == "Über alles.md"
     content = await asyncio.to_thread(Path(await download.path()).read_bytes)
-    assert content.startswith(start)
+    assert content.startswith(b"# ")
+    console.page.once("dialog", lambda dialog: dialog.accept())
+    await console.press("Delete")
+    await expect(console.reports).to_have_count(0)
+    assert user.items("/reports") == []
 
 
 @asynccontextmanager
@@ -60,59 +59,46 @@ async def shown_as(console: Console, **changed: Any) -> AsyncGenerator[None]:
     await console.page.unroute_all(behavior="ignoreErrors")  # the page may be reading the report again
 
 
-async def test_the_progress_of_a_report_is_shown(console: Console, session_id: str) -> None:
-    await console.open(session_id)
+async def test_the_progress_and_the_failure_of_a_report_are_shown(console: Console, user: User) -> None:
+    await console.open(user.create())
     await console.open_reports()
+    problem = {"detail": "Choose html.", "status": 422}
+    await console.page.route(re.compile("/reports$"), lambda route: route.fulfill(status=422, json=problem), times=1)
+    await create(console, "PDF")
+    await expect(console.reports_panel.locator("form [role=alert]")).to_have_text("Choose html.")
     async with shown_as(console, status="rendering", progress_percent=40, progress_step="rendering"):
         await create(console, "JSON")
         await expect(console.reports.locator(".step")).to_have_text("40 %, rendering")
         await expect(console.reports.get_by_role("progressbar")).to_have_attribute("value", "40")
         await expect(console.reports.get_by_role("button", name="Download")).to_be_hidden()
-
-
-async def test_a_failed_report_shows_the_reason(console: Console, session_id: str) -> None:
-    await console.open(session_id)
-    await console.open_reports()
     failure = {"status": "failed", "error_code": "REPORT_FAILED", "error_detail": "Rendering took too long."}
     async with shown_as(console, **failure):
         await create(console, "JSON")
-        await expect(console.reports.locator(".detail")).to_have_text("REPORT_FAILED: Rendering took too long.")
+        await expect(console.reports.first.locator(".detail")).to_have_text("REPORT_FAILED: Rendering took too long.")
 
 
-async def test_a_refused_report_shows_the_reason(console: Console, session_id: str, user: User) -> None:
-    await console.open(session_id)
-    await console.open_reports()
-    problem = {"detail": "Choose html.", "status": 422}
-    await console.page.route(re.compile("/api/v1/reports$"), lambda route: route.fulfill(status=422, json=problem))
-    await create(console, "PDF")
-    await expect(console.reports_panel.locator("form [role=alert]")).to_have_text("Choose html.")
-
-
-async def test_only_the_reports_of_the_open_session_are_listed(console: Console, session_id: str, user: User) -> None:
-    for each, title in ((session_id, "Of this"), (user.create(), "Of another")):
-        body = {"session_id": each, "format": "json", "title": title}
-        user.http.post("/reports", json=body).raise_for_status()
-    await console.open(session_id)
-    await console.open_reports()
-    await expect(console.reports.get_by_role("rowheader")).to_have_text(["Of this"])
-
-
-async def test_a_report_created_and_deleted_elsewhere_is_followed(
-    console: Console, session_id: str, user: User
-) -> None:
+async def test_reports_on_the_open_session_are_followed(console: Console, user: User) -> None:
+    session_id, other = user.create(), user.create()
     await console.open(session_id)
     await console.open_reports()
     await expect(console.reports_panel.get_by_text("There are no reports")).to_be_visible()
-    body = {"session_id": session_id, "format": "json", "title": "<b>bold</b>"}
-    report = user.http.post("/reports", json=body).raise_for_status().json()
-    await expect(console.reports.get_by_role("rowheader")).to_have_text("<b>bold</b>")
-    user.http.delete(f"/reports/{report['id']}").raise_for_status()
+    report_on(user, other, "Of another")
+    report = report_on(user, session_id, "<b>bold</b>")
+    await expect(console.reports.get_by_role("rowheader")).to_have_text(["<b>bold</b>"])
+    await console.open(other)
+    await expect(console.reports).not_to_be_visible()
+    await console.open_reports()
+    await expect(console.reports.get_by_role("rowheader")).to_have_text(["Of another"])
+    await console.page.go_back()
+    await console.open_reports()
+    await expect(console.reports).to_have_count(1)
+    user.http.delete(report).raise_for_status()
     await expect(console.reports).to_have_count(0)
 
 
-async def test_a_response_from_before_a_deletion_does_not_show_the_report_again(
-    console: Console, session_id: str, user: User
-) -> None:
+@pytest.mark.long
+async def test_a_response_from_before_a_deletion_does_not_show_the_report_again(console: Console, user: User) -> None:
+    session_id = user.create()
     await console.open(session_id)
     await console.open_reports()
     await expect(console.reports_panel.get_by_text("There are no reports")).to_be_visible()
@@ -134,24 +120,3 @@ async def test_a_response_from_before_a_deletion_does_not_show_the_report_again(
     body = {"session_id": session_id, "format": "json", "title": "Another"}
     user.http.post("/reports", json=body).raise_for_status()  # once it is shown, the late response was handled
     await expect(console.reports.get_by_role("rowheader")).to_have_text(["Another"])
-
-
-async def test_a_report_is_deleted_after_a_confirmation(console: Console, session_id: str, user: User) -> None:
-    user.http.post("/reports", json={"session_id": session_id, "format": "json"}).raise_for_status()
-    await console.open(session_id)
-    await console.open_reports()
-    console.page.once("dialog", lambda dialog: dialog.accept())
-    await console.press("Delete")
-    await expect(console.reports).to_have_count(0)
-    assert user.items("/reports") == []
-
-
-async def test_another_session_has_its_own_panel(console: Console, session_id: str, user: User) -> None:
-    user.http.post("/reports", json={"session_id": session_id, "format": "json"}).raise_for_status()
-    await console.open(session_id)
-    await console.open_reports()
-    await expect(console.reports).to_have_count(1)
-    await console.open(user.create())
-    await expect(console.reports).not_to_be_visible()
-    await console.open_reports()
-    await expect(console.reports).to_have_count(0)

@@ -23,16 +23,32 @@ export async function watch(prefix, label, { load, changed }, signal) {
 
 /** Return a function that calls `act(id)`, one call at a time; an id that waits already is not added again. */
 export function merged(act) {
+  return collected(async (waiting) => {
+    const [id] = waiting;
+    waiting.delete(id);
+    await act(id).catch(() => {}); // tried again at the next event
+  });
+}
+
+/** Return a function that collects ids and calls `act(ids)`, with a pause of `milliseconds` after each call. */
+export function paced(milliseconds, act) {
+  return collected(async (waiting) => {
+    const ids = new Set(waiting);
+    waiting.clear();
+    await act(ids).catch(() => {}); // tried again at the next event
+    await new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+  });
+}
+
+/** Return a function that adds an id to a set, and calls `take(waiting)`, one call at a time, until the set is empty. */
+function collected(take) {
   const waiting = new Set();
   let active = false;
   return async (id) => {
     waiting.add(id);
     if (active) return;
     active = true;
-    for (const next of waiting) {
-      waiting.delete(next);
-      await act(next).catch(() => {}); // tried again at the next event
-    }
+    while (waiting.size > 0) await take(waiting);
     active = false;
   };
 }

@@ -2,7 +2,7 @@
 
 import { ask, get, me, post } from "./api.js";
 import { find, mark, stamp } from "./elements.js";
-import { watch } from "./live.js";
+import { paced, watch } from "./live.js";
 import { showOwner } from "./owners.js";
 import { Table } from "./table.js";
 import { showAge } from "./times.js";
@@ -20,7 +20,7 @@ export async function watchSessions(signal) {
   const newRow = () => stamp("session-entry");
   const fill = (row, session) => show(row, session, viewer);
   table = new Table(section, { path: "/sessions", filters, newRow, fill, signal });
-  const reread = paced((ids) => refresh(ids, signal));
+  const reread = paced(PAUSE_MS, (ids) => refresh(ids, signal));
   const changed = (type, id, { at, data }) => {
     if (type === "session.deleted") table.remove(id);
     else if (type === "session.created" && !table.has(id)) update({ ...data, id, status: "created", created_at: at });
@@ -66,24 +66,6 @@ async function refresh(ids, signal) {
     for (const session of items) if (others.delete(session.id)) update(session);
   }
   for (const id of others) update(await get(`/sessions/${id}`, { signal }));
-}
-
-/** Return a function that collects ids and calls `act(ids)`, with a pause after each call. */
-function paced(act) {
-  const waiting = new Set();
-  let active = false;
-  return async (id) => {
-    waiting.add(id);
-    if (active) return;
-    active = true;
-    while (waiting.size > 0) {
-      const ids = new Set(waiting);
-      waiting.clear();
-      await act(ids).catch(() => {}); // tried again at the next event
-      await new Promise((resolve) => { setTimeout(resolve, PAUSE_MS); });
-    }
-    active = false;
-  };
 }
 
 function show(row, session, viewer) {
