@@ -11,7 +11,10 @@ sys.dont_write_bytecode = False  # otherwise every process of a run would compil
 
 gc.disable()  # what is imported and collected stays: to look for garbage in it doubles the time that collecting takes
 
-pytest_plugins = ["onebox.testing", "onebox.testing.distribution", "onebox.testing.captured", "onebox.testing.failures"]
+pytest_plugins = [
+    "onebox.testing",
+    *(f"onebox.testing.{name}" for name in ("captured", "distribution", "failures", "orphans")),
+]
 
 # Neither chance nor a busy machine fails a test. `make test-all` tries more examples (--hypothesis-profile=thorough);
 # --hypothesis-profile=random looks for examples that nobody has seen.

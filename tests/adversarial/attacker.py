@@ -1,18 +1,25 @@
-"""An agent that does what it should not: it carries out programs in Python, and in what else it finds."""
+"""Programs that do what they should not, in Python and in what else is there: of an agent, or alone in its sandbox."""
 
 import json
 import secrets
+import subprocess
 import sys
-from collections.abc import Generator
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from onebox.testing.system import System
+from sandbox import Program, Resources, Sandbox
 from simulator.testing import bash, scripted
 
 from tests.e2e.user import User
 
 PYTHON = Path(sys.executable).resolve()  # the agents see it, wherever it lies
+ATTACK = f"{PYTHON} attack.py 2>&1"
+LIMITS = Resources(memory_bytes=2**30, processes=128)
 # Numbers of system calls by the kind of machine; all of the architectures since 5.1 share those above 424.
 PRELUDE = """
 import ctypes, errno, json, os, platform, socket, sys
@@ -48,40 +55,108 @@ while not os.path.exists("NAME.enough") and time.monotonic() < until:
 """
 
 
-class Attacker:
-    """One agent, in a session of its own."""
+class Attacker(ABC):
+    """A client that carries out programs where agents do.
 
-    def __init__(self, user: User) -> None:
-        self.user = user
-        self.session_id = user.create()
+    Attributes:
+        workspace: the folder of the programs.
+    """
 
-    def put(self, program: str) -> str:
-        """Lay a program into the workspace, and return the command that runs it."""
-        path = f"/sessions/{self.session_id}/workspace/attack.py"
-        self.user.http.put(path, content=(PRELUDE + program).encode()).raise_for_status()
-        return f"{PYTHON} attack.py 2>&1"
+    workspace: Path
+
+    @abstractmethod
+    def put(self, content: bytes) -> None:
+        """Lay the program `attack.py` into the workspace."""
+
+    @abstractmethod
+    def bash(self, command: str) -> str:
+        """Run a command, and return what it writes."""
+
+    @abstractmethod
+    def begin(self, command: str) -> Callable[[], bool]:
+        """Run a command without waiting for it, and return a function that says whether it has ended."""
 
     def run(self, program: str) -> Any:
         """Carry out a program in Python, and return what it prints, which is JSON."""
-        return json.loads(self.bash(self.put(program)))
-
-    def begin(self, program: str) -> str:
-        """Carry out a program without waiting for it, and return the run."""
-        message = scripted(bash(self.put(program)), {"text": "Done."})
-        return self.user.submit(self.session_id, message).raise_for_status().json()["id"]
+        self.put((PRELUDE + program).encode())
+        return json.loads(self.bash(ATTACK))
 
     @contextmanager
     def hold(self, program: str) -> Generator[Any]:
         """Carry out a program, and keep what it has until the context ends; yield its variable `result`."""
         name = secrets.token_hex(4)  # an attack may end its own agent, and what that leaves is not for the next one
-        file = f"/sessions/{self.session_id}/workspace/{name}"
-        run = self.begin(program + HOLD.replace("NAME", name))
-        while (held := self.user.http.get(f"{file}.held")).status_code != 200:
-            assert not self.user.run(self.session_id, run)["ended_at"]
-        yield held.json()
-        self.user.http.put(f"{file}.enough", content=b"").raise_for_status()
-        self.user.ended(self.session_id, run)
+        held, enough = (self.workspace / f"{name}.{state}" for state in ("held", "enough"))
+        self.put((PRELUDE + program + HOLD.replace("NAME", name)).encode())
+        has_ended = self.begin(ATTACK)
+        while not held.exists():
+            assert not has_ended()
+            time.sleep(0.05)
+        try:
+            yield json.loads(held.read_text())
+        finally:
+            enough.touch()
+            while not has_ended():
+                time.sleep(0.05)
+
+
+class Agent(Attacker):
+    """An agent of a whole system, in a session of its own."""
+
+    def __init__(self, user: User, system: System) -> None:
+        self.user = user
+        self.session_id = user.create()
+        self.workspace = system.data_dir / "workspaces" / self.session_id
+
+    def put(self, content: bytes) -> None:
+        path = f"/sessions/{self.session_id}/workspace/attack.py"
+        self.user.http.put(path, content=content).raise_for_status()
 
     def bash(self, command: str) -> str:
-        """Run a command, and return what it writes."""
         return self.user.bash(self.session_id, command)
+
+    def begin(self, command: str) -> Callable[[], bool]:
+        message = scripted(bash(command), {"text": "Done."})
+        run = self.user.submit(self.session_id, message).raise_for_status().json()["id"]
+        return lambda: bool(self.user.run(self.session_id, run)["ended_at"])
+
+
+class Alone(Attacker):
+    """Programs in the sandbox of agents, without an agent; each command has a sandbox of its own."""
+
+    def __init__(self, sandbox: Sandbox, workspace: Path) -> None:
+        self.sandbox, self.workspace = sandbox, workspace
+
+    def put(self, content: bytes) -> None:
+        (self.workspace / "attack.py").write_bytes(content)
+
+    def bash(self, command: str) -> str:
+        with self._started(command) as process:
+            return process.communicate(timeout=120)[0].strip()
+
+    def begin(self, command: str) -> Callable[[], bool]:
+        started = self._started(command)
+        process = started.__enter__()
+
+        def has_ended() -> bool:
+            if process.poll() is None:
+                return False
+            started.__exit__(None, None, None)
+            return True
+
+        return has_ended
+
+    @contextmanager
+    def _started(self, command: str) -> Generator["subprocess.Popen[str]"]:
+        program = Program(command=("/bin/bash", "-c", command), workspace=self.workspace, resources=LIMITS)
+        sandboxed = self.sandbox.prepare(program)
+        try:
+            with subprocess.Popen(
+                [sandboxed.entrypoint],
+                text=True,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            ) as process:
+                yield process
+        finally:
+            sandboxed.remove()

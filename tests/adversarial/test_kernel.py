@@ -1,9 +1,10 @@
 """Attacks on what all accounts of a machine, or all agents of an account, share with the kernel."""
 
-import pytest
-from onebox.testing.system import System
+import os
 
-from tests.adversarial.attacker import Attacker
+import pytest
+
+from tests.adversarial.attacker import Alone, Attacker
 
 EVERY_SETTING = """
 def may_write(path):
@@ -50,9 +51,9 @@ def test_a_kernel_setting_rejects_its_current_value_too(attacker: Attacker) -> N
     assert set(attacker.run(SAME_VALUE)) <= {"EROFS", "EACCES"}
 
 
-@pytest.mark.parametrize("name", DENIED)
-def test_the_system_call_is_denied(attacker: Attacker, name: str) -> None:
-    assert attacker.run(f'print(json.dumps(call("{name}", {DENIED[name]})))') == "EPERM"
+def test_system_calls_that_reach_others_are_denied(attacker: Attacker) -> None:
+    calls = ", ".join(f'"{name}": call("{name}", {arguments})' for name, arguments in DENIED.items())
+    assert attacker.run(f"print(json.dumps({{{calls}}}))") == dict.fromkeys(DENIED, "EPERM")
 
 
 def test_agents_do_not_share_a_keyring(attacker: Attacker, neighbour: Attacker) -> None:
@@ -67,10 +68,10 @@ def test_keys_of_the_host_are_not_listed(attacker: Attacker) -> None:
     assert attacker.bash("cat /proc/keys /proc/key-users 2> /dev/null | wc -c") == "0"
 
 
-@pytest.mark.parametrize("family", ["AF_VSOCK", "AF_ALG", "AF_PACKET", "AF_CAN", "AF_TIPC"])
-def test_other_socket_families_are_denied(attacker: Attacker, family: str) -> None:
-    tried = f"attempt(lambda: socket.socket(socket.{family}, socket.SOCK_STREAM))"
-    assert attacker.run(f"print(json.dumps({tried}))") == "EAFNOSUPPORT"
+def test_other_socket_families_are_denied(attacker: Attacker) -> None:
+    families = ("AF_VSOCK", "AF_ALG", "AF_PACKET", "AF_CAN", "AF_TIPC")
+    tried = [f"attempt(lambda: socket.socket(socket.{family}, socket.SOCK_STREAM))" for family in families]
+    assert attacker.run(f"print(json.dumps([{', '.join(tried)}]))") == ["EAFNOSUPPORT"] * len(families)
 
 
 def test_descriptors_in_flight_do_not_stop_other_agents_from_starting(attacker: Attacker, neighbour: Attacker) -> None:
@@ -89,7 +90,7 @@ result = None
         assert neighbour.bash("echo started") == "started"
 
 
-def test_setuid_and_setgid_bits_cannot_be_set(attacker: Attacker, attacked: System) -> None:
+def test_setuid_and_setgid_bits_cannot_be_set(attacker: Attacker) -> None:
     tried = attacker.run("""
 open("a", "w").close()
 bits = (0o4755, 0o2755, 0o6777)
@@ -102,13 +103,14 @@ made += [call("openat2", -100, b"e", (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRO
 print(json.dumps(made))
 """)
     assert set(tried) == {"EPERM", "ENOSYS"}
-    workspace = attacked.data_dir / "workspaces" / attacker.session_id
-    assert [path for path in workspace.rglob("*") if path.lstat().st_mode & 0o6000] == []
+    assert [path for path in attacker.workspace.rglob("*") if path.lstat().st_mode & 0o6000] == []
 
 
-def test_files_of_an_agent_do_not_belong_to_root(attacker: Attacker, attacked: System) -> None:
+def test_files_of_an_agent_do_not_belong_to_root(attacker: Attacker) -> None:
+    if isinstance(attacker, Alone) and os.geteuid() == 0:
+        pytest.skip("root runs the sandbox: only a system switches to another account")
     attacker.bash("touch mine")
-    assert (attacked.data_dir / "workspaces" / attacker.session_id / "mine").stat().st_uid != 0
+    assert (attacker.workspace / "mine").stat().st_uid != 0
 
 
 def test_the_workspace_is_mounted_nosuid(attacker: Attacker) -> None:

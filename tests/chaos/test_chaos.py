@@ -15,16 +15,19 @@ TIMEOUT_SECONDS = 170
 """Most of it is spent waiting for targets to recover."""
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("servers")
 def test_invariants_hold_after_faults_of_every_kind() -> None:
     run("tests.chaos", "--seed", "10", "--faults", "8", "--pace", "4")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("servers")
 def test_invariants_hold_after_a_restore_into_a_new_cluster() -> None:
     run("tests.chaos", "--seed", "10", "--faults", "2", "--pace", "4", "--restore")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("servers")
 def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
     run("tests.chaos.keys", "--seed", "10", "--requests", "60")

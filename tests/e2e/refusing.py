@@ -1,19 +1,54 @@
-"""Servers that a start has to refuse: too old, or without what is needed."""
+"""Starts that are refused, and servers that cause it: too old, or without what is needed."""
 
 import asyncio
 import json
 import socket
 import subprocess
 import sysconfig
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import pytest
+from eventing.database.start import database_ready
 from onebox.ports import ReservedPort
-from onebox.testing.system import until
+from onebox.testing.system import System, until
+from runtime.bus.start import wait_for_bus
+from runtime.starting import CannotStart
 
 NATS = str(Path(sysconfig.get_path("scripts")) / "nats-server")
 type Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def refusal_by_check(**environment: str) -> str:
+    """Return why services refuse the servers in these settings: by what each of them checks before it starts."""
+    with ThreadPoolExecutor(1) as thread:  # the test may have a loop that runs
+        return thread.submit(lambda: asyncio.run(_refusal(environment))).result()
+
+
+async def _refusal(environment: Mapping[str, str]) -> str:
+    with pytest.raises(CannotStart) as refusal:
+        await _wait(environment, float(environment.get("DEPENDENCY_WAIT_SECONDS", "30")), asyncio.Event())
+    return str(refusal.value)
+
+
+async def _wait(environment: Mapping[str, str], within: float, stop: asyncio.Event) -> None:
+    if url := environment.get("DATABASE_URL"):
+        await database_ready(url, None, "session", within=within, stop=stop)
+    else:
+        await wait_for_bus(environment["NATS_URL"], within=within, stop=stop)
+
+
+def refusal_by_start(**environment: str) -> str:
+    """Start the whole system with these settings, which it has to refuse; return the line that says why."""
+    with System({"DEPENDENCY_WAIT_SECONDS": "30", **environment}) as system:
+        system.launch()
+        assert system.wait() != 0
+        assert "secret" not in system.output
+        assert '{"' not in system.output
+        assert "restart" not in system.output
+        return system.output.rstrip("\n").rpartition("\n")[2]
 
 
 @asynccontextmanager

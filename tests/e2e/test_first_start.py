@@ -12,6 +12,8 @@ from onebox.testing.system import System, until
 
 from tests.e2e.user import User, newcomer
 
+pytestmark = pytest.mark.long
+
 HIDE = """
 mount --make-rshared / && for library in {libraries}; do mount --bind /dev/null "$library"; done
 exec "$@"
@@ -41,7 +43,7 @@ def apt_get(tmp_path: Path) -> Path:
 def stranger(libraries: str, apt_get: Path, servers: None) -> Generator[System]:
     """A system without a data folder, and without Pango."""
     script = HIDE.format(libraries=libraries)
-    command = ["unshare", "--mount", "sh", "-euc", script, "sh", sys.executable, "-m", "onebox", "--follow-parent"]
+    command = ["unshare", "--mount", "sh", "-euc", script, "sh", sys.executable, "-m", "onebox"]
     with System({"PATH": f"{apt_get.parent}:{os.environ['PATH']}"}, command, prepared=False) as system:  # noqa: TID251
         yield system
 

@@ -14,6 +14,8 @@ from simulator.testing import scripted
 
 from tests.e2e.user import User, newcomer
 
+pytestmark = pytest.mark.long
+
 type Server = EmbeddedPostgres | EmbeddedNats
 
 SERVERS = {"DATABASE_URL": PostgresForTests, "NATS_URL": EmbeddedNats}

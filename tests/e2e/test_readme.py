@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from threading import Timer
 
@@ -19,6 +20,7 @@ from onebox.ports import ReservedPort
 from onebox.settings import BoxSettings
 from onebox.testing.system import System, until
 from report import settings as report
+from runtime.settings import load
 from session import settings as session
 from simulator import settings as simulator
 from task_scheduler import settings as task_scheduler
@@ -43,9 +45,9 @@ def named(command: str) -> str:
     return command.rpartition("-m ")[2].split()[0]
 
 
-def test_the_first_session_runs_as_documented(spare_system: System) -> None:
+def test_the_first_session_runs_as_documented(system: System) -> None:
     [script] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
-    script = script.replace("http://127.0.0.1:8000", spare_system.base_url)
+    script = script.replace("http://127.0.0.1:8000", system.base_url)
     ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
     assert '"tool_name":"Write"' in ran.stdout
     assert ran.stdout.endswith("\nhello, please\n")
@@ -124,14 +126,46 @@ def test_every_setting_is_in_the_table() -> None:
     assert {name for row in rows for name in re.findall(r"[A-Z0-9_]+", row)} == known
 
 
-@pytest.mark.parametrize("command", list(programs()), ids=named)
+def make_keys(folder: Path) -> None:
+    """Create the files of keys that the commands name."""
+    (folder / "keys").mkdir()
+    (folder / "keys" / "ring.json").write_text(new_key_ring())
+    for ring in ("secrets", "replay"):
+        (folder / "keys" / f"{ring}.json").write_text(new_symmetric_keys())
+
+
+def test_the_settings_of_each_program_are_as_documented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_keys(tmp_path)
+    for command in programs():
+        *exports, line = (settings_in(part, tmp_path) for part in command.split("\n"))
+        program = import_module(f"{named(command)}.settings").Settings
+        assert {name.lower() for name in line} <= program.model_fields.keys(), command
+        with monkeypatch.context() as environment:
+            for name, value in [pair for each in (*exports, line) for pair in each.items()]:
+                environment.setenv(name, value)
+            load(program)
+
+
+def settings_in(text: str, folder: Path) -> dict[str, str]:
+    """Return the variables that a line of a shell sets, with files in this folder."""
+    return dict(re.findall(r"([A-Z_]+)=(\S+)", text.replace(".data", str(folder))))
+
+
+STARTED = ("identity", "gateway")
+"""With and without a database; the others differ in their settings."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, id=named(command), marks=() if named(command) in STARTED else pytest.mark.long)
+        for command in programs()
+    ],
+)
 def test_each_program_starts_alone_as_documented(
     command: str, tmp_path: Path, database_url: str, nats_url: str
 ) -> None:
-    (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "ring.json").write_text(new_key_ring())
-    for ring in ("secrets", "replay"):
-        (tmp_path / "keys" / f"{ring}.json").write_text(new_symmetric_keys())
+    make_keys(tmp_path)
     command = re.sub(r"postgresql://\S+", f"'{database_url}'", command).replace(".data", str(tmp_path))
     command = re.sub(r"nats://\S+", f"'{nats_url}'", command)
     with ReservedPort() as port, started(command, port.number) as running:
@@ -153,10 +187,9 @@ def test_the_single_services_are_documented() -> None:
     assert {named(command) for command in programs()} == {*SERVICES, "gateway", "simulator"}
 
 
-def test_the_demo_runs_as_the_banner_says_and_by_data_folder(system: System) -> None:
+def test_the_demo_runs_as_the_banner_says(system: System) -> None:
     [shown] = re.findall(r"try it +(.*make demo)", system.output)
-    for command in (shown, f"DATA_DIR={system.data_dir} make demo"):
-        ran = subprocess.run(
-            ["bash", "-c", command], cwd=ROOT, env=allowed_environment(), capture_output=True, text=True, check=False
-        )
-        assert ran.stdout.endswith("The demo succeeded.\n"), ran.stdout + ran.stderr
+    ran = subprocess.run(
+        ["bash", "-c", shown], cwd=ROOT, env=allowed_environment(), capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.endswith("The demo succeeded.\n"), ran.stdout + ran.stderr

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
@@ -16,10 +15,16 @@ from onebox.children import allowed_environment
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
-from onebox.testing.system import System
-from onebox.testing.unrooted import postgres_in
+from onebox.testing.folders import temporary_folder
+from onebox.testing.unrooted import copy_cluster, postgres_in
 
-from tests.e2e.refusing import nats_without_streams, old_nats, old_postgres
+from tests.e2e.refusing import (
+    nats_without_streams,
+    old_nats,
+    old_postgres,
+    refusal_by_check,
+    refusal_by_start,
+)
 
 NOBODY = "127.0.0.1:1"
 SOON = {"DEPENDENCY_WAIT_SECONDS": "1"}
@@ -27,29 +32,25 @@ SOON = {"DEPENDENCY_WAIT_SECONDS": "1"}
 type Refused = Callable[..., str]
 
 
-@pytest.fixture
-def refused() -> Generator[Refused]:
-    """Start the whole system with these settings, which it has to refuse; return the line that says why."""
-    with ExitStack() as held:
+@pytest.fixture(params=[refusal_by_check, pytest.param(refusal_by_start, marks=pytest.mark.long)])
+def refused(request: pytest.FixtureRequest) -> Refused:
+    """Return what refuses servers: the check that every service has, and a start of the whole system."""
+    refuse: Refused = request.param
 
-        def start(**environment: str) -> str:
-            system = held.enter_context(System({"DEPENDENCY_WAIT_SECONDS": "30", **environment}))
-            system.launch()
-            assert system.wait() != 0
-            assert "secret" not in system.output
-            assert '{"' not in system.output
-            assert "restart" not in system.output
-            return system.output.rstrip("\n").rpartition("\n")[2]
+    def checked(**environment: str) -> str:
+        line = refuse(**environment)
+        assert "secret" not in line
+        return line
 
-        yield start
+    return checked
 
 
 @pytest.fixture(scope="module")
 def guarded() -> Generator[EmbeddedPostgres]:
     """Start a PostgreSQL for this module, whose access rules a test may change."""
-    with System() as system:  # for a folder that every account can enter
-        system.data_dir.mkdir()
-        with postgres_in(system.data_dir / "guarded") as server:
+    with temporary_folder() as path:
+        copy_cluster(path / "postgres")
+        with postgres_in(path) as server:
             yield server
 
 
@@ -58,20 +59,22 @@ async def allow(server: EmbeddedPostgres, rule: str, role: str) -> None:
     rules = server.data / "pg_hba.conf"
     rules.write_text(f"{rule}\n{rules.read_text()}")
     connection = await asyncpg.connect(server.url)
+    await connection.execute(f"DROP ROLE IF EXISTS {role.split()[0]}")
     await connection.execute(f"CREATE ROLE {role}")
     await connection.execute("SELECT pg_reload_conf()")
     await connection.close()
 
 
-def test_an_unreachable_database_is_reported(refused: Refused) -> None:
-    line = refused(DATABASE_URL=f"postgresql://me:plantedsecret@{NOBODY}/app", **SOON)
+def test_a_start_without_its_database_is_refused() -> None:
+    line = refusal_by_start(DATABASE_URL=f"postgresql://me:plantedsecret@{NOBODY}/app", **SOON)
     assert "cannot start: DATABASE_URL=postgresql://127.0.0.1:1/app: cannot connect (Connection refused)" in line
     assert "Start PostgreSQL there, or correct DATABASE_URL." in line
 
 
 async def test_a_wrong_database_password_is_reported(refused: Refused, guarded: EmbeddedPostgres) -> None:
     await allow(guarded, "local all stranger scram-sha-256", "stranger LOGIN PASSWORD 'right'")
-    line = refused(DATABASE_URL=guarded.url.replace("//agentapi@", "//stranger:plantedsecret@"))
+    address = guarded.url.replace("//agentapi@", "//stranger:plantedsecret@")
+    line = refused(DATABASE_URL=address)
     assert 'password authentication failed for user "stranger"' in line
     assert "Correct the user and the password in DATABASE_URL." in line
 
@@ -97,7 +100,7 @@ async def test_a_database_that_is_too_old_is_reported(refused: Refused) -> None:
 
 def test_an_unreachable_bus_is_reported(refused: Refused) -> None:
     line = refused(NATS_URL=f"nats://me:plantedsecret@{NOBODY}", **SOON)
-    assert "cannot start: NATS_URL=nats://127.0.0.1:1: cannot connect (Connection refused)" in line
+    assert "NATS_URL=nats://127.0.0.1:1: cannot connect (Connection refused)" in line
     assert "Start NATS, or correct NATS_URL." in line
 
 
@@ -123,24 +126,39 @@ def test_a_bus_without_jetstream_is_reported(refused: Refused) -> None:
     [
         ("DATABASE_URL", "postgresql://me:plantedsecret@[::1/app", "this is not a valid address"),
         ("NATS_URL", "nats://me:plantedsecret@127.0.0.1:port", "this is not a valid URL"),
-        ("ADMIN_PASSWORD", "password1", "one of the most common passwords"),
-        ("ADMIN_PASSWORD", "short", "at least 8 characters"),
-        ("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL"),
-        ("MODEL_BASE_URL", "example.com", "must begin with"),
-        ("PORT", "eighty", "valid integer"),
-        ("DATA_DIR", "/proc/sys", "Choose an"),  # another one; or, for root, an empty one
     ],
 )
-def test_an_invalid_value_is_reported(refused: Refused, variable: str, value: str, reason: str) -> None:
+def test_an_invalid_address_is_reported(refused: Refused, variable: str, value: str, reason: str) -> None:
     line = refused(**{variable: value})
     assert variable in line
     assert reason in line
 
 
-def test_a_port_in_use_is_reported(refused: Refused) -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("ADMIN_PASSWORD", "password1", "one of the most common passwords"),
+        pytest.param("ADMIN_PASSWORD", "short", "at least 8 characters", marks=pytest.mark.long),
+        pytest.param("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL", marks=pytest.mark.long),
+        pytest.param("MODEL_BASE_URL", "example.com", "must begin with", marks=pytest.mark.long),
+        pytest.param("PORT", "eighty", "valid integer", marks=pytest.mark.long),
+        pytest.param(
+            "DATA_DIR", "/proc/sys", "Choose an", marks=pytest.mark.long
+        ),  # another one; or, for root, an empty one
+    ],
+)
+def test_a_start_with_an_invalid_value_is_refused(variable: str, value: str, reason: str) -> None:
+    line = refusal_by_start(**{variable: value})
+    assert variable in line
+    assert reason in line
+    assert "secret" not in line
+
+
+@pytest.mark.long
+def test_a_start_on_a_port_in_use_is_refused() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        line = refused(PORT=str(port))
+        line = refusal_by_start(PORT=str(port))
     assert f"Port {port} is in use by another program. Stop that program, or choose another port" in line
 
 
@@ -150,7 +168,7 @@ def free_port() -> Generator[int]:
         yield port.number
 
 
-@pytest.mark.parametrize("name", ["gateway", *SERVICES])
+@pytest.mark.parametrize("name", ["gateway", *(pytest.param(name, marks=pytest.mark.long) for name in SERVICES)])
 def test_a_single_service_reports_an_unavailable_dependency_in_one_line(
     name: str, tmp_path: Path, database_url: str, free_port: int
 ) -> None:

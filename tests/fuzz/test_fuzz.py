@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz import api, sockets
 
-pytestmark = [pytest.mark.usefixtures("servers"), pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("servers"), pytest.mark.timeout(400)]
 
 SHORT = api.Budget(seconds=40, examples=2, seed=1)
 

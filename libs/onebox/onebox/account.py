@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sandbox.cgroups import divide_own_cgroup
 
+from onebox.children import following_parent
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.mount_view import expose, inaccessible_folders
@@ -52,12 +53,13 @@ def switch_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None
         CannotStart: that is not possible; the message says why and how to fix it.
     """
     data_dir = data_dir.expanduser().absolute()
-    take_ownership(data_dir, account)
-    ensure_access(
-        account, [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()]
-    )
-    divide_own_cgroup(owner=account)
-    drop_privileges(account)
+    with following_parent():
+        take_ownership(data_dir, account)
+        ensure_access(
+            account, [*_code(), data_dir, *([pg_bindir.absolute().parent] if pg_bindir else []), *_certificates()]
+        )
+        divide_own_cgroup(owner=account)
+        drop_privileges(account)
     if "TMPDIR" in _environment and not os.access(_environment["TMPDIR"], os.W_OK | os.X_OK):
         del _environment["TMPDIR"]
     _environment["DATA_DIR"] = str(data_dir)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from onebox.folder import DataFolder
@@ -31,7 +31,7 @@ ALLOWED_VARIABLES = (
     *SERVICE_SETTINGS,
 )
 MAX_LOG_BYTES = 10 * 1024 * 1024
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
 # Loaded before any fork. Only Linux can signal a child when its parent dies. On macOS, children outlive a launcher that
 # was killed with SIGKILL; the next start then reports that the data folder is still locked.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -59,6 +59,19 @@ def end_with_parent(to_send: signal.Signals = signal.SIGTERM) -> None:
     """Have the kernel send this process a signal when its parent ends."""
     if _libc:
         _libc.prctl(_PR_SET_PDEATHSIG, int(to_send))
+
+
+@contextlib.contextmanager
+def following_parent() -> Generator[None]:
+    """Keep the signal that this process gets when its parent ends: the kernel forgets it with a change of account."""
+    parent, number = os.getppid(), ctypes.c_int()
+    if _libc:
+        _libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(number))
+    yield
+    if number.value:
+        end_with_parent(signal.Signals(number.value))
+        if os.getppid() != parent:  # it ended meanwhile
+            os.kill(os.getpid(), number.value)
 
 
 @dataclass(frozen=True)

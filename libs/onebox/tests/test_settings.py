@@ -32,24 +32,28 @@ def test_a_url_without_a_key_means_a_local_model(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "reason"),
     [
-        ("PORT", "eighty"),
-        ("PORT", "70000"),
-        ("ADMIN_EMAIL", "nobody"),
-        ("ADMIN_PASSWORD", "short"),
-        ("MODEL_BASE_URL", "localhost:11434"),
-        ("MODEL_BASE_URL", "http://"),
-        ("MODEL_BASE_URL", "http://localhost:port"),
-        ("DATABASE_URL", "mysql://localhost/app"),
-        ("MIGRATION_DATABASE_URL", "postgresql://localhost/app"),
-        ("NATS_URL", "localhost:4222"),
+        ("PORT", "eighty", "valid integer"),
+        ("PORT", "70000", "less than or equal to 65535"),
+        ("ADMIN_EMAIL", "nobody", "@"),
+        ("ADMIN_PASSWORD", "short", "at least 8 characters"),
+        ("MODEL_BASE_URL", "localhost:11434", "must begin with"),
+        ("MODEL_BASE_URL", "http://", "is not a URL"),
+        ("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL"),
+        ("MODEL_BASE_URL", "http://localhost:port", "is not a URL"),
+        ("DATABASE_URL", "mysql://localhost/app", "must begin with"),
+        ("MIGRATION_DATABASE_URL", "postgresql://localhost/app", "set DATABASE_URL, too"),
+        ("NATS_URL", "localhost:4222", "must begin with"),
     ],
 )
-def test_an_invalid_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_an_invalid_setting_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(InvalidSettings, match=f"^{name}: "):
+    with pytest.raises(InvalidSettings, match=f"^{name}: .*{reason}") as refusal:
         load(BoxSettings)
+    assert "secret" not in str(refusal.value)
 
 
 def test_secrets_are_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -31,8 +31,8 @@ class Client:
     role: str | None = None
     scopes: tuple[str, ...] = SCOPES
     is_key: bool = False
-    replaced: Callable[[], "Client"] | None = None
-    """Returns another client of this kind, for operations that end a login."""
+    ends: "Client | None" = None
+    """Another login of the same account, for an operation that ends it."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -67,21 +67,20 @@ class Clients:
     def all(self) -> Iterator[Client]:
         """Yield one client of each kind."""
         for role in ROLES:
-            yield self._login(self.account(role), role)
-            yield from self._keys(role)
+            yield from self._of_role(role)
         yield Client("no token", {})
         yield from self._without_effect()
 
-    def _login(self, user: User, role: str) -> Client:
-        return Client(f"{role}, login", _bearer(user), role, replaced=lambda: self._login(self.account(role), role))
-
-    def _keys(self, role: str) -> Iterator[Client]:
-        """Yield keys with each scope; they were created by an administrator, who has another role now."""
+    def _of_role(self, role: str) -> Iterator[Client]:
+        """Yield keys with each scope, and a login; the keys are those of someone who was an administrator before."""
         user = self.account("admin")
         keys = {scopes: _new_key(user, *scopes) for scopes in (*((scope,) for scope in SCOPES), FEW_SCOPES)}
         self.change_role(user, role)
         for scopes, key in keys.items():
             yield Client(f"{role}, key for {' and '.join(scopes)}", {"x-api-key": key}, role, scopes, is_key=True)
+        name, first = f"{role}, login", _bearer(user)
+        user.log_in()
+        yield Client(name, first, role, ends=Client(name, _bearer(user), role))
 
     def _without_effect(self) -> Iterator[Client]:
         """Yield clients whose credentials are not valid any more, or never were."""
@@ -92,17 +91,13 @@ class Clients:
         expired = claims | {"exp": claims["iat"] - 1, "iat": claims["iat"] - 3600}
         yield _holder("an expired token", jwt.encode(expired, key, TOKEN_ALGORITHM, header))
         yield _holder("a token of another key", jwt.encode(claims, own, TOKEN_ALGORITHM, header))
-        yield self._revoked()
-        yield from self._disabled()
-
-    def _revoked(self) -> Client:
-        user = self.account("user")
         user.http.post("/auth/logout").raise_for_status()
         until(lambda: user.http.get("/auth/me").is_client_error)
-        return Client("a token after logout", _bearer(user))
+        yield Client("a token after logout", _bearer(user))
+        user.log_in()
+        yield from self._disabled(user)
 
-    def _disabled(self) -> Iterator[Client]:
-        user = self.account("user")
+    def _disabled(self, user: User) -> Iterator[Client]:
         created = user.http.post("/auth/api-keys", json={"name": "one", "scopes": ["read"]}).raise_for_status().json()
         user.http.delete(f"/auth/api-keys/{created['id']}").raise_for_status()
         yield Client("a revoked key", {"x-api-key": created["key"]})

@@ -12,9 +12,10 @@ from onebox.testing.system import System
 from tests.e2e.sweep.answers import Answer, Sender
 from tests.e2e.sweep.clients import Client, Clients
 from tests.e2e.sweep.operations import Ids, Operation, operations
+from tests.e2e.sweep.oracles import revealing
 from tests.e2e.sweep.planted import Planter
 from tests.e2e.sweep.resources import Owner, administrator
-from tests.e2e.sweep.rules import ENDS_LOGIN, expected
+from tests.e2e.sweep.rules import ENDS_LOGIN, LOGOUT, expected, is_requested
 from tests.e2e.user import User, searched_client
 
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -34,6 +35,8 @@ class Sweep:
     of_others: list[Answer] = field(default_factory=list[Answer])
     of_admin: list[Answer] = field(default_factory=list[Answer])
     of_owner: list[Answer] = field(default_factory=list[Answer])
+    revealing: list[str] = field(default_factory=list[str])
+    """Answers that differ for someone without resources, by whether an id exists."""
 
 
 class Sweeper:
@@ -51,11 +54,13 @@ class Sweeper:
         self.admin.log_in()
         planter = Planter(self.user, self.admin)
         planter.plant()
-        ids = self.user.create_all(self.clients.account("user"))
+        bystander = self.clients.account("user")
+        ids = self.user.create_all(bystander)
         owner, admin = _login(self.user, "owner", "user"), _login(self.admin, "administrator", "admin")
         sweep = Sweep(ids, planter.label, planter.planted, self._seen_by(owner, ids))
         for client in self.clients.all():
             sweep.of_others += self._by_other(client, ids)
+        sweep.revealing = list(revealing(self.sender.http, bystander, ids))
         sweep.after = self._seen_by(owner, ids)
         sweep.of_admin = list(self._by_admin(admin, ids))
         sweep.of_owner = list(self._by_owner(owner, ids))
@@ -64,11 +69,12 @@ class Sweeper:
     def _by_other(self, client: Client, ids: Ids) -> Iterator[Answer]:
         if client.role == "admin":
             ids = EXAMPLES  # an administrator may change all resources; these do not exist
-        for operation in operations():
-            sender = client.replaced() if client.replaced and operation.id in ENDS_LOGIN else client
-            yield self.sender.send(operation, sender, ids, expected(operation, client))
-        if client.replaced and client.role == "user":
+        if client.ends and client.role == "user":
             yield from self._references(client, ids)
+        for operation in sorted(operations(), key=lambda operation: operation.id in ENDS_LOGIN):
+            sender = client.ends if client.ends and operation.id == LOGOUT else client
+            if is_requested(operation, client):
+                yield self.sender.send(operation, sender, ids, expected(operation, client))
 
     def _references(self, client: Client, ids: Ids) -> Iterator[Answer]:
         """Send ids of the owner in query strings and bodies."""

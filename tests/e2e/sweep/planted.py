@@ -35,7 +35,7 @@ class Planter:
         self._trigger()
         self._link(session_id)
         self._reset()
-        self._logins()
+        self.user.log_in()
 
     def _new(self, kind: str) -> str:
         self.planted[kind] = value = planted(secrets.token_hex(24))
@@ -54,8 +54,10 @@ class Planter:
 
     def _environment(self) -> str:
         session_id = self.user.create(env={"TOKEN": self._new("env")})
-        self.user.http.patch(f"/sessions/{session_id}", json={"name": self.label}).raise_for_status()
+        changes = {"name": self.label, "sdk_options": {"env": {"TOKEN": self._new("changed env")}}}
+        self.user.http.patch(f"/sessions/{session_id}", json=changes).raise_for_status()
         self.user.ask(session_id, scripted({"text": self.label})).raise_for_status()
+        self._post(f"/sessions/{session_id}/fork", name=self.label)
         return session_id
 
     def _sockets(self, session_id: str) -> None:
@@ -71,16 +73,29 @@ class Planter:
         self.user.http.get("/auth/me", headers={"x-api-key": created["key"], "authorization": ""}).raise_for_status()
 
     def _server(self) -> None:
-        remote = {"name": "planted", "server_type": "HTTP", "url": "https://mcp.invalid/"}
+        remote = {"name": self.label, "server_type": "HTTP", "url": "https://mcp.invalid/"}
         server = self._post("/mcp-servers", **remote, headers={"X-Key": self._new("MCP header")})
         self.user.http.post(f"/mcp-servers/{server['id']}/check")
+        changes = {"headers": {"X-Key": self._new("changed MCP header")}}
+        self.user.http.patch(f"/mcp-servers/{server['id']}", json=changes).raise_for_status()
+        self._program()
+
+    def _program(self) -> None:
+        """Have a program as an MCP server, which writes its secret to its log."""
+        words = {"command": "sh", "args": ["-c", "echo $TOKEN | tee /dev/stderr"], "server_type": "STDIO"}
+        body = {"name": self.label, **words, "env": {"TOKEN": self._new("env of a program")}}
+        server = self.admin.http.post("/mcp-servers", json=body).raise_for_status().json()
+        checked = self.admin.http.post(f"/mcp-servers/{server['id']}/check").raise_for_status().json()
+        assert checked["health"] == "unhealthy"
 
     def _trigger(self) -> None:
-        task = UserTask.create(self.user)
+        task = UserTask.create(self.user, sdk_options={"env": {"TOKEN": self._new("env of a task")}})
         trigger = task.post("triggers", {"name": self.label}).raise_for_status().json()
+        rotated = task.post(f"triggers/{trigger['id']}/rotate").raise_for_status().json()
         self.planted["webhook secret"] = trigger["secret"].removeprefix("whsec_")
-        execution_id = fire(trigger, {}).raise_for_status().json()["execution_id"]
-        task.ended(execution_id)
+        self.planted["rotated webhook secret"] = rotated["secret"].removeprefix("whsec_")
+        execution_id = fire(trigger, {}, secret=rotated["secret"]).raise_for_status().json()["execution_id"]
+        assert task.ended(execution_id)["status"] == "completed"
 
     def _link(self, session_id: str) -> None:
         report = self._post("/reports", session_id=session_id, format="json")

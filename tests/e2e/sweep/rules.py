@@ -13,8 +13,13 @@ type Outcome = Literal["unauthenticated", "forbidden", "not found", "served", "n
 OWN_ACCOUNT = f"{ACCOUNT_PREFIX}me"
 READ_BY_KEYS = frozenset({"listApiKeys"})
 """Below `/auth`, where a login is needed: a key may list keys, since it shows none."""
-ENDS_LOGIN = frozenset({"logout", "logoutEverywhere"})
-"""What they end is not used for other requests."""
+LOGOUT = "logout"
+ENDS_LOGIN = frozenset({LOGOUT, "logoutEverywhere"})
+"""They come last: what they end is not used for other requests."""
+HASHES_PASSWORD = frozenset({"register", "login"})
+"""Public operations that take half a second of a processor for each request."""
+MAY_HASH = frozenset({"no token", "user, login", "a revoked key"})
+"""The clients that request those: without credentials, with valid ones, and with such as are not valid."""
 NOT_SERVED = {
     "login": "the account of the example does not exist, or has another password",
     "refreshTokens": "the token of the example is invented",
@@ -36,6 +41,11 @@ def expected(operation: Operation, client: Client, *, owns: bool = False) -> Out
     if not _is_permitted(operation, client):
         return "forbidden"
     return "not found" if (operation.parameters or operation.names_resources) and not owns else "served"
+
+
+def is_requested(operation: Operation, client: Client) -> bool:
+    """Return whether a client requests an operation: all do, unless it is public and expensive."""
+    return operation.id not in HASHES_PASSWORD or client.name in MAY_HASH
 
 
 def _is_permitted(operation: Operation, client: Client) -> bool:

@@ -8,7 +8,10 @@ from tests.e2e.sweep.journey import Sweep
 
 pytestmark = pytest.mark.timeout(600)
 
-TABLES = {"identity.api_keys", "identity.events", "session.sessions", "session.events", "task_scheduler.events"}
+TABLES = {
+    *("identity.api_keys", "identity.events", "session.sessions", "session.events", "task_scheduler.events"),
+    "mcp_registry.servers",
+}
 
 
 def revealed(contents: dict[str, bytes], sweep: Sweep) -> list[tuple[str, str]]:

@@ -87,7 +87,7 @@ class System:
     def __init__(
         self,
         environment: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "onebox", "--follow-parent"),
+        command: Sequence[str] = (sys.executable, "-m", "onebox"),
         *,
         prepared: bool = True,
     ) -> None:
@@ -150,7 +150,7 @@ class System:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_with_default_sighup(signal_on_parent_death(signal.SIGTERM)),
+                preexec_fn=_with_default_sighup(signal_on_parent_death(signal.SIGKILL)),
             )
 
     def _prepare(self) -> None:

@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Generator, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from shlex import join
 
 from onebox.account import drop_privileges, ensure_access, find_account
-from onebox.children import end_with_parent
+from onebox.children import following_parent
 from onebox.cluster import major_of
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
@@ -100,9 +99,9 @@ def _main(program: Path, arguments: list[str]) -> None:
     for folder in folders:
         os.chown(folder, account.pw_uid, account.pw_gid)
     # Installed by Python's package manager, the programs need libraries that lie beside their own folder.
-    ensure_access(account, [Path(sys.prefix), program.parent.parent, *folders])
-    drop_privileges(account)
-    end_with_parent(signal.SIGINT)  # switching the account has cleared the signal that the parent had set
+    with following_parent():
+        ensure_access(account, [Path(sys.prefix), program.parent.parent, *folders])
+        drop_privileges(account)
     os.execv(program, [str(program), *arguments])  # noqa: S606  a shell is not wanted
 
 

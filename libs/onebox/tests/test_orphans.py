@@ -1,0 +1,56 @@
+"""A test run that is killed leaves no process behind."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from onebox.testing.system import has_ended, until
+
+BOX = Path(__file__).with_name("box.py")
+TESTS = f"""
+import subprocess, sys, time
+from pathlib import Path
+from onebox.testing.system import System
+
+def test_that_uses_everything(postgres, nats_url):
+    with System(command=[sys.executable, {str(BOX)!r}]) as system:
+        system.start()
+        subprocess.Popen(["sleep", "600"])
+        Path("begun").touch()
+        time.sleep(600)
+"""
+EVERYTHING = {BOX.with_name("standin.py").name, "postgres", "nats-server", "sleep"}
+
+
+def children() -> dict[int, list[int]]:
+    """Return the ids of all processes of the machine by that of their parent."""
+    found: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            found.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
+    return found
+
+
+def below(pid: int, of: dict[int, list[int]]) -> Iterator[int]:
+    for child in of.get(pid, ()):
+        yield child
+        yield from below(child, of)
+
+
+@pytest.mark.usefixtures("servers")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
+def test_all_processes_of_a_killed_test_run_end(tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(TESTS)
+    plugins = ["-p", "onebox.testing", "-p", "onebox.testing.orphans"]
+    command = [sys.executable, "-m", "pytest", *plugins, "-n", "1", "--rootdir", ".", "."]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as run:  # noqa: S603  no shell
+        until((tmp_path / "begun").exists)
+        started = [*below(run.pid, children())]
+        commands = " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in started)
+        run.send_signal(signal.SIGKILL)
+    assert [name for name in EVERYTHING if name not in commands] == []
+    until(lambda: all(map(has_ended, started)))
