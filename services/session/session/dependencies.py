@@ -110,8 +110,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         CannotStart: the folders of the service are not those of its other replicas.
     """
     await _check_folders(settings, database)
-    program = settings.agent_path or AGENT
-    sandbox = await _find_sandbox(program)
+    sandbox = await _find_sandbox(program := settings.agent_path or AGENT)
     await apply_rules(settings.quota_rules, database)
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (

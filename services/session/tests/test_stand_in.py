@@ -1,4 +1,4 @@
-"""The stand-in for Claude Code does what Claude Code does, as far as the service can tell."""
+"""The stand-in for Claude Code does what Claude Code does, as far as the service sees it."""
 
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -215,3 +215,9 @@ async def test_an_interrupted_turn_reports_its_usage(
         await replica.agents.close(replica.spec().session_id)
         end = TurnEvents([*begun, *[event async for event in events]]).end
     assert (end.error_detail, end.reported.input) == ("The agent was stopped.", 1000)
+
+
+async def test_the_stand_in_ends_at_what_it_does_not_implement(new_replica: NewReplica) -> None:
+    async with new_replica(program=stand_in()) as replica:
+        end = (await replica.ask(tools_prompt(("WebSearch", {"query": "cats"})))).end
+    assert end.error_code is Code.AGENT_FAILED

@@ -1,4 +1,4 @@
-"""The command line: the options that the SDK and the session service give to the CLI."""
+"""The command line: the options with which the SDK and the session service start the CLI."""
 
 import json
 import os

@@ -145,16 +145,13 @@ def _more(received: Iterator[bytes]) -> bytes:
 def _events(content: Iterator[bytes]) -> Iterator[Frame]:
     data, kind = b"", None
     for piece in content:
-        *blocks, data = (data + piece).split(b"\n\n")
-        for block in blocks:
-            for line in block.split(b"\n"):
-                if line.startswith(b"data:"):
-                    event = json.loads(line[5:])
-                    kind = event["type"]
-                    if kind == "error":
-                        raise ApiError(f"API Error: {json.dumps(event)}", retried=False)
-                    if kind != "ping":
-                        yield event
+        *lines, data = (data + piece).split(b"\n")
+        for event in (json.loads(line[5:]) for line in lines if line.startswith(b"data:")):
+            kind = event["type"]
+            if kind == "error":
+                raise ApiError(f"API Error: {json.dumps(event)}", retried=False)
+            if kind != "ping":
+                yield event
     if kind != "message_stop":
         raise ApiError("API Error: The response ended before it was complete.", retried=False)
 

@@ -1,4 +1,4 @@
-"""Packs the stand-in into one executable file, which a sandbox can see."""
+"""Packs the stand-in into one executable file for a sandbox: `python -m simulator.claude_code.packing FILE`."""
 
 import marshal
 import sys
@@ -31,3 +31,7 @@ def pack(path: Path) -> Path:
 def _compiled(source: str, name: str) -> bytes:
     code = SourceFileLoader("module", name).source_to_code(source.encode(), name)
     return MAGIC_NUMBER + bytes(12) + marshal.dumps(code)
+
+
+if __name__ == "__main__":
+    pack(Path(sys.argv[1]))

@@ -8,7 +8,7 @@ class ToolFailed(Exception):
 
 
 class ToolResult:
-    """The result of a tool: the `content` for the model, and what the client is told beyond it."""
+    """The result of a tool: the `content` for the model, and the details for the client."""
 
     def __init__(self, content: str | list[dict[str, Any]], details: Any = None) -> None:
         self.content, self.details = content, content if details is None else details
