@@ -31,7 +31,7 @@ def attacked_system(request: pytest.FixtureRequest, servers: None) -> Generator[
         pytest.skip("the tests do not run as root: the system is started by this account alone")
     command = ORDINARY if is_root and request.param == ANOTHER else [sys.executable, "-m", "onebox"]
     limits = {"AGENT_MEMORY_BYTES": str(LIMITS.memory_bytes), "AGENT_PROCESSES": str(LIMITS.processes)}
-    with System(limits, command) as system:
+    with System(limits, command, claude_code=True) as system:
         with _few_descriptors():
             system.start()
         yield system
