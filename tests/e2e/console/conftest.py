@@ -1,4 +1,5 @@
 from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -18,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def console_system(servers: None) -> Generator[System]:
+def console_system(agent_program: Path | None) -> Generator[System]:
     """The system of all tests of the console, whose users may register MCP servers on this machine."""
     with System({"MCP_ALLOWED_ADDRESSES": "127.0.0.0/8"}) as running:
         running.start()

@@ -1,5 +1,6 @@
 from collections.abc import Generator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from onebox.testing.system import System
@@ -11,7 +12,7 @@ SETTINGS = {"LOGIN_FAILURES_PER_ADDRESS": "100000", "LOGIN_FAILURES_PER_ACCOUNT"
 
 
 @pytest.fixture(scope="session")
-def swept_system(servers: None) -> Generator[System]:
+def swept_system(agent_program: Path | None) -> Generator[System]:
     """A system that a sweep changes, and nothing else uses."""
     with System(SETTINGS) as system:
         system.start()

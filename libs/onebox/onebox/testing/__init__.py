@@ -43,10 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark every test that uses the fixtures `servers` or `agent_program`, directly or indirectly."""
     for item in items:
-        if isinstance(item, pytest.Function):
-            for marker, fixture in ((SERVER, _SERVERS), (AGENT, _AGENT_PROGRAM)):
-                if fixture in item.fixturenames:
-                    item.add_marker(marker)
+        used = item.fixturenames if isinstance(item, pytest.Function) else ()
+        if _SERVERS in used:
+            item.add_marker(SERVER)
+        if _AGENT_PROGRAM in used:
+            item.add_marker(AGENT)
 
 
 @pytest.fixture(scope="session")
