@@ -27,7 +27,7 @@ from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing import SERVER
 from onebox.testing.databases import Databases
-from onebox.testing.unrooted import postgres_in
+from onebox.testing.unrooted import copy_cluster, postgres_in
 from runtime import bus
 from runtime.bus import Client, ordered
 from runtime.bus.jetstream import JetStream, jetstream
@@ -91,8 +91,11 @@ async def database(databases: Databases) -> AsyncGenerator[Database]:
 
 @pytest.fixture
 def own_server(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres]:
-    """Provide a PostgreSQL server of the test's own, which it may stop and start."""
-    with postgres_in(open_folder / "postgres") as server:
+    """Provide a PostgreSQL server of the test's own, which it may stop and start; its cluster is not the shared one."""
+    path = open_folder / "postgres"
+    path.mkdir()
+    copy_cluster(path / "postgres", "own")
+    with postgres_in(path) as server:
         yield server
 
 

@@ -20,10 +20,11 @@ pytestmark = pytest.mark.usefixtures("fast_reactions")
 OPENED = JarOpened.example()
 
 
+@pytest.mark.parametrize("ack_wait", [2.0, pytest.param(10.0, marks=pytest.mark.long)])
 async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(
-    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch, ack_wait: float
 ) -> None:
-    monkeypatch.setattr(module, "ACK_WAIT", 10.0)  # a busy machine may stop this process for some seconds
+    monkeypatch.setattr(module, "ACK_WAIT", ack_wait)
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
     spy, never = ReactionSpy.waiting(), asyncio.Event()
     await publish(js, OPENED)
@@ -31,7 +32,7 @@ async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(
         *(replica(one).work(spy.registration(concurrency=1), never) for one in (client, other_client))
     ):
         await eventually(lambda: spy.seen)
-        await asyncio.sleep(11.0)  # longer than the bus waits for a heartbeat
+        await asyncio.sleep(ack_wait * 1.1)  # longer than the bus waits for a heartbeat
         spy.go.set()
         await eventually(lambda: all_acknowledged(js))
     assert len(spy.seen) == 1

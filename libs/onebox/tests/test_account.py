@@ -13,7 +13,6 @@ import pytest
 from onebox.account import acting_as, find_account, take_ownership
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
-from onebox.testing.system import System
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
@@ -192,12 +191,3 @@ def test_data_of_a_running_system_is_refused(open_folder: Path) -> None:
         take_ownership(data.path, find_account())
     assert owners(data.path) == {"root"}
     data.close()
-
-
-def test_no_process_of_a_system_started_by_root_runs_as_root() -> None:
-    box = str(Path(__file__).with_name("box.py"))
-    with System(command=[sys.executable, box]) as system:
-        system.start()
-        running = {Path(f"/proc/{pid}").stat().st_uid for pid in system.pids().values()}
-        assert running == {find_account().pw_uid}
-        assert "Started as root: everything runs as the account 'agentapi'.\n" in system.output

@@ -13,7 +13,7 @@ from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
 from onebox.testing.system import has_ended, until
-from onebox.testing.unrooted import PostgresForTests, can_start
+from onebox.testing.unrooted import PostgresForTests, can_start, copy_cluster
 
 pytestmark = pytest.mark.usefixtures("servers")
 PARENT = """
@@ -42,6 +42,7 @@ os.setgroups([]); os.setresgid(*[nobody.pw_gid] * 3); os.setresuid(*[nobody.pw_u
 @pytest.fixture
 def serve(folder: DataFolder) -> Generator[Callable[[], EmbeddedPostgres]]:
     """Yield a function that starts a server in the folder; the server is stopped on exit."""
+    copy_cluster(folder.path / "postgres")
     with ExitStack() as stack:
 
         def start() -> EmbeddedPostgres:

@@ -130,7 +130,9 @@ async def test_a_verified_key_is_accepted_while_identity_is_unavailable(
     assert await harness.gateway.tokens.verify(KEY) == token
 
 
-async def test_an_unknown_key_while_identity_is_unavailable_is_503(program: httpx.AsyncClient, services: FakeServices):
+async def test_an_unknown_key_while_identity_is_unavailable_is_503(
+    program: httpx.AsyncClient, services: FakeServices, impatient: None
+):
     await services.client.close()
     assert (await program.get(ME)).status_code == 503
 

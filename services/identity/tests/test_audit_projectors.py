@@ -51,7 +51,7 @@ async def js(client: Client, monkeypatch: pytest.MonkeyPatch) -> JetStream:
 
 
 @pytest.fixture
-def settings(database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path) -> Settings:
+def settings(database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path, quick_passwords: None) -> Settings:
     return Settings(
         database_url=database_url,
         nats_url=nats_url,

@@ -67,7 +67,9 @@ type Start = Callable[..., Awaitable[Remote]]
 
 
 @pytest.fixture
-async def start(database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path) -> AsyncGenerator[Start]:
+async def start(
+    database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path, quick_passwords: None
+) -> AsyncGenerator[Start]:
     """Start the service with the given settings, and wait until it answers."""
     stop = asyncio.Event()
     defaults = {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file}
@@ -176,6 +178,12 @@ async def test_the_first_admin_is_created_and_written_to_a_file_once(start: Star
     (tmp_path / "admin.json").unlink()
     await start()
     assert not (tmp_path / "admin.json").exists()
+
+
+async def test_replicas_that_start_concurrently_write_one_valid_password(start: Start, tmp_path: Path) -> None:
+    remote, *_ = await asyncio.gather(*(start() for _ in range(3)))
+    credentials = json.loads((tmp_path / "admin.json").read_text())
+    assert (await remote.log_in(credentials["email"], credentials["password"])).token_type == "bearer"
 
 
 async def test_the_first_admin_can_be_configured(start: Start, tmp_path: Path) -> None:

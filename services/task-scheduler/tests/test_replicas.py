@@ -81,17 +81,19 @@ def own_postgres(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres
     folder.close()
 
 
+@pytest.mark.parametrize("rounds", [2, pytest.param(ROUNDS, marks=pytest.mark.long)])
 async def test_every_tick_is_executed_once_while_replicas_are_killed(
-    scheduler: Scheduler, sessions: SimulatedSessions, random: Random
+    scheduler: Scheduler, sessions: SimulatedSessions, random: Random, rounds: int
 ) -> None:
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(scheduler.pass_minute())
             await asyncio.sleep(random.uniform(0, MAX_PAUSE_SECONDS))
             scheduler.replicas.replace_one(random)
-    assert_each_once(await scheduler.finish(), sessions)
+    assert_each_once(await scheduler.finish(), sessions, rounds)
 
 
+@pytest.mark.long
 async def test_every_tick_is_executed_once_while_the_bus_is_killed(
     scheduler: Scheduler, nats_server: EmbeddedNats, sessions: SimulatedSessions, random: Random
 ) -> None:
@@ -104,6 +106,7 @@ async def test_every_tick_is_executed_once_while_the_bus_is_killed(
     assert_each_once(await scheduler.finish(), sessions)
 
 
+@pytest.mark.long
 async def test_every_tick_is_executed_once_while_the_database_is_unavailable(
     own_postgres: EmbeddedPostgres,
     nats_url: str,
@@ -121,6 +124,7 @@ async def test_every_tick_is_executed_once_while_the_database_is_unavailable(
         assert_each_once(await scheduler.finish(), sessions)
 
 
+@pytest.mark.long
 async def test_every_tick_is_executed_once_when_the_clock_is_set_forward(
     scheduler: Scheduler, sessions: SimulatedSessions
 ) -> None:
@@ -130,6 +134,7 @@ async def test_every_tick_is_executed_once_when_the_clock_is_set_forward(
     assert_each_once(await scheduler.finish(), sessions)
 
 
+@pytest.mark.long
 async def test_every_tick_is_executed_once_when_the_clock_is_set_back(
     scheduler: Scheduler, sessions: SimulatedSessions
 ) -> None:
@@ -152,10 +157,10 @@ async def restart(server: EmbeddedNats | EmbeddedPostgres, random: Random) -> No
         await asyncio.to_thread(server.start)
 
 
-def assert_each_once(executions: Executions, sessions: SimulatedSessions) -> None:
+def assert_each_once(executions: Executions, sessions: SimulatedSessions, rounds: int = ROUNDS) -> None:
     """Assert that each tick has one execution with one end, and that one message created each session and each run."""
     assert executions.problems() == []
-    assert sum(len(ticks) for ticks in executions.ticks.values()) >= TASKS * ROUNDS
+    assert sum(len(ticks) for ticks in executions.ticks.values()) >= TASKS * rounds
     assert {len(messages) for messages in (*sessions.creations.values(), *sessions.submissions.values())} == {1}
     assert sessions.creations.keys() == {session_id for session_id, _ in executions.attempts}
     assert sessions.submissions.keys() == {run_id for _, run_id in executions.attempts}

@@ -55,17 +55,17 @@ def can_start(server: EmbeddedPostgres) -> bool:
     return True
 
 
-def copy_cluster(data: Path) -> None:
+def copy_cluster(data: Path, identity: str = "shared") -> None:
     """Create the files of an empty server by copying them, which saves the two seconds that initdb takes.
 
-    All copies have the same system identifier.
+    All copies have the same system identifier if they have the same `identity`, and else another one.
     """
-    command = ["cp", "-a", "--", str(_cluster()), str(data)]
+    command = ["cp", "-a", "--", str(_cluster(identity)), str(data)]
     subprocess.run(command, check=True)  # noqa: S603  no shell
 
 
 @cache
-def _cluster() -> Path:
+def _cluster(_identity: str) -> Path:
     stack = ExitStack()
     atexit.register(stack.close)
     path = stack.enter_context(temporary_folder())
