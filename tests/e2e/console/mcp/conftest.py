@@ -1,18 +1,11 @@
 from collections.abc import AsyncGenerator
 
-import pytest
 import pytest_asyncio
 from onebox.testing.system import System
 
 from tests.e2e.console.mcp.lab import Lab
 from tests.e2e.console.tab import Console
 from tests.e2e.user import User
-
-
-@pytest.fixture
-def system(mcp_system: System) -> System:
-    """The system of all tests here, whose users may register servers on this machine."""
-    return mcp_system
 
 
 @pytest_asyncio.fixture(loop_scope="session")
