@@ -127,9 +127,11 @@ async def test_no_program_outlives_the_turn_that_started_it(replica: Replica, st
     assert await replica.bash(f"ls {MARK}") == MARK
 
 
-@pytest.mark.parametrize("command", ["head -c 120M /dev/zero > /tmp/file", "head -c 120M /dev/zero > ~/file"])
+@pytest.mark.parametrize("command", ["head -c 230M /dev/zero > /tmp/file", "head -c 230M /dev/zero > ~/file"])
 async def test_an_agent_that_keeps_memory_is_not_kept_warm(new_replica: NewReplica, command: str) -> None:
-    async with new_replica(Limits(warm_memory_bytes=220 * 2**20)) as replica:  # an idle agent has 120 MiB
+    async with new_replica(
+        Limits(warm_memory_bytes=220 * 2**20)
+    ) as replica:  # an idle agent of Claude Code has 120 MiB
         await replica.ask(GIVE_NAME)
         assert await replica.agents.has_warm(replica.spec().session_id)
         await replica.bash(command)
@@ -263,12 +265,14 @@ async def test_another_replica_continues_for_one_that_is_killed(after_kill: None
 
 
 @pytest_asyncio.fixture
-async def after_kill(transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path) -> None:
+async def after_kill(
+    transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path, agent_path: Path
+) -> None:
     """Kill a replica during a tool call."""
     workspaces = tmp_path / "workspaces"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.session.tests.replica"),
-        *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS)),
+        *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS), str(agent_path)),
     )
     try:
         await eventually((workspaces / "one" / "begun").exists)

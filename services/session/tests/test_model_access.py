@@ -178,6 +178,7 @@ KINDS = {
 }
 
 
+@pytest.mark.claude_code
 @pytest.mark.parametrize("model", MODELS)
 async def test_our_price_is_at_most_the_price_of_the_cli_and_close_to_it(
     replica: Replica, model: str, requested: list[str], monkeypatch: pytest.MonkeyPatch

@@ -60,6 +60,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return changed
 
 
+@pytest.mark.claude_code
 @pytest.mark.parametrize("options", SESSIONS, ids=lambda options: options["model"])
 async def test_everything_that_the_cli_sends_is_forwarded(
     replica: Replica, changes: list[str], options: dict[str, Any]
@@ -70,6 +71,7 @@ async def test_everything_that_the_cli_sends_is_forwarded(
     assert (outputs[0], SEARCHED in outputs[1], len(outputs), changes) == ("[image]", True, 3, [])
 
 
+@pytest.mark.claude_code
 async def test_an_approved_search_reaches_the_provider(replica: Replica) -> None:
     async def approve(*_: object) -> ApprovalOutcome:
         return ApprovalOutcome(decision="approved")
