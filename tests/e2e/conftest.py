@@ -48,11 +48,3 @@ def mcp_admin(system: System) -> Generator[User]:
         yield admin
         for server in admin.items("/mcp-servers"):
             admin.http.delete(f"/mcp-servers/{server['id']}").raise_for_status()
-
-
-@pytest.fixture(scope="session")
-def claude_code_system(servers: None) -> Generator[System]:
-    """A system whose agents are always Claude Code."""
-    with System() as running:
-        running.start()
-        yield running

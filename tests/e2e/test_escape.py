@@ -27,8 +27,8 @@ def test_no_environment_or_readable_file_holds_a_secret(shared_user: User, agent
     seen = shared_user.bash(agent, f"{reads}; echo; ls {folder} || echo unreachable")
     assert seen.endswith("unreachable")
     assert not re.search(r"^root:", seen, re.MULTILINE)
-    told = seen.replace(folder, "")
-    assert not [secret for secret in (*secrets, '"keys"', "first-admin") if secret in told]
+    shown = seen.replace(folder, "")
+    assert not [secret for secret in (*secrets, '"keys"', "first-admin") if secret in shown]
 
 
 def test_an_agent_cannot_see_another_workspace(shared_user: User, agent: str, stranger: User, system: System) -> None:

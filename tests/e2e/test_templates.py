@@ -1,4 +1,4 @@
-"""Options of sessions, which templates, changes and forks give to agents."""
+"""Options that agents have from templates, changes and forks of sessions."""
 
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted

@@ -31,7 +31,7 @@ from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
 _START_TIMEOUT = 120.0
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.3
+_FIRST_PAUSE, _MAX_PAUSE = 0.02, 0.3
 """Between two evaluations of a condition, in seconds: longer and longer, since each takes time of what is awaited."""
 
 
@@ -46,7 +46,7 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"after {seconds:g} s the result is still {value!r}: {_source(condition)}")
         time.sleep(pause)
-        pause = min(1.2 * pause, _LONGEST_PAUSE)
+        pause = min(1.2 * pause, _MAX_PAUSE)
 
 
 def _source(condition: Callable[[], object]) -> str:
