@@ -1,9 +1,9 @@
 from collections.abc import Generator
 
 import pytest
-from onebox.testing.system import System, until
+from onebox.testing.system import System
 
-from tests.e2e.user import User, admin_of, newcomer
+from tests.e2e.user import User, admin_of, known_user, newcomer
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,19 @@ def user(system: System) -> Generator[User]:
     yield from newcomer(system)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def shared_user(system: System) -> Generator[User]:
+    """Someone whom tests of all modules share, since passwords are slow by design. Only what a test creates is its."""
+    yield from known_user(system)
+
+
+@pytest.fixture(scope="module")
+def stranger(system: System) -> Generator[User]:
+    """Someone else, whom tests of all modules share."""
+    yield from known_user(system, "stranger")
+
+
+@pytest.fixture(scope="module")
 def admin(system: System) -> Generator[User]:
     """The administrator of the system that tests share."""
     yield from admin_of(system)
@@ -29,25 +41,10 @@ def spare_user(spare_system: System) -> Generator[User]:
     yield from newcomer(spare_system)
 
 
-@pytest.fixture(scope="session")
-def mcp_system(servers: None) -> Generator[System]:
-    """A system whose users may register MCP servers on this machine. Tests that kill its processes await its return."""
-    with System({"MCP_ALLOWED_ADDRESSES": "127.0.0.0/8"}) as running:
-        running.start()
-        yield running
-
-
 @pytest.fixture
-def mcp_user(mcp_system: System) -> Generator[User]:
-    """Someone new, who uses MCP servers."""
-    until(mcp_system.ready)
-    yield from newcomer(mcp_system)
-
-
-@pytest.fixture
-def mcp_admin(mcp_system: System) -> Generator[User]:
-    """The administrator of the system with MCP servers, who leaves none behind."""
-    for admin in admin_of(mcp_system):
+def mcp_admin(system: System) -> Generator[User]:
+    """The administrator of the system that tests share, who leaves no MCP servers behind."""
+    for admin in admin_of(system):
         yield admin
         for server in admin.items("/mcp-servers"):
             admin.http.delete(f"/mcp-servers/{server['id']}").raise_for_status()

@@ -9,7 +9,6 @@ from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
 from tests.contracts.generated_client import GeneratedClient, generate, importable
-from tests.e2e.test_reports import MAGIC
 from tests.e2e.user import PASSWORD, User
 
 ANSWER = scripted(bash("echo hello | tee notes.txt"), {"text": "Done."})
@@ -17,10 +16,16 @@ REMOTE = {"name": "tickets", "server_type": "HTTP", "url": "https://mcp.invalid/
 
 
 @pytest.fixture(scope="module")
-def client(system: System, tmp_path_factory: pytest.TempPathFactory) -> Generator[GeneratedClient]:
+def generated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of the package, and the warnings of the generator."""
+    folder = tmp_path_factory.mktemp("client")
+    return folder, generate(folder)
+
+
+@pytest.fixture(scope="module")
+def client(system: System, generated: tuple[Path, str]) -> Generator[GeneratedClient]:
     """The client of somebody who has registered and logged in with it."""
-    folder, someone = tmp_path_factory.mktemp("client"), User(system.base_url)
-    generate(folder)
+    (folder, _), someone = generated, User(system.base_url)
     with someone.http, importable(folder) as client:
         client.connect(system.base_url)
         account = {"email": someone.email, "username": someone.name, "password": PASSWORD}
@@ -83,17 +88,15 @@ def test_mcp_servers_are_exported_and_imported(client: GeneratedClient) -> None:
     assert (exported[:12], imported.servers[0].name) == (b"mcp_servers:", "copied")
 
 
-@pytest.mark.parametrize("kind", MAGIC)
-def test_a_report_is_created_and_downloaded(client: GeneratedClient, session_id: UUID, kind: str) -> None:
-    new = client.model("NewReport", session_id=str(session_id), format=kind)
+def test_a_report_is_created_and_downloaded(client: GeneratedClient, session_id: UUID) -> None:
+    new = client.model("NewReport", session_id=str(session_id), format="markdown")
     report = client.call("reports.create_report", body=new)
-    content = client.call("reports.download_report", report.id).payload.read()
-    assert content.startswith(MAGIC[kind])  # pyright: ignore[reportArgumentType]
+    assert client.call("reports.download_report", report.id).payload.read().startswith(b"# ")
 
 
 def test_metrics_are_text(client: GeneratedClient) -> None:
     assert "sessions_total" in client.call("monitoring.get_metrics")
 
 
-def test_the_generator_leaves_nothing_out(tmp_path: Path) -> None:
-    assert generate(tmp_path) == ""
+def test_the_generator_leaves_nothing_out(generated: tuple[Path, str]) -> None:
+    assert generated[1] == ""

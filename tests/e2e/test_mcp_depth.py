@@ -12,12 +12,12 @@ from tests.e2e.user import User
 
 
 @pytest.fixture
-def sessions(mcp_system: System, mcp_user: User) -> list[str]:
+def sessions(system: System, user: User) -> list[str]:
     """Two sessions whose agents may use each other."""
-    token = mcp_user.http.headers["authorization"]
-    server = register_url(mcp_user, "agents", f"{mcp_system.base_url}/mcp", headers={"Authorization": token})
+    token = user.http.headers["authorization"]
+    server = register_url(user, "agents", f"{system.base_url}/mcp", headers={"Authorization": token})
     assert server["health"] == "healthy"
-    return [mcp_user.create("mcp__agents", mcp_servers=["agents"]) for _ in range(2)]
+    return [user.create("mcp__agents", mcp_servers=["agents"]) for _ in range(2)]
 
 
 def query(session_id: str, message: str, **options: Any) -> tuple[str, dict[str, Any]]:
@@ -29,21 +29,17 @@ def depth(user: User, session_id: str) -> int:
     return user.http.get(f"/sessions/{session_id}").raise_for_status().json()["depth"]
 
 
-def test_an_agent_uses_another_session(mcp_user: User, sessions: list[str]) -> None:
+def test_agents_use_other_sessions_down_to_a_depth(user: User, sessions: list[str]) -> None:
     first, second = sessions
-    [output] = call(mcp_user, first, query(second, FINE)).outputs
+    [output] = call(user, first, query(second, FINE)).outputs
     assert '"text":"Fine."' in output
-    assert [depth(mcp_user, id) for id in sessions] == [0, 1]
-
-
-def test_a_circle_of_sessions_comes_to_an_end(mcp_user: User, sessions: list[str]) -> None:
-    first, second = sessions
+    assert [depth(user, id) for id in sessions] == [0, 1]
     message = FINE
     for session_id in (first, second, first, second):
         message = scripted(calling(query(session_id, message, wait=False, on_busy="enqueue")), DONE)
-    mcp_user.ask(first, message).raise_for_status()
-    until(lambda: refused(mcp_user, second))
-    assert [depth(mcp_user, id) for id in sessions] == [2, 3]
+    user.ask(first, message).raise_for_status()
+    until(lambda: refused(user, second))
+    assert [depth(user, id) for id in sessions] == [2, 3]
 
 
 def refused(user: User, session_id: str) -> bool:

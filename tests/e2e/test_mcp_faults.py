@@ -21,10 +21,10 @@ HOSTILE = ("hang", "endless-body", "endless-pages", "endless-notifications", "lo
 
 
 @pytest.fixture
-def session_id(mcp_user: User, mcp_admin: User) -> str:
+def session_id(user: User, mcp_admin: User) -> str:
     """A session with a STDIO server whose tool executes Python."""
     register(mcp_admin, "lab", PROGRAM | {"is_global": True})
-    return mcp_user.create("mcp__lab", mcp_servers=["lab"])
+    return user.create("mcp__lab", mcp_servers=["lab"])
 
 
 @contextmanager
@@ -38,56 +38,48 @@ def suspended(system: System, service: str) -> Generator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-async def test_hostile_servers_do_not_prevent_a_run(mcp_user: User) -> None:
+@pytest.mark.long
+async def test_hostile_servers_do_not_prevent_a_run(user: User) -> None:
     async with started(module="mcp_connection.testing.hostile") as hostile, started() as server:
         for mode in HOSTILE:
             body = {"name": mode, "server_type": "HTTP", "url": f"{hostile.url}/{mode}"}
-            mcp_user.http.post("/mcp-servers", json=body).raise_for_status()
-        register_url(mcp_user, "lab", server.url)
-        session_id = mcp_user.create("mcp__lab", mcp_servers=[*HOSTILE, "lab"])
+            user.http.post("/mcp-servers", json=body).raise_for_status()
+        register_url(user, "lab", server.url)
+        session_id = user.create("mcp__lab", mcp_servers=[*HOSTILE, "lab"])
         echo: ToolCall = ("mcp__lab__echo", {"text": "hello there"})
-        turn = call(mcp_user, session_id, echo)
+        turn = call(user, session_id, echo)
     assert (turn.run["status"], turn.outputs) == ("completed", ["hello there"])
     assert turn.statuses == ["failed"] * len(HOSTILE) + ["connected"]
     assert all(use["detail"] for use in turn.run["mcp_servers"][:-1])
 
 
-def test_a_result_of_100_mb_is_an_error_of_the_call(mcp_user: User, session_id: str) -> None:
-    turn = call(mcp_user, session_id, execute("result = 'x' * 100_000_000"), execute("result = 'next'"))
-    assert (turn.run["status"], turn.outputs[1]) == ("completed", '"next"')
-    assert "MCP_SERVER_INVALID" in turn.outputs[0]  # without details, because the server is another user's
-
-
-def test_a_server_that_crashes_is_started_again(mcp_user: User, session_id: str) -> None:
-    turn = call(mcp_user, session_id, execute("os._exit(1)"), execute("result = 'next'"))
-    assert (turn.run["status"], turn.outputs[1]) == ("completed", '"next"')
-
-
-def test_cancelling_a_run_ends_the_call_of_a_tool(mcp_user: User, session_id: str) -> None:
-    run_id = mcp_user.submit(session_id, SLEEPING).raise_for_status().json()["id"]
+def test_cancelling_a_run_ends_the_call_of_a_tool(user: User, session_id: str) -> None:
+    run_id = user.submit(session_id, SLEEPING).raise_for_status().json()["id"]
     until(sleeping)
-    mcp_user.http.post(f"/sessions/{session_id}/runs/{run_id}/cancel").raise_for_status()
+    user.http.post(f"/sessions/{session_id}/runs/{run_id}/cancel").raise_for_status()
     until(lambda: not sleeping())
-    assert mcp_user.ended(session_id, run_id)["status"] == "cancelled"
+    assert user.ended(session_id, run_id)["status"] == "cancelled"
 
 
-def test_a_run_continues_without_the_registry(mcp_system: System, mcp_user: User, session_id: str) -> None:
-    with suspended(mcp_system, "mcp_registry"):
-        turn = call(mcp_user, session_id)
-    until(lambda: mcp_user.http.get("/mcp-servers").is_success)  # the bus has disconnected it meanwhile
+@pytest.mark.long
+def test_a_run_continues_without_the_registry(system: System, user: User, session_id: str) -> None:
+    with suspended(system, "mcp_registry"):
+        turn = call(user, session_id)
+    until(lambda: user.http.get("/mcp-servers").is_success)  # the bus has disconnected it meanwhile
     [use] = turn.run["mcp_servers"]
     assert (turn.run["status"], use["status"]) == ("completed", "failed")
     assert use["detail"] == "The MCP registry is not available."
 
 
+@pytest.mark.long
 def test_a_replica_that_is_killed_during_a_call_leaves_no_server_running(
-    mcp_system: System, mcp_user: User, session_id: str
+    system: System, user: User, session_id: str
 ) -> None:
     with ThreadPoolExecutor(1) as caller:
-        asked = caller.submit(mcp_user.ask, session_id, SLEEPING)
+        asked = caller.submit(user.ask, session_id, SLEEPING)
         until(sleeping)
-        mcp_system.kill("session")
+        system.kill("session")
         answer = asked.result(60)
     assert answer.json()["error_code"] == "RUN_INTERRUPTED"
     until(lambda: not sleeping())
-    assert call(mcp_user, session_id, execute("result = 'again'")).outputs == ['"again"']
+    assert call(user, session_id, execute("result = 'again'")).outputs == ['"again"']

@@ -34,18 +34,6 @@ def test_an_export_can_be_imported_by_another_user(user: User, other: User) -> N
     assert "plantedsecret" in exported(user, include_secrets="true")
 
 
-def test_a_program_needs_the_permission_of_the_operator(user: User) -> None:
-    text = '{"mcpServers": {"one": {"command": "rm"}, "two": {"url": "https://mcp.invalid/"}}}'
-    result = imported(user, text)
-    assert (result["imported_count"], result["errors"][0]["error_code"]) == (1, "COMMAND_NOT_ALLOWED")
-
-
-def test_a_session_cannot_name_an_unknown_server(user: User) -> None:
-    response = user.http.post("/sessions", json={"sdk_options": {"mcp_servers": ["nowhere"]}})
+def test_a_session_cannot_name_an_unknown_server(stranger: User) -> None:
+    response = stranger.http.post("/sessions", json={"sdk_options": {"mcp_servers": ["nowhere"]}})
     assert (response.status_code, response.json()["error_code"]) == (422, "UNKNOWN_MCP_SERVER")
-
-
-def test_a_check_says_why_a_server_cannot_be_reached(user: User) -> None:
-    server = user.http.post("/mcp-servers", json=REMOTE | {"name": "unreachable"}).raise_for_status().json()
-    checked = user.http.post(f"/mcp-servers/{server['id']}/check").raise_for_status().json()
-    assert (checked["health"], checked["error_code"]) == ("unhealthy", "MCP_SERVER_UNAVAILABLE")

@@ -1,116 +1,116 @@
 """Quotas of users, over HTTP: what waits, what is refused, and what the usage shows."""
 
 from collections.abc import Generator
+from typing import Any
 
+import httpx
 import pytest
 from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.tasks import UserTask
-from tests.e2e.user import HELD, User, admin_of, error, let_go, newcomer
+from tests.e2e.user import HELD, User, change, error, let_go, newcomer
 
 FINE = scripted({"text": "fine"})
-SESSIONS = 3
+UNLIMITED = dict.fromkeys(("concurrent_runs", "sessions_per_month", "budget_per_month_usd", "storage_bytes"))
 
 
 @pytest.fixture(scope="module")
-def limited_system(servers: None) -> Generator[System]:
-    """A system with small quotas."""
-    quotas = f"concurrent_runs=1, sessions_per_month={SESSIONS}, admin.budget_per_month_usd=0.0001"
-    with System({"QUOTAS": quotas}) as running:
-        running.start()
-        yield running
+def limited(system: System) -> Generator[User]:
+    """Someone whose quotas these tests change."""
+    yield from newcomer(system)
 
 
-@pytest.fixture
-def limited(limited_system: System) -> Generator[User]:
-    yield from newcomer(limited_system)
+def limit(admin: User, user: User, **quotas: Any) -> None:
+    """Set quotas, and no others, and wait until they are in force."""
+    wanted = UNLIMITED | quotas
+    change(admin, user, quotas=wanted)
+    until(lambda: {name: usage(user)[name]["limit"] for name in wanted} == wanted)
 
 
-@pytest.fixture
-def admin(limited_system: System) -> Generator[User]:
-    yield from admin_of(limited_system)
+def usage(user: User) -> dict[str, Any]:
+    return user.http.get("/auth/me/usage").raise_for_status().json()
 
 
-def test_a_query_over_the_quota_waits_for_the_run_of_another_session(limited: User, limited_system: System) -> None:
+def used(user: User) -> int:
+    return usage(user)["storage_bytes"]["used"]
+
+
+def put(user: User, session_id: str, path: str, size: int) -> httpx.Response:
+    return user.http.put(f"/sessions/{session_id}/workspace/{path}", content=bytes(size))
+
+
+def test_queries_over_the_quota_wait_for_the_run_of_another_session(system: System, admin: User, limited: User) -> None:
+    limit(admin, limited, concurrent_runs=1)
     first, second = limited.create(), limited.create()
     run = limited.submit(first, HELD).json()
     until(lambda: limited.items(f"/sessions/{first}/tool-calls"))
     queued = limited.submit(second, FINE).json()
-    assert (queued["status"], limited.run(second, queued["id"])["status"]) == ("queued", "queued")
-    let_go(limited_system, first)
-    assert limited.ended(second, queued["id"])["text"] == "fine"
-    assert limited.ended(first, run["id"])["status"] == "completed"
-
-
-def test_a_query_that_waits_for_its_answer_waits_longer(limited: User, limited_system: System) -> None:
-    first, second = limited.create(), limited.create()
-    limited.submit(first, HELD)
-    until(lambda: limited.items(f"/sessions/{first}/tool-calls"))
-    let_go(limited_system, first)
-    assert limited.ask(second, FINE).json()["content"]["text"] == "fine"
-
-
-def test_sessions_over_the_quota_are_refused_until_the_next_month(limited: User) -> None:
-    for _ in range(SESSIONS):
-        limited.create()
-    answer = limited.http.post("/sessions", json={"name": "one", "mode": "interactive"})
-    problem = answer.json()
-    assert error(answer) == (429, "QUOTA_EXCEEDED")
-    assert (problem["quota"], problem["limit"], problem["used"]) == ("sessions_per_month", SESSIONS, SESSIONS)
-    assert problem["resets_at"].endswith("-01T00:00:00Z")
-    assert int(answer.headers["retry-after"]) == problem["retry_after"] > 0
-
-
-def test_a_fork_over_the_quota_is_refused(limited: User) -> None:
-    *_, session = (limited.create() for _ in range(SESSIONS))
-    assert error(limited.http.post(f"/sessions/{session}/fork", json={})) == (429, "QUOTA_EXCEEDED")
-
-
-def test_the_usage_shows_each_quota_with_its_limit(limited: User) -> None:
-    limited.ask(limited.create(), FINE).raise_for_status()
-    usage = limited.http.get("/auth/me/usage").raise_for_status().json()
-    assert usage["concurrent_runs"] == {"used": 0, "limit": 1, "resets_at": None}
-    assert (usage["sessions_per_month"]["used"], usage["sessions_per_month"]["limit"]) == (1, SESSIONS)
-    assert usage["budget_per_month_usd"]["used"] > 0
-    assert usage["budget_per_month_usd"]["limit"] is None
-
-
-def test_an_administrator_sees_the_usage_of_a_user(limited: User, admin: User) -> None:
-    limited.create()
-    own = limited.http.get("/auth/me/usage").json()
-    assert admin.http.get(f"/admin/users/{own['user_id']}/usage").raise_for_status().json() == own
-
-
-def test_a_user_does_not_see_the_usage_of_others(limited: User, admin: User) -> None:
-    user_id = admin.http.get("/auth/me").json()["id"]
-    assert limited.http.get(f"/admin/users/{user_id}/usage").status_code == 403
-
-
-def test_an_execution_over_the_quota_of_runs_waits(limited: User, limited_system: System) -> None:
-    session = limited.create()
-    limited.submit(session, HELD)
-    until(lambda: limited.items(f"/sessions/{session}/tool-calls"))
     task = UserTask.create(limited, FINE)
     execution = task.execution(task.execute()["execution_id"])
-    run = f"/sessions/{execution['session_id']}/runs/{execution['run_id']}"
-    until(lambda: limited.http.get(run).json().get("status") == "queued")
-    let_go(limited_system, session)
+    place = f"/sessions/{execution['session_id']}/runs/{execution['run_id']}"
+    until(lambda: limited.http.get(place).json().get("status") == "queued")
+    assert (queued["status"], limited.run(second, queued["id"])["status"]) == ("queued", "queued")
+    let_go(system, first)
+    assert limited.ended(second, queued["id"])["text"] == "fine"
+    assert limited.ended(first, run["id"])["status"] == "completed"
     assert task.ended(execution["id"])["status"] == "completed"
 
 
-def test_an_execution_over_the_quota_of_sessions_fails(limited: User) -> None:
-    for _ in range(SESSIONS):
-        limited.create()
+def test_a_higher_quota_of_concurrent_runs_starts_what_waits(system: System, admin: User, limited: User) -> None:
+    limit(admin, limited, concurrent_runs=1)
+    sessions = [limited.create() for _ in range(2)]
+    runs = [limited.submit(session_id, HELD).raise_for_status().json()["id"] for session_id in sessions]
+    assert limited.run(sessions[1], runs[1])["status"] == "queued"
+    change(admin, limited, quotas={"concurrent_runs": 2})
+    until(lambda: limited.run(sessions[1], runs[1])["status"] == "running")
+    for session_id, run_id in zip(sessions, runs, strict=True):
+        let_go(system, session_id)
+        assert limited.ended(session_id, run_id)["status"] == "completed"
+
+
+def test_sessions_over_the_quota_are_refused_to_users_and_tasks(admin: User, limited: User) -> None:
+    session_id = limited.create()
+    number = usage(limited)["sessions_per_month"]["used"]
+    limit(admin, limited, sessions_per_month=number)
+    answer = limited.http.post("/sessions", json={"name": "one"})
+    problem = answer.json()
+    assert error(answer) == (429, "QUOTA_EXCEEDED")
+    assert (problem["quota"], problem["limit"], problem["used"]) == ("sessions_per_month", number, number)
+    assert int(answer.headers["retry-after"]) == problem["retry_after"] > 0
+    assert error(limited.http.post(f"/sessions/{session_id}/fork", json={})) == (429, "QUOTA_EXCEEDED")
     task = UserTask.create(limited, FINE)
     execution = task.ended(task.execute()["execution_id"])
     assert (execution["status"], execution["error_code"]) == ("failed", "QUOTA_EXCEEDED")
 
 
-def test_queries_over_the_budget_of_the_month_are_refused(admin: User) -> None:
-    session = admin.create()
-    assert admin.ask(session, FINE).status_code == 200
-    answer = admin.ask(session, FINE)
+def test_what_users_and_agents_store_counts_until_it_is_deleted(admin: User, limited: User) -> None:
+    limit(admin, limited, storage_bytes=1_000_000)
+    session_id, other = limited.create(), limited.create()
+    before = used(limited)
+    put(limited, other, "a", 600_000).raise_for_status()
+    assert error(put(limited, session_id, "a", 600_000)) == (409, "QUOTA_EXCEEDED")
+    assert error(limited.http.post(f"/sessions/{other}/fork", json={})) == (409, "QUOTA_EXCEEDED")
+    limited.http.post(f"/sessions/{other}/archive", json={"compression": "gzip"}).raise_for_status()
+    archived = used(limited)
+    assert before < archived < before + 10_000
+    limited.bash(session_id, "head -c 1200000 /dev/zero > zeros")
+    until(lambda: used(limited) == archived + 1_200_000)
+    assert error(limited.ask(session_id, FINE)) == (409, "QUOTA_EXCEEDED")
+    assert error(limited.http.post(f"/sessions/{other}/resume")) == (409, "QUOTA_EXCEEDED")
+    limited.http.delete(f"/sessions/{session_id}/workspace/zeros").raise_for_status()
+    assert limited.ask(session_id, FINE).status_code == 200
+    limited.http.delete(f"/sessions/{other}").raise_for_status()
+    assert used(limited) == before
+
+
+def test_queries_over_the_budget_of_the_month_are_refused(admin: User, limited: User) -> None:
+    spent = usage(limited)["budget_per_month_usd"]["used"]
+    limit(admin, limited, budget_per_month_usd=round(spent + 0.0001, 6))
+    session_id = limited.create()
+    assert limited.ask(session_id, FINE).status_code == 200
+    answer = limited.ask(session_id, FINE)
     problem = answer.json()
     assert error(answer) == (409, "QUOTA_EXCEEDED")
-    assert (problem["quota"], problem["limit"], problem["used"] > 0.0001) == ("budget_per_month_usd", 0.0001, True)
+    assert (problem["quota"], problem["used"] > problem["limit"] > 0) == ("budget_per_month_usd", True)
+    assert usage(limited) == admin.http.get(f"/admin/users/{limited.id()}/usage").json()

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Generator
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -15,6 +16,7 @@ from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
 
 SEARCHED = SearchedResponses(ROUTERS, SecretResponse)
+ADMIN = "admin"
 PASSWORD = "plantedsecret-analytical engine"
 HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
 """A prompt whose agent works until `let_go`."""
@@ -96,12 +98,32 @@ def newcomer(system: System) -> Generator[User]:
         yield user
 
 
+@cache
+def _logged_in(system: System, name: str) -> User:
+    """Return an account of a system, which is registered and logged in once in a test process."""
+    user = User(system.base_url)
+    with user.http:
+        if name == ADMIN:
+            user.log_in(system.admin_email, system.admin_password)
+        else:
+            user.register()
+            user.log_in()
+    return user
+
+
+def known_user(system: System, name: str = "") -> Generator[User]:
+    """Let tests share an account of this name, and the login that it has."""
+    account = _logged_in(system, name)
+    user = User(system.base_url)
+    user.name, user.email = account.name, account.email
+    user.http.headers["authorization"] = account.http.headers["authorization"]
+    with user.http:
+        yield user
+
+
 def admin_of(system: System) -> Generator[User]:
-    """Log in the administrator."""
-    admin = User(system.base_url)
-    with admin.http:
-        admin.log_in(system.admin_email, system.admin_password)
-        yield admin
+    """Let tests share the login of the administrator."""
+    yield from known_user(system, ADMIN)
 
 
 def change(admin: User, user: User, **changes: Any) -> None:

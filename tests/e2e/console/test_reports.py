@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.e2e.console.tab import Console
-from tests.e2e.test_streams import following
+from tests.e2e.streams import following
 from tests.e2e.user import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -31,6 +31,8 @@ from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
 _START_TIMEOUT = 120.0
+_FIRST_PAUSE, _MAX_PAUSE = 0.02, 0.3
+"""Between two evaluations of a condition, in seconds: longer and longer, since each takes time of what is awaited."""
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
@@ -39,11 +41,12 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     Raises:
         AssertionError: it was not true within `seconds`.
     """
-    end = time.monotonic() + seconds
+    end, pause = time.monotonic() + seconds, _FIRST_PAUSE
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"after {seconds:g} s the result is still {value!r}: {_source(condition)}")
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, _MAX_PAUSE)
 
 
 def _source(condition: Callable[[], object]) -> str:
@@ -112,6 +115,7 @@ class System:
             "ASK_TIMEOUT_SECONDS": "30",  # other processes may take the machine for seconds
             "RATE_LIMITS": "none",  # tests send many requests as one user, and from one address
             "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
+            "MCP_ALLOWED_ADDRESSES": "127.0.0.0/8",  # and start MCP servers on this machine
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
         } | dict(environment or {})
         if not (claude_code or self.claude_code):
