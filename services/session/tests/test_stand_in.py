@@ -1,5 +1,6 @@
 """The stand-in for Claude Code does what Claude Code does, as far as the service sees it."""
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,8 +213,9 @@ async def test_an_interrupted_turn_reports_its_usage(
     prompt = scripted({**turn, "input_tokens": 1000})
     async with new_replica(program=program) as replica, aclosing(replica.begin(prompt)) as events:
         begun = [await anext(events)]
-        await replica.agents.close(replica.spec().session_id)
-        end = TurnEvents([*begun, *[event async for event in events]]).end
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(replica.agents.close(replica.spec().session_id))
+            end = TurnEvents([*begun, *[event async for event in events]]).end
     assert (end.error_detail, end.reported.input) == ("The agent was stopped.", 1000)
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 
 from simulator.claude_code.arguments import VERSION, Arguments
-from simulator.claude_code.channel import Frame
+from simulator.claude_code.channel import Frame, Interrupted
 from simulator.claude_code.conversation import Conversation, End
 from simulator.claude_code.session import Session
 from simulator.claude_code.transcript import timestamp
@@ -17,10 +17,9 @@ def main(words: list[str]) -> None:
         return
     session, index = Session(Arguments(words)), 0
     while prompt := session.channel.next_prompt():
-        session.channel.working = True
-        session.mcp.connect()
+        session.channel.set_working(True)
         _answer(session, prompt, index)
-        session.channel.working = False
+        session.channel.set_working(False)
         index += 1
 
 
@@ -32,12 +31,15 @@ def _answer(session: Session, prompt: Frame, index: int) -> None:
     queued = {"type": "queue-operation", "timestamp": timestamp(), "sessionId": session.arguments.session_id}
     session.transcript.note({**queued, "operation": "enqueue", "content": content})
     session.transcript.note({**queued, "operation": "dequeue"})
-    conversation.send(session.init_frame())
     end: Frame = {"subtype": "success", "terminal_reason": "completed", "is_error": False}
     try:
+        session.mcp.connect()
+        conversation.send(session.init_frame())
         end |= {"result": conversation.run(content, prompt.get("uuid"))}
     except End as ended:
         end = ended.fields
+    except Interrupted:  # before the model was asked
+        end = {"subtype": "error_during_execution", "terminal_reason": "aborted_streaming", "is_error": True}
     if session.structured_output is not None:
         end["structured_output"] = session.structured_output
     # In this order: as in the frames of the CLI, the type is not among the first members.

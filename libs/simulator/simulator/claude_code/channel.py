@@ -30,14 +30,17 @@ class RequestFailed(Exception):
 class Channel:
     """The connection to the client, which `control` answers.
 
-    `prompts` are the messages of the user that are not answered yet. `working` is set during a turn: otherwise there is
-    nothing to interrupt.
+    `prompts` are the messages of the user that are not answered yet.
     """
 
     def __init__(self, control: Callable[[Frame], Frame]) -> None:
-        self.prompts, self.working, self.closed = deque[Frame](), False, False
+        self.prompts, self.closed = deque[Frame](), False
         self._control, self._answers, self._line = control, dict[str, Frame](), b""
-        self._interrupted = False
+        self._working, self._interrupted = False, False
+
+    def set_working(self, working: bool) -> None:
+        """Say whether there is a turn that can be interrupted."""
+        self._working, self._interrupted = working, False
 
     def send(self, frame: Frame) -> None:
         """Write a frame."""
@@ -111,7 +114,7 @@ class Channel:
             case {"type": "control_response", "response": {"request_id": str(name)} as answer}:
                 self._answers[name] = answer
             case {"type": "control_request", "request_id": str(name), "request": {"subtype": "interrupt"}}:
-                self._interrupted = self.working
+                self._interrupted = self._working
                 self._answer(name, {"still_queued": []})
             case {"type": "control_request", "request_id": str(name), "request": request}:
                 self._answer(name, self._control(request))

@@ -29,6 +29,7 @@ class End(Exception):
 
     def __init__(self, subtype: str, reason: str, **fields: Any) -> None:
         super().__init__(subtype)
+        self.interrupted = reason.startswith("aborted")
         self.fields: Frame = {"subtype": subtype, "terminal_reason": reason, "is_error": subtype != "success", **fields}
 
 
@@ -131,7 +132,6 @@ class Conversation:
 
     def _interrupted(self, text: str, reason: str) -> End:
         self._add_user([{"type": "text", "text": text}])
-        self.turns += 1 if reason == "aborted_streaming" else 0
         return End("error_during_execution", reason, errors=["[ede_diagnostic] the turn was interrupted"])
 
     def _model_failed(self, error: ApiError) -> End:
@@ -230,6 +230,8 @@ class Conversation:
         try:
             text = subagent.run(arguments["prompt"])
         except End as end:
+            if end.interrupted:
+                raise Interrupted from None
             raise ToolFailed(str(end.fields.get("result") or end.fields.get("errors"))) from None
         return ToolResult([{"type": "text", "text": f"{HAND_BACK}\n\n{text}"}], {"status": "completed"})
 

@@ -24,11 +24,17 @@ class McpServers:
             return
         self._connected = True
         for server in self._names:
+            self._connect(server)
+
+    def _connect(self, server: str) -> None:
+        try:
             client = {"name": "claude-code", "version": "0"}
             self._ask(server, "initialize", protocolVersion=PROTOCOL, capabilities={}, clientInfo=client)
             self._send(server, {"jsonrpc": "2.0", "method": "notifications/initialized"})
             for tool in self._list(server, "tools"):
                 self.tools[f"mcp__{server}__{tool['name']}"] = server, tool
+        except ToolFailed:
+            return  # a server that fails has no tools
 
     def definitions(self) -> list[Frame]:
         """Return the tools for the model."""
