@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest.mock import AsyncMock
 from uuid import UUID, uuid5
 
@@ -19,6 +19,7 @@ from eventing.testing.harness import migrated, owned
 from eventing.testing.key_rings import ring_json
 from mcp_connection import Connector
 from mcp_connection.testing import InMemoryConnector
+from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
 from runtime.bus import connected
@@ -32,7 +33,7 @@ from session.mcp.connections import Connections
 from session.settings import Settings
 from simulator.app import create_app
 
-from services.session.tests.deployment import Deployment, ServiceClient
+from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient
 from services.session.tests.desk import Desk
 from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
@@ -126,13 +127,13 @@ def module_replica(sandbox: Sandbox, databases: Databases, tmp_path_factory: pyt
     """Start a replica with a database and a model of its own, for a result that the tests of a module share."""
 
     @asynccontextmanager
-    async def start(app: web.Application | None = None) -> AsyncGenerator[Replica]:
+    async def start(app: web.Application | None = None, limits: Limits | None = None) -> AsyncGenerator[Replica]:
         workspaces = tmp_path_factory.mktemp("module") / "workspaces"
         async with (
             databases.fresh() as url,
             opened_transcripts(url) as transcripts,
             TestServer(app or create_app()) as model,
-            opened_replica(workspaces, transcripts, str(model.make_url("/")), sandbox) as replica,
+            opened_replica(workspaces, transcripts, str(model.make_url("/")), sandbox, limits) as replica,
         ):
             yield replica
 
@@ -204,17 +205,58 @@ async def agent(idle_agent: ProxyClient) -> AsyncGenerator[ProxyClient]:
         yield idle_agent
 
 
-@pytest.fixture
-async def deployment(database_url: str, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Deployment]:
+@asynccontextmanager
+async def opened_deployment(
+    databases: Databases, nats_url: str, model_url: str, workspaces: Path
+) -> AsyncGenerator[Deployment]:
+    """Open a database of the service and a bus, for the replicas that a test starts."""
     # Tool calls have the default limit: a run that has to stay active must not end by itself on a slow machine.
-    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url, "secrets_keys": ring_json("test")}
-    values |= {"mcp_allowed_addresses": "127.0.0.0/8"}
-    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
-    async with connected(nats_url, "test") as connection:
-        yield Deployment(settings, connection)
+    values = {"workspaces_dir": workspaces, "model_base_url": model_url, "secrets_keys": ring_json("test")}
+    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url}
+    async with (
+        migrated(databases, service.name, service.migrations, as_owner=True) as database,
+        connected(nats_url, "test") as connection,
+    ):
+        yield Deployment(Settings.model_validate(values | {"database_url": database.url}), connection)
+
+
+@pytest.fixture
+async def deployment(databases: Databases, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Deployment]:
+    async with opened_deployment(databases, nats_url, model_url, tmp_path / "workspaces") as deployment:
+        yield deployment
 
 
 @pytest.fixture
 async def client(deployment: Deployment) -> AsyncGenerator[ServiceClient]:
     async with deployment.replica():
         yield deployment.client
+
+
+@pytest.fixture(scope="module")
+def new_deployment(databases: Databases, tmp_path_factory: pytest.TempPathFactory, servers: None) -> NewDeployment:
+    """Open a deployment with a model and a bus of its own, for what the tests of a module share."""
+
+    @asynccontextmanager
+    async def start(**settings: Any) -> AsyncGenerator[Deployment]:
+        workspaces = tmp_path_factory.mktemp("module") / "workspaces"
+        # Not a bus of the whole test process: its server ends when other tests have used up its accounts.
+        with Buses() as buses:
+            async with (
+                TestServer(create_app()) as model,
+                opened_deployment(databases, buses.fresh(), str(model.make_url("/")), workspaces) as deployment,
+            ):
+                yield deployment.changed(**settings)
+
+    return start
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_deployment(new_deployment: NewDeployment) -> AsyncGenerator[Deployment]:
+    """A deployment with one replica, for tests in the loop of their module."""
+    async with new_deployment() as deployment, deployment.replica():
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def module_client(module_deployment: Deployment) -> ServiceClient:
+    return module_deployment.client
