@@ -27,7 +27,7 @@ def attacked(request: pytest.FixtureRequest, servers: None) -> Generator[System]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # As it is by default on most machines, or a little more: agents, which may raise it, exceed it easily.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, soft), hard))
-    with System({"AGENT_MEMORY_BYTES": str(2**30), "AGENT_PROCESSES": "128"}, command) as system:
+    with System({"AGENT_MEMORY_BYTES": str(2**30), "AGENT_PROCESSES": "128"}, command, claude_code=True) as system:
         system.start()
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         yield system

@@ -95,7 +95,7 @@ class Stage:
         """The whole system, on the servers of this stage."""
         environment = {"DATABASE_URL": self.postgres.url, "NATS_URL": self.nats.url, "MODEL_BASE_URL": self.model}
         environment["WARM_AGENTS_PER_USER"] = "64"  # one user has all sessions
-        system = self.hold(System(environment))
+        system = self.hold(System(environment, claude_code=True))
         system.start()
         return system
 

@@ -46,7 +46,7 @@ async def measure(stage: Stage) -> list[Line]:
     """Let tasks tick, spread over a minute, each with an agent of its own."""
     model = _Model()
     async with relayed(stage.model, to_model=model.hear) as model_url, stage.databases.fresh() as database_url:
-        with System({"MODEL_BASE_URL": model_url, "DATABASE_URL": database_url}) as system:
+        with System({"MODEL_BASE_URL": model_url, "DATABASE_URL": database_url}, claude_code=True) as system:
             await asyncio.to_thread(system.start)
             async with Database.open(database_url, "task_scheduler") as database:
                 paths = await _paths(system, database, model)

@@ -18,7 +18,7 @@ from runtime.settings import Settings
 PUBLIC_MODEL = "https://api.anthropic.com"
 PREFIXES = (
     *("ADMIN_", "APPROVAL_", "ASK_", "MCP_", "MODEL_", "QUERY_", "REGISTRATION_", "REPORT_", "RUNS_", "STREAM_"),
-    *("AGENT_MEM", "AGENT_PROC", "WARM_"),
+    *("AGENT_MEM", "AGENT_PATH", "AGENT_PROC", "WARM_"),
 )
 """A variable with such a prefix that is not a setting is probably misspelled."""
 

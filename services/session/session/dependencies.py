@@ -22,7 +22,7 @@ from sandbox import Resources, Sandbox
 
 from session.accounts import Accounts
 from session.agent import Agents, Limits
-from session.agent.agent_process import find_sandbox
+from session.agent.agent_process import AGENT, find_sandbox
 from session.agent.deltas import Deltas
 from session.agent.model_proxy import ModelProxy
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
@@ -110,7 +110,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         CannotStart: the folders of the service are not those of its other replicas.
     """
     await _check_folders(settings, database)
-    sandbox = await _find_sandbox()
+    program = settings.agent_path or AGENT
+    sandbox = await _find_sandbox(program)
     await apply_rules(settings.quota_rules, database)
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
@@ -119,7 +120,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         ModelProxy(str(settings.model_base_url), settings.model_api_key) as proxy,
         Connector(sandbox, settings.address_rules, connection_limits, readable=settings.program_dirs) as connector,
         Connections(connector) as connections,
-        Agents(sandbox, proxy, transcripts := Transcripts(database, copying), connections, limits) as agents,
+        Agents(sandbox, proxy, transcripts := Transcripts(database, copying), connections, limits, program) as agents,
     ):
         workspaces = settings.workspaces_dir
         yield Dependencies(
@@ -157,8 +158,8 @@ async def _check_folders(settings: Settings, database: Database) -> None:
         await check_shared("ARCHIVES_DIR", settings.archives_dir, database)
 
 
-async def _find_sandbox() -> Sandbox:
-    sandbox, reason = await find_sandbox()
+async def _find_sandbox(program: Path) -> Sandbox:
+    sandbox, reason = await find_sandbox(program)
     confined.set(reason is None)
     if reason:
         log.warning("agents run without a sandbox and therefore without tools", reason=reason)

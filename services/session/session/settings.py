@@ -1,5 +1,6 @@
 """The settings of the session service."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,14 @@ def _quotas(text: str) -> str:
     return text
 
 
+def _executable(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    if not path.is_file() or not os.access(path, os.X_OK):
+        raise ValueError(f"{path} is not an executable file")
+    return path
+
+
 class Settings(SecretServiceSettings):
     """Settings, read from the environment.
 
@@ -30,7 +39,8 @@ class Settings(SecretServiceSettings):
     within the `ceilings` of roles. MCP servers at addresses that are not public are refused, except those in
     `mcp_allowed_addresses`: networks and host names. The programs of STDIO servers may read the folders in
     `mcp_program_dirs`; each may use `mcp_program_memory_bytes`. An agent, with all that it starts, may use
-    `agent_memory_bytes` and `agent_processes`. All replicas share `workspaces_dir` and `archives_dir`; the latter is
+    `agent_memory_bytes` and `agent_processes`; its program is `agent_path`, by default the Claude Code executable that
+    the Claude Agent SDK brings. All replicas share `workspaces_dir` and `archives_dir`; the latter is
     inside the former by default.
     """
 
@@ -49,6 +59,7 @@ class Settings(SecretServiceSettings):
     approval_seconds: PositiveFloat = Field(default=86_400.0, le=366 * 86_400)
     waiting_agent_seconds: PositiveFloat = 300.0
     quotas: Annotated[str, AfterValidator(_quotas)] = ""
+    agent_path: Annotated[Path, AfterValidator(_executable)] | None = None
     agent_memory_bytes: int = Field(default=Resources.memory_bytes, ge=2**30, le=2**50)
     agent_processes: int = Field(default=2048, ge=64, lt=2**22)  # the most that a cgroup may limit
     runs_at_once: PositiveInt = 64

@@ -25,7 +25,7 @@ from runtime.blocking import BlockingPool
 from runtime.bus import connected
 from sandbox import Sandbox
 from session.agent import Agents, Limits
-from session.agent.agent_process import find_sandbox
+from session.agent.agent_process import AGENT, find_sandbox
 from session.agent.model_proxy import BODY_LIMIT, ModelProxy
 from session.agent.transcript import Transcripts
 from session.app import service
@@ -76,12 +76,23 @@ async def model_url() -> AsyncGenerator[str]:
         yield str(server.make_url("/"))
 
 
+def program_of(node: pytest.Item | pytest.Module, agent_program: Path | None) -> Path:
+    """Return the program of the agents of a test, or of a module."""
+    return AGENT if agent_program is None or node.get_closest_marker("claude_code") else agent_program
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def sandbox(servers: None) -> Sandbox:
-    sandbox, reason = await find_sandbox()
+async def sandbox(agent_program: Path | None) -> Sandbox:
+    sandbox, reason = await find_sandbox(agent_program or AGENT)
     if reason:
         pytest.skip(f"no sandbox on this machine: {reason}")
     return sandbox
+
+
+@pytest.fixture
+def agent_path(request: pytest.FixtureRequest, agent_program: Path | None) -> Path:
+    """The program of the test's agents."""
+    return program_of(request.node, agent_program)
 
 
 @pytest.fixture
@@ -98,42 +109,60 @@ async def opened_replica(
     sandbox: Sandbox,
     limits: Limits | None = None,
     connector: Connector | None = None,
+    program: Path = AGENT,
 ) -> AsyncGenerator[Replica]:
     """Start the agents of a replica, which has no MCP servers unless a connector is given."""
     async with (
         ModelProxy(model_url, PROVIDER_KEY) as proxy,
         connector or InMemoryConnector({}) as connector,
         Connections(connector) as connections,
-        Agents(sandbox, proxy, transcripts, connections, limits) as agents,
+        Agents(sandbox, proxy, transcripts, connections, limits, program) as agents,
     ):
         yield Replica(agents, workspaces, cast(Database, transcripts.database))
 
 
 @pytest.fixture
-def new_replica(sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_path: Path) -> NewReplica:
+def new_replica(
+    sandbox: Sandbox, transcripts: Transcripts, model_url: str, tmp_path: Path, agent_path: Path
+) -> NewReplica:
     def start(
         limits: Limits | None = None,
         model_url: str = model_url,
         sandbox: Sandbox = sandbox,
         connector: Connector | None = None,
+        program: Path = agent_path,
     ) -> AbstractAsyncContextManager[Replica]:
-        return opened_replica(tmp_path / "workspaces", transcripts, model_url, sandbox, limits, connector)
+        return opened_replica(tmp_path / "workspaces", transcripts, model_url, sandbox, limits, connector, program)
 
     return start
 
 
 @pytest.fixture(scope="module")
-def module_replica(sandbox: Sandbox, databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> NewReplica:
+def module_replica(
+    request: pytest.FixtureRequest,
+    sandbox: Sandbox,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
+    agent_program: Path | None,
+) -> NewReplica:
     """Start a replica with a database and a model of its own, for a result that the tests of a module share."""
+    module_program = program_of(request.node, agent_program)
 
     @asynccontextmanager
-    async def start(app: web.Application | None = None, limits: Limits | None = None) -> AsyncGenerator[Replica]:
+    async def start(
+        app: web.Application | None = None,
+        program: Path = module_program,
+        connector: Connector | None = None,
+        limits: Limits | None = None,
+    ) -> AsyncGenerator[Replica]:
         workspaces = tmp_path_factory.mktemp("module") / "workspaces"
         async with (
             databases.fresh() as url,
             opened_transcripts(url) as transcripts,
             TestServer(app or create_app()) as model,
-            opened_replica(workspaces, transcripts, str(model.make_url("/")), sandbox, limits) as replica,
+            opened_replica(
+                workspaces, transcripts, str(model.make_url("/")), sandbox, limits, connector, program
+            ) as replica,
         ):
             yield replica
 
@@ -207,12 +236,12 @@ async def agent(idle_agent: ProxyClient) -> AsyncGenerator[ProxyClient]:
 
 @asynccontextmanager
 async def opened_deployment(
-    databases: Databases, nats_url: str, model_url: str, workspaces: Path
+    databases: Databases, nats_url: str, model_url: str, workspaces: Path, program: Path
 ) -> AsyncGenerator[Deployment]:
     """Open a database of the service and a bus, for the replicas that a test starts."""
     # Tool calls have the default limit: a run that has to stay active must not end by itself on a slow machine.
     values = {"workspaces_dir": workspaces, "model_base_url": model_url, "secrets_keys": ring_json("test")}
-    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url}
+    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url, "agent_path": program}
     async with (
         migrated(databases, service.name, service.migrations, as_owner=True) as database,
         connected(nats_url, "test") as connection,
@@ -221,8 +250,10 @@ async def opened_deployment(
 
 
 @pytest.fixture
-async def deployment(databases: Databases, nats_url: str, model_url: str, tmp_path: Path) -> AsyncGenerator[Deployment]:
-    async with opened_deployment(databases, nats_url, model_url, tmp_path / "workspaces") as deployment:
+async def deployment(
+    databases: Databases, nats_url: str, model_url: str, tmp_path: Path, agent_path: Path
+) -> AsyncGenerator[Deployment]:
+    async with opened_deployment(databases, nats_url, model_url, tmp_path / "workspaces", agent_path) as deployment:
         yield deployment
 
 
@@ -233,8 +264,14 @@ async def client(deployment: Deployment) -> AsyncGenerator[ServiceClient]:
 
 
 @pytest.fixture(scope="module")
-def new_deployment(databases: Databases, tmp_path_factory: pytest.TempPathFactory, servers: None) -> NewDeployment:
+def new_deployment(
+    request: pytest.FixtureRequest,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
+    agent_program: Path | None,
+) -> NewDeployment:
     """Open a deployment with a model and a bus of its own, for what the tests of a module share."""
+    program = program_of(request.node, agent_program)
 
     @asynccontextmanager
     async def start(**settings: Any) -> AsyncGenerator[Deployment]:
@@ -243,7 +280,9 @@ def new_deployment(databases: Databases, tmp_path_factory: pytest.TempPathFactor
         with Buses() as buses:
             async with (
                 TestServer(create_app()) as model,
-                opened_deployment(databases, buses.fresh(), str(model.make_url("/")), workspaces) as deployment,
+                opened_deployment(
+                    databases, buses.fresh(), str(model.make_url("/")), workspaces, program
+                ) as deployment,
             ):
                 yield deployment.changed(**settings)
 

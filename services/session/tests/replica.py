@@ -1,7 +1,8 @@
 """The agents of one replica, and the events of their turns.
 
 As a program, it runs one turn of the session `one` in a replica to be killed. Arguments: the addresses of the database
-and of the model, the folder of the workspaces, the prompt, and the namespace of the session ids.
+and of the model, the folder of the workspaces, the prompt, the namespace of the session ids, and the program of the
+agent.
 """
 
 import asyncio
@@ -107,14 +108,16 @@ class Replica:
 type NewReplica = Callable[..., AbstractAsyncContextManager[Replica]]
 
 
-async def _run_turn(database_url: str, model_url: str, workspaces: str, prompt: str, sessions: str) -> None:
-    sandbox, _ = await find_sandbox()
+async def _run_turn(
+    database_url: str, model_url: str, workspaces: str, prompt: str, sessions: str, program: str
+) -> None:
+    sandbox, _ = await find_sandbox(Path(program))
     async with (
         Database.open(database_url, "session") as database,
         ModelProxy(model_url, None) as proxy,
         InMemoryConnector({}) as connector,
         Connections(connector) as connections,
-        Agents(sandbox, proxy, Transcripts(database), connections) as agents,
+        Agents(sandbox, proxy, Transcripts(database), connections, program=Path(program)) as agents,
     ):
         await Replica(agents, Path(workspaces), database, UUID(sessions)).ask(prompt)
 

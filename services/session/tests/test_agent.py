@@ -137,7 +137,6 @@ def test_a_rejected_api_key_is_reported_with_the_setting_to_check(model_errors: 
     assert (end.error_code, end.error_detail) == (Code.MODEL_ERROR, rejected)
 
 
-@pytest.mark.claude_code
 async def test_a_request_to_an_overloaded_model_is_retried(replica: Replica) -> None:
     events = await replica.ask(scripted({"status": 529, "times": 1, "then": {"text": "Hello."}}))
     assert events.text == "Hello."

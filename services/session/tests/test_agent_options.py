@@ -4,15 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import claude_agent_sdk as sdk
+import pytest_asyncio
 from contracts.refusals import Code
 from sandbox import Sandbox
 from session.agent import Finished
 from session.agent.agent_events import MAX_OUTPUT_BYTES, MessageTranslator
 from session.agent.agent_process import prepare_agent
-from simulator.testing import bash, scripted
+from simulator.testing import bash, calling, scripted, tools_prompt
 
-from services.session.tests.replica import Replica
-from services.session.tests.test_options import OUTPUT_FORMAT
+from services.session.tests.replica import NewReplica, Replica
+
+HELLO = scripted({"text": "Hello."})
+OUTPUT_FORMAT = {
+    "type": "json_schema",
+    "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+}
 
 
 async def test_a_permission_rule_allows_only_matching_commands(replica: Replica) -> None:
@@ -58,3 +64,27 @@ async def test_a_structured_output_that_stays_invalid_is_not_valid(replica: Repl
     invalid = {"tools": [{"name": "StructuredOutput", "input": {"n": "many"}}]}
     end = (await replica.ask(scripted(invalid), output_format=OUTPUT_FORMAT, max_turns=20)).end
     assert end.error_code is Code.OUTPUT_NOT_VALID
+
+
+VALID = tools_prompt(("StructuredOutput", {"n": 42}))
+CORRECTED = scripted(*(calling(("StructuredOutput", {"n": n})) for n in ("many", 42)), {"text": "Done."})
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ends(module_replica: NewReplica) -> dict[str, Finished]:
+    """The ends of turns with an output format, by prompt; one agent has them all."""
+    async with module_replica() as replica:
+        prompts = (VALID, CORRECTED, HELLO)
+        return {prompt: (await replica.ask(prompt, output_format=OUTPUT_FORMAT)).end for prompt in prompts}
+
+
+def test_the_structured_output_is_reported(ends: dict[str, Finished]) -> None:
+    assert (ends[VALID].error_code, ends[VALID].structured_output) == (None, {"n": 42})
+
+
+def test_the_model_may_correct_an_invalid_structured_output(ends: dict[str, Finished]) -> None:
+    assert ends[CORRECTED].structured_output == {"n": 42}
+
+
+def test_an_answer_without_structured_output_is_not_valid(ends: dict[str, Finished]) -> None:
+    assert (ends[HELLO].error_code, ends[HELLO].structured_output) == (Code.OUTPUT_NOT_VALID, None)

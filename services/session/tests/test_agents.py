@@ -236,12 +236,14 @@ async def test_another_replica_continues_for_one_that_is_killed(after_kill: None
 
 
 @pytest_asyncio.fixture
-async def after_kill(transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path) -> None:
+async def after_kill(
+    transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path, agent_path: Path
+) -> None:
     """Kill a replica during a tool call."""
     workspaces = tmp_path / "workspaces"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.session.tests.replica"),
-        *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS)),
+        *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS), str(agent_path)),
     )
     try:
         await eventually((workspaces / "one" / "begun").exists)

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-import session.agent.agent_process
 from contracts.session.values import SdkOptions
 from sandbox import Sandbox
 
@@ -67,15 +66,13 @@ class Words:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def words(module_replica: NewReplica, sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Words:
-    assert sandbox.bwrap  # the sandbox was found with the real CLI
+    assert sandbox.bwrap  # it was found with another program
     program = tmp_path_factory.mktemp("cli") / "claude"
     program.write_text(FAKE_CLI)
     program.chmod(program.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session.agent.agent_process, "AGENT", program)
-        async with module_replica() as replica:
-            options = {name: value for name, (value, _) in ARGUMENTS.items()}
-            return Words(await start(replica, **options), await start(replica))
+    async with module_replica(program=program) as replica:
+        options = {name: value for name, (value, _) in ARGUMENTS.items()}
+        return Words(await start(replica, **options), await start(replica))
 
 
 async def start(replica: Replica, **options: Any) -> list[str]:

@@ -1,4 +1,4 @@
-"""The settings of what an agent may use."""
+"""The settings of agents: what they may use, and their program."""
 
 from typing import Any
 
@@ -35,3 +35,9 @@ def test_an_agent_may_start_2048_processes_by_default() -> None:
 def test_a_limit_that_the_kernel_refuses_is_invalid(name: str, value: int) -> None:
     with pytest.raises(ValidationError, match=name):
         settings(**{name: value})
+
+
+@pytest.mark.parametrize(("path", "reason"), [("claude", "an absolute path"), ("/etc/passwd", "/etc/passwd is not an")])
+def test_a_program_of_agents_that_cannot_be_executed_is_named(path: str, reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        settings(agent_path=path)

@@ -9,23 +9,18 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from contracts.refusals import Code
 from contracts.session.values import KNOWN_TOOLS
-from session.agent import AssistantMessage, Delta, Finished
+from session.agent import AssistantMessage, Delta
 from session.agent.model_proxy.structure import MEMBERS
 from session.agent.options import TOOLS
 from simulator.app import create_app
-from simulator.testing import bash, calling, scripted, tools_prompt
+from simulator.testing import bash, scripted, tools_prompt
 
 from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
 pytestmark = pytest.mark.claude_code
 
 HELLO = scripted({"text": "Hello."})
-OUTPUT_FORMAT = {
-    "type": "json_schema",
-    "schema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
-}
 OF_REQUESTS = {
     *("context_management", "max_tokens", "messages", "metadata", "model", "output_config", "stream", "system"),
     *("thinking", "tools"),
@@ -156,30 +151,6 @@ async def test_a_catastrophic_regex_in_an_output_format_ends_with_its_turn(repli
     async with aclosing(replica.begin(prompt, output_format={"type": "json_schema", "schema": slow})) as turn:
         assert isinstance(await anext(turn), Delta | AssistantMessage)
     assert (await replica.ask(HELLO)).end.error_code is None
-
-
-VALID = tools_prompt(("StructuredOutput", {"n": 42}))
-CORRECTED = scripted(*(calling(("StructuredOutput", {"n": n})) for n in ("many", 42)), {"text": "Done."})
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def ends(module_replica: NewReplica) -> dict[str, Finished]:
-    """The ends of turns with an output format, by prompt; one agent has them all."""
-    async with module_replica() as replica:
-        prompts = (VALID, CORRECTED, HELLO)
-        return {prompt: (await replica.ask(prompt, output_format=OUTPUT_FORMAT)).end for prompt in prompts}
-
-
-def test_the_structured_output_is_reported(ends: dict[str, Finished]) -> None:
-    assert (ends[VALID].error_code, ends[VALID].structured_output) == (None, {"n": 42})
-
-
-def test_the_model_may_correct_an_invalid_structured_output(ends: dict[str, Finished]) -> None:
-    assert ends[CORRECTED].structured_output == {"n": 42}
-
-
-def test_an_answer_without_structured_output_is_not_valid(ends: dict[str, Finished]) -> None:
-    assert (ends[HELLO].error_code, ends[HELLO].structured_output) == (Code.OUTPUT_NOT_VALID, None)
 
 
 COMMANDS = ["/clear", "/cost", "/compact", "@/etc/passwd", "!ls", "# remember"]

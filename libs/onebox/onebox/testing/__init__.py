@@ -12,6 +12,7 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.folders import temporary_folder
+from onebox.testing.stand_in import stand_in
 from onebox.testing.system import System
 from onebox.testing.unrooted import copy_cluster, postgres_in
 
@@ -28,7 +29,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers."""
+    """Register the markers, and choose the program of agents."""
+    System.claude_code = config.option.claude_code
     for name, meaning in (
         (SERVER, "needs a server, a browser or an agent (set from the fixtures of the test)"),
         (AGENT, "runs an agent (set from the fixtures of the test)"),
@@ -54,6 +56,12 @@ def servers(pytestconfig: pytest.Config) -> None:
         pytest.fail(
             f"This test needs a server but is not marked: it requests the fixture at run time. Mark it `{SERVER}`."
         )
+
+
+@pytest.fixture(scope="session")
+def agent_program(servers: None) -> Path | None:
+    """Return the stand-in for Claude Code that agents run; None if they run Claude Code itself."""
+    return None if System.claude_code else stand_in()
 
 
 @pytest.fixture
@@ -116,7 +124,15 @@ def nats_url(request: pytest.FixtureRequest, buses: Buses) -> str:
 
 
 @pytest.fixture(scope="session")
-def system(servers: None) -> Generator[System]:
+def claude_code_system(servers: None) -> Generator[System]:
+    """Yield a whole system whose agents run Claude Code; otherwise as `system`."""
+    with System(claude_code=True) as running:
+        running.start()
+        yield running
+
+
+@pytest.fixture(scope="session")
+def system(agent_program: Path | None) -> Generator[System]:
     """Yield the whole system, started once per test process. Tests must leave it running and usable."""
     with System() as running:
         running.start()
@@ -124,7 +140,7 @@ def system(servers: None) -> Generator[System]:
 
 
 @pytest.fixture(scope="session")
-def _spare(servers: None) -> Generator[System]:
+def _spare(agent_program: Path | None) -> Generator[System]:
     with System() as system:
         yield system
 

@@ -26,6 +26,7 @@ from onebox.processes import is_alive
 from onebox.supervision import MAX_EXITS, WINDOW_SECONDS
 from onebox.testing.planted import check_files, check_none, planted
 from onebox.testing.planted_tables import revealed_in_compressed_rows
+from onebox.testing.stand_in import stand_in
 from onebox.testing.unrooted import copy_cluster
 
 LAUNCHER = "launcher"
@@ -74,12 +75,15 @@ class System:
     Args:
         environment: settings beyond those of this class, or instead of them.
         command: the command of the launcher.
+        claude_code: whether agents run Claude Code, even if those of other systems run its stand-in.
         prepared: whether the files of an empty database are there before the first start, which saves seconds. If not,
             there is no data folder, as on the machine of a new user.
     """
 
     opened: ClassVar[set["System"]] = set()
     """Those of this process whose files exist."""
+    claude_code: ClassVar[bool] = False
+    """Whether agents run Claude Code, not its stand-in."""
     host = "127.0.0.1"
     admin_email = "admin@example.com"
     admin_password = planted("correct horse battery staple")
@@ -89,6 +93,7 @@ class System:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = (sys.executable, "-m", "onebox", "--follow-parent"),
         *,
+        claude_code: bool = False,
         prepared: bool = True,
     ) -> None:
         self._prepared = prepared
@@ -109,6 +114,8 @@ class System:
             "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
         } | dict(environment or {})
+        if not (claude_code or self.claude_code):
+            self.environment.setdefault("AGENT_PATH", str(stand_in()))
         self._output = self._folder / "output"
         self._process: subprocess.Popen[bytes] | None = None
         self._kills: defaultdict[str, list[float]] = defaultdict(list)  # times by name, since the launcher was started

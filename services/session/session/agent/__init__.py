@@ -6,6 +6,7 @@ from collections import Counter as Counted
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
+from pathlib import Path
 from typing import Self
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sandbox import Heartbeats, Sandbox
 
 from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
+from session.agent.agent_process import AGENT
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
@@ -61,8 +63,9 @@ class Agents:
         transcripts: Transcripts,
         connections: Connections,
         limits: Limits | None = None,
+        program: Path = AGENT,
     ) -> None:
-        self._context = AgentContext(sandbox, proxy, transcripts, connections, limits or Limits())
+        self._context = AgentContext(sandbox, proxy, transcripts, connections, limits or Limits(), program)
         # Ordered by last use, the most recent last.
         self._live: dict[UUID, Agent] = {}
         # Runs that were cancelled, possibly before their turn began here.

@@ -1,6 +1,7 @@
 """What the agents of a replica share."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from sandbox import Sandbox
 
@@ -12,10 +13,11 @@ from session.mcp.connections import Connections
 
 @dataclass(frozen=True)
 class AgentContext:
-    """The dependencies that all agents of this replica share."""
+    """The dependencies that all agents of this replica share, and their `program`."""
 
     sandbox: Sandbox
     proxy: ModelProxy
     transcripts: Transcripts
     connections: Connections
     limits: Limits
+    program: Path

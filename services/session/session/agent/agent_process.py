@@ -16,9 +16,9 @@ SHELL_SETUP, SHELL_VARIABLES = "shell_setup", "shell_variables"
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
 
 
-async def find_sandbox() -> tuple[Sandbox, str | None]:
+async def find_sandbox(agent: Path = AGENT) -> tuple[Sandbox, str | None]:
     """Return this machine's sandbox, and the reason if agents cannot run in it."""
-    return await Sandbox.find(Program(command=(str(AGENT), "--version"), readable=(AGENT,)))
+    return await Sandbox.find(Program(command=(str(agent), "--version"), readable=(agent,)))
 
 
 def prepare_agent(
@@ -27,8 +27,11 @@ def prepare_agent(
     variables: Mapping[str, str],
     own_variables: Mapping[str, str] | None = None,
     resources: Resources = Resources(),  # noqa: B008  it is immutable
+    agent: Path = AGENT,
 ) -> SandboxedProcess:
-    """Prepare an agent that works in `workspace`, uses at most `resources`, and sees no variables but these.
+    """Prepare an agent, of the program `agent`, that works in `workspace` and sees no variables but these.
+
+    It uses at most `resources`.
 
     `own_variables` are those of the session's options. Only the agent's shells get them, without those that are
     reserved or make programs run other code: variables of Claude Code itself can make it run code that no rule and no
@@ -36,13 +39,13 @@ def prepare_agent(
     """
     shell_variables = _permitted(own_variables or {}) if sandbox.bwrap else {}
     program = Program(
-        command=(str(AGENT),),
+        command=(str(agent),),
         variables={**VARIABLES, **variables},
         home_variables={"CLAUDE_CONFIG_DIR": CONFIG_FOLDER},
         runtime_variables={"CLAUDE_ENV_FILE": SHELL_SETUP} if shell_variables else {},
         listener_variables=("ANTHROPIC_BASE_URL",),
         workspace=workspace,
-        readable=(AGENT,),
+        readable=(agent,),
         resources=resources,
     )
     process = sandbox.prepare(program)

@@ -66,7 +66,9 @@ class Agent:
         try:
             limits, own_variables = context.limits, spec.options.env
             environment = variables(self._token, spec, limits)
-            self._process = prepare_agent(context.sandbox, spec.workspace, environment, own_variables, limits.resources)
+            self._process = prepare_agent(
+                context.sandbox, spec.workspace, environment, own_variables, limits.resources, context.program
+            )
         except OSError as error:
             log.warning("sandbox preparation failed", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
