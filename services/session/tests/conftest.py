@@ -242,10 +242,8 @@ async def opened_deployment(
     # Tool calls have the default limit: a run that has to stay active must not end by itself on a slow machine.
     values = {"workspaces_dir": workspaces, "model_base_url": model_url, "secrets_keys": ring_json("test")}
     values |= {"mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url, "agent_path": program}
-    async with (
-        migrated(databases, service.name, service.migrations, as_owner=True) as database,
-        connected(nats_url, "test") as connection,
-    ):
+    of_owner = migrated(databases, service.name, service.migrations, as_owner=True)
+    async with of_owner as database, connected(nats_url, "test") as connection:
         yield Deployment(Settings.model_validate(values | {"database_url": database.url}), connection)
 
 
@@ -291,7 +289,7 @@ def new_deployment(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def module_deployment(new_deployment: NewDeployment) -> AsyncGenerator[Deployment]:
-    """A deployment with one replica, for tests in the loop of their module."""
+    """One replica, for tests in the loop of their module."""
     async with new_deployment() as deployment, deployment.replica():
         yield deployment
 

@@ -166,7 +166,7 @@ async def test_an_agent_that_cannot_start_fails(new_replica: NewReplica) -> None
 
 
 @pytest.mark.claude_code
-async def test_an_invalid_output_format_is_named_without_values_of_environment_variables(replica: Replica) -> None:
+async def test_an_invalid_output_format_is_named_without_secrets(replica: Replica) -> None:
     with capture_logs() as logged:
         end = (await replica.ask("Hi.", env={"TOKEN": "plantedsecret"}, output_format=INVALID)).end
     assert end.error_code is Code.AGENT_FAILED

@@ -52,7 +52,7 @@ async def test_a_run_cancelled_before_its_turn_never_starts(replica: Replica) ->
     assert not (spec.workspace / "begun").exists()
 
 
-async def test_neither_another_run_nor_a_worker_that_lost_this_one_ends_its_turn(replica: Replica) -> None:
+async def test_neither_another_run_nor_a_replaced_worker_ends_a_turn(replica: Replica) -> None:
     spec = await replica.start_run(new_id())
     assert spec.run_id
     lost = spec.attempt + 1
@@ -102,7 +102,7 @@ async def test_a_run_can_be_cancelled_while_its_agent_is_starting(
     assert turn.result() == [STOPPED]
 
 
-async def test_a_command_beyond_its_timeout_is_ended_and_the_agent_cannot_raise_it(new_replica: NewReplica) -> None:
+async def test_a_command_is_ended_after_a_time_that_its_agent_cannot_raise(new_replica: NewReplica) -> None:
     calls = [{"command": "sleep 300", "description": "a test", **more} for more in ({}, {"timeout": 250_000})]
     async with new_replica(Limits(tool_seconds=1)) as replica:
         events = await replica.ask(scripted(*(calling(("Bash", call)) for call in calls), {"text": "Done."}))

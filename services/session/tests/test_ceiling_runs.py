@@ -42,7 +42,7 @@ async def set_role(deployment: Deployment, role: str) -> None:
         await database.execute(SET_ROLE, UUID(USER), role)
 
 
-async def test_a_demoted_administrator_has_the_tools_and_models_of_the_new_role(deployment: Deployment) -> None:
+async def test_a_demoted_administrator_has_tools_and_models_of_the_new_role(deployment: Deployment) -> None:
     opus, sonnet = "claude-opus-4-7", "claude-sonnet-4-6"
     ceilings = f"user.tools=!Bash, user.models={sonnet}"
     deployment.settings = deployment.settings.model_copy(update={"ceilings": ceilings})

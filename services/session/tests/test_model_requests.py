@@ -54,7 +54,7 @@ async def approve(*_: object) -> ApprovalOutcome:
 
 
 @pytest.mark.parametrize("options", SESSIONS, ids=lambda options: options["model"])
-async def test_everything_that_the_cli_sends_is_forwarded_and_an_approved_search_is_made(
+async def test_all_that_the_cli_sends_is_forwarded_with_an_approved_search(
     replica: Replica, changes: list[str], options: dict[str, Any]
 ) -> None:
     (replica.workspaces / "one").mkdir(parents=True)

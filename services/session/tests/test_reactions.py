@@ -149,7 +149,7 @@ async def test_runs_of_a_disabled_user_start_no_turn(worker: Worker) -> None:
     assert (run.status, run.error_code, run.usage.cost_usd) == ("failed", Code.OWNER_DISABLED, 0)
 
 
-async def test_an_agent_has_options_and_a_budget_below_the_ceiling_of_its_owner(worker: Worker) -> None:
+async def test_an_agent_has_options_below_the_ceiling_of_its_owner(worker: Worker) -> None:
     async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
         yield FINISHED
 
