@@ -115,6 +115,7 @@ async def test_a_conversation_moves_when_its_holder_ends(deployment: Deployment)
             session_id = await deployment.client.create()
             await deployment.client.run(session_id, "My name is Ada.")
             await others.enter_async_context(deployment.replica())
+            await eventually(lambda: both_wait_for_runs(deployment.client.connection))
         assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
         assert len(await agents_of_turns(deployment.client, session_id, 2)) == 1
 
