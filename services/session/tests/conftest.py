@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest.mock import AsyncMock
 from uuid import UUID, uuid5
 
@@ -19,6 +19,7 @@ from eventing.testing.harness import migrated, owned
 from eventing.testing.key_rings import ring_json
 from mcp_connection import Connector
 from mcp_connection.testing import InMemoryConnector
+from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from runtime.blocking import BlockingPool
 from runtime.bus import connected
@@ -32,7 +33,7 @@ from session.mcp.connections import Connections
 from session.settings import Settings
 from simulator.app import create_app
 
-from services.session.tests.deployment import Deployment, ServiceClient
+from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient
 from services.session.tests.desk import Desk
 from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
@@ -149,7 +150,10 @@ def module_replica(
 
     @asynccontextmanager
     async def start(
-        app: web.Application | None = None, program: Path = module_program, connector: Connector | None = None
+        app: web.Application | None = None,
+        program: Path = module_program,
+        connector: Connector | None = None,
+        limits: Limits | None = None,
     ) -> AsyncGenerator[Replica]:
         workspaces = tmp_path_factory.mktemp("module") / "workspaces"
         async with (
@@ -157,7 +161,7 @@ def module_replica(
             opened_transcripts(url) as transcripts,
             TestServer(app or create_app()) as model,
             opened_replica(
-                workspaces, transcripts, str(model.make_url("/")), sandbox, None, connector, program
+                workspaces, transcripts, str(model.make_url("/")), sandbox, limits, connector, program
             ) as replica,
         ):
             yield replica
@@ -230,19 +234,66 @@ async def agent(idle_agent: ProxyClient) -> AsyncGenerator[ProxyClient]:
         yield idle_agent
 
 
+@asynccontextmanager
+async def opened_deployment(
+    databases: Databases, nats_url: str, model_url: str, workspaces: Path, program: Path
+) -> AsyncGenerator[Deployment]:
+    """Open a database of the service and a bus, for the replicas that a test starts."""
+    # Tool calls have the default limit: a run that has to stay active must not end by itself on a slow machine.
+    values = {"workspaces_dir": workspaces, "model_base_url": model_url, "secrets_keys": ring_json("test")}
+    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url, "agent_path": program}
+    of_owner = migrated(databases, service.name, service.migrations, as_owner=True)
+    async with of_owner as database, connected(nats_url, "test") as connection:
+        yield Deployment(Settings.model_validate(values | {"database_url": database.url}), connection)
+
+
 @pytest.fixture
 async def deployment(
-    database_url: str, nats_url: str, model_url: str, tmp_path: Path, agent_path: Path
+    databases: Databases, nats_url: str, model_url: str, tmp_path: Path, agent_path: Path
 ) -> AsyncGenerator[Deployment]:
-    # Tool calls have the default limit: a run that has to stay active must not end by itself on a slow machine.
-    values = {"workspaces_dir": tmp_path / "workspaces", "model_base_url": model_url, "secrets_keys": ring_json("test")}
-    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "agent_path": agent_path}
-    settings = Settings.model_validate({"database_url": database_url, "nats_url": nats_url, **values})
-    async with connected(nats_url, "test") as connection:
-        yield Deployment(settings, connection)
+    async with opened_deployment(databases, nats_url, model_url, tmp_path / "workspaces", agent_path) as deployment:
+        yield deployment
 
 
 @pytest.fixture
 async def client(deployment: Deployment) -> AsyncGenerator[ServiceClient]:
     async with deployment.replica():
         yield deployment.client
+
+
+@pytest.fixture(scope="module")
+def new_deployment(
+    request: pytest.FixtureRequest,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
+    agent_program: Path | None,
+) -> NewDeployment:
+    """Open a deployment with a model and a bus of its own, for what the tests of a module share."""
+    program = program_of(request.node, agent_program)
+
+    @asynccontextmanager
+    async def start(**settings: Any) -> AsyncGenerator[Deployment]:
+        workspaces = tmp_path_factory.mktemp("module") / "workspaces"
+        # Not a bus of the whole test process: its server ends when other tests have used up its accounts.
+        with Buses() as buses:
+            async with (
+                TestServer(create_app()) as model,
+                opened_deployment(
+                    databases, buses.fresh(), str(model.make_url("/")), workspaces, program
+                ) as deployment,
+            ):
+                yield deployment.changed(**settings)
+
+    return start
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_deployment(new_deployment: NewDeployment) -> AsyncGenerator[Deployment]:
+    """One replica, for tests in the loop of their module."""
+    async with new_deployment() as deployment, deployment.replica():
+        yield deployment
+
+
+@pytest.fixture(scope="module")
+def module_client(module_deployment: Deployment) -> ServiceClient:
+    return module_deployment.client

@@ -7,8 +7,8 @@ import asyncio
 import os
 import runpy
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -82,6 +82,10 @@ class Deployment:
     def __init__(self, settings: Settings, connection: Client) -> None:
         self.settings, self.client = settings, ServiceClient(connection)
 
+    def changed(self, **settings: Any) -> "Deployment":
+        """Return the deployment with other settings, for the replicas that it starts."""
+        return Deployment(self.settings.model_copy(update=settings), self.client.connection)
+
     @asynccontextmanager
     async def replica(self) -> AsyncGenerator[asyncio.Task[None]]:
         """Run a replica in this process; it shuts down when the context ends."""
@@ -114,6 +118,9 @@ class Deployment:
             with suppress(ProcessLookupError):  # the test has ended it
                 process.kill()
             await process.wait()
+
+
+type NewDeployment = Callable[..., AbstractAsyncContextManager[Deployment]]
 
 
 if __name__ == "__main__":

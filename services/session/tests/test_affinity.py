@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from uuid import UUID
 
 import pytest
@@ -48,25 +49,17 @@ async def agents_of_turns(client: ServiceClient, session_id: UUID, turns: int) -
 
 
 @pytest.mark.usefixtures("patience")
-async def test_ten_turns_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
+async def test_turns_and_queued_runs_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
     async with deployment.replica(), deployment.replica():
-        accepted = offers("accepted")
-        agents = await agents_of_turns(deployment.client, await deployment.client.create(), 10)
-        assert (len(agents), offers("accepted") > accepted) == (1, True)
-
-
-@pytest.mark.usefixtures("patience")
-async def test_queued_runs_over_two_replicas_start_one_agent(deployment: Deployment) -> None:
-    async with deployment.replica(), deployment.replica():
-        session_id = await deployment.client.create()
-        await deployment.client.run(session_id, "Hello.")
-        agent = agent_of(session_id)
+        accepted, session_id = offers("accepted"), await deployment.client.create()
+        agents = await agents_of_turns(deployment.client, session_id, 6)
         runs = [await deployment.client.submit(session_id, scripted({"text": "fine"}), "enqueue") for _ in range(6)]
         for run in runs:
             assert (await deployment.client.wait_until_ended(run)).text == "fine"
-        assert agent_of(session_id) == agent
+        assert (agents, offers("accepted") > accepted) == ({agent_of(session_id)}, True)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("patience")
 async def test_conversations_stay_in_the_replicas_that_they_began_in(deployment: Deployment) -> None:
     async with deployment.replica(), deployment.replica():
@@ -101,15 +94,7 @@ async def held(deployment: Deployment) -> AsyncGenerator[tuple[UUID, asyncio.sub
             yield session_id, holder
 
 
-async def test_the_other_replica_continues_after_the_holder_was_killed(
-    deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
-) -> None:
-    session_id, holder = held
-    holder.kill()
-    await holder.wait()
-    assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
-
-
+@pytest.mark.long
 async def test_the_other_replica_continues_after_the_holder_was_killed_in_a_turn(
     deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
 ) -> None:
@@ -124,6 +109,18 @@ async def test_the_other_replica_continues_after_the_holder_was_killed_in_a_turn
     assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
 
 
+async def test_a_conversation_moves_when_its_holder_ends(deployment: Deployment) -> None:
+    async with AsyncExitStack() as others:
+        async with deployment.replica():
+            session_id = await deployment.client.create()
+            await deployment.client.run(session_id, "My name is Ada.")
+            await others.enter_async_context(deployment.replica())
+            await eventually(lambda: both_wait_for_runs(deployment.client.connection))
+        assert "Ada" in (await deployment.client.run(session_id, RECALL)).text
+        assert len(await agents_of_turns(deployment.client, session_id, 2)) == 1
+
+
+@pytest.mark.long
 async def test_a_conversation_moves_when_its_holder_is_restarted(
     deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
 ) -> None:

@@ -10,8 +10,8 @@ from claude_agent_sdk import ClaudeSDKClient
 from contracts.refusals import Code
 from runtime.clock import new_id
 from runtime.testing import eventually
-from session.agent import Finished, Limits
-from simulator.testing import bash_prompt, scripted, tools_prompt
+from session.agent import Finished, Limits, ToolReturned
+from simulator.testing import bash_prompt, calling, scripted
 
 from services.session.tests.processes import agents_of
 from services.session.tests.replica import NewReplica, Replica, TurnEvents
@@ -23,15 +23,6 @@ WAITING = {"name": "Bash", "input": {"command": "touch begun; sleep 60", "descri
 TRUE = {"name": "Bash", "input": {"command": "true", "description": "a test"}}
 
 
-async def test_cancelling_a_run_ends_its_turn(replica: Replica) -> None:
-    spec = await replica.start_run(new_id())
-    async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
-        await anext(turn)
-        await replica.agents.close(spec.session_id, spec.run_id)
-        rest = TurnEvents([event async for event in turn])
-    assert rest.end.error_detail == STOPPED.error_detail
-
-
 async def test_a_cancelled_turn_reports_its_usage(replica: Replica) -> None:
     spec = await replica.start_run(new_id())
     async with asyncio.TaskGroup() as tasks:
@@ -40,16 +31,6 @@ async def test_a_cancelled_turn_reports_its_usage(replica: Replica) -> None:
         await replica.agents.close(spec.session_id, spec.run_id)
     end = turn.result().end
     assert (end.error_code, end.input_tokens, end.cost_usd > 0) == (Code.AGENT_FAILED, 1000, True)
-
-
-async def test_cancelling_a_run_does_not_end_the_turn_of_another_run(replica: Replica) -> None:
-    spec = await replica.start_run(new_id())
-    async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
-        await anext(turn)
-        await replica.agents.close(spec.session_id, new_id())
-        (spec.workspace / "go").touch()
-        events = TurnEvents([event async for event in turn])
-    assert events.text == "Done."
 
 
 async def test_a_reused_agent_works_for_the_run_of_its_latest_turn(replica: Replica) -> None:
@@ -71,13 +52,14 @@ async def test_a_run_cancelled_before_its_turn_never_starts(replica: Replica) ->
     assert not (spec.workspace / "begun").exists()
 
 
-async def test_a_worker_that_lost_its_run_does_not_end_its_successor(replica: Replica) -> None:
+async def test_neither_another_run_nor_a_replaced_worker_ends_a_turn(replica: Replica) -> None:
     spec = await replica.start_run(new_id())
     assert spec.run_id
     lost = spec.attempt + 1
     await replica.agents.close(spec.session_id, spec.run_id, lost)
     async with aclosing(replica.agents.turn(spec, WORKING)) as turn:
         await anext(turn)
+        await replica.agents.close(spec.session_id, new_id())
         await replica.agents.close(spec.session_id, spec.run_id, lost)
         assert not replica.agents.kill_waiting(spec.session_id, spec.run_id, lost)
         (spec.workspace / "go").touch()
@@ -120,18 +102,11 @@ async def test_a_run_can_be_cancelled_while_its_agent_is_starting(
     assert turn.result() == [STOPPED]
 
 
-async def test_a_command_beyond_its_timeout_is_ended_and_the_agent_continues(new_replica: NewReplica) -> None:
+async def test_a_command_is_ended_after_a_time_that_its_agent_cannot_raise(new_replica: NewReplica) -> None:
+    calls = [{"command": "sleep 300", "description": "a test", **more} for more in ({}, {"timeout": 250_000})]
     async with new_replica(Limits(tool_seconds=1)) as replica:
-        events = await replica.ask(bash_prompt("sleep 300"))
-    [result] = events.bash_results.values()
-    assert result.is_error
-    assert events.text == "Done."
-
-
-async def test_an_agent_cannot_raise_the_timeout_of_its_commands(new_replica: NewReplica) -> None:
-    tool_input = {"command": "sleep 300", "description": "a test", "timeout": 250_000}
-    async with new_replica(Limits(tool_seconds=1)) as replica:
-        events = await replica.ask(tools_prompt(("Bash", tool_input)))
+        events = await replica.ask(scripted(*(calling(("Bash", call)) for call in calls), {"text": "Done."}))
+    assert [event.is_error for event in events if isinstance(event, ToolReturned)] == [True, True]
     assert events.text == "Done."
 
 

@@ -72,7 +72,7 @@ async def together(number: int, act: Callable[[], Awaitable[None]]) -> None:
     await asyncio.gather(*(act() for _ in range(number)))
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 async def test_the_quota_holds_and_nothing_stalls(desk: Desk, seed: int) -> None:
     await set_quotas(desk, f"concurrent_runs={LIMIT}")
     users = Users(desk, seed)

@@ -34,6 +34,7 @@ async def submit_all(client: ServiceClient, message: str, number: int) -> list[R
     return await asyncio.gather(*(client.submit(session, message) for session in sessions))
 
 
+@pytest.mark.long
 async def test_two_replicas_run_exactly_the_quota_of_parallel_queries(deployment: Deployment) -> None:
     set_quotas(deployment, "concurrent_runs=2")
     async with deployment.replica(), deployment.replica():
@@ -57,6 +58,20 @@ async def test_a_cancelled_run_lets_the_next_one_start(deployment: Deployment) -
         await client.ask(CancelRun(session_id=second.session_id, run_id=second.id))
 
 
+async def test_a_run_that_spends_the_budget_of_the_month_is_ended(deployment: Deployment) -> None:
+    set_quotas(deployment, "budget_per_month_usd=1")
+    async with deployment.replica():
+        client = deployment.client
+        run = await client.run(await client.create(), EXPENSIVE)
+        with pytest.raises(Refusal, match=Code.QUOTA_EXCEEDED):
+            await client.submit(await client.create(), "More?")
+        assert (run.error_code, run.usage.cost_usd) == (
+            Code.QUOTA_EXCEEDED,
+            (await usage(client)).budget_per_month_usd.used,
+        )
+
+
+@pytest.mark.long
 async def test_parallel_runs_do_not_each_spend_the_rest_of_the_budget(deployment: Deployment) -> None:
     set_quotas(deployment, "budget_per_month_usd=1")
     async with deployment.replica(), deployment.replica():
@@ -70,6 +85,7 @@ async def test_parallel_runs_do_not_each_spend_the_rest_of_the_budget(deployment
     assert 1 <= used < 3  # four answers in progress cost 1.6
 
 
+@pytest.mark.long
 async def test_a_queued_run_starts_after_its_replica_was_killed(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,125 +1,29 @@
 """The worker of a run: replacement, cancellation, deletion of the session, and lost replies."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from datetime import datetime, timedelta
+from collections.abc import AsyncGenerator
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import AsyncMock, Mock
-from uuid import UUID
 
 import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
-from contracts.session.approval import ApprovalView, DecideApproval, DeliverDecisions, ListApprovals, RequestApproval
-from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, RunSummary, RunView, StartRun
+from contracts.session.approval import DeliverDecisions, RequestApproval
+from contracts.session.run import EndRun
 from contracts.session.session import ChangeSession, DeleteSession
-from contracts.session.values import ApprovalOutcome, SdkOptions, TextBlock, ToolUseBlock, Usage
+from contracts.session.values import ApprovalOutcome, SdkOptions, Usage
 from eventing import retrying
 from eventing.handling.dispatch import Dispatcher
-from eventing.reactions import Reaction, TakenOver
-from eventing.recording import Recorded
+from eventing.reactions import TakenOver
 from eventing.testing import eventually
-from eventing.testing.reacting import reaction_to
 from runtime.bus.envelope import Envelope
-from runtime.clock import new_id, now
-from runtime.waiters import Waiters
-from session.accounts import Accounts
-from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
-from session.app import service
+from session.agent import AgentEvent, Ask
 from session.ceilings import Ceilings
-from session.places import Places
-from session.quotas.spending import Spending
-from session.reactions.run import end_lost_run, run_agent
-from session.storage import Storage
 
 from services.session.tests.desk import OWNER, Desk
-
-type Turn = Callable[[Ask], AsyncGenerator[AgentEvent]]
-
-MESSAGE = AssistantMessage([TextBlock(text="Well.")], "m")
-FINISHED = Finished(input_tokens=7)
-REQUEST = RequestApproval.example()
-
-
-def tool_call() -> AssistantMessage:
-    """Return a message that calls the tool named in `REQUEST`."""
-    call = ToolUseBlock(id=REQUEST.tool_use_id, tool_call_id=new_id(), name=REQUEST.tool_name, input={})
-    return AssistantMessage([call], "m")
-
-
-async def unchanged(_session_id: UUID, options: SdkOptions) -> SdkOptions:
-    """Return the options, in which nothing is masked."""
-    return options
-
-
-class Worker:
-    """The worker of one run, with an agent scripted by the test."""
-
-    def __init__(self, desk: Desk, run: RunView) -> None:
-        self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
-        self.dispatcher: Dispatcher[Any] = desk.dispatcher
-        self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0, root=Path("/nowhere/one"))
-
-    async def close(self, session_id: UUID, run_id: UUID | None = None, _attempt: int | None = None) -> None:
-        self.closed.append((session_id, run_id))
-
-    def files(self, _session_id: UUID) -> Mock:
-        return self.workspace
-
-    async def work(self, turn: Turn) -> None:
-        def begin(
-            _spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any
-        ) -> AsyncGenerator[AgentEvent]:
-            return turn(ask)
-
-        await run_agent(*self.arguments(SimpleNamespace(turn=begin, close=self.close)))
-
-    async def dead_letter(self) -> None:
-        await end_lost_run(*self.arguments(None))
-
-    def arguments(self, agents: Any) -> tuple[Recorded[RunRequested], Reaction[Any]]:
-        event = RunRequested(run_id=self.run.id, message_id=new_id(), sequence_number=1, message="?")
-        envelope = Envelope.begin(actor=OWNER)
-        recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
-        dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=86_400)
-        dependencies.places = Places(1, 600)
-        dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
-        dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
-        dependencies.measuring = dependencies.blocking
-        dependencies.workspace, dependencies.files = str, self.files
-        dependencies.environments = SimpleNamespace(revealed=unchanged)
-        dependencies.accounts, dependencies.ceilings = Accounts(self.desk.database), Ceilings()
-        dependencies.storage = Storage(self.desk.database)
-        dependencies.spending = partial(Spending, self.desk.database)
-        return recorded, reaction_to(recorded, dependencies, self.dispatcher, service.name)
-
-    async def start_another(self) -> RunSummary:
-        return await self.desk.send(StartRun(session_id=self.run.session_id, run_id=self.run.id))
-
-    async def request(self) -> None:
-        ids = {"session_id": self.run.session_id, "run_id": self.run.id}
-        await self.desk.send(REQUEST.model_copy(update=ids | {"expires_at": now() + timedelta(days=1)}))
-
-    async def cancel(self) -> None:
-        await self.desk.send(CancelRun(session_id=self.run.session_id, run_id=self.run.id))
-
-    async def pending(self, number: int) -> bool:
-        return len((await self.desk.ask(ListApprovals(status="pending"))).items) == number
-
-    async def decide(self) -> None:
-        async def pending() -> list[ApprovalView]:
-            return (await self.desk.ask(ListApprovals(status="pending"))).items
-
-        [approval] = await eventually(pending)
-        changed = {"session_id": self.run.session_id, "approval_id": approval.id}
-        await self.desk.send(DecideApproval.example().model_copy(update=changed))
-
-    async def current_run(self) -> RunView:
-        return await self.desk.ask(GetRun(session_id=self.run.session_id, run_id=self.run.id))
+from services.session.tests.worker import FINISHED, MESSAGE, REQUEST, Worker, tool_call
 
 
 @pytest.fixture
@@ -234,16 +138,37 @@ async def test_a_worker_whose_session_was_deleted_reports_what_the_run_has_used(
     assert await worker.desk.database.fetchval("SELECT input_tokens FROM costs") == 7
 
 
-async def test_a_run_without_remaining_budget_starts_no_turn(worker: Worker) -> None:
-    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
-        yield pytest.fail("an agent was started")
+async def no_turn(_: Ask) -> AsyncGenerator[AgentEvent]:
+    yield pytest.fail("an agent was started")
 
+
+async def test_runs_of_a_disabled_user_start_no_turn(worker: Worker) -> None:
+    await worker.desk.database.execute("INSERT INTO accounts (user_id, is_active) VALUES ($1, false)", OWNER.user_id)
+    await worker.work(no_turn)
+    run = await worker.current_run()
+    assert (run.status, run.error_code, run.usage.cost_usd) == ("failed", Code.OWNER_DISABLED, 0)
+
+
+async def test_an_agent_has_options_below_the_ceiling_of_its_owner(worker: Worker) -> None:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
+        yield FINISHED
+
+    worker.ceilings = Ceilings.parse("max_budget_usd=0.5, timeout_seconds=8, tools=Read|Grep, models=claude-sonnet-*")
+    changed = SdkOptions(allowed_tools=["Bash"], model="claude-opus-4-7")
+    await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=changed))
+    await worker.work(turn)
+    [spec] = worker.specs
+    assert (spec.options.timeout_seconds, spec.budget_usd, spec.options.max_budget_usd) == (8, Decimal("0.5"), 0.5)
+    assert (spec.options.model, spec.options.allowed_tools, spec.ceiling) == (None, [], worker.ceilings.of("user"))
+
+
+async def test_a_run_without_remaining_budget_starts_no_turn(worker: Worker) -> None:
     await worker.start_another()
     session_id, used = worker.run.session_id, Usage(cost_usd=Decimal("0.5"))
     await worker.desk.send(EndRun(session_id=session_id, run_id=worker.run.id, attempt=1, usage=used))
     worker.run = await worker.desk.submit(session_id)
     await worker.desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(max_budget_usd=0.5)))
-    await worker.work(turn)
+    await worker.work(no_turn)
     assert worker.closed == [(session_id, None)]
     assert (await worker.current_run()).error_code is Code.BUDGET_EXCEEDED
 
@@ -283,6 +208,7 @@ async def test_a_lost_reply_loses_no_decision(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, loses: type[Command[Any]]
 ) -> None:
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("session.reactions.approval.POLL_SECONDS", 0.05)
     old = worker.dispatcher
     worker.dispatcher = LossyDispatcher(old.store, old.database, old.dependencies, old.commands, old.queries)
     worker.dispatcher.loses = loses

@@ -1,21 +1,26 @@
 """Runs that are released while they wait for approvals, and continue once they are decided."""
 
+from collections.abc import Generator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import pytest
+import pytest_asyncio
 from contracts.messages import Actor
 from contracts.samples import USER
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
-from contracts.session.conversation import ListToolCalls
+from contracts.session.conversation import ListToolCalls, ToolCallView
 from contracts.session.quota import GetUsage
 from contracts.session.run import CancelRun, GetRun, RunView
+from eventing import reactions
 from eventing.testing import eventually
 from runtime.clock import new_id
+from session import places
 from session.reactions import approval as approvals
 from simulator.testing import bash, calling, scripted
 
-from services.session.tests.deployment import Deployment, ServiceClient
+from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient
 from services.session.tests.processes import agents_of
 
 ONCE = bash("echo once >> made")
@@ -23,14 +28,14 @@ RETRIED = (ONCE, {"text": "the notice with which an agent closes what was cut"},
 """The agent makes its call again when it is started again."""
 
 
-@pytest.fixture(autouse=True)
-def _frequent_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(approvals, "POLL_SECONDS", 0.2)
+WRITE = calling(("Write", {"file_path": "/workspace/first", "content": "x" * 5_000}))
 
 
-def changed(deployment: Deployment, **settings: Any) -> Deployment:
-    """Return the deployment with other settings."""
-    return Deployment(deployment.settings.model_copy(update=settings), deployment.client.connection)
+@pytest.fixture(autouse=True, scope="module")
+def _frequent_polls() -> Generator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(approvals, "POLL_SECONDS", 0.2)
+        yield
 
 
 async def wait_for_approval(client: ServiceClient, run: RunView) -> ApprovalView:
@@ -70,10 +75,13 @@ def made(deployment: Deployment, session_id: UUID) -> str:
     return (deployment.settings.workspaces_dir / str(session_id) / "made").read_text()
 
 
-async def test_waiting_runs_make_room_for_others_and_continue(deployment: Deployment) -> None:
+async def test_waiting_runs_make_room_for_others_and_continue(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(places, "MIN_SECONDS", 0.2)
     connection = deployment.client.connection
     users = [ServiceClient(connection, Actor(user_id=new_id(), role="user")) for _ in range(3)]
-    async with changed(deployment, runs_at_once=1).replica():
+    async with deployment.changed(runs_at_once=1).replica():
         asked = [(user, *await ask(user)) for user in users[:2]]
         third = await users[2].run(await users[2].create(), scripted({"text": "fine"}))
         assert third.text == "fine"
@@ -83,83 +91,90 @@ async def test_waiting_runs_make_room_for_others_and_continue(deployment: Deploy
             assert made(deployment, run.session_id) == "once\n"
 
 
-async def test_a_run_that_has_waited_too_long_is_released_and_continues(deployment: Deployment) -> None:
-    client = deployment.client
-    async with changed(deployment, waiting_agent_seconds=0.5).replica():
-        run, approval = await ask(client)
-        released = await wait_until_released(client, run)
-        assert (released.status, released.attempt) == ("waiting_approval", 1)
-        await approve(client, approval)
-        ended = await client.wait_until_ended(run)
-    assert (ended.text, ended.attempt, made(deployment, run.session_id)) == ("Done.", 2, "once\n")
-    assert ended.usage.input_tokens > released.usage.input_tokens
-    assert ended.usage.cost_usd > released.usage.cost_usd > 0
+@dataclass
+class Release:
+    """A run that is released while it waits, when another replica has continued it, and one that is cancelled."""
+
+    released: RunView
+    ended: RunView
+    calls: list[ToolCallView]
+    made: str
+    storage_bytes: int
+    other: RunView
+    cancelled: RunView
+    next: RunView
 
 
-async def test_calls_that_had_ended_keep_their_results(deployment: Deployment) -> None:
-    client, write = deployment.client, calling(("Write", {"file_path": "/workspace/first", "content": "kept"}))
-    async with changed(deployment, waiting_agent_seconds=0.5).replica():
-        run, approval = await ask(client, write, *RETRIED)
-        await wait_until_released(client, run)
-        await approve(client, approval)
-        assert (await client.wait_until_ended(run)).text == "Done."
-        calls = (await client.ask(ListToolCalls(session_id=run.session_id))).items
-    assert [(call.tool_name, call.status) for call in calls] == [
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def release(new_deployment: NewDeployment) -> Release:
+    async with new_deployment(waiting_agent_seconds=0.5) as deployment:
+        client = deployment.client
+        async with deployment.replica():
+            (run, approval), (second, _) = await ask(client, WRITE, *RETRIED), await ask(client)
+            released, other = await wait_until_released(client, run), await wait_until_released(client, second)
+        async with deployment.replica():
+            used = await stored(client)
+            await approve(client, approval)
+            ended = await client.wait_until_ended(run)
+            await client.ask(CancelRun(session_id=second.session_id, run_id=second.id))
+            cancelled = await client.wait_until_ended(second)
+            following = await client.run(second.session_id, scripted({"text": "fine"}))
+            calls = (await client.ask(ListToolCalls(session_id=run.session_id))).items
+            return Release(released, ended, calls, made(deployment, run.session_id), used, other, cancelled, following)
+
+
+async def stored(client: ServiceClient) -> int:
+    """Wait until the files of the released run are counted, and return how many bytes are stored."""
+
+    async def counted() -> int:
+        usage = await client.ask(GetUsage(user_id=UUID(USER), role="user"))
+        return usage.storage_bytes.used
+
+    return await eventually(counted)
+
+
+def test_a_run_that_has_waited_too_long_is_released(release: Release) -> None:
+    assert (release.released.status, release.released.attempt) == ("waiting_approval", 1)
+
+
+def test_another_replica_continues_a_released_run(release: Release) -> None:
+    assert (release.ended.text, release.ended.attempt, release.made) == ("Done.", 2, "once\n")
+
+
+def test_the_usage_of_a_released_run_is_added_up(release: Release) -> None:
+    released, ended = release.released.usage, release.ended.usage
+    assert ended.input_tokens > released.input_tokens
+    assert ended.cost_usd > released.cost_usd > 0
+
+
+def test_calls_that_had_ended_keep_their_results(release: Release) -> None:
+    assert [(call.tool_name, call.status) for call in release.calls] == [
         ("Write", "success"),
         ("Bash", "interrupted"),
         ("Bash", "success"),
     ]
 
 
-async def test_files_of_a_released_run_are_counted(deployment: Deployment) -> None:
-    client, write = deployment.client, calling(("Write", {"file_path": "/workspace/first", "content": "x" * 5_000}))
-
-    async def counted() -> bool:
-        usage = await client.ask(GetUsage(user_id=UUID(USER), role="user"))
-        return usage.storage_bytes.used >= 5_000
-
-    async with changed(deployment, waiting_agent_seconds=0.5).replica():
-        run, _ = await ask(client, write, *RETRIED)
-        await wait_until_released(client, run)
-        await eventually(counted)
-        await client.ask(CancelRun(session_id=run.session_id, run_id=run.id))
+def test_files_of_a_released_run_are_counted(release: Release) -> None:
+    assert release.storage_bytes >= 5_000
 
 
-async def test_another_replica_continues_a_released_run(deployment: Deployment) -> None:
-    client, eager = deployment.client, changed(deployment, waiting_agent_seconds=0.5)
-    async with eager.replica_process({"session.reactions.approval.POLL_SECONDS": 0.2}) as process:
-        await eventually(client.is_ready)
+def test_a_released_run_can_be_cancelled(release: Release) -> None:
+    assert (release.cancelled.status, release.cancelled.usage) == ("cancelled", release.other.usage)
+    assert release.next.text == "fine"
+
+
+async def test_a_run_whose_worker_died_waits_without_a_place(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "ACK_WAIT", 1.0)
+    monkeypatch.setattr(reactions, "HEARTBEAT", 0.3)
+    client = deployment.client
+    async with deployment.replica() as died:
         run, approval = await ask(client)
-        await wait_until_released(client, run)
-        process.kill()
-        await process.wait()
-    async with deployment.replica():
+        died.cancel()
+    async with deployment.changed(runs_at_once=1).replica():
+        assert (await client.run(await client.create(), scripted({"text": "fine"}))).text == "fine"
         await approve(client, approval)
         assert (await client.wait_until_ended(run)).text == "Done."
     assert made(deployment, run.session_id) == "once\n"
-
-
-async def test_a_run_whose_worker_died_waits_without_a_place(deployment: Deployment) -> None:
-    client = deployment.client
-    async with deployment.replica_process({}) as process:
-        await eventually(client.is_ready)
-        run, approval = await ask(client)
-        process.kill()
-        await process.wait()
-    async with changed(deployment, runs_at_once=1).replica():
-        other = await client.run(await client.create(), scripted({"text": "fine"}))
-        assert other.text == "fine"
-        await approve(client, approval)
-        assert (await client.wait_until_ended(run)).text == "Done."
-    assert made(deployment, run.session_id) == "once\n"
-
-
-async def test_a_released_run_can_be_cancelled(deployment: Deployment) -> None:
-    client = deployment.client
-    async with changed(deployment, waiting_agent_seconds=0.5).replica():
-        run, _ = await ask(client)
-        released = await wait_until_released(client, run)
-        await client.ask(CancelRun(session_id=run.session_id, run_id=run.id))
-        ended = await client.wait_until_ended(run)
-        assert (ended.status, ended.usage) == ("cancelled", released.usage)
-        assert (await client.run(run.session_id, scripted({"text": "fine"}))).text == "fine"

@@ -2,18 +2,27 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.session.conversation import ListMessages, ListToolCalls
-from contracts.session.run import CancelRun, GetRun, StartRun
+from contracts.session.run import StartRun
 from contracts.session.session import DeleteSession, GetSession, PauseSession, ResumeSession
-from eventing import reactions
 from eventing.testing import eventually
+from session.reactions import run as reacting
+from session.reactions.deadline import Deadline
 from simulator.testing import bash, scripted
 
 from services.session.tests.deployment import SLOW, Deployment, ServiceClient
 from services.session.tests.processes import agents_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture
+def client(module_client: ServiceClient) -> ServiceClient:
+    return module_client
 
 
 async def test_an_agent_uses_a_tool_and_answers(client: ServiceClient) -> None:
@@ -25,25 +34,10 @@ async def test_an_agent_uses_a_tool_and_answers(client: ServiceClient) -> None:
     assert run.usage.output_tokens > 0
 
 
-async def test_a_new_replica_continues_the_conversation(deployment: Deployment) -> None:
-    async with deployment.replica():
-        session_id = await deployment.client.create()
-        await deployment.client.run(session_id, "My name is Ada.")
-    async with deployment.replica():
-        assert "Ada" in (await deployment.client.run(session_id, "What is my name?")).text
-
-
 async def test_a_model_error_is_reported_and_the_session_continues(client: ServiceClient) -> None:
     session_id = await client.create()
     failed = await client.run(session_id, scripted({"status": 400}))
     assert (failed.status, failed.error_code) == ("failed", Code.MODEL_ERROR)
-    assert (await client.run(session_id, scripted({"text": "fine"}))).text == "fine"
-
-
-async def test_a_run_beyond_its_timeout_is_ended(client: ServiceClient) -> None:
-    session_id = await client.create(timeout_seconds=15)  # the agent takes some to start
-    run = await client.run(session_id, SLOW)
-    assert (run.error_code, [call.status for call in run.tool_calls]) == (Code.RUN_TIMEOUT, ["interrupted"])
     assert (await client.run(session_id, scripted({"text": "fine"}))).text == "fine"
 
 
@@ -65,21 +59,6 @@ async def test_a_tool_that_is_not_allowed_is_denied_and_the_run_completes(client
     assert ([call.status for call in run.tool_calls], run.text) == (["denied"], "Without it, then.")
 
 
-async def test_a_run_whose_worker_died_ends_as_interrupted(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reactions, "ACK_WAIT", 1.0)
-    async with deployment.replica() as first:
-        session_id = await deployment.client.create()
-        run = await deployment.client.submit(session_id, SLOW)
-        await deployment.client.wait_for_tool_call(run)
-        async with deployment.replica():
-            first.cancel()
-            run = await deployment.client.wait_until_ended(run)
-            assert (run.error_code, [call.status for call in run.tool_calls]) == ("RUN_INTERRUPTED", ["interrupted"])
-            assert (await deployment.client.run(session_id, scripted({"text": "fine"}))).text == "fine"
-
-
 async def test_the_agent_of_a_replaced_worker_is_ended(client: ServiceClient) -> None:
     session_id = await client.create()
     run = await client.submit(session_id, SLOW)
@@ -88,17 +67,6 @@ async def test_the_agent_of_a_replaced_worker_is_ended(client: ServiceClient) ->
     run = await client.ask(StartRun(session_id=session_id, run_id=run.id))  # like the next worker
     assert run.error_code == "RUN_INTERRUPTED"
     await eventually(lambda: not agents_of(session_id))
-
-
-async def test_a_run_is_cancelled_in_any_replica_and_the_next_one_starts(deployment: Deployment) -> None:
-    async with deployment.replica(), deployment.replica():
-        session_id = await deployment.client.create()
-        run = await deployment.client.submit(session_id, SLOW)
-        following = await deployment.client.submit(session_id, scripted({"text": "fine"}), "enqueue")
-        await deployment.client.wait_for_tool_call(run)
-        run = await deployment.client.ask(CancelRun(session_id=session_id, run_id=run.id))
-        assert (run.status, [call.status for call in run.tool_calls]) == ("cancelled", ["interrupted"])
-        assert (await deployment.client.wait_until_ended(following)).text == "fine"
 
 
 async def test_the_runs_of_a_session_are_executed_in_order(client: ServiceClient) -> None:
@@ -110,28 +78,15 @@ async def test_the_runs_of_a_session_are_executed_in_order(client: ServiceClient
     assert [m.content["content"] for m in messages if m.message_type == "assistant"] == texts
 
 
-async def test_the_budget_of_a_session_holds_across_replicas(deployment: Deployment) -> None:
-    expensive = {"text": "Hello.", "input_tokens": 100_000}
-    async with deployment.replica():
-        cost = (await deployment.client.run(await deployment.client.create(), scripted(expensive))).usage.cost_usd
-        session_id = await deployment.client.create(max_budget_usd=float(cost) * 1.5)
-        assert (await deployment.client.run(session_id, scripted(expensive))).status == "completed"
-    async with deployment.replica():
-        run = await deployment.client.run(session_id, scripted(expensive | bash("true"), {"text": "never"}))
-        assert (run.error_code, run.usage.cost_usd > 0) == (Code.BUDGET_EXCEEDED, True)
-        with pytest.raises(Refusal, match=Code.BUDGET_EXCEEDED):
-            await deployment.client.submit(session_id, "More?")
-
-
 async def test_deleting_a_session_ends_its_agent_and_removes_its_workspace(
-    client: ServiceClient, deployment: Deployment
+    client: ServiceClient, module_deployment: Deployment
 ) -> None:
     session_id = await client.create()
     await client.wait_for_tool_call(await client.submit(session_id, SLOW))
     await client.ask(DeleteSession(session_id=session_id))
     with pytest.raises(Refusal, match=Code.SESSION_NOT_FOUND):
         await client.ask(GetSession(session_id=session_id))
-    workspace = deployment.settings.workspaces_dir / str(session_id)
+    workspace = module_deployment.settings.workspaces_dir / str(session_id)
     await eventually(lambda: not workspace.exists())
 
 
@@ -141,27 +96,7 @@ async def test_sessions_run_concurrently(client: ServiceClient) -> None:
     assert [run.text for run in runs] == [str(i) for i in ids]
 
 
-async def test_a_run_beyond_the_concurrency_limit_waits(deployment: Deployment) -> None:
-    deployment.settings = deployment.settings.model_copy(update={"runs_at_once": 1})
-    async with deployment.replica():
-        first = await deployment.client.submit(await deployment.client.create(), SLOW)
-        await deployment.client.wait_for_tool_call(first)
-        second = await deployment.client.submit(await deployment.client.create(), scripted({"text": "fine"}))
-        await asyncio.sleep(0.3)
-        assert (await deployment.client.ask(GetRun(session_id=second.session_id, run_id=second.id))).status == "queued"
-        await deployment.client.ask(CancelRun(session_id=first.session_id, run_id=first.id))
-        assert (await deployment.client.wait_until_ended(second)).text == "fine"
-
-
-@pytest.mark.parametrize("character", ["\x00", "\ud7ff", "\U0010ffff", "\x1b"])
-async def test_unusual_characters_in_tool_output_do_not_fail_a_run(client: ServiceClient, character: str) -> None:
-    session_id = await client.create()
-    run = await client.run(session_id, scripted(bash(f"printf 'a\\x00b'; printf '{character!r}'"), {"text": "ok"}))
-    assert run.status == "completed"
-    assert (await client.ask(ListMessages(session_id=session_id))).total == 3
-
-
-async def test_pausing_a_session_ends_its_idle_agent(deployment: Deployment, client: ServiceClient) -> None:
+async def test_pausing_a_session_ends_its_idle_agent(client: ServiceClient) -> None:
     session_id = await client.create()
     await client.run(session_id, scripted({"text": "Hello."}))
     assert agents_of(session_id)
@@ -171,6 +106,28 @@ async def test_pausing_a_session_ends_its_idle_agent(deployment: Deployment, cli
     assert (await client.run(session_id, scripted({"text": "Hello again."}))).text == "Hello again."
 
 
-async def test_a_run_that_reaches_max_turns_fails_with_its_code(client: ServiceClient) -> None:
-    run = await client.run(await client.create(max_turns=1), scripted(bash("true"), {"text": "never"}))
-    assert (run.status, run.error_code) == ("failed", Code.MAX_TURNS_REACHED)
+async def test_unusual_characters_in_tool_output_do_not_fail_a_run(client: ServiceClient) -> None:
+    characters = ["\x00", "\ud7ff", "\U0010ffff", "\x1b"]
+    turns = [bash(f"printf 'a\\x00b'; printf '{character!r}'") for character in characters]
+    session_id = await client.create()
+    run = await client.run(session_id, scripted(*turns, {"text": "ok"}))
+    assert run.status == "completed"
+    assert (await client.ask(ListMessages(session_id=session_id))).total == len(characters) + 2
+
+
+async def test_a_run_beyond_its_timeout_is_ended(client: ServiceClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[Deadline] = []
+
+    def remembered(seconds: float, on_expiry: Callable[[], None]) -> Deadline:
+        deadlines.append(Deadline(seconds, on_expiry))
+        return deadlines[-1]
+
+    monkeypatch.setattr(reacting, "Deadline", remembered)
+    session_id = await client.create(timeout_seconds=77)
+    run = await client.submit(session_id, SLOW)
+    await client.wait_for_tool_call(run)
+    deadlines[0]._expire()  # pyright: ignore[reportPrivateUsage]  the time is over
+    run = await client.wait_until_ended(run)
+    assert (run.error_code, [call.status for call in run.tool_calls]) == (Code.RUN_TIMEOUT, ["interrupted"])
+    assert "77 s" in str(run.error_detail)
+    assert (await client.run(session_id, scripted({"text": "fine"}))).text == "fine"

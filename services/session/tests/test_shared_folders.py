@@ -90,13 +90,13 @@ async def test_a_folder_that_cannot_be_used_is_reported(database: Database, othe
         await check(other / "file", database)
 
 
-@pytest.mark.parametrize("setting", ["workspaces_dir", "archives_dir"])
-async def test_a_service_with_another_folder_does_not_start(deployment: Deployment, other: Path, setting: str) -> None:
-    settings = deployment.settings.model_copy(update={"archives_dir": deployment.settings.workspaces_dir / "archives"})
-    async with Deployment(settings, deployment.client.connection).replica():
+async def test_a_service_with_another_folder_does_not_start(deployment: Deployment, other: Path) -> None:
+    deployment = deployment.changed(archives_dir=deployment.settings.workspaces_dir / "archives")
+    async with deployment.replica():
         pass
-    with pytest.raises(CannotStart, match=f"^{setting.upper()}={other}: "):
-        await service.run(settings.model_copy(update={setting: other}), asyncio.Event())
+    for setting in ("workspaces_dir", "archives_dir"):
+        with pytest.raises(CannotStart, match=f"^{setting.upper()}={other}: "):
+            await service.run(deployment.changed(**{setting: other}).settings, asyncio.Event())
 
 
 async def test_an_existing_folder_is_closed_to_other_accounts(database: Database, other: Path) -> None:

@@ -13,6 +13,8 @@ from simulator.testing import bash, scripted
 from services.session.tests.deployment import SLOW, Deployment
 from services.session.tests.processes import agents_of
 
+pytestmark = pytest.mark.long
+
 WAITING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done; touch gone"), {"text": "too late"})
 # Short times: another worker takes the run over soon, and an agent learns soon that its worker is alive.
 ACK_WAIT, HEARTBEAT = "eventing.reactions.ACK_WAIT", "eventing.reactions.HEARTBEAT"

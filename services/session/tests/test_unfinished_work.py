@@ -18,7 +18,6 @@ from contracts.session.values import Usage
 from eventing import leases
 from eventing.database import Database
 from eventing.leases import Leases
-from eventing.migrating import migrate
 from eventing.recording import Recorded
 from eventing.relay import Relay
 from eventing.store.postgres import PostgresStore
@@ -186,7 +185,6 @@ async def test_an_archive_event_of_a_deleted_session_ends_no_agent(jobs: FileJob
 async def dropped_by_the_bus(deployment: Deployment, *, begun: bool) -> RunView:
     """Return a run whose request the bus has dropped."""
     async with Database.open(deployment.settings.database_url, service.name) as database:
-        await migrate(database, service.migrations)
         desk, js = Desk(database), jetstream(deployment.client.connection)
         run = await desk.submit(await desk.create())
         if begun:
