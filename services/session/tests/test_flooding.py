@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from claude_agent_sdk import ClaudeAgentOptions
 from contracts.refusals import Code
 from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
@@ -15,6 +17,8 @@ from sandbox.bwrap_args import PYTHON
 from session.agent import AssistantMessage, Limits, ToolReturned
 from session.agent import frame_queue as module
 from session.agent.frame_queue import FrameQueue
+from session.agent.frames import AgentFailed, Frames
+from session.agent.transcript import Transcript
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
@@ -167,6 +171,18 @@ async def test_a_result_forged_between_turns_is_ignored(replica: Replica) -> Non
     await eventually((replica.workspaces / "one" / "gone").exists)
     await asyncio.sleep(0.2)  # so that the forged result can pass the pipe
     assert (await replica.ask(scripted({"text": "Hello."}))).text == "Hello."
+
+
+async def test_of_an_agent_that_is_being_ended_only_the_result_is_read(tmp_path: Path) -> None:
+    class Written(Frames):
+        async def _lines(self) -> AsyncGenerator[bytes]:
+            self.fail(AgentFailed("It wrote too much."))
+            yield json.dumps(FRAME | {"type": "assistant", "uuid": '"type": "result"'}).encode()
+            yield json.dumps({"usage": {"text": "x" * 300}, "type": "result"}).encode()
+
+    frames = Written(ClaudeAgentOptions(), cast(Transcript, None), tmp_path, Limits(), lambda _: None)
+    assert [frame async for frame in frames.read_messages()] == []
+    assert [(await frames.queue.get() or {})["type"], await frames.queue.get()] == ["result", None]
 
 
 async def test_putting_a_frame_waits_until_there_is_space(monkeypatch: pytest.MonkeyPatch) -> None:

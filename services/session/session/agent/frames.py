@@ -35,7 +35,8 @@ LINE_OVERHEAD_BYTES = 100
 """Bytes counted per line in addition to its length: handling a line takes time, however short it is."""
 DRAIN_TIMEOUT = 2.0
 # Once an agent is to be ended, only these frames matter: the usage of its turn, and the answer to the interrupt.
-FINAL_FRAMES = re.compile(rb'"type":\s?"(?:result|control_response)"')
+FINAL_TYPES = ("result", "control_response")
+MAYBE_FINAL = re.compile(rb'"type":\s?"(?:%s)"' % "|".join(FINAL_TYPES).encode())
 # The SDK writes an answer with its id first.
 ANSWERED = re.compile(r'\{"type": "control_response", "response": \{"subtype": "\w+", "request_id": "(?P<id>[^"]*)"')
 # The first request of the SDK.
@@ -191,10 +192,13 @@ class Frames(SubprocessCLITransport):
             self.fail(failure)
 
     async def _frame(self, line: bytes) -> Frame | None:
-        if self._failed and not FINAL_FRAMES.search(line, 0, 200):
+        if self._failed and not MAYBE_FINAL.search(line):
             return None
         try:
-            return await self._dispatch(_parse(line), len(line))
+            frame = _parse(line)
+            if self._failed and frame.get("type") not in FINAL_TYPES:
+                return None
+            return await self._dispatch(frame, len(line))
         except AgentFailed as failure:
             self.fail(failure)
         except Refusal as refusal:
