@@ -136,7 +136,6 @@ async def test_variables_that_load_code_run_none_in_the_agent(replica: Replica) 
     assert (output, (workspace / "made").exists()) == ("plain", False)
 
 
-@pytest.mark.long
 async def test_an_output_format_in_another_json_schema_dialect_is_accepted(replica: Replica) -> None:
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"}
     output_format = {"type": "json_schema", "schema": schema}
