@@ -67,8 +67,9 @@ async def browser() -> AsyncGenerator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
-    """A profile of the browser for many tests, with what it has cached."""
+    """A profile of the browser for many tests, with what it has cached, and a window in which they open their tabs."""
     async with await browser.new_context() as context:
+        await context.new_page()
         yield context
 
 
