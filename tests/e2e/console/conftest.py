@@ -47,7 +47,7 @@ def user(account: User) -> Generator[User]:
 
 @pytest.fixture
 def admin(admin_account: User) -> Generator[User]:
-    """The administrator; what the test leaves is deleted, whoever owns it."""
+    """The administrator; the resources of all users that the test leaves are deleted."""
     yield admin_account
     delete_all(admin_account)
 
