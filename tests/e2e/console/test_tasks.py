@@ -144,6 +144,7 @@ async def test_a_task_is_paused_resumed_and_changed(console: Console, user: User
     expected = options | {"name": "Renamed", "prompt_template": "Being written", "timeout_seconds": None}
     assert (expected | {"schedule_cron": "30 10 * * *", "is_scheduled": True}).items() <= task.view().items()
     await console.unfold("Edit")
+    await expect(form.get_by_label("Name")).to_have_value("Renamed")  # is filled in once it is open
     await form.get_by_label("Name").fill("after")
     await form.get_by_label("Schedule").fill("")
     await console.press("Save")
