@@ -64,7 +64,7 @@ golden: environment ## Update the golden files of messages, names and API, for r
 	@.venv/bin/python -m tests.contracts.openapi
 
 picture: environment ## Take the picture of the console in the README, with a browser
-	@.venv/bin/pytest -q -n 0 tests/e2e/console/test_picture.py --console-picture docs/images/console.png
+	@.venv/bin/pytest -q -n 0 tests/e2e/console/test_picture.py --claude-code --console-picture docs/images/console.png
 
 bench: environment ## Run the benchmarks; nothing is asserted
 	@exec .venv/bin/python -m tests.bench

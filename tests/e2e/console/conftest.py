@@ -47,7 +47,7 @@ def user(account: User) -> Generator[User]:
 
 @pytest.fixture
 def admin(admin_account: User) -> Generator[User]:
-    """The administrator; what the test leaves is deleted, also that of other users."""
+    """The administrator; the resources of all users that the test leaves are deleted."""
     yield admin_account
     delete_all(admin_account)
 
@@ -67,8 +67,9 @@ async def browser() -> AsyncGenerator[Browser]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def context(browser: Browser) -> AsyncGenerator[BrowserContext]:
-    """A profile of the browser for many tests, with what it has cached."""
+    """A profile of the browser for many tests, with what it has cached, and a window in which they open their tabs."""
     async with await browser.new_context() as context:
+        await context.new_page()
         yield context
 
 

@@ -44,12 +44,13 @@ async def chromium() -> AsyncGenerator[Browser]:
 async def opened(context: BrowserContext, base_url: str) -> AsyncGenerator["Console"]:
     """Open a tab for the duration of the context manager; the page never breaks its own rules."""
     context.set_default_timeout(PATIENCE)
+    others = {*context.pages}
     console = Console(await context.new_page(), base_url)
     try:
         yield console
         assert console.complaints == []
     finally:
-        for page in context.pages:
+        for page in {*context.pages} - others:
             await page.close()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import Any
 
 import pytest
 from onebox.testing.system import System
@@ -116,7 +117,7 @@ async def test_a_task_is_created_with_the_values_of_the_form(console: Console, u
 
 
 async def test_a_task_is_paused_resumed_and_changed(console: Console, user: User) -> None:
-    options = {"timeout_seconds": 600, "max_retries": 2, "allowed_tools": list[str]()}
+    options: dict[str, Any] = {"timeout_seconds": 600, "max_retries": 2, "allowed_tools": []}
     task = UserTask.create(user, schedule_cron="0 9 * * *", **options)
     await console.open_tasks(task.id)
     await console.press("Pause")
@@ -143,6 +144,7 @@ async def test_a_task_is_paused_resumed_and_changed(console: Console, user: User
     expected = options | {"name": "Renamed", "prompt_template": "Being written", "timeout_seconds": None}
     assert (expected | {"schedule_cron": "30 10 * * *", "is_scheduled": True}).items() <= task.view().items()
     await console.unfold("Edit")
+    await expect(form.get_by_label("Name")).to_have_value("Renamed")  # is filled in once it is open
     await form.get_by_label("Name").fill("after")
     await form.get_by_label("Schedule").fill("")
     await console.press("Save")

@@ -39,8 +39,11 @@ class Wire:
             end.transport.abort()
 
     def mend(self) -> None:
-        """Take connections again."""
+        """Take connections again, and break the silent ones: a browser would send its next request over one of them."""
         self._whole = True
+        for end in self._silent:
+            end.transport.abort()
+        self._silent.clear()
 
     def silence(self) -> None:
         """Carry nothing more over the connections that are there, and leave them open."""

@@ -52,7 +52,7 @@ async def test_the_servers_of_runs_are_shown_as_they_are_connected(console: Cons
     await expect(console.run_servers.locator(".chip")).to_have_text(["disabled", "connected"])
 
 
-async def test_the_input_that_a_server_asks_for_is_sent_once_valid(console: Console, user: User, lab: Lab) -> None:
+async def test_input_for_a_server_is_sent_once_valid_or_declined(console: Console, user: User, lab: Lab) -> None:
     await ask_order(console, user, lab)
     await expect(console.elicitation).to_contain_text("Your <i>order</i>, please.")
     await console.elicitation.get_by_label("<b>Dish</b>").fill("Soup")
@@ -69,10 +69,8 @@ async def test_the_input_that_a_server_asks_for_is_sent_once_valid(console: Cons
     await expect(console.tools.filter(has_text="mcp__lab__order").locator(".output")).to_contain_text(answer)
     question = console.tools.filter(has=console.page.locator(".decision"))
     await expect(console.chip(question)).to_have_text("approved")
-
-
-async def test_defaults_are_sent_and_a_later_question_declined(console: Console, user: User, lab: Lab) -> None:
-    await ask_order(console, user, lab)
+    await expect(console.entries.last).to_contain_text("Done.")
+    await console.ask(ORDER)
     await console.elicitation.get_by_label("<b>Dish</b>").fill("Soup")
     await console.elicitation.get_by_label("Guests").fill("2")
     async with console.page.expect_request(re.compile("/approve$")) as sending:
