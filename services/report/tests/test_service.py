@@ -199,7 +199,7 @@ async def stalling(point: str, environment: dict[str, str], marker: Path) -> Asy
         await process.wait()
 
 
-@pytest.mark.parametrize("point", ["rendering", "stored"])
+@pytest.mark.parametrize("point", [pytest.param("rendering", marks=pytest.mark.long), "stored"])
 async def test_the_report_of_a_killed_worker_is_taken_over(
     remote: Remote, start: Start, environment: dict[str, str], tmp_path: Path, point: str
 ) -> None:
