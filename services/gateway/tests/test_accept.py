@@ -1,17 +1,18 @@
 """Content negotiation by the header Accept."""
 
 import httpx
-import pytest
 from contracts.samples import SESSION
 from gateway.prefer import accepts_events, prefers_events
 from starlette.requests import Request
+
+from services.gateway.tests.cases import each
 
 
 def request(*accepted: str) -> Request:
     return Request({"type": "http", "headers": [(b"accept", each.encode()) for each in accepted]})
 
 
-@pytest.mark.parametrize(
+@each(
     ("accept", "events"),
     [
         ("text/event-stream", True),
@@ -41,8 +42,8 @@ def test_without_accept_json_is_preferred_and_events_are_accepted():
     assert (accepts_events(request()), prefers_events(request())) == (True, False)
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream;q=0", "text/event-stream;q=0, */*"])
-@pytest.mark.parametrize("path", [f"/api/v1/sessions/{SESSION}/events", "/api/v1/events"])
+@each("accept", ["application/json", "text/event-stream;q=0", "text/event-stream;q=0, */*"])
+@each("path", [f"/api/v1/sessions/{SESSION}/events", "/api/v1/events"])
 async def test_a_stream_that_the_client_does_not_accept_is_406(client: httpx.AsyncClient, path: str, accept: str):
     response = await client.get(path, headers={"accept": accept})
     assert (response.status_code, response.json()["error_code"]) == (406, "NOT_ACCEPTABLE")

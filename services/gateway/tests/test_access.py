@@ -17,6 +17,7 @@ from runtime.bus.key_value import Bucket
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness, running_gateway
 from services.gateway.tests.sse_client import open_stream
@@ -84,7 +85,7 @@ async def test_earlier_changes_are_known_after_a_start(services: FakeServices, s
         assert (await gateway.tokens.verify(services.token())).actor.role == "viewer"
 
 
-@pytest.mark.parametrize("is_active", [True, False], ids=["another role", "disabled"])
+@each("is_active", [True, False])
 async def test_a_change_ends_open_event_streams(base_url: str, services: FakeServices, is_active: bool):
     async with open_stream(base_url, services.token()) as stream:
         await publish(services, role="viewer", is_active=is_active)
@@ -92,7 +93,7 @@ async def test_a_change_ends_open_event_streams(base_url: str, services: FakeSer
         assert (last.event, last.json()["code"]) == ("error", "UNAUTHENTICATED")
 
 
-@pytest.mark.parametrize("is_active", [True, False], ids=["another role", "disabled"])
+@each("is_active", [True, False])
 async def test_a_change_ends_open_websockets(base_url: str, services: FakeServices, is_active: bool):
     async with open_websocket(base_url, services.token()) as client:
         await client.next()
@@ -133,8 +134,8 @@ def admin_operations() -> Iterator[tuple[str, str]]:
     yield from ((method, path) for method, path in operations() if path.startswith("/api/v1/admin/"))
 
 
-@pytest.mark.parametrize("role", ["user", "viewer"])
-@pytest.mark.parametrize(("method", "path"), list(admin_operations()))
+@each("role", ["user", "viewer"])
+@each(("method", "path"), list(admin_operations()))
 async def test_every_operation_of_administrators_needs_the_role(harness: Harness, role: str, method: str, path: str):
     async with harness.client(role) as client:
         response = await client.request(method, path, json={} if method == "POST" else None)

@@ -15,6 +15,7 @@ from gateway.client_address import client_address
 from starlette.requests import Request
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -43,7 +44,7 @@ async def test_a_new_key_is_returned_once_and_not_cached(client: httpx.AsyncClie
     assert (str(command.user_id), command.scopes) == (USER, ["read", "write"])
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"name": " "},
@@ -126,9 +127,7 @@ async def test_a_disabled_account_is_403(anonymous: httpx.AsyncClient, services:
     assert (response.status_code, response.json()["error_code"]) == (403, "ACCOUNT_DISABLED")
 
 
-@pytest.mark.parametrize(
-    ("role", "scopes"), [("viewer", ["read"]), ("user", ["read", "write"]), ("admin", ["admin", "read", "write"])]
-)
+@each(("role", "scopes"), [("viewer", ["read"]), ("user", ["read", "write"]), ("admin", ["admin", "read", "write"])])
 async def test_me_says_what_an_access_token_allows(
     harness: Harness, services: FakeServices, role: str, scopes: list[str]
 ):
@@ -153,7 +152,7 @@ async def test_the_last_administrator_is_409(admin: httpx.AsyncClient, services:
     assert (response.status_code, response.json()["error_code"]) == (409, "LAST_ADMIN")
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"role": "root"},
@@ -187,7 +186,7 @@ async def test_a_password_reset_is_a_link_whose_token_browsers_do_not_send(
     assert response.json()["link"] == "http://localhost/console/#reset=t"
 
 
-@pytest.mark.parametrize(
+@each(
     ("host", "counted"),
     [
         ("192.0.2.1", "192.0.2.1"),

@@ -19,6 +19,7 @@ from runtime import clock
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -102,9 +103,7 @@ async def test_filters_of_accounts_reach_the_service_and_the_links(admin: httpx.
     assert services.of(ListUsers)[1] == services.of(ListUsers)[0].model_copy(update={"skip": 1})
 
 
-@pytest.mark.parametrize(
-    "query", ["role=root", "is_active=x", "q=", "q=%00", f"q={'x' * 321}", f"skip=1&after={USER}", "email=a"]
-)
+@each("query", ["role=root", "is_active=x", "q=", "q=%00", f"q={'x' * 321}", f"skip=1&after={USER}", "email=a"])
 async def test_wrong_filters_of_accounts_are_422(admin: httpx.AsyncClient, query: str):
     assert (await admin.get(f"{ADMIN}/users?{query}")).status_code == 422
 
@@ -160,7 +159,7 @@ async def test_the_next_page_of_costs_has_the_same_period(admin: httpx.AsyncClie
     assert second == first.model_copy(update={"skip": 1})
 
 
-@pytest.mark.parametrize(("query", "days"), [("", 30), ("to=2026-10-31", 30), ("from=2026-10-31&to=2026-10-31", 1)])
+@each(("query", "days"), [("", 30), ("to=2026-10-31", 30), ("from=2026-10-31&to=2026-10-31", 1)])
 async def test_a_period_has_thirty_days_by_default(
     admin: httpx.AsyncClient, costs: FakeServices, query: str, days: int
 ):
@@ -170,7 +169,7 @@ async def test_a_period_has_thirty_days_by_default(
     assert asked.last_day == (date(2026, 10, 31) if query else clock.now().date())
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         *(

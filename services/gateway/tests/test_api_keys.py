@@ -20,6 +20,7 @@ from runtime.secrets.api_key import ApiKeyText
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.sse_client import open_stream
@@ -67,9 +68,7 @@ async def test_a_key_beside_another_authentication_scheme_is_accepted(program: h
     assert (await program.get(ME, headers={"authorization": "Basic YTpi"})).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "names", [["authorization", "authorization"], ["x-api-key", "x-api-key"], ["authorization", "x-api-key"]]
-)
+@each("names", [["authorization", "authorization"], ["x-api-key", "x-api-key"], ["authorization", "x-api-key"]])
 async def test_several_credentials_are_401(anonymous: httpx.AsyncClient, services: FakeServices, names: list[str]):
     values = {"authorization": f"Bearer {services.token()}", "x-api-key": KEY}
     headers = [(name, values[name]) for name in names]
@@ -161,19 +160,21 @@ def _required(method: str, path: str) -> Scope:
     return "admin" if path.startswith("/api/v1/admin/") else "read" if method == "GET" else "write"
 
 
-@pytest.mark.parametrize(("method", "path"), list(operations()))
-async def test_every_operation_needs_its_scope(
-    program: httpx.AsyncClient, services: FakeServices, method: str, path: str
-):
-    required = _required(method, path)
+@pytest.mark.parametrize("required", ALL)
+async def test_every_operation_needs_its_scope(program: httpx.AsyncClient, services: FakeServices, required: Scope):
     others: list[Scope] = [scope for scope in ALL if scope != required]
     await hold(services, *others, role="admin")
-    response = await program.request(method, path, json={} if method == "POST" else None)
-    assert (response.status_code, response.json()["error_code"]) == (403, "FORBIDDEN")
-    assert response.json()["detail"] == f"The API key does not have the scope `{required}`."
+    refused = (403, "FORBIDDEN", f"The API key does not have the scope `{required}`.")
+    answers = dict[tuple[str, str], tuple[int, str, str]]()
+    for method, path in operations():
+        if _required(method, path) == required:
+            response = await program.request(method, path, json={} if method == "POST" else None)
+            answers[method, path] = (response.status_code, response.json()["error_code"], response.json()["detail"])
+    assert answers
+    assert {operation: answer for operation, answer in answers.items() if answer != refused} == {}
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path"),
     [
         ("POST", "/api/v1/auth/logout"),

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
-import pytest
 from contracts.refusals import Code
 from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -13,6 +12,8 @@ from gateway.problems import EdgeCode, documented
 from gateway.routing.api_route import ApiRoute
 from gateway.schemas.fork import NewFork
 from gateway.state import Gateway
+
+from services.gateway.tests.cases import each
 
 ANY_REQUEST = {"UNAVAILABLE", "VALIDATION_ERROR", EdgeCode.RATE_LIMIT_EXCEEDED}
 TOKEN = {*ANY_REQUEST, "UNAUTHENTICATED", "FORBIDDEN"}
@@ -38,7 +39,7 @@ def codes(responses: dict[int | str, Any]) -> set[str]:
     return {code for each in responses.values() for code in each["content"]["application/problem+json"]["examples"]}
 
 
-@pytest.mark.parametrize(
+@each(
     ("endpoint", "method", "expected"),
     [
         (anyone, "GET", ANY_REQUEST),

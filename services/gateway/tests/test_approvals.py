@@ -3,13 +3,13 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import APPROVAL, SESSION
 from contracts.session.approval import DecideApproval, GetApproval, ListApprovals
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -36,7 +36,7 @@ async def test_a_list_continues_after_an_item(client: httpx.AsyncClient, service
     assert body["links"]["next"] == f"{APPROVALS}?limit=1&after={APPROVAL}"
 
 
-@pytest.mark.parametrize("query", ["status=other", "session_id=x", "after=x", "limit=0"])
+@each("query", ["status=other", "session_id=x", "after=x", "limit=0"])
 async def test_invalid_list_parameters_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{APPROVALS}?{query}")).status_code == 422
 
@@ -46,7 +46,7 @@ async def test_an_approval_is_returned(client: httpx.AsyncClient, services: Fake
     assert (await client.get(ONE)).json()["tool_input"] == {"command": "ls"}
 
 
-@pytest.mark.parametrize(("action", "decision"), [("approve", "approved"), ("deny", "denied")])
+@each(("action", "decision"), [("approve", "approved"), ("deny", "denied")])
 async def test_a_decision_is_sent_to_the_service(
     client: httpx.AsyncClient, services: FakeServices, action: str, decision: str
 ):
@@ -63,7 +63,7 @@ async def test_a_decision_needs_no_body(client: httpx.AsyncClient, services: Fak
     assert (services.received[-1][0].message, services.received[-1][0].remember) == ("", "once")
 
 
-@pytest.mark.parametrize("wrong", [{"remember": "ever"}, {"message": None}, {"message": "x" * 10_001}, {"other": 1}])
+@each("wrong", [{"remember": "ever"}, {"message": None}, {"message": "x" * 10_001}, {"other": 1}])
 async def test_an_invalid_decision_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.post(f"{ONE}/approve", json=wrong)).status_code == 422
 

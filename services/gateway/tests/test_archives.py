@@ -1,7 +1,6 @@
 """The routes of archives: the response waits until the workspace is packed or unpacked."""
 
 import httpx
-import pytest
 from contracts.files import FilePart
 from contracts.messages import Refused
 from contracts.refusals import Code
@@ -11,6 +10,7 @@ from contracts.session.session import GetSession, ResumeSession
 from contracts.session.values import Compression
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -76,7 +76,7 @@ async def test_failed_packing_is_507_with_the_reason(client: httpx.AsyncClient, 
     assert (response.status_code, response.json()["detail"]) == (507, FAILURE["error_detail"])
 
 
-@pytest.mark.parametrize("code", [Code.SESSION_BUSY, Code.SESSION_ARCHIVED, Code.SESSION_NOT_READY])
+@each("code", [Code.SESSION_BUSY, Code.SESSION_ARCHIVED, Code.SESSION_NOT_READY])
 async def test_a_session_that_cannot_be_archived_is_409(client: httpx.AsyncClient, services: FakeServices, code: Code):
     await services.answer(ArchiveSession, Refused(code=code, detail="No."))
     response = await client.post(f"{ONE}/archive", json={"compression": "none"})
@@ -92,7 +92,7 @@ async def test_an_archive_is_returned(client: httpx.AsyncClient, services: FakeS
     assert (await client.get(f"{ONE}/archive")).json()["status"] == "unpacking"
 
 
-@pytest.mark.parametrize(
+@each(
     ("compression", "suffix", "kind"),
     [
         ("gzip", ".tar.gz", "application/gzip"),

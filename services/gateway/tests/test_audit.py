@@ -13,6 +13,7 @@ from contracts.refusals import Code
 from contracts.samples import FAMILY, SESSION, TIME, USER
 from runtime.clock import new_id
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -39,7 +40,7 @@ async def test_entries_are_returned(admin: httpx.AsyncClient, services: FakeServ
     assert item == one.model_dump(mode="json") | {"actor": "user"}
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "actor"),
     [
         ({"user_id": USER}, "user"),
@@ -81,7 +82,7 @@ async def test_filters_are_passed_on(admin: httpx.AsyncClient, services: FakeSer
     )
 
 
-@pytest.mark.parametrize(
+@each(
     "condition",
     [
         {"action": "session.created;"},
@@ -118,7 +119,7 @@ async def test_an_unknown_cursor_is_404(admin: httpx.AsyncClient, services: Fake
     assert (response.status_code, response.json()["error_code"]) == (404, "AUDIT_ENTRY_NOT_FOUND")
 
 
-@pytest.mark.parametrize(
+@each(
     ("parameters", "headers"),
     [({"format": "jsonl"}, {}), ({}, {"accept": JSON_LINES}), ({"format": "jsonl", "limit": "1"}, {})],
 )
@@ -139,8 +140,8 @@ async def test_an_export_has_all_parts(
     assert [json.loads(line)["id"] for line in response.text.splitlines()] == [str(each.id) for each in stored]
 
 
-@pytest.mark.parametrize("position", [{"skip": 1}, {"after": SESSION}, {"before": SESSION}])
-@pytest.mark.parametrize("headers", [{}, {"accept": JSON_LINES}])
+@each("position", [{"skip": 1}, {"after": SESSION}, {"before": SESSION}])
+@each("headers", [{}, {"accept": JSON_LINES}])
 async def test_an_export_from_a_position_is_422(
     admin: httpx.AsyncClient, services: FakeServices, position: dict[str, str | int], headers: dict[str, str]
 ):
@@ -179,7 +180,7 @@ async def test_an_export_ends_when_its_token_is_revoked(base_url: str, services:
     assert len(services.of(ExportAuditEntries)) == 1
 
 
-@pytest.mark.parametrize("role", ["user", "viewer"])
+@each("role", ["user", "viewer"])
 async def test_others_than_administrators_are_403(harness: Harness, role: str):
     async with harness.client(role) as client:
         assert (await client.get(AUDIT)).status_code == 403

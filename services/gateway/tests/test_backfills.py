@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import BACKFILL, TASK
 from contracts.task_scheduler.backfill import CancelBackfill, GetBackfill, ListBackfills, StartBackfill
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 START = f"/api/v1/tasks/{TASK}/backfill"
@@ -34,7 +34,7 @@ async def test_times_of_a_backfill_are_converted_to_utc(client: httpx.AsyncClien
     assert (command.from_at, command.rerun) == (datetime(2026, 11, 1, 0, 30, tzinfo=UTC), True)
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"from": None},
@@ -76,7 +76,7 @@ async def test_a_cancelled_backfill_is_returned(client: httpx.AsyncClient, servi
     assert (response.status_code, response.json()["status"]) == (200, "cancelled")
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "kind", "code", "status"),
     [
         ("POST", START, StartBackfill, Code.TASK_NOT_FOUND, 404),

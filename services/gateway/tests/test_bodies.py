@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import pytest
 from contracts.samples import SESSION
 from contracts.session.session import CreateSession, DeleteSession
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -18,13 +18,13 @@ SESSIONS = "/api/v1/sessions"
 JSON = {"content-type": "application/json"}
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b"[" * 100_000, b'{"name": NaN', b'{"name": "\x00"}'])
+@each("body", [b"{", b"\xff\xfe", b"[" * 100_000, b'{"name": NaN', b'{"name": "\x00"}'])
 async def test_malformed_json_is_400(client: httpx.AsyncClient, body: bytes):
     response = await client.post(SESSIONS, content=body, headers=JSON)
     assert (response.status_code, response.json()["error_code"]) == (400, "MALFORMED_JSON")
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "position"),
     [
         (b'{"name": "x" "mode": "y"}', "line 1, column 14: expected `,`"),
@@ -40,13 +40,13 @@ async def test_malformed_json_is_explained(client: httpx.AsyncClient, body: byte
     assert position in (await client.post(SESSIONS, content=body, headers=JSON)).json()["detail"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "", "json"])
+@each("kind", ["text/plain", "application/xml", "multipart/form-data; boundary=x", "", "json"])
 async def test_another_media_type_is_415(client: httpx.AsyncClient, kind: str):
     response = await client.post(SESSIONS, content=b"{}", headers={"content-type": kind})
     assert (response.status_code, response.json()["error_code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
 
 
-@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"])
+@each("kind", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"])
 async def test_other_json_media_types_are_accepted(client: httpx.AsyncClient, services: FakeServices, kind: str):
     await services.answer(CreateSession, samples.session())
     response = await client.post(SESSIONS, content=b"{}", headers={"content-type": kind})
@@ -68,7 +68,7 @@ async def test_a_too_large_chunked_body_is_413(client: httpx.AsyncClient):
     assert (response.status_code, response.json()["error_code"]) == (413, "PAYLOAD_TOO_LARGE")
 
 
-@pytest.mark.parametrize("name", ["register", "login", "refresh", "change-password", "reset-password"])
+@each("name", ["register", "login", "refresh", "change-password", "reset-password"])
 async def test_a_body_without_a_length_is_read_up_to_the_limit_only(client: httpx.AsyncClient, name: str):
     sent = 0
 
@@ -88,7 +88,7 @@ async def test_a_body_of_one_mebibyte_is_accepted(client: httpx.AsyncClient, ser
     assert response.status_code == 201
 
 
-@pytest.mark.parametrize(
+@each(
     "body",
     [b'{"name": "a\\u0000b"}', b'{"sdk_options": {"allowed_tools": ["\\u0000"]}}', b'{"\\u0000": 1}'],
 )
@@ -97,7 +97,7 @@ async def test_a_nul_character_is_422(client: httpx.AsyncClient, body: bytes):
     assert (response.status_code, response.json()["errors"][0]["type"]) == (422, "nul_character")
 
 
-@pytest.mark.parametrize("body", [b'{"name": "\\ud800"}', b'{"metadata": {"a": ["\\udfff"]}}', b'{"\\ud800": 1}'])
+@each("body", [b'{"name": "\\ud800"}', b'{"metadata": {"a": ["\\udfff"]}}', b'{"\\ud800": 1}'])
 async def test_half_of_a_character_is_422(client: httpx.AsyncClient, body: bytes):
     response = await client.post(SESSIONS, content=body, headers=JSON)
     assert (response.status_code, response.json()["errors"][0]["type"]) == (422, "string_unicode")
@@ -109,7 +109,7 @@ async def test_an_escaped_backslash_before_u0000_is_accepted(client: httpx.Async
     assert response.status_code == 201
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'"x"', b"null", b"7"])
+@each("body", [b"", b"[]", b'"x"', b"null", b"7"])
 async def test_a_body_that_is_not_an_object_is_422(client: httpx.AsyncClient, body: bytes):
     response = await client.post(SESSIONS, content=body, headers=JSON)
     assert (response.status_code, response.json()["error_code"]) == (422, "VALIDATION_ERROR")
@@ -133,13 +133,13 @@ async def test_lone_surrogates_are_422(client: httpx.AsyncClient):
     assert response.status_code == 422
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "latin-1"])
+@each("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "latin-1"])
 async def test_json_in_another_encoding_than_utf8_is_400(client: httpx.AsyncClient, encoding: str):
     response = await client.post(SESSIONS, content=r'{"name": "é\u0000"}'.encode(encoding), headers=JSON)
     assert (response.status_code, response.json()["error_code"]) == (400, "MALFORMED_JSON")
 
 
-@pytest.mark.parametrize(
+@each(
     "value",
     [f"[{'1,' * 20_000}0]", json.dumps({f"field{n}": 1 for n in range(10_001)}), f"[{'[],' * 20_000}0]"],
 )
@@ -148,7 +148,7 @@ async def test_a_body_with_too_many_values_is_422_with_one_error(client: httpx.A
     assert (response.status_code, [error["type"] for error in response.json()["errors"]]) == (422, ["too_many_values"])
 
 
-@pytest.mark.parametrize("path", ["register", "login", "refresh"])
+@each("path", ["register", "login", "refresh"])
 async def test_a_large_body_without_a_login_is_413(anonymous: httpx.AsyncClient, path: str):
     body = {f"field{n}": 1 for n in range(50_000)}
     response = await anonymous.post(f"/api/v1/auth/{path}", json=body)
@@ -195,7 +195,7 @@ async def test_a_field_is_422_where_there_is_no_body(harness: Harness, document:
     assert set(statuses.values()) == {422}
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"null", b"{", b" " * 100])
+@each("body", [b"", b"{}", b"null", b"{", b" " * 100])
 async def test_a_body_without_fields_is_ignored_where_there_is_none(
     client: httpx.AsyncClient, services: FakeServices, body: bytes
 ):

@@ -14,6 +14,7 @@ from contracts.session.session import GetSession
 from gateway.streams import replay
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.websocket_client import Client, open_websocket
@@ -45,13 +46,13 @@ async def test_a_reply_names_the_message_it_replies_to(client: Client):
     assert json.loads(await client.socket.recv())["reply_to"] == "three"
 
 
-@pytest.mark.parametrize("name", [["x"], True, "x" * 201])
+@each("name", [["x"], True, "x" * 201])
 async def test_an_invalid_message_id_is_an_error(client: Client, name: object):
     await client.socket.send(json.dumps({"type": "ping", "id": name}))
     assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
 
 
-@pytest.mark.parametrize(
+@each(
     ("message", "error"),
     [
         ({"type": "query", "data": {"message": "x"}, "idempotency_kye": "k"}, "(did you mean `idempotency_key`?)"),
@@ -123,7 +124,7 @@ async def test_the_active_run_can_be_interrupted(client: Client, services: FakeS
     )
 
 
-@pytest.mark.parametrize(("kind", "decision"), [("approve", "approved"), ("deny", "denied")])
+@each(("kind", "decision"), [("approve", "approved"), ("deny", "denied")])
 async def test_an_approval_is_decided(client: Client, services: FakeServices, kind: str, decision: str):
     await services.answer(DecideApproval, samples.approval(status=decision))
     reply = await client.send(kind, approval_id=APPROVAL, message="Why not.")
@@ -139,14 +140,14 @@ async def test_a_decision_without_an_approval_id_is_an_error(client: Client):
     assert (await client.send("approve", message="Yes."))[1]["code"] == "VALIDATION_ERROR"
 
 
-@pytest.mark.parametrize("text", ["no json", "[]", '{"type": "dance"}', '{"type": "query"}', b"\x00"])
+@each("text", ["no json", "[]", '{"type": "dance"}', '{"type": "query"}', b"\x00"])
 async def test_an_invalid_message_is_an_error_and_the_stream_continues(client: Client, text: str | bytes):
     await client.socket.send(text)
     assert (await client.next())[1]["code"] == "VALIDATION_ERROR"
     assert await client.send("ping") == ("pong", {})
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "data", "why"),
     [
         ("query", {}, "data.message: This field is required."),

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 from gateway.routes.console import FILES, PAGE, TYPES
 
+from services.gateway.tests.cases import each
 
-@pytest.mark.parametrize("path", ["/", "/console"])
+
+@each("path", ["/", "/console"])
 async def test_a_browser_is_redirected_to_the_page(anonymous: httpx.AsyncClient, path: str):
     response = await anonymous.get(path)
     assert (response.status_code, response.headers["location"]) == (307, "/console/")
@@ -23,7 +24,7 @@ async def test_the_page_is_served_without_a_token(anonymous: httpx.AsyncClient):
     assert response.content == (PAGE / "index.html").read_bytes()
 
 
-@pytest.mark.parametrize("name", FILES)
+@each("name", FILES)
 async def test_every_file_has_its_media_type_and_security_headers(anonymous: httpx.AsyncClient, name: str):
     response = await anonymous.get(f"/console/{name}")
     assert response.status_code == 200
@@ -50,9 +51,7 @@ async def test_an_unchanged_file_is_not_sent_again(anonymous: httpx.AsyncClient)
     assert (first.headers["cache-control"], again.status_code, again.content) == ("no-cache", 304, b"")
 
 
-@pytest.mark.parametrize(
-    "name", ["index.html", *(name for name in FILES if name.endswith(".js") and not name.startswith("vendor/"))]
-)
+@each("name", ["index.html", *(name for name in FILES if name.endswith(".js") and not name.startswith("vendor/"))])
 def test_a_file_refers_only_to_files_of_the_console(name: str):
     text = (PAGE / name).read_text()
     loaded: list[str] = re.findall(r"""(?:src=|<link [^>]*href=|from |import\()"([^"]+)\"""", text)
@@ -69,7 +68,7 @@ def test_every_vendored_file_is_recorded_and_unchanged():
     assert {path.name for path in folder.iterdir()} == recorded | {"libraries.json"}
 
 
-@pytest.mark.parametrize(
+@each(
     "path",
     ["/console/app.py", "/console/../app.py", "/console/%2e%2e/app.py", "/console//etc/passwd", "/console/..%2fapp.py"],
 )

@@ -36,6 +36,7 @@ from pydantic import BaseModel
 from runtime import clock
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.test_documentation import operations, response_of
 
@@ -141,8 +142,8 @@ def defaults(schema: dict[str, Any], document: dict[str, Any]) -> Iterator[tuple
     """Yield the default of every property that declares one, with its path."""
     if name := schema.get("$ref", "").rpartition("/")[2]:
         schema = document["components"]["schemas"][name]
-    for each in schema.get("anyOf", ()):
-        yield from defaults(each, document)
+    for choice in schema.get("anyOf", ()):
+        yield from defaults(choice, document)
     for name, property in schema.get("properties", {}).items():  # noqa: A001
         if "default" in property:
             yield (name,), property["default"]
@@ -180,7 +181,7 @@ def bodies(document: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.usefixtures("one_id")
-@pytest.mark.parametrize("body", COMMAND_ARGUMENTS)
+@each("body", COMMAND_ARGUMENTS)
 def test_a_declared_default_equals_an_omitted_field(body: type[BaseModel], document: dict[str, Any]):
     assert false_defaults(body, document) == []
 
@@ -217,7 +218,7 @@ def documented_headers(document: dict[str, Any], operation_id: str, status: int)
     return {name.lower() for name in response_of(operation, str(status), document)["headers"]}
 
 
-@pytest.mark.parametrize(
+@each(
     ("operation", "method", "path", "status"),
     [
         ("createSession", "POST", "/api/v1/sessions", 201),

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import httpx
-import pytest
 from contracts.identity.values import Quotas
 from contracts.refusals import Code
 from gateway.openapi import RATE_LIMITS
 from gateway.problems import OVER_QUOTA, EdgeCode
 from jsonschema import Draft202012Validator, FormatChecker
+
+from services.gateway.tests.cases import each
 
 OPENAPI = "/api/v1/openapi.json"
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -116,7 +117,7 @@ def quotas(document: dict[str, Any], path: str, status: str) -> str | None:
     return problem and document["components"]["examples"][problem["$ref"].rpartition("/")[2]]["value"]["quota"]
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "status", "quota"),
     [
         ("", "429", "sessions_per_month"),
@@ -136,7 +137,7 @@ def test_every_quota_has_an_example():
     assert {*OVER_QUOTA} == {*Quotas.model_fields}
 
 
-@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+@each("page", ["/docs", "/redoc"])
 async def test_a_page_loads_only_files_of_the_gateway(anonymous: httpx.AsyncClient, page: str):
     html = (await anonymous.get(page)).text
     loaded: list[str] = re.findall(r"""(?:src|href|url)\s*[=:]\s*["']([^"']+)["']""", html)
@@ -152,6 +153,6 @@ async def test_the_logo_of_redoc_is_served(anonymous: httpx.AsyncClient):
     assert (response.status_code, response.headers["content-type"]) == (200, "image/svg+xml")
 
 
-@pytest.mark.parametrize("path", ["/docs/../../settings.py", "/docs/%2e%2e/%2e%2e/__init__.py", "/redoc//etc/passwd"])
+@each("path", ["/docs/../../settings.py", "/docs/%2e%2e/%2e%2e/__init__.py", "/redoc//etc/passwd"])
 async def test_other_paths_are_not_served(anonymous: httpx.AsyncClient, path: str):
     assert (await anonymous.get(path)).status_code == 404

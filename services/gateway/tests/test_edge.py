@@ -5,7 +5,6 @@ import re
 from uuid import UUID
 
 import httpx
-import pytest
 from contracts.messages import Page
 from contracts.samples import SESSION, USER
 from contracts.session.session import GetSession, ListSessions
@@ -15,6 +14,7 @@ from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 ONE = f"/api/v1/sessions/{SESSION}"
@@ -24,7 +24,7 @@ def request_count(method: str, path: str) -> float:
     return REGISTRY.get_sample_value("api_requests_total", {"method": method, "path": path}) or 0
 
 
-@pytest.mark.parametrize("request_id", ["abc", "A-1._z", "x" * 128])
+@each("request_id", ["abc", "A-1._z", "x" * 128])
 async def test_a_request_id_is_accepted_and_passed_on(
     client: httpx.AsyncClient, services: FakeServices, request_id: str
 ):
@@ -34,7 +34,7 @@ async def test_a_request_id_is_accepted_and_passed_on(
     assert services.received[-1][1].correlation_id == request_id
 
 
-@pytest.mark.parametrize("request_id", ["", "x" * 129, "a b", "a\tb", "é", "a;b", '"', "<script>", "a%0d%0a"])
+@each("request_id", ["", "x" * 129, "a b", "a\tb", "é", "a;b", '"', "<script>", "a%0d%0a"])
 async def test_an_invalid_request_id_is_replaced(anonymous: httpx.AsyncClient, request_id: str):
     response = await anonymous.get("/health/live", headers=[(b"x-request-id", request_id.encode())])
     assert UUID(response.headers["x-request-id"]).version == 7
@@ -64,7 +64,7 @@ async def test_the_trace_of_a_client_is_continued(client: httpx.AsyncClient, ser
     assert (services.received[-1][1].traceparent or "").startswith("00-0af7651916cd43dd8448eb211c80319c-")
 
 
-@pytest.mark.parametrize("parent", ["", "x", "00-0-0-0", "é"])
+@each("parent", ["", "x", "00-0-0-0", "é"])
 async def test_an_invalid_trace_is_ignored(client: httpx.AsyncClient, services: FakeServices, parent: str):
     await services.answer(GetSession, samples.session())
     response = await client.get(ONE, headers=[(b"traceparent", parent.encode())])

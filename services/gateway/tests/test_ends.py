@@ -15,6 +15,7 @@ from gateway.settings import Settings
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.sse_client import EVENTS, open_stream
@@ -41,7 +42,7 @@ async def service(services: FakeServices) -> None:
     await services.answer(GetSession, samples.session())
 
 
-@pytest.mark.parametrize("query", [{}, {"types": "session.created"}, {"after": "0"}])
+@each("query", [{}, {"types": "session.created"}, {"after": "0"}])
 async def test_a_deleted_session_ends_its_streams(base_url: str, services: FakeServices, query: dict[str, str]):
     async with open_stream(base_url, services.token(), params=query) as follower:
         await services.publish(SessionDeleted.example())
@@ -85,7 +86,7 @@ async def test_a_deletion_while_a_stream_is_opened_is_404(client: httpx.AsyncCli
     assert not harness.gateway.streams.open
 
 
-@pytest.mark.parametrize(("path", "remaining"), [(MINE, ["session.deleted", "session.created"]), (EVENTS, [])])
+@each(("path", "remaining"), [(MINE, ["session.deleted", "session.created"]), (EVENTS, [])])
 async def test_events_of_a_deleted_session_are_not_replayed(
     base_url: str, services: FakeServices, path: str, remaining: list[str]
 ):

@@ -4,7 +4,6 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import BACKFILL, EXECUTION, SESSION, TASK
@@ -17,6 +16,7 @@ from contracts.task_scheduler.execution import (
 )
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 
 EXECUTE = f"/api/v1/tasks/{TASK}/execute"
@@ -24,9 +24,7 @@ EXECUTIONS = f"/api/v1/tasks/{TASK}/executions"
 ONE = f"{EXECUTIONS}/{EXECUTION}"
 
 
-@pytest.mark.parametrize(
-    ("body", "variables"), [(None, {}), ({}, {}), ({"variables": {"date": "2025-10-19"}}, {"date": "2025-10-19"})]
-)
+@each(("body", "variables"), [(None, {}), ({}, {}), ({"variables": {"date": "2025-10-19"}}, {"date": "2025-10-19"})])
 async def test_an_execution_is_started(client: httpx.AsyncClient, services: FakeServices, body: Any, variables: Any):
     await services.answer(ExecuteTask, samples.execution(status="running", trigger="manual"))
     response = await client.post(EXECUTE, json=body)
@@ -49,7 +47,7 @@ async def test_a_waiting_execution_has_no_session(client: httpx.AsyncClient, ser
 RENDER = [(Code.VARIABLES_MISSING, 422), (Code.TEMPLATE_INVALID, 422), (Code.TEMPLATE_TOO_EXPENSIVE, 422)]
 
 
-@pytest.mark.parametrize(("code", "status"), [*RENDER, (Code.TASK_NOT_FOUND, 404), (Code.TASK_BUSY, 409)])
+@each(("code", "status"), [*RENDER, (Code.TASK_NOT_FOUND, 404), (Code.TASK_BUSY, 409)])
 async def test_a_refused_execution_is_a_problem(
     client: httpx.AsyncClient, services: FakeServices, code: Code, status: int
 ):
@@ -58,7 +56,7 @@ async def test_a_refused_execution_is_a_problem(
     assert (response.status_code, response.json()["error_code"]) == (status, code)
 
 
-@pytest.mark.parametrize("wrong", [{"variables": None}, {"variables": {"a b": 1}}, {"variable": {}}, [], "x"])
+@each("wrong", [{"variables": None}, {"variables": {"a b": 1}}, {"variable": {}}, [], "x"])
 async def test_invalid_variables_of_an_execution_are_422(client: httpx.AsyncClient, wrong: Any):
     assert (await client.post(EXECUTE, json=wrong)).status_code == 422
 
@@ -70,7 +68,7 @@ async def test_executions_are_listed_with_their_duration(client: httpx.AsyncClie
     assert execution["usage"]["cost_usd"] == 0.0012
 
 
-@pytest.mark.parametrize("missing", ["started_at", "completed_at"])
+@each("missing", ["started_at", "completed_at"])
 async def test_an_execution_that_has_not_started_or_ended_has_no_duration(
     client: httpx.AsyncClient, services: FakeServices, missing: str
 ):
@@ -87,7 +85,7 @@ async def test_executions_are_listed_with_their_filters(client: httpx.AsyncClien
     assert page["links"]["next"] == f"{EXECUTIONS}?limit=1&after={EXECUTION}&{filters}"
 
 
-@pytest.mark.parametrize("query", ["status=stuck", "trigger=cron", "backfill_id=x", "limit=101", "state=failed"])
+@each("query", ["status=stuck", "trigger=cron", "backfill_id=x", "limit=101", "state=failed"])
 async def test_invalid_parameters_of_a_list_of_executions_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{EXECUTIONS}?{query}")).status_code == 422
 
@@ -113,7 +111,7 @@ async def test_a_retry_starts_another_execution(client: httpx.AsyncClient, servi
     assert response.headers["location"] == f"{EXECUTIONS}/{OTHER}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "kind", "code", "status"),
     [
         ("GET", EXECUTIONS, ListExecutions, Code.TASK_NOT_FOUND, 404),

@@ -1,7 +1,6 @@
 """The route of forks: the response waits until the workspace is copied."""
 
 import httpx
-import pytest
 from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
@@ -9,6 +8,7 @@ from contracts.session.fork import ForkSession
 from contracts.session.session import GetSession
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -53,7 +53,7 @@ async def test_a_slow_fork_is_returned_before_it_is_ready(
     assert (response.status_code, response.json()["ready"]) == (201, False)
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [
         (Code.SESSION_BUSY, 409),
@@ -69,6 +69,6 @@ async def test_a_refused_fork_is_a_problem(client: httpx.AsyncClient, services: 
     assert (response.status_code, response.json()["error_code"]) == (status, code)
 
 
-@pytest.mark.parametrize("wrong", [{"name": ""}, {"from_message_id": "x"}, {"other": 1}])
+@each("wrong", [{"name": ""}, {"from_message_id": "x"}, {"other": 1}])
 async def test_an_invalid_fork_is_422(client: httpx.AsyncClient, wrong: dict[str, object]):
     assert (await client.post(FORK, json=wrong)).status_code == 422

@@ -9,6 +9,7 @@ from gateway.settings import Settings
 from runtime.http import connection_problems
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.test_cors import PAGE, PREFLIGHT_HEADERS
 
@@ -21,7 +22,7 @@ def has_security_headers(response: httpx.Response, policy: str = STRICT) -> bool
     return (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "status"),
     [
         ("GET", "/health", 200),
@@ -40,7 +41,7 @@ async def test_every_response_has_security_headers(anonymous: httpx.AsyncClient,
     assert has_security_headers(response)
 
 
-@pytest.mark.parametrize("page", ["/docs", "/redoc"])
+@each("page", ["/docs", "/redoc"])
 async def test_the_pages_run_only_their_own_scripts(anonymous: httpx.AsyncClient, page: str):
     response = await anonymous.get(page)
     policy = response.headers["content-security-policy"]
@@ -51,7 +52,7 @@ async def test_the_pages_run_only_their_own_scripts(anonymous: httpx.AsyncClient
     assert {"default-src 'none'", "frame-ancestors 'none'", "connect-src 'self'"} <= set(policy.split("; "))
 
 
-@pytest.mark.parametrize("path", [f"/api/v1/sessions/{SESSION}", "/api/v1/made/up", "/api/v1/auth/me"])
+@each("path", [f"/api/v1/sessions/{SESSION}", "/api/v1/made/up", "/api/v1/auth/me"])
 async def test_responses_to_users_are_not_cached(client: httpx.AsyncClient, services: FakeServices, path: str):
     await services.answer(GetSession, samples.session())
     assert (await client.get(path)).headers["cache-control"] == "no-store"

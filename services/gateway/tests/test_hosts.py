@@ -11,10 +11,11 @@ from runtime.settings import InvalidSettings, load
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.websocket_client import PATH, open_websocket
 
 
-@pytest.mark.parametrize("path", ["/health", f"/api/v1/sessions/{SESSION}", "/docs", "/", "/made/up"])
+@each("path", ["/health", f"/api/v1/sessions/{SESSION}", "/docs", "/", "/made/up"])
 async def test_an_unknown_host_is_421_on_every_path(client: httpx.AsyncClient, path: str):
     response = await client.get(path, headers={"host": "evil.example.com:8000"})
     assert (response.status_code, response.json()["error_code"]) == (421, "UNKNOWN_HOST")
@@ -53,18 +54,18 @@ async def test_a_websocket_to_a_local_host_is_accepted(base_url: str):
         assert (await socket.wait_closed())[0] == 1008
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "[::1]", "localhost."])
+@each("host", ["localhost", "LOCALHOST:1", "127.0.0.1:8000", "[::1]:8000", "[::1]", "localhost."])
 def test_local_hosts_are_always_allowed(host: str):
     assert Hosts("127.0.0.1", []).allow([host])
     assert Hosts("10.0.0.1", ["api.example.com"]).allow([host])
 
 
-@pytest.mark.parametrize("host", ["10.0.0.1", "10.0.0.1:8000", "api.example.com", "API.example.com:443"])
+@each("host", ["10.0.0.1", "10.0.0.1:8000", "api.example.com", "API.example.com:443"])
 def test_the_bound_address_and_listed_hosts_are_allowed(host: str):
     assert Hosts("10.0.0.1", ["api.example.com"]).allow([host])
 
 
-@pytest.mark.parametrize(
+@each(
     "host",
     ["", "evil.example.com", "localhost.evil.example.com", "10.0.0.2", "localhost:x", "a b", "localhost@evil", "[::2]"],
 )
@@ -72,12 +73,12 @@ def test_other_hosts_are_not_allowed(host: str):
     assert not Hosts("127.0.0.1", ["api.example.com"]).allow([host])
 
 
-@pytest.mark.parametrize("hosts", [[], ["localhost", "localhost"], ["localhost", "evil.example.com"]])
+@each("hosts", [[], ["localhost", "localhost"], ["localhost", "evil.example.com"]])
 def test_a_missing_or_repeated_host_header_is_not_allowed(hosts: list[str]):
     assert not Hosts("127.0.0.1", []).allow(hosts)
 
 
-@pytest.mark.parametrize("listening", ["0.0.0.0", "::"])  # noqa: S104  nobody binds
+@each("listening", ["0.0.0.0", "::"])  # noqa: S104  nobody binds
 def test_a_wildcard_address_allows_all_addresses_but_no_names(listening: str):
     hosts = Hosts(listening, [])
     assert hosts.allow(["192.168.1.7:8000"])

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from gateway.schemas.json_schema import check_schema
 
+from services.gateway.tests.cases import each
+
 
 def deep(levels: int) -> dict[str, Any]:
     return {"not": deep(levels - 1)} if levels else {}
@@ -14,7 +16,7 @@ def of(**words: Any) -> dict[str, Any]:
     return {"type": "object", **words}
 
 
-@pytest.mark.parametrize(
+@each(
     "schema",
     [
         of(),
@@ -31,7 +33,7 @@ def test_a_supported_schema_is_accepted(schema: dict[str, Any]) -> None:
     check_schema(schema)
 
 
-@pytest.mark.parametrize(
+@each(
     ("schema", "reason"),
     [
         ({"type": "array"}, "that of an object"),

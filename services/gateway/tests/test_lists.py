@@ -11,6 +11,7 @@ from contracts.session.conversation import ListMessages
 from contracts.session.session import ListSessions
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 
 SESSIONS = "/api/v1/sessions"
@@ -35,7 +36,7 @@ async def links(client: httpx.AsyncClient, query: str) -> dict[str, str | None]:
     return {name: link and link.removeprefix(f"{SESSIONS}?") for name, link in response.json()["links"].items()}
 
 
-@pytest.mark.parametrize(
+@each(
     ("query", "next_page", "previous_page"),
     [
         ("limit=20", "skip=20&limit=20", None),
@@ -108,7 +109,7 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize("query", WRONG)
+@each("query", WRONG)
 async def test_invalid_list_parameters_are_422(client: httpx.AsyncClient, query: str):
     response = await client.get(f"{SESSIONS}?{query}")
     assert (response.status_code, response.json()["errors"][0]["loc"][0]) == (422, "query")
@@ -121,7 +122,7 @@ async def test_a_repeated_query_parameter_is_named(client: httpx.AsyncClient):
     ]
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path"),
     [
         ("GET", SESSIONS),

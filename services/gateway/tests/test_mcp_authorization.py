@@ -17,6 +17,7 @@ from contracts.refusals import Code
 from contracts.samples import AUTHORIZATION, MCP_SERVER, TIME
 from structlog.testing import capture_logs
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -67,7 +68,7 @@ async def test_a_configured_client_is_sent(client: httpx.AsyncClient, services: 
     assert command.scope == "read write"
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"client_secret": "s"},
@@ -82,9 +83,7 @@ async def test_a_wrong_body_is_refused(client: httpx.AsyncClient, wrong: dict[st
     assert (await client.post(AUTHORIZE, json=wrong)).status_code == 422
 
 
-@pytest.mark.parametrize(
-    ("code", "status"), [(Code.AUTHORIZATION_FAILED, 502), (Code.AUTHORIZATION_NOT_SUPPORTED, 422)]
-)
+@each(("code", "status"), [(Code.AUTHORIZATION_FAILED, 502), (Code.AUTHORIZATION_NOT_SUPPORTED, 422)])
 async def test_a_failed_attempt_is_a_problem(
     client: httpx.AsyncClient, services: FakeServices, code: Code, status: int
 ) -> None:
@@ -112,7 +111,7 @@ async def test_a_user_comes_back_without_a_login(harness: Harness, services: Fak
 
 
 @pytest.mark.usefixtures("offered")
-@pytest.mark.parametrize(
+@each(
     ("redirect_uri", "beginning", "is_secure"),
     [("http://localhost:8000/x", "mcp-authorization-", False), ("https://a.example.com/x", "__Host-mcp-", True)],
 )
@@ -136,7 +135,7 @@ async def test_the_cookie_of_an_attempt_is_sent_with_its_state_only(
     assert [command.browser_secret for command in services.of(ReturnAuthorization)] == [None, "b"]
 
 
-@pytest.mark.parametrize(("prefix", "is_of_host"), [("__Host-", True), ("", False)])
+@each(("prefix", "is_of_host"), [("__Host-", True), ("", False)])
 async def test_the_registry_learns_whether_the_host_has_set_the_cookie(
     client: httpx.AsyncClient, services: FakeServices, prefix: str, is_of_host: bool
 ) -> None:
@@ -179,7 +178,7 @@ async def test_a_user_who_does_not_consent_is_not_authorized(harness: Harness, s
     assert (response.status_code, "Not authorized" in response.text) == (400, True)
 
 
-@pytest.mark.parametrize("query", ["", "state=" + "s" * 501, "code=c"])
+@each("query", ["", "state=" + "s" * 501, "code=c"])
 async def test_a_response_that_cannot_be_ours_asks_no_service(
     harness: Harness, services: FakeServices, query: str
 ) -> None:

@@ -3,13 +3,13 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.mcp_registry.catalog import CatalogEntry, InstallServer, SearchCatalog
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import MCP_SERVER
 
 from services.gateway.tests import server_samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 SERVERS = "/api/v1/mcp-servers"
@@ -42,7 +42,7 @@ async def test_a_server_of_the_catalog_is_installed(client: httpx.AsyncClient, s
     assert (command.secrets.env, command.args, command.variables) == ({"A": "b"}, ["x"], {"city": "Oslo"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [(Code.CATALOG_ENTRY_NOT_FOUND, 404), (Code.NOT_INSTALLABLE, 422), (Code.VARIABLES_MISSING, 422)],
 )
@@ -54,6 +54,6 @@ async def test_a_refused_installation_is_a_problem(
     assert (response.status_code, response.json()["error_code"]) == (status, code)
 
 
-@pytest.mark.parametrize("wrong", [{"reference": ""}, {"env": None}, {"args": "x"}, {"url": "https://example.com"}])
+@each("wrong", [{"reference": ""}, {"env": None}, {"args": "x"}, {"url": "https://example.com"}])
 async def test_a_malformed_installation_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.post(f"{SERVERS}/install", json=BODY | wrong)).status_code == 422

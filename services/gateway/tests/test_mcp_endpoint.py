@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -50,7 +51,7 @@ async def test_an_unknown_host_is_421(client: httpx.AsyncClient):
     assert response.status_code == 421
 
 
-@pytest.mark.parametrize(
+@each(
     ("origin", "status"),
     [
         ("http://localhost", 200),
@@ -67,7 +68,7 @@ async def test_a_page_of_another_origin_is_403(harness: Harness, origin: str, st
     assert response.status_code == status
 
 
-@pytest.mark.parametrize("chunked", [True, False])
+@each("chunked", [True, False])
 async def test_a_body_that_is_too_large_is_413(client: httpx.AsyncClient, chunked: bool):
     async def chunks():
         yield b" " * MAX_BODY_BYTES
@@ -78,7 +79,7 @@ async def test_a_body_that_is_too_large_is_413(client: httpx.AsyncClient, chunke
     assert response.status_code == 413
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "content_type", "status"),
     [
         (b"{", "application/json", 400),
@@ -98,21 +99,19 @@ async def test_a_body_that_is_no_message_is_refused(
     assert response.status_code == status
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "PUT"])
+@each("method", ["GET", "HEAD", "DELETE", "PUT"])
 async def test_other_methods_are_405(client: httpx.AsyncClient, method: str):
     response = await client.request(method, "/mcp")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
 
 
-@pytest.mark.parametrize("depth", ["-1", "x", "1.5", ""])
+@each("depth", ["-1", "x", "1.5", ""])
 async def test_a_depth_that_is_no_number_is_422(client: httpx.AsyncClient, depth: str):
     response = await client.post("/mcp", json=PING, headers=EVENTS_TOO | {AGENT_DEPTH_HEADER: depth})
     assert response.status_code == 422
 
 
-@pytest.mark.parametrize(
-    ("accept", "media_type"), [("application/json", "application/json"), (EVENTS_TOO["accept"], "text/event-stream")]
-)
+@each(("accept", "media_type"), [("application/json", "application/json"), (EVENTS_TOO["accept"], "text/event-stream")])
 async def test_a_client_gets_the_media_type_that_it_accepts(
     client: httpx.AsyncClient, services: FakeServices, accept: str, media_type: str
 ):
@@ -149,7 +148,7 @@ async def test_two_clients_are_served_at_the_same_time(base_url: str, services: 
         assert not (await two.call_tool("get_session", ONE_SESSION)).is_error
 
 
-@pytest.mark.parametrize("accept", ["application/json", EVENTS_TOO["accept"]])
+@each("accept", ["application/json", EVENTS_TOO["accept"]])
 async def test_the_wait_of_a_client_that_disconnects_ends(
     base_url: str, harness: Harness, services: FakeServices, accept: str
 ):

@@ -12,6 +12,7 @@ from contracts.refusals import Code
 from contracts.samples import MCP_SERVER
 
 from services.gateway.tests import server_samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -49,7 +50,7 @@ async def test_the_servers_of_a_file_are_registered(client: httpx.AsyncClient, r
     assert [command.definition.server_type for command in registry.of(CreateServer)] == ["HTTP", "SSE"]
 
 
-@pytest.mark.parametrize("name", ["Kubernetes", "ＫＵＢＥＲＮＥＴＥＳ"])  # noqa: RUF001  letters of full width
+@each("name", ["Kubernetes", "ＫＵＢＥＲＮＥＴＥＳ"])  # noqa: RUF001  letters of full width
 async def test_an_existing_name_is_skipped_in_any_form(client: httpx.AsyncClient, registry: FakeServices, name: str):
     result = await imported(client, {"servers": {name: GITHUB}})
     assert (result["imported_count"], result["skipped_count"]) == (0, 1)
@@ -91,7 +92,7 @@ async def test_a_server_of_another_type_is_not_replaced(client: httpx.AsyncClien
     assert registry.of(UpdateServer) == []
 
 
-@pytest.mark.parametrize(("name", "free"), [("Kubernetes", "Kubernetes 2"), ("K" * 64, "K" * 62 + " 2")])
+@each(("name", "free"), [("Kubernetes", "Kubernetes 2"), ("K" * 64, "K" * 62 + " 2")])
 async def test_a_server_is_registered_under_a_free_name(
     client: httpx.AsyncClient, registry: FakeServices, name: str, free: str
 ):
@@ -131,7 +132,7 @@ async def test_a_file_that_cannot_be_read_is_422(client: httpx.AsyncClient):
     assert (response.status_code, response.json()["error_code"]) == (422, "INVALID_FILE")
 
 
-@pytest.mark.parametrize("sent", [{"data": {"file": "{}"}}, {"files": {"other": b"{}"}}])
+@each("sent", [{"data": {"file": "{}"}}, {"files": {"other": b"{}"}}])
 async def test_a_form_without_a_file_is_422(client: httpx.AsyncClient, sent: dict[str, Any]):
     sent.setdefault("files", {"more": (None, "x")})
     response = await client.post(IMPORT, **sent)
@@ -168,13 +169,13 @@ async def test_a_too_large_file_is_413(client: httpx.AsyncClient):
     assert (await client.post(IMPORT, files={"file": b" " * (5 * 1024 * 1024)})).status_code == 413
 
 
-@pytest.mark.parametrize("role", [None, "viewer"])
+@each("role", [None, "viewer"])
 async def test_an_import_needs_an_account_that_may_write(harness: Harness, role: str | None):
     async with harness.client(role) as client:
         assert (await client.post(IMPORT, files={"file": b"{"})).status_code == (403 if role else 401)
 
 
-@pytest.mark.parametrize(("kind", "load"), [("yaml", yaml.safe_load), ("json", json.loads)])
+@each(("kind", "load"), [("yaml", yaml.safe_load), ("json", json.loads)])
 async def test_servers_are_exported_without_secrets(
     client: httpx.AsyncClient, registry: FakeServices, kind: str, load: Any
 ):
@@ -201,6 +202,6 @@ async def test_secrets_are_not_exported_to_a_viewer(harness: Harness, registry: 
     assert registry.of(ExportServers) == [ExportServers(include_secrets=False)]
 
 
-@pytest.mark.parametrize("query", ["format=xml", "style=cursor", "include_secrets=maybe", "secrets=true"])
+@each("query", ["format=xml", "style=cursor", "include_secrets=maybe", "secrets=true"])
 async def test_invalid_parameters_of_an_export_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{EXPORT}?{query}")).status_code == 422

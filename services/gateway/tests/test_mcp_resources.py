@@ -15,6 +15,7 @@ from mcp_types import INVALID_PARAMS, TextResourceContents
 from onebox.testing.mcp import mcp_client
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.report_files import serve_report
 
@@ -86,7 +87,7 @@ async def test_another_users_resource_is_not_found(base_url: str, services: Fake
     assert (error.code, error.data["error_code"]) == (INVALID_PARAMS, "SESSION_NOT_FOUND")
 
 
-@pytest.mark.parametrize(
+@each(
     "uri",
     ["session://one", "file:///etc/passwd", f"session://{SESSION}/../x", f"task://{SESSION}"],
 )

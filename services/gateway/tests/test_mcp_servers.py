@@ -24,6 +24,7 @@ from contracts.samples import MCP_SERVER, TIME
 from gateway import waiting
 
 from services.gateway.tests import server_samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 
 SERVERS = "/api/v1/mcp-servers"
@@ -45,7 +46,7 @@ async def test_a_program_is_registered(client: httpx.AsyncClient, services: Fake
     assert response.json()["env"] == {"KUBECONFIG": "***"}
 
 
-@pytest.mark.parametrize("server_type", ["HTTP", "SSE"])
+@each("server_type", ["HTTP", "SSE"])
 async def test_a_remote_server_is_registered(client: httpx.AsyncClient, services: FakeServices, server_type: str):
     await services.answer(CreateServer, server_samples.mcp_server())
     body = REMOTE | {"server_type": server_type, "headers": {"Authorization": "Bearer ${TOKEN}"}}
@@ -55,7 +56,7 @@ async def test_a_remote_server_is_registered(client: httpx.AsyncClient, services
     assert command.secrets.headers == {"Authorization": "Bearer ${TOKEN}"}
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         PROGRAM | {"name": " "},
@@ -114,12 +115,12 @@ async def test_a_change_may_enable_the_server(client: httpx.AsyncClient, service
     assert response.json()["is_enabled"] is False
 
 
-@pytest.mark.parametrize("wrong", [{"name": None}, {"server_type": "HTTP"}, {"url": 1}, {"env": None}, {"args": "x"}])
+@each("wrong", [{"name": None}, {"server_type": "HTTP"}, {"url": 1}, {"env": None}, {"args": "x"}])
 async def test_an_invalid_change_of_a_server_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.patch(ONE, json=wrong)).status_code == 422
 
 
-@pytest.mark.parametrize(("action", "is_enabled"), [("enable", True), ("disable", False)])
+@each(("action", "is_enabled"), [("enable", True), ("disable", False)])
 async def test_a_server_is_enabled_or_disabled(
     client: httpx.AsyncClient, services: FakeServices, action: str, is_enabled: bool
 ):
@@ -140,7 +141,7 @@ async def test_a_server_is_deleted(client: httpx.AsyncClient, services: FakeServ
     assert services.received[-1][0] == DeleteServer(server_id=ID)
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "kind", "code", "status"),
     [
         ("GET", ONE, GetServer, Code.MCP_SERVER_NOT_FOUND, 404),

@@ -27,6 +27,7 @@ from onebox.testing.mcp import code_of, mcp_client, text_of
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.report_files import serve_report
@@ -86,7 +87,7 @@ async def test_tools_are_listed_with_schemas_and_annotations(connect: Connect):
     assert tools["get_session"].input_schema["required"] == ["session_id"]
 
 
-@pytest.mark.parametrize(("name", "arguments", "kind", "reply"), CALLS, ids=[call[0] for call in CALLS])
+@each(("name", "arguments", "kind", "reply"), CALLS)
 async def test_a_tool_sends_the_message_of_its_route(
     connect: Connect, services: FakeServices, name: str, arguments: dict[str, Any], kind: Any, reply: Any
 ):
@@ -135,7 +136,7 @@ async def test_a_failed_run_is_an_error(connect: Connect, services: FakeServices
         assert code_of(await client.call_tool("query_session", QUERY)) == "BUDGET_EXCEEDED"
 
 
-@pytest.mark.parametrize("wait", [True, False])
+@each("wait", [True, False])
 async def test_a_report_is_created(connect: Connect, services: FakeServices, wait: bool):
     await services.answer(GetSession, samples.session())
     await services.answer(RequestReport, samples.report(status="rendering", progress_percent=40))
@@ -200,7 +201,7 @@ async def test_a_command_without_a_reply_may_have_been_carried_out(connect: Conn
     assert "check whether it took effect" in text_of(result)
 
 
-@pytest.mark.parametrize(
+@each(
     ("arguments", "expected"),
     [
         ({}, "session_id: This field is required"),
@@ -220,7 +221,7 @@ async def test_an_unknown_tool_is_a_protocol_error(connect: Connect):
             await client.call_tool("decide_approval", {})
 
 
-@pytest.mark.parametrize(("name", "arguments"), [call[:2] for call in CALLS if call[0] not in READING])
+@each(("name", "arguments"), [call[:2] for call in CALLS if call[0] not in READING])
 async def test_a_viewer_may_not_use_a_tool_that_changes_anything(
     connect: Connect, name: str, arguments: dict[str, Any]
 ):
@@ -234,9 +235,7 @@ async def test_a_viewer_may_read_with_tools(connect: Connect, services: FakeServ
         assert not (await client.call_tool("get_session", ONE_SESSION)).is_error
 
 
-@pytest.mark.parametrize(
-    ("name", "kind"), [("create_session", CreateSession), ("query_session", SubmitQuery), ("run_task", ExecuteTask)]
-)
+@each(("name", "kind"), [("create_session", CreateSession), ("query_session", SubmitQuery), ("run_task", ExecuteTask)])
 async def test_what_an_agent_uses_gets_its_depth(connect: Connect, services: FakeServices, name: str, kind: Any):
     [(_, arguments, _, reply)] = [call for call in CALLS if call[0] == name]
     await services.answer(kind, reply)
@@ -245,7 +244,7 @@ async def test_what_an_agent_uses_gets_its_depth(connect: Connect, services: Fak
     assert services.of(kind)[0].depth == 3
 
 
-@pytest.mark.parametrize("name", ["create_session", "query_session", "run_task"])
+@each("name", ["create_session", "query_session", "run_task"])
 async def test_an_agent_that_is_nested_too_deep_may_not_use_another_one(connect: Connect, name: str):
     [(_, arguments, _, _)] = [call for call in CALLS if call[0] == name]
     async with connect(**{AGENT_DEPTH_HEADER: "4"}) as client:

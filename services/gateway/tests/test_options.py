@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from runtime.variable_names import CODE_PREFIXES, CODE_VARIABLES
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 SESSIONS = "/api/v1/sessions"
@@ -116,7 +117,7 @@ def test_every_option_has_an_invalid_value_here():
     assert {name for name, _ in WRONG} == set(SdkOptions.model_fields)
 
 
-@pytest.mark.parametrize(("name", "wrong"), WRONG)
+@each(("name", "wrong"), WRONG)
 async def test_an_invalid_option_is_422_and_names_the_option(client: httpx.AsyncClient, name: str, wrong: Any):
     response = await client.post(SESSIONS, json={"sdk_options": {name: wrong}})
     assert (response.status_code, response.json()["errors"][0]["loc"][:3]) == (422, ["body", "sdk_options", name])
@@ -134,7 +135,7 @@ async def test_metadata_of_the_maximum_depth_are_accepted(client: httpx.AsyncCli
     assert services.received[-1][0].metadata == deep(63)
 
 
-@pytest.mark.parametrize("levels", [64, 198, 225, 400])
+@each("levels", [64, 198, 225, 400])
 async def test_too_deeply_nested_metadata_are_422_and_name_the_field(client: httpx.AsyncClient, levels: int):
     response = await client.patch(ONE, json={"metadata": deep(levels)})
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "metadata"])
@@ -148,7 +149,7 @@ async def test_the_error_of_an_invalid_variable_hides_its_value(client: httpx.As
     assert "plantedsecret" not in response.text
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@each("method", ["POST", "PATCH"])
 async def test_too_large_environments_are_413(client: httpx.AsyncClient, method: str):
     body = {"sdk_options": {"env": {f"A{n}": "x" * 8_000 for n in range(400)}}}
     response = await client.request(method, SESSIONS if method == "POST" else ONE, json=body)
@@ -165,7 +166,7 @@ async def test_environment_variables_in_a_template_are_422(client: httpx.AsyncCl
     assert (await client.post("/api/v1/session-templates", json=body)).status_code == 422
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "name"),
     [
         (Code.MODEL_NOT_ALLOWED, "model"),
@@ -191,7 +192,7 @@ async def test_a_change_contains_only_the_fields_that_were_sent(client: httpx.As
     assert command.sdk_options.model_fields_set == {"effort"}
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         '{"name": ""}',

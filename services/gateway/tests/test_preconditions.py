@@ -15,6 +15,7 @@ from gateway.routing.entity_tags import expected_versions
 from starlette.datastructures import Headers
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.test_workspace import FILE as ENTRY
 from services.gateway.tests.test_workspace import FILES, Store
@@ -64,14 +65,14 @@ async def test_the_tag_changes_with_the_version(client: httpx.AsyncClient, servi
     assert await tag(client) != before
 
 
-@pytest.mark.parametrize("wanted", ["{tag}", 'W/{tag}, "other"', '"other" , {tag}', "*"])
+@each("wanted", ["{tag}", 'W/{tag}, "other"', '"other" , {tag}', "*"])
 async def test_a_current_copy_is_304(client: httpx.AsyncClient, wanted: str):
     current = await tag(client)
     response = await client.get(ONE, headers={"if-none-match": wanted.replace("{tag}", current)})
     assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", current)
 
 
-@pytest.mark.parametrize("wanted", ['"other"', "", "5-", 'W/"'])
+@each("wanted", ['"other"', "", "5-", 'W/"'])
 async def test_an_old_copy_is_200(client: httpx.AsyncClient, wanted: str):
     assert (await client.get(ONE, headers={"if-none-match": wanted})).status_code == 200
 
@@ -123,14 +124,14 @@ async def test_a_refused_precondition_is_412(client: httpx.AsyncClient, services
     assert problem(response) == (412, "PRECONDITION_FAILED")
 
 
-@pytest.mark.parametrize("foreign", ['"other"', "W/{tag}", '"5-00000000aa"', '""'])
+@each("foreign", ['"other"', "W/{tag}", '"5-00000000aa"', '""'])
 async def test_a_tag_of_something_else_is_412(client: httpx.AsyncClient, services: FakeServices, foreign: str):
     response = await change(client, foreign.replace("{tag}", await tag(client)))
     assert problem(response) == (412, "PRECONDITION_FAILED")
     assert services.of(ChangeSession) == []
 
 
-@pytest.mark.parametrize("malformed", ["5", "'5'", '"5', '"a" "b"', "*, *", ""])
+@each("malformed", ["5", "'5'", '"5', '"a" "b"', "*, *", ""])
 async def test_a_malformed_header_is_422(client: httpx.AsyncClient, malformed: str):
     response = await change(client, malformed)
     assert problem(response) == (422, "VALIDATION_ERROR")
@@ -169,7 +170,7 @@ async def store(services: FakeServices) -> Store:
 FILE = f"{FILES}/a.txt"
 
 
-@pytest.mark.parametrize(
+@each(
     ("headers", "if_match", "if_none_match"),
     [
         ({"if-match": '"e1"'}, ("e1",), ()),
@@ -180,7 +181,6 @@ FILE = f"{FILES}/a.txt"
         ({"if-none-match": 'W/"e0"', "if-match": '"e1"'}, ("e1",), ("e0",)),
         ({}, None, ()),
     ],
-    ids=str,
 )
 @pytest.mark.usefixtures("store")
 async def test_the_precondition_of_a_file_reaches_the_command(
@@ -204,7 +204,7 @@ async def test_a_file_in_another_state_is_412(client: httpx.AsyncClient, store: 
     assert problem(response) == (412, "PRECONDITION_FAILED")
 
 
-@pytest.mark.parametrize("name", ["If-Match", "If-None-Match"])
+@each("name", ["If-Match", "If-None-Match"])
 async def test_a_malformed_precondition_of_a_file_is_422(client: httpx.AsyncClient, store: Store, name: str):
     response = await client.put(FILE, content=b"new", headers={name: "e1"})
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["header", name])

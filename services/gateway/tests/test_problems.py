@@ -14,6 +14,7 @@ from gateway.problems import TABLE, EdgeCode, translation
 from gateway.problems.translation import REPEATABLE
 from structlog.testing import capture_logs
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -36,7 +37,7 @@ async def test_a_refusal_is_a_problem_with_its_code(client: httpx.AsyncClient, s
     assert datetime.fromisoformat(body["timestamp"]).tzinfo
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "hint"),
     [("/sessions", "`/api/v1`"), ("/api/v2/sessions", "`/docs`"), ("/api/v1/sessions/", "none ends with a slash")],
 )
@@ -60,7 +61,7 @@ async def test_a_service_that_does_not_answer_is_503(client: httpx.AsyncClient, 
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize("silent", [True, False])
+@each("silent", [True, False])
 async def test_a_failed_creation_has_no_retry_after(client: httpx.AsyncClient, services: FakeServices, silent: bool):
     await (services.ignore(CreateSession) if silent else services.answer(CreateSession, Faulted(detail="slow")))
     response = await client.post("/api/v1/sessions", json={"mode": "interactive"})
@@ -75,7 +76,7 @@ async def test_a_creation_that_no_service_received_has_retry_after(client: httpx
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "command"),
     [
         ("DELETE", PATH, DeleteSession),
@@ -132,7 +133,7 @@ async def test_an_unknown_path_is_404(client: httpx.AsyncClient):
     assert (response.status_code, response.json()["error_code"]) == (404, "NOT_FOUND")
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "allowed"),
     [
         ("/api/v1/sessions", "GET, HEAD, POST"),

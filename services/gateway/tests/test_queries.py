@@ -16,6 +16,7 @@ from gateway import waiting
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -131,7 +132,7 @@ async def test_early_end_events_do_not_cause_a_busy_loop(client: httpx.AsyncClie
         await session.publish_end()
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [
         (Code.MODEL_ERROR, 502),
@@ -174,7 +175,7 @@ async def test_a_run_whose_session_was_deleted_is_cancelled(client: httpx.AsyncC
     assert response.json()["detail"] == "The session was deleted."
 
 
-@pytest.mark.parametrize("prefer", ["respond-async", "wait=10, Respond-Async", "respond-async; x=1"])
+@each("prefer", ["respond-async", "wait=10, Respond-Async", "respond-async; x=1"])
 async def test_respond_async_returns_the_run_and_its_address(
     client: httpx.AsyncClient, session: Session, harness: Harness, prefer: str
 ):
@@ -191,10 +192,8 @@ async def test_other_preferences_are_ignored(client: httpx.AsyncClient, harness:
     assert (await client.post(QUERY, json=BODY, headers={"prefer": "wait=10"})).status_code == 504
 
 
-@pytest.mark.parametrize(("field", "sent"), [({}, "reject"), ({"on_busy": "enqueue"}, "enqueue")])
-async def test_on_busy_is_passed_to_the_service(
-    client: httpx.AsyncClient, session: Session, field: dict[str, str], sent: str
-):
+@each(("field", "sent"), [({}, "reject"), ({"on_busy": "enqueue"}, "enqueue")])
+async def test_on_busy_is_passed_to_the_service(client: httpx.AsyncClient, session: Session, field: Any, sent: str):
     await client.post(QUERY, json=BODY | field, headers={"prefer": "respond-async"})
     [command] = [message for message, _ in session.services.received if isinstance(message, SubmitQuery)]
     assert command.on_busy == sent
@@ -205,7 +204,7 @@ async def test_an_invalid_on_busy_is_422(client: httpx.AsyncClient):
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "on_busy"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [
         (Code.SESSION_BUSY, 409),
@@ -259,7 +258,7 @@ async def test_a_query_with_last_event_id_is_409(client: httpx.AsyncClient, sess
     assert not session.submitted.is_set()
 
 
-@pytest.mark.parametrize("message", ["", "x" * 100_001, None, 7, ["x"]])
+@each("message", ["", "x" * 100_001, None, 7, ["x"]])
 async def test_an_invalid_message_is_422(client: httpx.AsyncClient, message: object):
     response = await client.post(QUERY, json={"message": message})
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", "message"])

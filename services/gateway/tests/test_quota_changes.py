@@ -10,6 +10,7 @@ from contracts.identity.values import Quotas
 from contracts.samples import USER
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -55,7 +56,7 @@ async def test_the_quotas_of_an_account_are_shown(client: httpx.AsyncClient, ser
     assert body["quotas"] == NO_QUOTAS | {"budget_per_month_usd": 2.5}
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"concurrent_runs": -1},
@@ -78,13 +79,13 @@ async def test_a_wrong_quota_is_422_and_named(admin: httpx.AsyncClient, wrong: d
     assert response.json()["errors"][0]["loc"][:3] == ["body", "quotas", next(iter(wrong))]
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity"])
+@each("value", ["NaN", "Infinity"])
 async def test_a_budget_that_is_no_number_is_an_error(admin: httpx.AsyncClient, value: str):
     content = f'{{"quotas": {{"budget_per_month_usd": {value}}}}}'
     response = await admin.patch(PATH, content=content, headers={"content-type": "application/json"})
     assert response.status_code in {400, 422}
 
 
-@pytest.mark.parametrize("wrong", [None, 5, [], "all"])
+@each("wrong", [None, 5, [], "all"])
 async def test_quotas_have_to_be_an_object(admin: httpx.AsyncClient, wrong: Any):
     assert (await admin.patch(PATH, json={"quotas": wrong})).status_code == 422

@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.identity.user import GetUser
 from contracts.messages import Refused
 from contracts.refusals import Code
@@ -12,6 +11,7 @@ from contracts.session.quota import GetUsage, UsageView
 from contracts.session.session import CreateSession
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -49,7 +49,7 @@ async def test_an_administrator_reads_the_usage_of_a_user(harness: Harness, serv
     assert (str(query.user_id), query.role) == (SESSION, "viewer")
 
 
-@pytest.mark.parametrize("quota", ["concurrent_runs", "sessions_per_month"])
+@each("quota", ["concurrent_runs", "sessions_per_month"])
 async def test_a_quota_that_frees_itself_is_429(client: httpx.AsyncClient, services: FakeServices, quota: str):
     await services.answer(CreateSession, refused(quota, retry_after=60))
     response = await client.post("/api/v1/sessions", json=NEW_SESSION)
@@ -59,7 +59,7 @@ async def test_a_quota_that_frees_itself_is_429(client: httpx.AsyncClient, servi
     assert (problem["retry_after"], response.headers["retry-after"]) == (60, "60")
 
 
-@pytest.mark.parametrize("quota", ["budget_per_month_usd", "storage_bytes"])
+@each("quota", ["budget_per_month_usd", "storage_bytes"])
 async def test_a_quota_that_does_not_free_itself_is_409(client: httpx.AsyncClient, services: FakeServices, quota: str):
     await services.answer(CreateSession, refused(quota))
     response = await client.post("/api/v1/sessions", json=NEW_SESSION)

@@ -25,6 +25,7 @@ from runtime.testing import eventually
 from websockets.exceptions import InvalidStatus
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness, running_gateway
 from services.gateway.tests.sse_client import open_stream
@@ -206,7 +207,7 @@ def api_operations() -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("rate_limits", ["1/minute"])
-@pytest.mark.parametrize(("method", "path"), list(api_operations()))
+@each(("method", "path"), list(api_operations()))
 async def test_every_operation_of_the_api_is_limited(client: httpx.AsyncClient, method: str, path: str):
     await client.get("/api/v1/made-up")
     assert (await client.request(method, path)).status_code == 429

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from services.gateway.tests.cases import each
+
 
 def found(text: str, payer: Payer, kind: Kind) -> tuple[str, list[tuple[int, int]]]:
     rule = Rules.parse(text).find(payer, kind)
@@ -24,7 +26,7 @@ def test_limits_without_a_name_replace_the_default():
     assert found("5/second; 70 per 10 minutes", "user", "write") == ("default", [(5, 1), (70, 600)])
 
 
-@pytest.mark.parametrize(
+@each(
     ("payer", "kind", "name"),
     [
         ("admin", "read", "admin"),
@@ -44,7 +46,7 @@ def test_none_is_unlimited():
     assert found("none", "user", "read") == ("default", [])
 
 
-@pytest.mark.parametrize(
+@each(
     "text",
     [
         *("many", "60", "60/fortnight", "=60/minute", "admin=", "0/minute", "-1/minute"),

@@ -24,6 +24,7 @@ from runtime.bus import Unavailable
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.websocket_client import open_websocket
@@ -141,7 +142,7 @@ async def test_a_denied_tool_call_is_reported(base_url: str, services: FakeServi
     assert (entry.action, entry.resource_type, entry.resource_id) == ("mcp.get_session", "session", UUID(SESSION))
 
 
-@pytest.mark.parametrize("name", ["x" * 101 + "_id", "a session that I own_id"])
+@each("name", ["x" * 101 + "_id", "a session that I own_id"])
 async def test_only_arguments_of_a_tool_are_reported(
     base_url: str, services: FakeServices, reported: Reported, name: str
 ):
@@ -172,7 +173,7 @@ async def test_a_denied_command_over_a_websocket_is_reported(base_url: str, serv
     assert (entry.action, entry.error_code, entry.owner_id) == ("interruptSession", "NOT_OWNER", OTHER)
 
 
-@pytest.mark.parametrize("path", [ONE, "/api/v1/nowhere", "/api/v1/sessions?limit=0"])
+@each("path", [ONE, "/api/v1/nowhere", "/api/v1/sessions?limit=0"])
 async def test_other_problems_are_not_reported(
     client: httpx.AsyncClient, services: FakeServices, harness: Harness, path: str
 ):
@@ -188,7 +189,7 @@ async def test_a_request_without_valid_credentials_is_not_reported(harness: Harn
     assert not harness.gateway.audit_reports.waiting
 
 
-@pytest.mark.parametrize(
+@each(
     ("problem", "denied"),
     [
         (Problem(EdgeCode.FORBIDDEN, ""), True),

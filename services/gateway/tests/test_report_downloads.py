@@ -16,6 +16,7 @@ from gateway.files.file_names import MAX_NAME_BYTES, file_name
 from gateway.prefer import BYTES
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -39,7 +40,7 @@ async def report(services: FakeServices) -> FakeServices:
     return services
 
 
-@pytest.mark.parametrize("kind", MEDIA_TYPES)
+@each("kind", MEDIA_TYPES)
 async def test_a_report_is_downloaded_in_its_format_as_an_attachment(
     client: httpx.AsyncClient, services: FakeServices, kind: ReportFormat
 ):
@@ -51,7 +52,7 @@ async def test_a_report_is_downloaded_in_its_format_as_an_attachment(
     assert unquote(name) == f"Über 5 6{SUFFIXES[kind]}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("accept", "expected"),
     [
         (BYTES, BYTES),
@@ -90,7 +91,7 @@ async def test_a_range_outside_of_a_report_is_416(client: httpx.AsyncClient, rep
     assert (await client.get(DOWNLOAD, headers={"range": "bytes=9-"})).status_code == 416
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [
         (Code.REPORT_NOT_READY, 409),
@@ -107,7 +108,7 @@ async def test_a_report_without_a_file_is_a_problem(
     assert (response.status_code, response.json()["error_code"]) == (status, code)
 
 
-@pytest.mark.parametrize("role", [None, "user", "viewer"])
+@each("role", [None, "user", "viewer"])
 async def test_the_holder_of_a_link_needs_no_access_token(harness: Harness, report: FakeServices, role: str | None):
     async with harness.client(role) as client:
         response = await client.get(DOWNLOAD, params=LINKED, headers={"range": "bytes=1-"})
@@ -124,12 +125,12 @@ async def test_an_invalid_link_is_404(anonymous: httpx.AsyncClient, services: Fa
     assert (response.status_code, response.json()["error_code"]) == (404, "LINK_NOT_VALID")
 
 
-@pytest.mark.parametrize("path", ["", "/download?token=bGluaw", "?link=bGluaw"])
+@each("path", ["", "/download?token=bGluaw", "?link=bGluaw"])
 async def test_a_link_opens_nothing_but_the_download(anonymous: httpx.AsyncClient, report: FakeServices, path: str):
     assert (await anonymous.get(f"/api/v1/reports/{REPORT}{path}")).status_code == 401
 
 
-@pytest.mark.parametrize(
+@each(
     ("title", "stem"),
     [
         ("My Session", "My Session"),
@@ -151,7 +152,7 @@ def test_a_file_name_is_safe_and_reads_like_the_title(title: str, stem: str):
     assert file_name(title, ".pdf", "report") == f"{stem}.pdf"
 
 
-@pytest.mark.parametrize("char", ["x", "é", "語", "🙂"])
+@each("char", ["x", "é", "語", "🙂"])
 def test_a_long_file_name_is_cut_between_characters(char: str):
     stem = file_name(char * 300, "", "report")
     assert MAX_NAME_BYTES - 4 < len(stem.encode()) <= MAX_NAME_BYTES

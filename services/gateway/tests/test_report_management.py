@@ -4,13 +4,13 @@ from typing import Any
 from uuid import UUID
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.report.report import CreateLink, DeleteReport, GetReport, ListReports
 from contracts.samples import EXECUTION, LINK, REPORT, SESSION, TASK, TIME
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 
 REPORTS = "/api/v1/reports"
@@ -34,7 +34,7 @@ async def test_reports_about_a_task_are_listed(client: httpx.AsyncClient, servic
     assert (query.task_id, query.execution_id) == (UUID(TASK), UUID(EXECUTION))
 
 
-@pytest.mark.parametrize("query", ["format=docx", "status=done", "session_id=x", "limit=101", "state=failed"])
+@each("query", ["format=docx", "status=done", "session_id=x", "limit=101", "state=failed"])
 async def test_invalid_parameters_of_a_list_of_reports_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{REPORTS}?{query}")).status_code == 422
 
@@ -52,7 +52,7 @@ async def test_a_report_is_deleted(client: httpx.AsyncClient, services: FakeServ
     assert services.received[-1][0] == DeleteReport(report_id=UUID(REPORT))
 
 
-@pytest.mark.parametrize(("body", "seconds"), [(None, 3600), ({"expires_in_seconds": 60}, 60)])
+@each(("body", "seconds"), [(None, 3600), ({"expires_in_seconds": 60}, 60)])
 async def test_a_created_link_is_returned_with_its_url(
     client: httpx.AsyncClient, services: FakeServices, body: Any, seconds: int
 ):
@@ -64,12 +64,12 @@ async def test_a_created_link_is_returned_with_its_url(
     assert response.headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("seconds", [59, 604_801, "60", None, 60.5])
+@each("seconds", [59, 604_801, "60", None, 60.5])
 async def test_an_invalid_lifetime_of_a_link_is_422(client: httpx.AsyncClient, seconds: Any):
     assert (await client.post(f"{ONE}/links", json={"expires_in_seconds": seconds})).status_code == 422
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "kind", "code", "status"),
     [
         ("GET", ONE, GetReport, Code.REPORT_NOT_FOUND, 404),

@@ -24,6 +24,7 @@ from contracts.task_scheduler.task import GetTask
 from gateway import waiting
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -117,9 +118,7 @@ async def test_the_wait_survives_an_outage_of_the_report_service(
 
 
 @pytest.mark.usefixtures("slow_poll")
-@pytest.mark.parametrize(
-    ("code", "status"), [("REPORT_FAILED", 500), ("REPORT_TOO_LARGE", 422), ("STORAGE_FAILED", 507)]
-)
+@each(("code", "status"), [("REPORT_FAILED", 500), ("REPORT_TOO_LARGE", 422), ("STORAGE_FAILED", 507)])
 async def test_a_failed_report_is_a_problem_with_the_reason(
     client: httpx.AsyncClient, work: Work, code: str, status: int
 ):
@@ -169,7 +168,7 @@ STORED_PERIOD = {"from_at": "2026-10-31T23:00:00Z", "to_at": "2026-11-08T00:00:0
 TASKS = {"report_type": "task", "task_id": TASK}
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "subject", "request_"),
     [
         ({"session_id": SESSION}, GetSession, {"session_id": SESSION}),
@@ -196,7 +195,7 @@ async def test_a_report_is_requested_after_its_subject_was_read(
     assert command.request == ReportRequest.model_validate(request_ | {"format": "html"})
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "kind", "code"),
     [
         ({"session_id": SESSION}, GetSession, Code.SESSION_NOT_FOUND),
@@ -219,7 +218,7 @@ async def test_a_pdf_that_is_not_available_is_422(client: httpx.AsyncClient, wor
     assert (response.status_code, response.json()["error_code"]) == (422, "PDF_NOT_AVAILABLE")
 
 
-@pytest.mark.parametrize(
+@each(
     ("wrong", "reason"),
     [
         ({}, "needs `session_id`"),

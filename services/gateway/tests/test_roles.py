@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
-import pytest
 from contracts.samples import SESSION
 from gateway.app import ROUTERS
 from gateway.openapi import EXAMPLES
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.harness import Harness
 
 CALLBACK = "/api/v1/mcp-servers/oauth/callback"
@@ -31,14 +31,14 @@ def operations() -> Iterator[tuple[str, str]]:
 WRITES = [(method, path) for method, path in operations() if method != "GET" and "/auth/" not in path]
 
 
-@pytest.mark.parametrize(("method", "path"), list(operations()))
+@each(("method", "path"), list(operations()))
 async def test_every_operation_needs_a_token(anonymous: httpx.AsyncClient, method: str, path: str):
     body = {"message": "Hello"} if path.endswith("/query") else {}
     response = await anonymous.request(method, path, json=body if method == "POST" else None)
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 
 
-@pytest.mark.parametrize(("method", "path"), WRITES)
+@each(("method", "path"), WRITES)
 async def test_a_viewer_may_not_write(harness: Harness, method: str, path: str):
     async with harness.client("viewer") as viewer:
         response = await viewer.request(method, path, json={} if method == "POST" else None)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import RUN, SESSION
@@ -11,6 +10,7 @@ from contracts.session.run import CancelRun, InterruptSession, ListRuns
 from contracts.session.session import PauseSession, ResumeSession
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -35,7 +35,7 @@ async def test_links_of_a_filtered_list_of_runs_keep_the_filter(client: httpx.As
     assert page["links"]["next"] == f"{RUNS}?skip=3&limit=1&status=queued"
 
 
-@pytest.mark.parametrize("wrong", [{"status": "stuck"}, {"limit": 101}, {"skip": -1}])
+@each("wrong", [{"status": "stuck"}, {"limit": 101}, {"skip": -1}])
 async def test_invalid_parameters_of_a_list_of_runs_are_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.get(RUNS, params=wrong)).status_code == 422
 
@@ -46,9 +46,7 @@ async def test_a_cancelled_run_is_returned(client: httpx.AsyncClient, services: 
     assert (response.status_code, response.json()["id"], response.json()["status"]) == (200, RUN, "cancelled")
 
 
-@pytest.mark.parametrize(
-    ("code", "status"), [(Code.RUN_OVER, 409), (Code.RUN_NOT_FOUND, 404), (Code.SESSION_NOT_FOUND, 404)]
-)
+@each(("code", "status"), [(Code.RUN_OVER, 409), (Code.RUN_NOT_FOUND, 404), (Code.SESSION_NOT_FOUND, 404)])
 async def test_a_run_that_cannot_be_cancelled_is_a_problem(
     client: httpx.AsyncClient, services: FakeServices, code: Code, status: int
 ):
@@ -57,7 +55,7 @@ async def test_a_run_that_cannot_be_cancelled_is_a_problem(
     assert (response.status_code, response.json()["error_code"]) == (status, code)
 
 
-@pytest.mark.parametrize(
+@each(
     ("verb", "kind", "status"),
     [("interrupt", InterruptSession, "active"), ("pause", PauseSession, "paused"), ("resume", ResumeSession, "active")],
 )
@@ -77,7 +75,7 @@ async def test_interrupting_without_an_active_run_is_409(client: httpx.AsyncClie
     assert (response.status_code, response.json()["error_code"]) == (409, "NOTHING_TO_INTERRUPT")
 
 
-@pytest.mark.parametrize("path", [f"{RUNS}/{RUN}/cancel", f"{ONE}/interrupt", f"{ONE}/pause", f"{ONE}/resume"])
+@each("path", [f"{RUNS}/{RUN}/cancel", f"{ONE}/interrupt", f"{ONE}/pause", f"{ONE}/resume"])
 async def test_a_viewer_may_not_control_runs(harness: Harness, path: str):
     async with harness.client("viewer") as viewer:
         assert (await viewer.post(path)).status_code == 403

@@ -4,6 +4,7 @@ import httpx
 import pytest
 from onebox.testing.planted import PLANTED
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.secret_responses import SEARCHED
 
 KEY = "agk_0197a1f0000070008000000000000016_" + "x" * 43
@@ -19,7 +20,7 @@ def test_operations_with_secrets_are_known() -> None:
     assert names >= {"login", "refreshTokens", "createApiKey", "createTrigger", "rotateTrigger", "createReportLink"}
 
 
-@pytest.mark.parametrize(
+@each(
     "found",
     [
         response("GET", "/auth/api-keys", json={"key": KEY}),
@@ -33,7 +34,7 @@ def test_a_secret_in_a_response_is_found(found: httpx.Response) -> None:
         SEARCHED.check(found)
 
 
-@pytest.mark.parametrize(
+@each(
     "expected",
     [
         response("POST", "/auth/api-keys", json={"key": KEY}),

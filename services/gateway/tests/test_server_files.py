@@ -19,6 +19,8 @@ from gateway.server_files.parser import FileParser
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.gateway.tests.cases import each
+
 FILES = Path(__file__).parent / "server_files"
 ME = UUID(USER)
 
@@ -89,21 +91,21 @@ def test_our_own_format_is_read_from_yaml():
     assert (second["network_hosts"], second["is_enabled"]) == (["*.example.com:6443"], False)
 
 
-@pytest.mark.parametrize("kind", ["http", "streamable-http", "streamableHttp", "streamable_http"])
+@each("kind", ["http", "streamable-http", "streamableHttp", "streamable_http"])
 def test_names_of_the_transport_mean_http(kind: str):
     server = entry({"type": kind, "url": "https://example.com/sse"}).server
     assert server
     assert server.server_type == "HTTP"
 
 
-@pytest.mark.parametrize("flag", [{"disabled": True}, {"enabled": False}])
+@each("flag", [{"disabled": True}, {"enabled": False}])
 def test_flags_of_other_applications_disable_a_server(flag: dict[str, Any]):
     server = entry({"command": "x", **flag}, "servers").server
     assert server
     assert not server.is_enabled
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "error"),
     [
         ({"type": "ws", "url": "wss://example.com"}, "type: must be one of: stdio, http"),
@@ -130,7 +132,7 @@ def test_a_server_without_a_name_is_counted():
     assert [found.name for found in read({"mcp_servers": [{}, 1]})] == ["server 1", "server 2"]
 
 
-@pytest.mark.parametrize("content", [None, [], "x", {}, {"mcpServers": []}, {"mcp": 1}, {"mcp_servers": {}}])
+@each("content", [None, [], "x", {}, {"mcpServers": []}, {"mcp": 1}, {"mcp_servers": {}}])
 def test_an_unknown_format_is_refused(content: Any):
     with pytest.raises(Problem, match="has none of the objects"):
         read(content)
@@ -145,7 +147,7 @@ SLOW = b"/* " * 1_600_000
 LAUGHS = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))])
 
 
-@pytest.mark.parametrize(
+@each(
     ("data", "problem"),
     [
         (b"{", "not valid JSON"),
@@ -165,7 +167,6 @@ LAUGHS = "\n".join(["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" fo
         (b"a: &a [*a]", "names and values"),
         (b"[" + b"1," * 60_000 + b"1]", "names and values"),
     ],
-    ids=range(16),
 )
 async def test_a_hostile_file_is_refused(parser: FileParser, data: bytes, problem: str):
     with pytest.raises(Problem, match=problem):

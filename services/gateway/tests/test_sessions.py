@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TIME, USER
@@ -12,6 +11,7 @@ from contracts.session.run import GetRun
 from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 
 SESSIONS = "/api/v1/sessions"
@@ -47,7 +47,7 @@ async def test_costs_are_numbers_and_times_are_utc(client: httpx.AsyncClient, se
     assert body.keys() == samples.session().model_dump().keys()
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"name": ""},
@@ -112,9 +112,7 @@ async def test_sessions_are_found_by_name_and_metadata(client: httpx.AsyncClient
     assert response.json()["links"]["next"] == f"{SESSIONS}?{query}"
 
 
-@pytest.mark.parametrize(
-    "query", ["metadata=a", "metadata.=a", "data.a=b", "q=", "q=%00", "metadata.a=1&metadata.a=2", "metadata.a=%00"]
-)
+@each("query", ["metadata=a", "metadata.=a", "data.a=b", "q=", "q=%00", "metadata.a=1&metadata.a=2", "metadata.a=%00"])
 async def test_an_invalid_filter_is_422(client: httpx.AsyncClient, query: str):
     response = await client.get(f"{SESSIONS}?{query}")
     assert (response.status_code, response.json()["error_code"]) == (422, "VALIDATION_ERROR")
@@ -144,7 +142,7 @@ async def test_a_session_is_deleted(client: httpx.AsyncClient, services: FakeSer
     assert str(services.received[-1][0].session_id) == SESSION
 
 
-@pytest.mark.parametrize("path", ["x", f"{SESSION}0", "..%2f..%2fetc"])
+@each("path", ["x", f"{SESSION}0", "..%2f..%2fetc"])
 async def test_an_id_that_is_not_a_uuid_is_422_or_404(client: httpx.AsyncClient, path: str):
     assert (await client.get(f"{SESSIONS}/{path}")).status_code in {404, 422}
 

@@ -2,25 +2,26 @@
 
 from typing import Any
 
-import pytest
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
 from contracts.task_scheduler.task import TaskCreated
 from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 from gateway.streams.previews import preview
 
+from services.gateway.tests.cases import each
+
 LONG = "\N{EURO SIGN}" * (MAX_INLINE_BYTES // 3 + 1)
 SIZE = len(LONG.encode())
 CUT = {"truncated": True, "size_bytes": SIZE}
 
 
-@pytest.mark.parametrize("event", [MessageRecorded, RunRequested, TaskCreated, ToolCallEnded, ToolCallStarted])
+@each("event", [MessageRecorded, RunRequested, TaskCreated, ToolCallEnded, ToolCallStarted])
 def test_small_events_are_not_truncated(event: Any):
     data = event.example().model_dump(mode="json")
     assert preview(data) == data
 
 
-@pytest.mark.parametrize("name", ["tool_input", "tool_output", "structured_output"])
+@each("name", ["tool_input", "tool_output", "structured_output"])
 def test_a_large_value_is_replaced_by_its_size_and_beginning(name: str):
     value = preview({name: {"content": LONG}})[name]
     assert (value["truncated"], value["size_bytes"]) == (True, SIZE + len('{"content": ""}'))
@@ -31,7 +32,7 @@ def test_a_missing_output_stays_null():
     assert preview({"tool_output": None}) == {"tool_output": None}
 
 
-@pytest.mark.parametrize("kind", ["text", "thinking"])
+@each("kind", ["text", "thinking"])
 def test_long_text_of_the_agent_is_truncated(kind: str):
     small = {"type": kind, kind: "short"}
     value = preview({"blocks": [small, {"type": kind, kind: LONG}]})

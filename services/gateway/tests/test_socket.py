@@ -17,6 +17,7 @@ from runtime.testing import eventually
 from websockets.typing import Subprotocol
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.sse_client import open_stream
@@ -37,7 +38,7 @@ async def client(base_url: str, services: FakeServices) -> AsyncGenerator[Client
         yield client
 
 
-@pytest.mark.parametrize("protocols", [["bearer.{}", "agentapi"], ["agentapi", "bearer.{}"]])
+@each("protocols", [["bearer.{}", "agentapi"], ["agentapi", "bearer.{}"]])
 async def test_the_token_may_be_in_the_subprotocols(base_url: str, services: FakeServices, protocols: list[str]):
     offered = [Subprotocol(name.format(services.token())) for name in protocols]
     async with open_websocket(base_url, None, subprotocols=offered) as client:
@@ -70,7 +71,7 @@ async def test_an_unavailable_service_closes_with_1011(base_url: str, services: 
         assert await client.wait_closed() == (1011, ["error"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("event", "kind"),
     [
         (RunRequested, "message"),
@@ -89,7 +90,7 @@ async def test_events_have_the_message_types_of_websockets(
     assert (name, data["type"]) == (kind, event.subject.removeprefix("evt."))
 
 
-@pytest.mark.parametrize(
+@each(
     ("event", "message"),
     [
         (RunRequested, {"sequence_number": 1, "message_type": "user", "model": None, "content": {"content": "Hello"}}),
@@ -213,7 +214,7 @@ async def test_a_cursor_of_a_lost_bus_is_a_gap(base_url: str, services: FakeServ
         assert await client.wait_closed() == (1000, ["connected", "gap"])
 
 
-@pytest.mark.parametrize(("query", "named"), [("?afetr=7", "afetr"), ("?after=7&after=8", "after")])
+@each(("query", "named"), [("?afetr=7", "afetr"), ("?after=7&after=8", "after")])
 async def test_an_unclear_query_parameter_closes_with_1008(
     base_url: str, services: FakeServices, query: str, named: str
 ):

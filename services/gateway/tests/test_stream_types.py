@@ -1,13 +1,13 @@
 """The types of events that a stream is limited to."""
 
 import httpx
-import pytest
 from gateway.streams.types import wanted
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.sse_client import EVENTS
 
 
-@pytest.mark.parametrize(
+@each(
     ("types", "name", "matches"),
     [
         (None, "session.created", True),

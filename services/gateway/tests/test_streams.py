@@ -21,6 +21,7 @@ from runtime.bus import ordered
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.sse_client import EVENTS, open_stream
@@ -108,7 +109,7 @@ async def test_last_event_id_takes_precedence_over_after(base_url: str, token: s
         assert (await follower.next()).id == str(third)
 
 
-@pytest.mark.parametrize(
+@each(
     "query",
     [
         {"after": "soon"},

@@ -12,6 +12,7 @@ from contracts.session.session import CheckOptions
 from contracts.task_scheduler.task import ChangeTask, CreateTask
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 TASKS = "/api/v1/tasks"
@@ -42,7 +43,7 @@ async def test_omitted_fields_have_the_defaults_of_the_definition(client: httpx.
     assert definition.sdk_options.model_fields_set == set()
 
 
-@pytest.mark.parametrize(
+@each(
     ("fields", "scheduled"),
     [({}, False), ({"schedule_cron": "@daily"}, True), ({"schedule_cron": "@daily", "is_scheduled": False}, False)],
 )
@@ -67,7 +68,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("code", "detail"), REFUSED)
+@each(("code", "detail"), REFUSED)
 async def test_a_refused_definition_is_422_and_names_the_field(
     client: httpx.AsyncClient, services: FakeServices, code: Code, detail: str
 ):
@@ -134,8 +135,8 @@ INVALID: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("wrong", INVALID, ids=lambda wrong: str(wrong)[:40])
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@each("wrong", INVALID)
+@each("method", ["POST", "PATCH"])
 async def test_an_invalid_task_is_422(client: httpx.AsyncClient, method: str, wrong: dict[str, Any]):
     body, path = (BODY | wrong, TASKS) if method == "POST" else (wrong, ONE)
     response = await client.request(method, path, json=body)
@@ -149,7 +150,7 @@ async def test_a_prompt_with_a_nul_character_is_422(client: httpx.AsyncClient):
     assert (response.status_code, response.json()["errors"][0]["type"]) == (422, "nul_character")
 
 
-@pytest.mark.parametrize("missing", ["name", "prompt_template"])
+@each("missing", ["name", "prompt_template"])
 async def test_a_task_needs_a_name_and_a_prompt(client: httpx.AsyncClient, missing: str):
     body = {name: value for name, value in BODY.items() if name != missing}
     assert (await client.post(TASKS, json=body)).json()["errors"][0]["loc"] == ["body", missing]

@@ -25,6 +25,7 @@ from contracts.task_scheduler.task import (
 )
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 TASKS = "/api/v1/tasks"
@@ -53,7 +54,7 @@ async def test_options_are_checked_before_a_task_is_created(client: httpx.AsyncC
     assert check == CheckOptions(sdk_options=SdkOptions(model="m"), template_id=UUID(TEMPLATE))
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [
         (Code.ADMINS_ONLY, 403),
@@ -61,7 +62,7 @@ async def test_options_are_checked_before_a_task_is_created(client: httpx.AsyncC
         (Code.TEMPLATE_NOT_FOUND, 404),
     ],
 )
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@each("method", ["POST", "PATCH"])
 async def test_refused_options_prevent_the_command(
     client: httpx.AsyncClient, services: FakeServices, code: Code, status: int, method: str
 ):
@@ -82,7 +83,7 @@ async def test_tasks_are_listed_with_their_filters(client: httpx.AsyncClient, se
     assert "prompt_template" not in body["items"][0]
 
 
-@pytest.mark.parametrize("query", ["q=", "q=%00", "is_active=maybe", "limit=0", "is_actve=true", "skip=10001"])
+@each("query", ["q=", "q=%00", "is_active=maybe", "limit=0", "is_actve=true", "skip=10001"])
 async def test_invalid_parameters_of_a_list_of_tasks_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{TASKS}?{query}")).status_code == 422
 
@@ -104,7 +105,7 @@ async def test_a_change_of_a_task_contains_only_the_sent_fields(client: httpx.As
 NULLABLE = ["template_id", "allowed_tools", "schedule_cron", "start_deadline_seconds", "timeout_seconds"]
 
 
-@pytest.mark.parametrize("name", NULLABLE)
+@each("name", NULLABLE)
 async def test_null_clears_a_field_that_may_be_null(client: httpx.AsyncClient, services: FakeServices, name: str):
     assert (await client.patch(ONE, json={name: None})).status_code == 200
     assert services.received[-1][0].changes.model_dump(exclude_unset=True) == {name: None}
@@ -120,7 +121,7 @@ async def test_a_changed_template_is_checked(client: httpx.AsyncClient, services
     assert services.of(CheckOptions) == [CheckOptions(sdk_options=SdkOptions(), template_id=UUID(TEMPLATE))]
 
 
-@pytest.mark.parametrize(("verb", "kind", "active"), [("pause", PauseTask, False), ("resume", ResumeTask, True)])
+@each(("verb", "kind", "active"), [("pause", PauseTask, False), ("resume", ResumeTask, True)])
 async def test_a_task_is_paused_and_resumed(
     client: httpx.AsyncClient, services: FakeServices, verb: str, kind: Any, active: bool
 ):
@@ -134,7 +135,7 @@ async def test_a_task_is_deleted(client: httpx.AsyncClient, services: FakeServic
     assert (await client.delete(ONE)).status_code == 204
 
 
-@pytest.mark.parametrize(("body", "variables"), [(None, {}), ({"variables": {"date": "today"}}, {"date": "today"})])
+@each(("body", "variables"), [(None, {}), ({"variables": {"date": "today"}}, {"date": "today"})])
 async def test_a_prompt_is_rendered(client: httpx.AsyncClient, services: FakeServices, body: Any, variables: Any):
     await services.answer(RenderPrompt, RenderedPrompt(prompt="Analyze", variables={"date": "today"}))
     response = await client.post(f"{ONE}/render", json=body)
@@ -142,14 +143,14 @@ async def test_a_prompt_is_rendered(client: httpx.AsyncClient, services: FakeSer
     assert services.received[-1][0].variables == variables
 
 
-@pytest.mark.parametrize("code", [Code.VARIABLES_MISSING, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE])
+@each("code", [Code.VARIABLES_MISSING, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE])
 async def test_a_prompt_that_cannot_be_rendered_is_422(client: httpx.AsyncClient, services: FakeServices, code: Code):
     await services.answer(RenderPrompt, Refused(code=code, detail="No."))
     response = await client.post(f"{ONE}/render")
     assert (response.status_code, response.json()["error_code"]) == (422, code)
 
 
-@pytest.mark.parametrize(("query", "count"), [("", 10), ("?count=3", 3)])
+@each(("query", "count"), [("", 10), ("?count=3", 3)])
 async def test_the_next_runs_are_listed(client: httpx.AsyncClient, services: FakeServices, query: str, count: int):
     runs = {"schedule_cron": "@daily", "schedule_timezone": "UTC", "items": ["2026-11-26T00:00:00Z"]}
     await services.answer(ListNextRuns, NextRuns.model_validate(runs))
@@ -158,12 +159,12 @@ async def test_the_next_runs_are_listed(client: httpx.AsyncClient, services: Fak
     assert services.received[-1][0].count == count
 
 
-@pytest.mark.parametrize("query", ["count=0", "count=101", "count=x", "number=1"])
+@each("query", ["count=0", "count=101", "count=x", "number=1"])
 async def test_invalid_parameters_of_next_runs_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{ONE}/next-runs?{query}")).status_code == 422
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "kind"),
     [
         ("GET", ONE, GetTask),

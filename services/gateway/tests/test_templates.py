@@ -3,13 +3,13 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import TEMPLATE
 from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 TEMPLATES = "/api/v1/session-templates"
@@ -31,7 +31,7 @@ async def test_a_template_is_created(client: httpx.AsyncClient, services: FakeSe
     assert response.json().keys() == samples.template().model_dump().keys()
 
 
-@pytest.mark.parametrize(
+@each(
     "wrong",
     [
         {"name": ""},
@@ -48,7 +48,7 @@ async def test_a_template_is_created(client: httpx.AsyncClient, services: FakeSe
         {"usage_count": 1},
     ],
 )
-@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@each("method", ["POST", "PATCH"])
 async def test_an_invalid_template_is_422(client: httpx.AsyncClient, method: str, wrong: dict[str, Any]):
     body, path = (BODY | wrong, TEMPLATES) if method == "POST" else (wrong, ONE)
     response = await client.request(method, path, json=body)
@@ -64,7 +64,7 @@ async def test_templates_are_listed_with_their_filters(client: httpx.AsyncClient
     assert body["links"]["next"] == f"{TEMPLATES}?skip=4&limit=1&category=DEVOPS&is_public=true&q=logs"
 
 
-@pytest.mark.parametrize("query", ["q=", "q=%00", "category=x", "is_public=maybe", "limit=0"])
+@each("query", ["q=", "q=%00", "category=x", "is_public=maybe", "limit=0"])
 async def test_invalid_list_parameters_are_422(client: httpx.AsyncClient, query: str):
     assert (await client.get(f"{TEMPLATES}?{query}")).status_code == 422
 

@@ -15,6 +15,7 @@ from contracts.session.workspace import FileView, FileWritten, ReadFile, UploadP
 from contracts.wire import MAX_PART_BYTES
 from gateway.auth import tokens
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.test_access import known, publish
@@ -35,9 +36,9 @@ async def interrupted(harness: Harness, services: FakeServices, *, role: Role | 
     yield b'"a"}'
 
 
-@pytest.mark.parametrize("role", [None, "viewer"])
-@pytest.mark.parametrize("headers", [{}, {"idempotency-key": "one"}])
-@pytest.mark.parametrize(("method", "path"), [("PUT", FILE), ("POST", "/api/v1/sessions")])
+@each("role", [None, "viewer"])
+@each("headers", [{}, {"idempotency-key": "one"}])
+@each(("method", "path"), [("PUT", FILE), ("POST", "/api/v1/sessions")])
 async def test_a_body_is_401_if_its_client_loses_access_meanwhile(
     client: httpx.AsyncClient,
     harness: Harness,

@@ -19,6 +19,7 @@ from contracts.task_scheduler.trigger import (
 )
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 TRIGGERS = f"/api/v1/tasks/{TASK}/triggers"
@@ -29,7 +30,7 @@ SIGNED = {"webhook-id": "msg_1", "webhook-timestamp": "1764147600", "webhook-sig
 LIMIT = 64 * 1024
 
 
-@pytest.mark.parametrize(("body", "name"), [(None, ""), ({}, ""), ({"name": " CI "}, "CI")])
+@each(("body", "name"), [(None, ""), ({}, ""), ({"name": " CI "}, "CI")])
 async def test_a_created_trigger_is_returned_with_its_secret(
     client: httpx.AsyncClient, services: FakeServices, body: Any, name: str
 ):
@@ -40,7 +41,7 @@ async def test_a_created_trigger_is_returned_with_its_secret(
     assert services.received[-1][0].name == name
 
 
-@pytest.mark.parametrize("wrong", [{"name": "x" * 201}, {"name": None}, {"secret": "mine"}])
+@each("wrong", [{"name": "x" * 201}, {"name": None}, {"secret": "mine"}])
 async def test_an_invalid_trigger_is_422(client: httpx.AsyncClient, wrong: dict[str, Any]):
     assert (await client.post(TRIGGERS, json=wrong)).status_code == 422
 
@@ -71,7 +72,7 @@ async def test_a_trigger_is_revoked(client: httpx.AsyncClient, services: FakeSer
     assert (await client.delete(ONE)).status_code == 204
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "path", "kind", "code", "status"),
     [
         ("POST", TRIGGERS, CreateTrigger, Code.TASK_NOT_FOUND, 404),
@@ -133,8 +134,8 @@ def comparable(response: httpx.Response) -> tuple[int, dict[str, Any], set[str]]
     return response.status_code, body, {*response.headers} - {"retry-after"}
 
 
-@pytest.mark.parametrize("code", [Code.INVALID_SIGNATURE, Code.TASK_NOT_FOUND, Code.TRIGGER_NOT_FOUND])
-@pytest.mark.parametrize("changed", [*({name: ""} for name in SIGNED), {"webhook-id": "x" * 1001}])
+@each("code", [Code.INVALID_SIGNATURE, Code.TASK_NOT_FOUND, Code.TRIGGER_NOT_FOUND])
+@each("changed", [*({name: ""} for name in SIGNED), {"webhook-id": "x" * 1001}])
 async def test_all_requests_that_cannot_be_verified_get_the_same_401(
     anonymous: httpx.AsyncClient, services: FakeServices, code: Code, changed: dict[str, str]
 ):
@@ -145,14 +146,14 @@ async def test_all_requests_that_cannot_be_verified_get_the_same_401(
     assert comparable(refused) == comparable(incomplete)
 
 
-@pytest.mark.parametrize("missing", list(SIGNED))
+@each("missing", list(SIGNED))
 async def test_a_missing_header_is_401(anonymous: httpx.AsyncClient, fired: FakeServices, missing: str):
     headers = {name: value for name, value in SIGNED.items() if name != missing}
     assert (await anonymous.post(FIRE, content=b"{}", headers=headers)).status_code == 401
     assert fired.of(FireTrigger) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("code", "status"),
     [(Code.TASK_PAUSED, 409), (Code.WEBHOOK_BODY_INVALID, 422), (Code.VARIABLES_MISSING, 422)],
 )
@@ -201,6 +202,6 @@ async def test_a_failed_request_may_be_sent_again(anonymous: httpx.AsyncClient, 
     assert (response.status_code, response.headers["retry-after"]) == (503, "1")
 
 
-@pytest.mark.parametrize("path", [FIRE.replace(TRIGGER, "x"), FIRE.replace(TASK, "x"), f"{FIRE}?token=x"])
+@each("path", [FIRE.replace(TRIGGER, "x"), FIRE.replace(TASK, "x"), f"{FIRE}?token=x"])
 async def test_a_malformed_url_is_422(anonymous: httpx.AsyncClient, path: str):
     assert (await anonymous.post(path, content=b"{}", headers=SIGNED)).status_code == 422

@@ -18,7 +18,7 @@ from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.sse_client import open_stream
 from services.gateway.tests.test_process import running
 
-pytestmark = pytest.mark.usefixtures("servers")
+pytestmark = [pytest.mark.usefixtures("servers"), pytest.mark.long]
 
 ME = "/api/v1/auth/me"
 STREAMS, REQUESTS = 4, 100

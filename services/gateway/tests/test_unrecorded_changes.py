@@ -20,6 +20,7 @@ from runtime.testing import eventually
 from starlette.types import Scope
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.server_samples import mcp_server
@@ -186,7 +187,7 @@ async def test_a_response_does_not_wait_long_for_its_entry(
     assert harness.gateway.audit_reports.waiting
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "detail"),
     [
         ("x" * 600, "x" * (MAX_DETAIL_LENGTH - 1) + "…"),

@@ -14,6 +14,8 @@ from gateway.schemas.session import NewSession, SessionChange, SessionWindow
 from gateway.schemas.template import NewTemplate
 from pydantic import BaseModel, ValidationError
 
+from services.gateway.tests.cases import each
+
 SESSIONS = "/api/v1/sessions"
 REWRITTEN = {"enum", "extra_forbidden", "literal_error", "value_error"}
 
@@ -63,7 +65,7 @@ async def test_of_many_errors_the_first_five_are_listed(client: httpx.AsyncClien
     assert (await detail(client, SESSIONS, dict.fromkeys("zyxwvut", 1))).endswith("v: Unknown field. (2 more)")
 
 
-@pytest.mark.parametrize(
+@each(
     ("path", "body", "field"),
     [
         ("/api/v1/reports", {"format": "json"}, ["session_id"]),
@@ -95,7 +97,7 @@ async def test_an_error_in_a_key_is_reported_without_a_marker(client: httpx.Asyn
     assert await detail(client, SESSIONS, sent) == f"sdk_options.env.1A: {rule}."
 
 
-@pytest.mark.parametrize(
+@each(
     ("model", "body", "expected"),
     [
         (NewSession, {"sdk_options": {"model": "a b"}}, "Must be letters, digits and the characters . _ : @ / [ ] -"),

@@ -24,6 +24,7 @@ from contracts.session.workspace import (
 from contracts.wire import MAX_FILE_BYTES, MAX_PART_BYTES
 from runtime.testing import eventually
 
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 FILES = f"/api/v1/sessions/{SESSION}/workspace"
@@ -80,7 +81,7 @@ async def test_a_file_is_an_attachment_with_its_name_and_type(client: httpx.Asyn
     assert headers["last-modified"] == "Wed, 25 Nov 2026 09:00:00 GMT"
 
 
-@pytest.mark.parametrize(
+@each(
     ("range_header", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
@@ -99,7 +100,7 @@ async def test_a_range_of_a_file_is_returned(client: httpx.AsyncClient, range_he
     assert response.headers["content-range"] == f"bytes {first}-{last}/{len(CONTENT)}"
 
 
-@pytest.mark.parametrize("range_header", ["bytes=9999999-", "bytes=-0"])
+@each("range_header", ["bytes=9999999-", "bytes=-0"])
 @pytest.mark.usefixtures("store")
 async def test_a_range_beyond_the_end_is_416(client: httpx.AsyncClient, range_header: str):
     response = await client.get(f"{FILES}/a", headers={"range": range_header})
@@ -107,9 +108,7 @@ async def test_a_range_beyond_the_end_is_416(client: httpx.AsyncClient, range_he
     assert response.headers["content-range"] == f"bytes */{len(CONTENT)}"
 
 
-@pytest.mark.parametrize(
-    "headers", [{"range": "bytes=x"}, {"range": "bytes=5-1"}, {"range": "bytes=0-1,3-4"}, {"range": "lines=1-2"}]
-)
+@each("headers", [{"range": "bytes=x"}, {"range": "bytes=5-1"}, {"range": "bytes=0-1,3-4"}, {"range": "lines=1-2"}])
 @pytest.mark.usefixtures("store")
 async def test_other_ranges_than_one_of_bytes_are_ignored(client: httpx.AsyncClient, headers: dict[str, str]):
     assert (await client.get(f"{FILES}/a", headers=headers)).status_code == 200
@@ -121,7 +120,7 @@ async def test_a_range_of_a_changed_file_returns_the_whole_file(client: httpx.As
     assert (response.status_code, len(response.content)) == (200, len(CONTENT))
 
 
-@pytest.mark.parametrize("tag", ['"e1"', 'W/"e1"', '"x", "e1"', "*"])
+@each("tag", ['"e1"', 'W/"e1"', '"x", "e1"', "*"])
 @pytest.mark.usefixtures("store")
 async def test_an_unchanged_file_is_304(client: httpx.AsyncClient, tag: str):
     response = await client.get(f"{FILES}/a", headers={"if-none-match": tag})
@@ -134,9 +133,7 @@ async def test_an_empty_file_is_read(client: httpx.AsyncClient, store: Store):
     assert (response.status_code, response.content, response.headers["content-length"]) == (200, b"", "0")
 
 
-@pytest.mark.parametrize(
-    ("code", "status"), [(Code.FILE_NOT_FOUND, 404), (Code.NOT_A_FILE, 409), (Code.INVALID_PATH, 422)]
-)
+@each(("code", "status"), [(Code.FILE_NOT_FOUND, 404), (Code.NOT_A_FILE, 409), (Code.INVALID_PATH, 422)])
 async def test_a_refused_file_is_a_problem(client: httpx.AsyncClient, services: FakeServices, code: Code, status: int):
     await services.answer(ReadFile, Refused(code=code, detail="No."))
     response = await client.get(f"{FILES}/a")

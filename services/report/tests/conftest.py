@@ -13,6 +13,8 @@ from report.storage.local import LocalStorage
 from runtime.blocking import BlockingPool
 
 from .desk import Dependencies, Desk
+from .rendering import rendered
+from .sample_content import session_content
 
 
 @pytest_asyncio.fixture
@@ -28,3 +30,11 @@ async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
     """The database of the desk, for the role that owns the tables."""
     async with owned(databases, desk.database) as database:
         yield database
+
+
+@pytest.fixture(scope="session")
+def pdf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report on the default content of a session, which takes seconds to create."""
+    folder = tmp_path_factory.mktemp("pdf")
+    rendered(session_content(), "pdf", folder)
+    return folder / "report.pdf"

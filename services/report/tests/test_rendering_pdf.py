@@ -19,10 +19,8 @@ PARTS = ["Timeline", "Charts", "Conversation", "Tool calls", "Files", "Approvals
 
 
 @pytest.fixture(scope="module")
-def pdf(tmp_path_factory: pytest.TempPathFactory) -> PdfReader:
-    folder = tmp_path_factory.mktemp("pdf")
-    rendered(session_content(), "pdf", folder)
-    return PdfReader(folder / "report.pdf")
+def pdf(pdf_file: Path) -> PdfReader:
+    return PdfReader(pdf_file)
 
 
 def structure(node: PdfObject | None) -> list[DictionaryObject]:
@@ -174,9 +172,6 @@ def test_characters_without_a_font_are_reported(tmp_path: Path) -> None:
     assert "U+0378" in pdf_text(tmp_path / "report.pdf")
 
 
-def test_a_report_on_the_same_content_is_the_same_file(tmp_path: Path) -> None:
-    files: list[bytes] = []
-    for _ in range(2):
-        rendered(session_content(), "pdf", tmp_path)
-        files.append((tmp_path / "report.pdf").read_bytes())
-    assert files[0] == files[1]
+def test_a_report_on_the_same_content_is_the_same_file(pdf_file: Path, tmp_path: Path) -> None:
+    rendered(session_content(), "pdf", tmp_path)
+    assert (tmp_path / "report.pdf").read_bytes() == pdf_file.read_bytes()

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from contracts.task_scheduler.values import ReportFormat
 
-from services.report.tests.rendering import as_html, rendered
+from services.report.tests.rendering import as_html, as_printed, pdf_text, rendered
 from services.report.tests.sample_content import session_content, session_section, task_content
 
 SHOWN: list[ReportFormat] = ["pdf", "html", "markdown"]
@@ -26,9 +26,15 @@ SAID = [
 ]
 
 
+def shown(content: dict[str, Any], kind: ReportFormat, folder: Path) -> str:
+    """Return what a content is shown as; for a PDF, the page that it is made from."""
+    return as_printed(content, folder) if kind == "pdf" else rendered(content, kind, folder)[0]
+
+
 @pytest.fixture(scope="module", params=SHOWN)
-def text(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
-    found, _ = rendered(session_content(), request.param, tmp_path_factory.mktemp("sections"))
+def text(request: pytest.FixtureRequest, pdf_file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder, kind = tmp_path_factory.mktemp("sections"), request.param
+    found = pdf_text(pdf_file) if kind == "pdf" else rendered(session_content(), kind, folder)[0]
     return " ".join(found.replace("&#39;", "'").replace("&#34;", '"').replace("\\", "").split())
 
 
@@ -65,7 +71,7 @@ def test_a_part_that_was_not_requested_is_absent(choice: str, absent: str, tmp_p
 def test_a_report_without_metrics_says_nothing_of_cost_and_tokens(
     kind: ReportFormat, content: dict[str, Any], tmp_path: Path
 ) -> None:
-    texts = [rendered(content | {"include_metrics": chosen}, kind, tmp_path)[0] for chosen in (True, False)]
+    texts = [shown(content | {"include_metrics": chosen}, kind, tmp_path) for chosen in (True, False)]
     absent = ("Cost", "Tokens", "$0.") if kind != "json" else ("cost_usd", "input_tokens", "output_tokens")
     with_metrics, without = [[word in text.split("</head>")[-1] for word in absent] for text in texts]
     assert all(with_metrics)
@@ -172,7 +178,6 @@ def test_the_conversation_says_how_a_run_ended(
 ) -> None:
     session = session_section()
     session["runs"][0] |= fields
-    text, _ = rendered(session_content(session), kind, tmp_path)
-    words = " ".join(text.split())
+    words = " ".join(shown(session_content(session), kind, tmp_path).split())
     position = words.index(notice)
     assert words.rindex("An idle bucket gains") < position < words.index("The failing test shows")

@@ -171,10 +171,10 @@ async def test_many_requests_are_worked_on_a_few_at_a_time(
 
     monkeypatch.setattr(Renderer, "render", counting)
     await start()
-    reports = await asyncio.gather(*(remote.request() for _ in range(50)))
+    reports = await asyncio.gather(*(remote.request() for _ in range(12)))
     ended = await asyncio.gather(*map(remote.ended, reports))
     assert {report.status for report in ended} == {"completed"}
-    assert (len(seen), max(seen)) == (50, WORKERS)
+    assert (len(seen), max(seen)) == (12, WORKERS)
 
 
 async def test_two_replicas_create_one_file(remote: Remote, start: Start) -> None:
@@ -199,7 +199,7 @@ async def stalling(point: str, environment: dict[str, str], marker: Path) -> Asy
         await process.wait()
 
 
-@pytest.mark.parametrize("point", ["rendering", "stored"])
+@pytest.mark.parametrize("point", [pytest.param("rendering", marks=pytest.mark.long), "stored"])
 async def test_the_report_of_a_killed_worker_is_taken_over(
     remote: Remote, start: Start, environment: dict[str, str], tmp_path: Path, point: str
 ) -> None:
