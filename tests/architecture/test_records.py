@@ -17,7 +17,7 @@ HEAD = re.compile(
     r"\n- Date: \d{4}-\d\d-\d\d(?:, last changed \d{4}-\d\d-\d\d)?\n"
     r"\n## Context\n"
 )
-NOT_CHECKED = frozenset(range(1, 36))
+NOT_CHECKED = frozenset(range(19, 36))
 """Records that do not have the shape yet: remove each number with the commit that rewrites its record."""
 
 
