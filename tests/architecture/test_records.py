@@ -1,6 +1,7 @@
 """The records of decisions have one shape and a bounded length, and the index lists them all."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,10 +34,21 @@ def mistakes(record: Path) -> Iterator[str]:
         yield f"{record.name}: has {words} words; at most {MAX_WORDS}"
 
 
+def misplaced(records: Path) -> dict[str, int]:
+    """Return the records that the index does not list exactly once, and its links to none, with the number of lines."""
+    lines = Counter(re.findall(r"^- \[\d+\]\((.+?)\)", (records / "README.md").read_text(), re.MULTILINE))
+    names = {record.name for record in records.glob("[0-9]*.md")}
+    return {name: lines[name] for name in sorted({*names, *lines}) if lines[name] != int(name in names)}
+
+
 def test_records_have_the_shape_and_the_length() -> None:
     records = sorted(RECORDS.glob("[0-9]*.md"))
     checked = [record for record in records if int(record.name[:4]) not in NOT_CHECKED]
     assert [mistake for record in checked for mistake in mistakes(record)] == []
+
+
+def test_the_index_has_one_line_for_each_record() -> None:
+    assert misplaced(RECORDS) == {}
 
 
 RECORD = """# 7. A title
@@ -72,3 +84,17 @@ def test_a_record_of_the_shape_has_no_mistakes(tmp_path: Path) -> None:
     record = tmp_path / "0007-title.md"
     record.write_text(RECORD)
     assert list(mistakes(record)) == []
+
+
+@pytest.mark.parametrize(
+    ("index", "reported"),
+    [
+        ("", {"0007-title.md": 0}),
+        ("- [7](0007-title.md): once\n- [7](0007-title.md): twice\n", {"0007-title.md": 2}),
+        ("- [7](0007-title.md): once\n- [8](0008-other.md): never written\n", {"0008-other.md": 1}),
+    ],
+)
+def test_a_record_that_is_not_listed_once_is_reported(tmp_path: Path, index: str, reported: dict[str, int]) -> None:
+    (tmp_path / "0007-title.md").write_text(RECORD)
+    (tmp_path / "README.md").write_text(index)
+    assert misplaced(tmp_path) == reported
