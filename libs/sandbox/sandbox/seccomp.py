@@ -4,7 +4,7 @@ It denies what Docker's default profile denies a container without capabilities,
 namespace separates; access to other processes; socket families except the usual four; and setuid and setgid bits.
 
 Programs in one sandbox are not protected from each other: through `/proc/<pid>/mem` and `/proc/<pid>/fd` they reach
-processes of the same user id without the calls that are denied here. ADR 5 says what follows for agents.
+processes of the same user id without the calls that are denied here. docs/guides/sandbox.md says what follows.
 """
 
 import errno
