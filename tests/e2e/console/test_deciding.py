@@ -41,6 +41,7 @@ async def test_calls_are_approved_denied_and_remembered(console: Console, user: 
         await console.page.reload()
 
 
+@pytest.mark.long
 async def test_a_call_denied_without_an_approval_is_shown_as_denied(console: Console) -> None:
     await console.start("Alone", mode="non_interactive")
     await console.ask(scripted(bash("touch one"), {"text": "Done."}))

@@ -38,6 +38,7 @@ async def test_an_operation_is_tried_in_the_documentation(door: Console, paths: 
     await expect(operation.locator(".live-responses-table")).to_contain_text("AI-Agent-API-Service")
 
 
+@pytest.mark.long
 async def test_the_reference_is_shown_and_searched(door: Console, paths: str) -> None:
     await show(door, "redoc", paths)
     await expect(door.page.get_by_role("heading", name=re.compile("AI-Agent-API"))).to_be_visible()

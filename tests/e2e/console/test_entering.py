@@ -73,6 +73,7 @@ async def test_tabs_share_a_login_and_its_refresh_until_logout(door: Console, ac
     assert await door.page.evaluate("localStorage.length + sessionStorage.length") == 0
 
 
+@pytest.mark.long
 async def test_tokens_revoked_elsewhere_lead_to_the_login_form(console: Console) -> None:
     await console.page.evaluate("localStorage.tokens = JSON.stringify({access_token: 'old', refresh_token: 'old'})")
     await console.page.reload()

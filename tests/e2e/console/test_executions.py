@@ -69,6 +69,7 @@ async def test_a_task_is_run_with_valid_variables_and_watched(
     await expect(statuses(console)).to_have_text("completed")
 
 
+@pytest.mark.long
 async def test_a_report_of_a_task_is_requested_and_listed(console: Console, user: User) -> None:
     task = UserTask.create(user)
     await console.open_tasks(task.id)
@@ -82,6 +83,7 @@ async def test_a_report_of_a_task_is_requested_and_listed(console: Console, user
     assert (report["report_type"], report["execution_id"]) == ("task", None)
 
 
+@pytest.mark.long
 async def test_an_execution_of_a_busy_task_is_refused_until_cancelled(console: Console, user: User) -> None:
     task = UserTask.create(user, SLEEPING)
     await console.open_tasks(task.id)
@@ -110,6 +112,7 @@ async def test_a_failure_pauses_its_task_and_is_retried(console: Console, user: 
     await expect(statuses(console)).to_have_text(["completed", "failed"])
 
 
+@pytest.mark.long
 async def test_a_task_is_run_with_the_keyboard_only(console: Console, user: User) -> None:
     task = UserTask.create(user)
     await console.open_tasks(task.id)

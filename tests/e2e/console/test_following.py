@@ -64,6 +64,7 @@ async def test_a_session_is_followed_over_breaks_silence_and_a_gap(far: Console,
     await expect(far.entries).to_have_text(said)
 
 
+@pytest.mark.long
 async def test_a_task_is_reloaded_after_a_gap(far: Console, wire: Wire, user: User) -> None:
     task = UserTask.create(user)
     await far.open_tasks(task.id)

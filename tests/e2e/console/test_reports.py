@@ -59,6 +59,7 @@ async def shown_as(console: Console, **changed: Any) -> AsyncGenerator[None]:
     await console.page.unroute_all(behavior="ignoreErrors")  # the page may be reading the report again
 
 
+@pytest.mark.long
 async def test_the_progress_and_the_failure_of_a_report_are_shown(console: Console, user: User) -> None:
     await console.open(user.create())
     await console.open_reports()
@@ -77,6 +78,7 @@ async def test_the_progress_and_the_failure_of_a_report_are_shown(console: Conso
         await expect(console.reports.first.locator(".detail")).to_have_text("REPORT_FAILED: Rendering took too long.")
 
 
+@pytest.mark.long
 async def test_reports_on_the_open_session_are_followed(console: Console, user: User) -> None:
     session_id, other = user.create(), user.create()
     await console.open(session_id)

@@ -150,6 +150,7 @@ async def test_a_small_screen_shows_one_part_at_a_time_uncropped(console: Consol
     await expect(console.view).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_an_open_panel_covers_the_conversation_but_not_the_message(console: Console, user: User) -> None:
     await console.page.set_viewport_size({"width": 390, "height": 844})
     await console.open(user.create())

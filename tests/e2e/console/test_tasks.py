@@ -55,6 +55,7 @@ def heading(console: Console) -> Locator:
     return console.page.get_by_role("heading", level=2)
 
 
+@pytest.mark.long
 async def test_tasks_are_listed_a_page_at_a_time_and_followed(console: Console, user: User) -> None:
     await console.open_tasks()
     await expect(console.page.get_by_text("There are no tasks yet.")).to_be_visible()
@@ -76,6 +77,7 @@ async def test_tasks_are_listed_a_page_at_a_time_and_followed(console: Console, 
     await expect(console.page.get_by_role("button", name="Load more")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_a_task_is_listed_with_its_schedule_and_last_error(
     console: Console, user: User, console_system: System
 ) -> None:
@@ -153,6 +155,7 @@ async def test_a_task_is_paused_resumed_and_changed(console: Console, user: User
     assert task.view()["is_scheduled"] is False
 
 
+@pytest.mark.long
 async def test_a_task_that_is_deleted_or_missing_is_reported(console: Console, user: User) -> None:
     task = UserTask.create(user)
     await console.open_tasks(task.id)
@@ -169,6 +172,7 @@ async def test_a_task_that_is_deleted_or_missing_is_reported(console: Console, u
     await expect(console.page.get_by_role("button", name="Run now")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_markup_in_the_fields_of_a_task_is_shown_as_text(console: Console, user: User) -> None:
     task = UserTask.create(user, HOSTILE, name=HOSTILE, variables={"text": HOSTILE})
     await console.open_tasks(task.id)

@@ -69,6 +69,7 @@ async def test_runs_without_an_answer_are_the_same_after_a_reload(console: Conso
         await console.page.reload()
 
 
+@pytest.mark.long
 async def test_messages_that_no_agent_answers_stay_visible(console: Console, user: User) -> None:
     session_id = user.create()
     user.http.post(f"/sessions/{session_id}/pause").raise_for_status()
@@ -87,6 +88,7 @@ async def test_messages_that_no_agent_answers_stay_visible(console: Console, use
     await expect(console.message).to_have_value("Hello")
 
 
+@pytest.mark.long
 async def test_what_is_typed_while_a_message_is_sent_is_kept(console: Console, user: User) -> None:
     await console.open(user.create())
     for status, left in ((200, "Next"), (503, "Hello\nNext")):

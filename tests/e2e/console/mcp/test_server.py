@@ -37,6 +37,7 @@ async def test_changed_tools_of_a_server_are_shown_and_accepted(console: Console
     await expect(console.view.locator(".content > .detail")).to_contain_text("MCP_SERVER_UNAVAILABLE: ")
 
 
+@pytest.mark.long
 async def test_a_server_is_disabled_enabled_and_deleted(console: Console, user: User) -> None:
     await console.open_servers(register(user, NOWHERE))
     await console.press("Disable")
@@ -55,6 +56,7 @@ async def test_a_server_is_disabled_enabled_and_deleted(console: Console, user: 
     await expect(console.view.locator(".content")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_a_global_server_of_another_user_cannot_be_changed(console: Console, admin: User, lab: Lab) -> None:
     server_id = register(admin, lab.url, is_global=True)
     await console.page.goto(f"{console.base_url}/console/#mcp-servers/{server_id}")
@@ -62,6 +64,7 @@ async def test_a_global_server_of_another_user_cannot_be_changed(console: Consol
     await expect(console.view.get_by_role("button")).to_have_text(["Check now"])
 
 
+@pytest.mark.long
 async def test_the_page_of_the_authorization_server_is_opened(console: Console, user: User) -> None:
     await console.open_servers(register(user, NOWHERE))
     await console.unfold("Authorization")

@@ -31,6 +31,7 @@ async def register_by_form(console: Console, **values: str) -> None:
     await console.press("Register")
 
 
+@pytest.mark.long
 async def test_servers_are_listed_with_their_health_and_followed(console: Console, user: User, lab: Lab) -> None:
     kept, deleted = register(user, lab.url, name="<b>Lab</b>"), register(user, NOWHERE, name="deleted")
     await console.open_servers()
@@ -73,6 +74,7 @@ async def test_a_server_over_events_is_registered_and_checked(console: Console, 
     assert listed["server_type"] == "SSE"
 
 
+@pytest.mark.long
 async def test_an_administrator_registers_a_program_for_all_users(admin_console: Console, admin: User) -> None:
     await open_form(admin_console)
     program = {"command": str(PYTHON), "arguments": f"-I\n-c\nexec({executing.SERVER!r})"}

@@ -23,6 +23,7 @@ async def ask_order(console: Console, user: User, lab: Lab) -> None:
     await expect(console.elicitation).to_be_visible()
 
 
+@pytest.mark.long
 async def test_a_session_is_started_with_chosen_servers(console: Console, user: User, lab: Lab) -> None:
     server_id, disabled = register(user, lab.url), register(user, lab.url, name="off", is_enabled=False)
     await console.page.get_by_text("New session").click()
@@ -35,6 +36,7 @@ async def test_a_session_is_started_with_chosen_servers(console: Console, user: 
     assert user.http.get(f"/sessions/{session['id']}").json()["sdk_options"]["mcp_servers"] == [server_id] != [disabled]
 
 
+@pytest.mark.long
 async def test_the_servers_of_runs_are_shown_as_they_are_connected(console: Console, user: User, lab: Lab) -> None:
     server_id = register(user, lab.url)
     await console.open(user.create("mcp__lab", mcp_servers=["lab"]))
