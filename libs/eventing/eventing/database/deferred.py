@@ -21,7 +21,7 @@ type _Write = tuple[str, tuple[object, ...]]
 
 
 @asynccontextmanager
-async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]:
+async def deferred_transaction(database: Database) -> AsyncGenerator["DeferredConnection"]:
     """Borrow a connection that defers writes, and sends consecutive ones that are independent as one statement.
 
     A statement does not see what another part of it writes. So a write is merged with those before it only if its text
@@ -32,12 +32,14 @@ async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]
     as late as at the end of the block.
     """
     async with database.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, AsyncExitStack() as begun:
-        transaction = _Deferred(connection, begun)
+        transaction = DeferredConnection(connection, begun)
         yield transaction
         await transaction.flush()
 
 
-class _Deferred:
+class DeferredConnection:
+    """A `Connection` whose writes are deferred."""
+
     def __init__(self, connection: Any, begun: AsyncExitStack) -> None:
         self._connection, self._stack = connection, begun
         self._begun = False
@@ -56,12 +58,15 @@ class _Deferred:
         return ""
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
+        """Return all rows."""
         return await (await self._in_transaction()).fetch(query, *args)
 
     async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Return the first row; None if there is none."""
         return await (await self._in_transaction()).fetchrow(query, *args)
 
     async def fetchval(self, query: str, *args: object) -> Any:
+        """Return the first column of the first row."""
         return await (await self._in_transaction()).fetchval(query, *args)
 
     async def flush(self) -> None:

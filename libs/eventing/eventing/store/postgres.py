@@ -12,6 +12,7 @@ from contracts.messages import Event
 from runtime.bus.envelope import Envelope
 from runtime.secrets.sealing import SecretUnreadable, new_key, seal
 
+from eventing.constraints import Constraints
 from eventing.database import Connection, Database, Row
 from eventing.database.deferred import deferred_transaction
 from eventing.due import was_set_to_now
@@ -74,10 +75,17 @@ UNBOUNDED = 2**62
 
 
 class PostgresStore:
-    """Stores the events of one service, and projects them into its own read models with `project`."""
+    """Stores the events of one service that `constraints` permit, and writes its read models with `project`."""
 
-    def __init__(self, database: Database, events: dict[str, type[Event]], project: Projection) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: dict[str, type[Event]],
+        project: Projection,
+        constraints: Constraints | None = None,
+    ) -> None:
         self.database, self.events, self.project = database, events, project
+        self.constraints = constraints or Constraints()
         self.mapper = EventMapper()
         self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
@@ -103,6 +111,7 @@ class PostgresStore:
                 await connection.execute(APPEND, *self._columns(recorded), envelope.headers(), at, envelope.message_id)
                 await self.database.data_keys.insert(new_keys, connection)
                 for entry in recorded:
+                    await self.constraints.check(entry, connection)
                     await self.project(entry, connection)
                 for aggregate in aggregates:
                     if aggregate.deleted:
