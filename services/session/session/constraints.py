@@ -9,13 +9,14 @@ from contracts.session.run import RunQueued, RunRequested
 from contracts.session.session import SessionCreated
 from eventing.constraints import Constraints
 from eventing.database import Connection
+from eventing.database.deferred import DeferredConnection
 from eventing.recording import Recorded
 from eventing.store import Conflict
 
-from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, IS_IDLE, limits_for, lock_user, role_of
+from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, IS_IDLE, lock_user, role_of
 from session.quotas.months import end_of_month, used_in_month
 from session.quotas.refusal import exceeded
-from session.quotas.rules import LIMITS
+from session.quotas.rules import LIMITS, limits_of
 
 MAX_WAITING_SESSIONS = 100
 """The number of a user's sessions that may wait because of the quota; more are refused."""
@@ -29,6 +30,8 @@ LIMIT_WITH_LOCK = f"""
 NUMBER_WAITING = f"""
     SELECT count(*) FROM waiting_sessions WHERE user_id = $1
     HAVING bool_or(session_id = $2) IS NOT TRUE AND EXISTS (SELECT FROM sessions s WHERE s.id = $2 AND {IS_IDLE})"""  # noqa: S608
+SESSIONS_LIMIT = f"SELECT sessions_per_month FROM ({LIMITS}) AS limits"  # noqa: S608  no input
+STORAGE_LIMIT = f"SELECT storage_bytes FROM ({LIMITS}) AS limits"  # noqa: S608  no input
 COPIED = "SELECT workspace_bytes FROM session_storage WHERE session_id = $1"
 # Locks the row until the transaction ends, and creates it if necessary.
 USED_WITH_LOCK = """
@@ -41,13 +44,13 @@ constrains = Constraints()
 
 
 @constrains
-async def check_month(recorded: Recorded[SessionCreated], db: Connection) -> None:
+async def check_month(recorded: Recorded[SessionCreated], db: DeferredConnection) -> None:
     """Check that the user may create one more session in this month.
 
     Raises:
         Refusal: QUOTA_EXCEEDED.
     """
-    limit = (await limits_for(recorded, db)).sessions_per_month
+    limit: int | None = await db.expect_none(SESSIONS_LIMIT, recorded.owner, role_of(recorded))
     if limit is None:
         return
     await lock_user(recorded.owner, db)
@@ -57,13 +60,13 @@ async def check_month(recorded: Recorded[SessionCreated], db: Connection) -> Non
 
 
 @constrains
-async def check_copy(recorded: Recorded[SessionForked], db: Connection) -> None:
+async def check_copy(recorded: Recorded[SessionForked], db: DeferredConnection) -> None:
     """Check that the user may store a copy of the files of the parent.
 
     Raises:
         Refusal: QUOTA_EXCEEDED.
     """
-    limit = (await limits_for(recorded, db)).storage_bytes
+    limit: int | None = await db.expect_none(STORAGE_LIMIT, recorded.owner, role_of(recorded))
     if limit is None:
         return
     used = await db.fetchval(USED_WITH_LOCK, recorded.owner)
@@ -94,7 +97,7 @@ async def check_waiting(recorded: Recorded[RunQueued], db: Connection) -> None:
     await lock_user(recorded.owner, db)
     number = await db.fetchval(NUMBER_WAITING, recorded.owner, recorded.id)
     if number is not None and number >= MAX_WAITING_SESSIONS:
-        limit = (await limits_for(recorded, db)).concurrent_runs or 0
+        limit = (await limits_of(db, recorded.owner, role_of(recorded))).concurrent_runs or 0
         active = await db.fetchval(ACTIVE, recorded.owner)
         detail = (
             f"{active} runs are active, of at most {limit}, and {MAX_WAITING_SESSIONS} sessions wait: "

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.values import Quotas, Role
+from contracts.identity.values import Role
 from contracts.session.run import StartWaiting
 from eventing.database import Connection, Row
 from eventing.due import DueKind, DueTime
@@ -67,11 +67,6 @@ BEFORE = """
 def role_of(recorded: Recorded[Any]) -> Role:
     """Return the role of an event's owner until the first event of the account was read."""
     return assumed_role(recorded.owner, recorded.envelope.actor)
-
-
-async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:
-    """Return the limits of an event's owner."""
-    return await limits_of(db, recorded.owner, role_of(recorded))
 
 
 async def lock_user(user_id: UUID, db: Connection) -> None:
