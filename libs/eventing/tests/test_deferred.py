@@ -86,6 +86,16 @@ async def test_a_read_sees_the_writes_before_it(database: Database) -> None:
         assert await connection.fetch("SELECT label FROM jars") == [("one",)]
 
 
+async def test_writes_after_a_read_are_one_statement(database: Database, others: None, sent: list[str]) -> None:
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        await connection.fetch("SELECT label FROM jars")
+        await connection.execute(COUNT, 1, "one")
+        await connection.execute("INSERT INTO others VALUES ($1)", "one")
+    assert [statement.split()[0] for statement in sent] == ["BEGIN;", "INSERT", "SELECT", "WITH", "COMMIT;"]
+    assert await jars(database) == [("one", 1)]
+
+
 async def test_a_write_that_cannot_be_merged_is_sent_alone(database: Database) -> None:
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")

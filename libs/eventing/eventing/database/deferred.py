@@ -80,8 +80,8 @@ class DeferredConnection:
         """Groups of writes, each of which is sent as one statement."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
-        """Defer a write, and return an empty status; run it if it has a timeout or follows a read."""
-        if self._begun or timeout is not None:
+        """Defer a write, and return an empty status; run it if it has a timeout."""
+        if timeout is not None:
             return await (await self._in_transaction()).execute(query, *args, timeout=timeout)
         last = self._deferred[-1] if self._deferred else None
         if last and _is_independent(query, tuple(statement for statement, _ in last)):
@@ -118,7 +118,7 @@ class DeferredConnection:
         return None
 
     async def flush(self) -> None:
-        """Send the deferred writes, unless a transaction was begun."""
+        """Send the deferred writes."""
         if len(self._deferred) == 1 and not self._begun:
             await self._send(self._deferred[0])
         else:
@@ -128,8 +128,9 @@ class DeferredConnection:
         if not self._begun:
             self._begun = True
             await self._stack.enter_async_context(self._connection.transaction())
-            for group in self._deferred:
-                await self._send(group)
+        groups, self._deferred = self._deferred, []
+        for group in groups:
+            await self._send(group)
         return cast(Connection, self._connection)
 
     async def _send(self, group: list[_Statement]) -> None:
