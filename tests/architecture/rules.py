@@ -36,6 +36,8 @@ LEFT_TO_EVENTING = {
 }
 """What `eventing.handling.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
 
+REFUSES = r"\b(?:Refusal|Conflict|raise)\b|\bcheck_\w+\("
+
 
 @rule
 def every_service_has_the_same_rooms(root: Path) -> list[str]:
@@ -228,6 +230,18 @@ def every_event_is_projected(root: Path) -> list[str]:
         events = frozenset[str]().union(*(aggregate.events for aggregate in house.aggregates(root, service)))
         found = [match for path in service.room("projections") for match in house.matches(house.parse(path))]
         wrong += _unhandled(f"{service.package}'s projection", found, events)
+    return wrong
+
+
+@rule
+def projections_refuse_nothing(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for service in house.event_sourced(root):
+        found = [path for path in service.room("projections") if re.search(REFUSES, path.read_text())]
+        wrong += [f"{path.relative_to(root)} refuses an event: that is a constraint" for path in found]
+        app = "".join(path.read_text() for path in service.room("app"))
+        if service.room("constraints") and "constraints=constrains" not in app:
+            wrong.append(f"{service.package} does not check its constraints")
     return wrong
 
 

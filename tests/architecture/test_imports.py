@@ -67,6 +67,7 @@ FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
     "gateway-goes-one-way": [("gateway.auth.keys", "gateway.streams.feed")],
     "identity-rooms": [
         ("identity.handlers.user", "identity.queries.user"),
+        ("identity.projections", "identity.constraints"),
         ("identity.keys", "identity.aggregate"),
         ("identity.stray", None),
     ],

@@ -150,6 +150,11 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
             "shop's projection does not end in assert_never",
         ),
     ],
+    rules.projections_refuse_nothing: [
+        (added(PROJECTIONS, 'raise Refusal(Code.CART_EXISTS, "There is one.")'), "projections.py refuses an event"),
+        (added(PROJECTIONS, "await check_carts(recorded, db)"), "projections.py refuses an event"),
+        (added(f"{SHOP}/constraints.py", "constrains = Constraints()"), "shop does not check its constraints"),
+    ],
     rules.every_refusal_code_is_said_and_has_a_status: [
         (added(REFUSALS, '    CART_LOST = "CART_LOST"\n'), "nobody says CART_LOST"),
         (changed(f"{GATEWAY}/problems.py", "CART_EXISTS", "OTHER"), "the gateway does not know CART_EXISTS"),

@@ -27,7 +27,7 @@ async def measure(stage: Stage) -> list[Line]:
     async with stage.database() as database:
         stores = {
             WITHOUT: PostgresStore(database, service.events, _nothing),
-            WITH: PostgresStore(database, service.events, service.project),
+            WITH: service.store(database),
         }
         lines: list[Line] = []
         for what, store in stores.items():

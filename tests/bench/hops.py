@@ -8,7 +8,6 @@ from uuid import UUID
 from contracts.session.session import GetSession
 from eventing.database import Database
 from eventing.handling.dispatch import Dispatcher
-from eventing.store.postgres import PostgresStore
 from nats.errors import NoRespondersError
 from runtime import bus
 from session.app import service
@@ -72,7 +71,7 @@ async def _there(side: Side) -> bool:
 
 
 def _in_the_service(database: Database) -> dict[str, Side]:
-    store = PostgresStore(database, service.events, service.project)
+    store = service.store(database)
     dispatcher = Dispatcher(store, database, cast(Any, None), service.commands, service.queries)
     known: list[UUID] = []
 

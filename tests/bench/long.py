@@ -30,7 +30,7 @@ REPLAY = "  loaded for the first time, without one"
 async def measure(stage: Stage) -> list[Line]:
     """Take turns."""
     async with stage.database() as database:
-        store = PostgresStore(database, service.events, service.project)
+        store = service.store(database)
         long, new = await _session(store, RUNS), await _session(store, 0)
         store.loader.snapshots.request(Session, long)
         await store.loader.write_snapshots()
@@ -64,7 +64,7 @@ def _command(store: PostgresStore, database: Database) -> Callable[[UUID], Await
 
 def _first_load(database: Database) -> Callable[[UUID], Awaitable[Session]]:
     """Load as a replica does that was just started."""
-    return lambda session_id: PostgresStore(database, service.events, service.project).load(Session, session_id)
+    return lambda session_id: service.store(database).load(Session, session_id)
 
 
 async def _session(store: PostgresStore, runs: int) -> UUID:

@@ -30,7 +30,7 @@ STREAM = event_stream(service.name)
 async def measure(stage: Stage) -> list[Line]:
     """First the backlog, then one event after the other. On a bus of its own: a stream has one relay."""
     async with stage.database() as database, _stream(stage) as js:
-        store = PostgresStore(database, service.events, service.project)
+        store = service.store(database)
         relay = Relay(store, js, service.name)
         speed = await _work_off(store, relay)
         took = await _follow(store, relay, js)

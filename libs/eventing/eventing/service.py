@@ -29,6 +29,7 @@ from eventing.bus.streams import (
     provision,
     provision_work,
 )
+from eventing.constraints import Constraints
 from eventing.database import Database
 from eventing.database.start import database_ready
 from eventing.database.writing import WriteCheck
@@ -86,10 +87,10 @@ class SecretServiceSettings(ServiceSettings, SecretsSettings):
 class Service[S: ServiceSettings, T]:
     """The definition of a service.
 
-    `project` writes the read models of its own events, in the transaction that stores them. `projectors` write those of
-    other services' events. `followers` are the services that project this one's events, which are erased only after
-    that. `dependencies` opens what handlers and reactions need. `started` is called before the service accepts
-    messages. `secrets` are the tables of secret values.
+    `constraints` check its own events, and `project` writes their read models, in the transaction that stores them.
+    `projectors` write those of other services' events. `followers` are the services that project this one's events,
+    which are erased only after that. `dependencies` opens what handlers and reactions need. `started` is called before
+    the service accepts messages. `secrets` are the tables of secret values.
     """
 
     name: str
@@ -99,6 +100,7 @@ class Service[S: ServiceSettings, T]:
     project: Projection
     migrations: Path
     dependencies: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
+    constraints: Constraints = field(default_factory=Constraints)
     reactions: Reactions = field(default_factory=Reactions)
     projectors: list[Projector] = field(default_factory=list[Projector])
     followers: Sequence[str] = ()
@@ -108,15 +110,17 @@ class Service[S: ServiceSettings, T]:
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
-        """Check that names are unique.
+        """Check that names are unique, and that constraints and persistent reactions are about own events.
 
         Raises:
             ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters. Or a
-                reaction is persistent, and reacts to an event that another service stores.
+                reaction is persistent, and reacts to an event that another service stores, or a constraint checks one.
         """
         kinds = {one.name: one.event for one in self.reactions.by_name.values() if one.after}
         if foreign := [name for name, event in kinds.items() if event.subject not in self.events]:
             raise ValueError(f"persistent reactions of {self.name} to events of other services: {foreign}")
+        if strange := [kind.__name__ for kind in self.constraints.by_event if kind.subject not in self.events]:
+            raise ValueError(f"constraints of {self.name} check events of other services: {strange}")
         names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
         if duplicates := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"two reactions or projectors of {self.name} have the same name: {sorted(duplicates)}")
@@ -125,6 +129,10 @@ class Service[S: ServiceSettings, T]:
     def events(self) -> dict[str, type[Event]]:
         """All events that the service records, by subject."""
         return {subject: event for kind in self.aggregates for subject, event in kind.events.items()}
+
+    def store(self, database: Database) -> PostgresStore:
+        """Return the store of the service's events in a database."""
+        return PostgresStore(database, self.events, self.project, self.constraints)
 
     async def run(self, settings: S, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then start nothing new and finish the work in progress for `drain_seconds`.
@@ -146,7 +154,7 @@ class Service[S: ServiceSettings, T]:
             js = jetstream(client)
             await self._provision(js, settings)
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
-            store = PostgresStore(database, self.events, self.project)
+            store = self.store(database)
             dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
             if self.started:
                 await self.started(settings, dispatcher)

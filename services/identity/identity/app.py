@@ -6,10 +6,11 @@ from eventing.service import Service
 
 from identity.aggregate import User
 from identity.audit_log import projectors
+from identity.constraints import UNIQUE_VIOLATIONS, constrains
 from identity.dependencies import Dependencies, dependencies
 from identity.first_admin import ensure_admin
 from identity.handlers import handles
-from identity.projections import UNIQUE_VIOLATIONS, project
+from identity.projections import project
 from identity.queries import answers
 from identity.reactions import reactions
 from identity.settings import Settings
@@ -22,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     project=project,
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
+    constraints=constrains,
     reactions=reactions,
     projectors=[*projectors()],
     unique_violations=UNIQUE_VIOLATIONS,

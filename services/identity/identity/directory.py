@@ -7,7 +7,8 @@ from uuid import UUID
 
 from eventing.database import Database
 
-HAS_ADMIN = "SELECT EXISTS (SELECT FROM users WHERE role = 'admin' AND is_active AND NOT is_service_account)"
+ADMINS = "SELECT FROM users WHERE role = 'admin' AND is_active AND NOT is_service_account"
+"""The active administrators who can log in."""
 ACCOUNT = "SELECT id, email, is_service_account, password_hash FROM users "
 
 
@@ -39,7 +40,7 @@ class Directory:
 
     async def has_admin(self) -> bool:
         """Return whether there is an active administrator who can log in."""
-        return await self.database.fetchval(HAS_ADMIN)
+        return await self.database.fetchval(f"SELECT EXISTS ({ADMINS})")
 
     async def record_api_key_uses(self, uses: Mapping[UUID, datetime]) -> None:
         """Store when API keys were last used. An earlier time than the stored one changes nothing."""

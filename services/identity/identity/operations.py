@@ -13,7 +13,6 @@ from contracts.messages import Actor
 from contracts.refusals import Refusal
 from eventing.database import Database
 from eventing.handling.dispatch import Dispatcher
-from eventing.store.postgres import PostgresStore
 from runtime import bus, clock, logging
 from runtime.bus.envelope import Envelope
 from runtime.settings import InvalidSettings, load
@@ -61,7 +60,7 @@ async def reset_password(settings: Settings, email: str) -> str:
         account = await shared.directory.find_account(normalized_email(email))
         if account is None:
             raise UnknownAccount(f"No account has the e-mail address {email}.")
-        store = PostgresStore(database, service.events, service.project)
+        store = service.store(database)
         dispatcher = Dispatcher(store, database, shared, service.commands, service.queries)
         envelope = Envelope.begin(actor=OPERATOR)
         issued = await dispatcher.send(IssuePasswordReset(user_id=account.id), envelope)

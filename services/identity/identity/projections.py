@@ -9,29 +9,15 @@ from contracts.identity.login import LoginEvent, RefreshTokenIssued, TokenFamily
 from contracts.identity.password import PasswordChanged, PasswordEvent, PasswordResetIssued, PasswordSet
 from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
 from contracts.identity.values import Role
-from contracts.refusals import Code, Refusal
 from eventing.database import Connection
 from eventing.recording import Recorded
 
 from identity import audit_log
-from identity.directory import HAS_ADMIN
 from identity.names import comparable_username
-
-UNIQUE_VIOLATIONS = {
-    "users_email": Refusal(Code.EMAIL_TAKEN, "An account with this e-mail address exists."),
-    "users_username": Refusal(Code.USERNAME_TAKEN, "An account with this username exists."),
-    "users_known_as": Refusal(Code.USERNAME_TAKEN, "An account with a very similar username exists."),
-}
-"""The refusals for violations of unique indexes, by the name of the index."""
-LAST_ADMIN = "There has to be an administrator: the last active one can neither get another role nor be disabled."
 
 
 async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
-    """Write one event to the read model.
-
-    Raises:
-        Refusal: LAST_ADMIN; no active administrator would be left.
-    """
+    """Write one event to the read model."""
     event = recorded.event
     if isinstance(event, AccountEvent):
         await _project_account(event, recorded, db)
@@ -116,13 +102,8 @@ async def _revoke(id: UUID, reason: str, recorded: Recorded[UserEvent], db: Conn
 async def _change_access(
     recorded: Recorded[UserEvent], db: Connection, *, role: Role | None = None, is_active: bool | None = None
 ) -> None:
-    # The lock orders changes of different accounts, each of which is an append of its own: two administrators who
-    # demote each other would otherwise both see one administrator left.
-    await db.fetchval("SELECT pg_advisory_xact_lock(hashtextextended('identity: administrators', 0))")
     await db.execute(
         "UPDATE users SET role = coalesce($2, role), is_active = coalesce($3, is_active), "
         "access_version = $4, access_changed_at = $5 WHERE id = $1",
         recorded.id, role, is_active, recorded.version, recorded.at,
     )  # fmt: skip
-    if not await db.fetchval(HAS_ADMIN):
-        raise Refusal(Code.LAST_ADMIN, LAST_ADMIN)

@@ -5,6 +5,7 @@ from pathlib import Path
 from eventing.service import Service
 
 from session.aggregate import Session, SessionTemplate
+from session.constraints import constrains
 from session.dependencies import Dependencies, dependencies
 from session.environments import VARIABLES
 from session.handlers import handles
@@ -24,6 +25,7 @@ service: Service[Settings, Dependencies] = Service(
     project=project,
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
+    constraints=constrains,
     reactions=reactions,
     followers=["identity"],
     projectors=[ACCOUNTS],

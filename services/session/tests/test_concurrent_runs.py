@@ -20,8 +20,8 @@ from eventing.due_times import DueTimes
 from eventing.testing.due import process_due
 from runtime import clock
 from runtime.clock import new_id
+from session import constraints
 from session.app import service
-from session.quotas import concurrency
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk
 from services.session.tests.quotas import set_quotas
@@ -258,7 +258,7 @@ async def test_a_query_of_an_agent_starts_within_the_quota(limited: Desk) -> Non
 
 
 async def test_too_many_waiting_sessions_are_refused(limited: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "MAX_WAITING_SESSIONS", 2)
+    monkeypatch.setattr(constraints, "MAX_WAITING_SESSIONS", 2)
     await start(limited, LIMIT + 2)
     with pytest.raises(Refusal) as refused:
         await start(limited)
@@ -267,7 +267,7 @@ async def test_too_many_waiting_sessions_are_refused(limited: Desk, monkeypatch:
 
 
 async def test_a_query_that_was_refused_is_not_queued(limited: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concurrency, "MAX_WAITING_SESSIONS", 0)
+    monkeypatch.setattr(constraints, "MAX_WAITING_SESSIONS", 0)
     await start(limited, LIMIT)
     with pytest.raises(Refusal):
         await start(limited)

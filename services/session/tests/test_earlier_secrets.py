@@ -40,7 +40,7 @@ async def create_earlier(desk: Desk, owner: Database) -> UUID:
 
 
 def new_store(desk: Desk) -> PostgresStore:
-    return PostgresStore(desk.database, service.events, service.project)
+    return service.store(desk.database)
 
 
 def replica(desk: Desk) -> EarlierSecrets:

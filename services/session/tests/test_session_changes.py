@@ -23,7 +23,6 @@ from contracts.session.session import (
 from contracts.session.values import SdkOptions, Usage
 from eventing.handling.dispatch import Dispatcher
 from eventing.store import START
-from eventing.store.postgres import PostgresStore
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 from session.aggregate import Session
@@ -210,7 +209,7 @@ async def test_a_run_shows_its_structured_output(desk: Desk) -> None:
 
 async def create(desk: Desk, *models: str, actor: Any = OWNER, **options: Any) -> None:
     database = desk.dispatcher.database
-    store = PostgresStore(database, service.events, service.project)
+    store = service.store(database)
     dispatcher = Dispatcher[Any](store, database, OfferedModels(models), service.commands, service.queries)
     command = CreateSession(session_id=ID, name="one", sdk_options=SdkOptions.model_validate(options))
     await dispatcher.send(command, Envelope.begin(actor=actor))

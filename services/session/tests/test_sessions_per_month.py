@@ -14,6 +14,7 @@ from contracts.session.quota import GetUsage, UsageView
 from contracts.session.session import DeleteSession
 from eventing.database import Database
 from eventing.privileges import grant
+from eventing.testing.statements import logged_statements
 from onebox.testing.databases import Databases
 from prometheus_client import REGISTRY
 from runtime import clock
@@ -112,6 +113,21 @@ async def test_sessions_are_counted_without_a_quota(desk: Desk) -> None:
     await desk.create()
     used = (await usage(desk)).sessions_per_month
     assert (used.used, used.limit) == (1, None)
+
+
+async def test_a_session_without_a_quota_takes_two_statements(desk: Desk) -> None:
+    await desk.create()  # prepares the connection
+    sent = await logged_statements(desk.database)
+    await desk.create()
+    assert len(sent) == 2, "the append with its read model, and the query for the answer"
+
+
+async def test_a_quota_that_is_set_later_holds_for_the_next_session(desk: Desk) -> None:
+    await desk.create()
+    await set_quotas(desk, "sessions_per_month=1")
+    assert (await refusal_of_one_more(desk)).code is Code.QUOTA_EXCEEDED
+    await set_quotas(desk, "sessions_per_month=none")
+    assert await desk.create()
 
 
 async def test_the_usage_of_others_is_for_administrators(desk: Desk) -> None:

@@ -20,7 +20,6 @@ from eventing.database import Database
 from eventing.leases import Leases
 from eventing.recording import Recorded
 from eventing.relay import Relay
-from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import jetstream
@@ -189,7 +188,7 @@ async def dropped_by_the_bus(deployment: Deployment, *, begun: bool) -> RunView:
         run = await desk.submit(await desk.create())
         if begun:
             await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
-        relay = Relay(PostgresStore(database, service.events, service.project), js, service.name)
+        relay = Relay(service.store(database), js, service.name)
         async with background(relay.run()):
             await eventually(lambda: database.fetchval("SELECT count(*) FROM relayed"))
         await js.purge_stream(relay.stream)

@@ -5,6 +5,7 @@ from pathlib import Path
 from eventing.service import Service
 
 from task_scheduler.aggregate import Execution, Task
+from task_scheduler.constraints import constrains
 from task_scheduler.dependencies import Dependencies, dependencies
 from task_scheduler.due import DUE_KINDS
 from task_scheduler.environments import VARIABLES
@@ -22,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     project=project,
     migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
+    constraints=constrains,
     reactions=reactions,
     followers=["identity"],
     due=DUE_KINDS,

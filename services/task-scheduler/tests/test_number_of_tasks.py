@@ -5,14 +5,14 @@ import asyncio
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.task import DeleteTask
-from task_scheduler.projections import task as projection
+from task_scheduler import constraints
 
 from .desk import ADMIN, STRANGER, Desk
 
 
 @pytest.fixture(autouse=True)
 def limit(monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(projection, "MAX_TASKS", 2)
+    monkeypatch.setattr(constraints, "MAX_TASKS", 2)
     return 2
 
 

@@ -14,7 +14,6 @@ from contracts.task_scheduler.trigger import (
     RevokeTrigger,
 )
 from eventing.handling.dispatch import Dispatcher
-from eventing.store.postgres import PostgresStore
 from runtime.clock import new_id
 from standardwebhooks import Webhook
 from task_scheduler.app import service
@@ -79,7 +78,7 @@ async def test_a_forged_request_does_not_wait_for_the_lock_of_the_task(desk: Des
 
 async def test_concurrent_requests_with_one_webhook_id_start_one_execution(desk: Desk, trigger: NewTrigger) -> None:
     # Two dispatchers share no lock, as two replicas do.
-    store = PostgresStore(desk.database, service.events, service.project)
+    store = service.store(desk.database)
     replica = Dispatcher[Any](store, desk.database, desk.dependencies, service.commands, service.queries)
     dispatchers = [desk.dispatcher, replica] * 50
     fired = await asyncio.gather(*(fire(desk, signed(trigger), each) for each in dispatchers))

@@ -18,7 +18,6 @@ from contracts.task_scheduler.trigger import (
 )
 from eventing.handling.dispatch import Dispatcher
 from eventing.store import START
-from eventing.store.postgres import PostgresStore
 from task_scheduler.app import service
 
 from .desk import NOON, STRANGER, Desk
@@ -87,7 +86,7 @@ async def test_a_revoked_trigger_leaves_the_list(desk: Desk, trigger: NewTrigger
 
 
 async def test_secrets_survive_a_restart(desk: Desk, trigger: NewTrigger) -> None:
-    store = PostgresStore(desk.database, service.events, service.project)
+    store = service.store(desk.database)
     replica = Dispatcher[Any](store, desk.database, desk.dependencies, service.commands, service.queries)
     assert not (await fire(desk, signed(trigger), replica)).repeated
 

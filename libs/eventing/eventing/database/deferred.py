@@ -1,11 +1,13 @@
 """A transaction that saves round trips: writes that do not depend on each other are sent as a single statement."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from itertools import chain
 from typing import Any, cast
+
+import asyncpg
 
 from eventing.database import CONNECT_TIMEOUT, Connection, Database, Row
 
@@ -15,13 +17,39 @@ MAX_STATEMENTS = 1_000
 TARGET = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) +"?(\w+)')
 """The table that a write changes. Others, as those that begin with WITH, cannot be merged: PostgreSQL has no nested
 WITH that writes."""
+MAX_KEPT = 10_000
+UNEXPECTED = "not null, as was expected"
 _PARAMETER = re.compile(r"\$(\d+)")
 
-type _Write = tuple[str, tuple[object, ...]]
+type _Statement = tuple[str, tuple[object, ...]]
+
+
+class Unexpected(Exception):
+    """A query had a value, contrary to the expectation. Next time it is read."""
+
+
+class KnownValues:
+    """The queries of this process that had a value when they were last read; up to 10,000 of them."""
+
+    def __init__(self) -> None:
+        self._queries: dict[_Statement, None] = {}
+
+    def __contains__(self, query: _Statement) -> bool:
+        return query in self._queries
+
+    def keep(self, query: _Statement, value: object) -> None:
+        """Note whether a query has a value."""
+        self._queries.pop(query, None)
+        if value is not None:
+            self._queries[query] = None
+            if len(self._queries) > MAX_KEPT:
+                del self._queries[next(iter(self._queries))]
 
 
 @asynccontextmanager
-async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]:
+async def deferred_transaction(
+    database: Database, known_values: KnownValues | None = None
+) -> AsyncGenerator["DeferredConnection"]:
     """Borrow a connection that defers writes, and sends consecutive ones that are independent as one statement.
 
     A statement does not see what another part of it writes. So a write is merged with those before it only if its text
@@ -30,23 +58,30 @@ async def deferred_transaction(database: Database) -> AsyncGenerator[Connection]
     A single statement is a transaction by itself, without BEGIN and COMMIT. Otherwise all of it is an ordinary
     transaction. The end of the block commits, and an exception rolls back. The error of a deferred write may be raised
     as late as at the end of the block.
+
+    Raises:
+        Unexpected: `expect_none` returned None for a query that has a value, so nothing was written. It is one of the
+            `known_values` now, so that a repetition reads it.
     """
     async with database.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, AsyncExitStack() as begun:
-        transaction = _Deferred(connection, begun)
+        transaction = DeferredConnection(connection, begun, known_values or KnownValues())
         yield transaction
         await transaction.flush()
 
 
-class _Deferred:
-    def __init__(self, connection: Any, begun: AsyncExitStack) -> None:
-        self._connection, self._stack = connection, begun
+class DeferredConnection:
+    """A `Connection` whose writes are deferred."""
+
+    def __init__(self, connection: Any, begun: AsyncExitStack, known_values: KnownValues) -> None:
+        self._connection, self._stack, self._known_values = connection, begun, known_values
         self._begun = False
-        self._deferred: list[list[_Write]] = []
+        self._expected: _Statement | None = None
+        self._deferred: list[list[_Statement]] = []
         """Groups of writes, each of which is sent as one statement."""
 
     async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
-        """Defer a write, and return an empty status; run it if it has a timeout or follows a read."""
-        if self._begun or timeout is not None:
+        """Defer a write, and return an empty status; run it if it has a timeout."""
+        if timeout is not None:
             return await (await self._in_transaction()).execute(query, *args, timeout=timeout)
         last = self._deferred[-1] if self._deferred else None
         if last and _is_independent(query, tuple(statement for statement, _ in last)):
@@ -56,16 +91,34 @@ class _Deferred:
         return ""
 
     async def fetch(self, query: str, *args: object) -> list[Row]:
+        """Return all rows."""
         return await (await self._in_transaction()).fetch(query, *args)
 
     async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Return the first row; None if there is none."""
         return await (await self._in_transaction()).fetchrow(query, *args)
 
     async def fetchval(self, query: str, *args: object) -> Any:
+        """Return the first column of the first row."""
         return await (await self._in_transaction()).fetchval(query, *args)
 
+    async def expect_none(self, query: str, *args: object) -> Any:
+        """Return the first column of the first row of a query, which few arguments have: a limit of few users.
+
+        To find none costs no round trip: if deferred writes need no transaction yet, and no value was found last time,
+        None is returned, and checked at the start of the statement that writes.
+        """
+        known = (query, args) in self._known_values
+        earlier = [statement for group in self._deferred for statement, _ in group]
+        if self._begun or self._expected or known or not earlier or not _reads_none_of(query, earlier):
+            value = await self.fetchval(query, *args)
+            self._known_values.keep((query, args), value)
+            return value
+        self._expected = query, args
+        return None
+
     async def flush(self) -> None:
-        """Send the deferred writes, unless a transaction was begun."""
+        """Send the deferred writes."""
         if len(self._deferred) == 1 and not self._begun:
             await self._send(self._deferred[0])
         else:
@@ -75,13 +128,23 @@ class _Deferred:
         if not self._begun:
             self._begun = True
             await self._stack.enter_async_context(self._connection.transaction())
-            for group in self._deferred:
-                await self._send(group)
+        groups, self._deferred = self._deferred, []
+        for group in groups:
+            await self._send(group)
         return cast(Connection, self._connection)
 
-    async def _send(self, group: list[_Write]) -> None:
+    async def _send(self, group: list[_Statement]) -> None:
+        expected, self._expected = self._expected, None
+        if expected:
+            group = [(_expecting_none(expected[0]), expected[1]), *group]
         queries, args = zip(*group, strict=True)
-        await self._connection.execute(_merged(queries, tuple(map(len, args))), *chain(*args))
+        try:
+            await self._connection.execute(_merged(queries, tuple(map(len, args))), *chain(*args))
+        except asyncpg.InvalidTextRepresentationError as error:
+            if not expected or UNEXPECTED not in str(error):
+                raise
+            self._known_values.keep(expected, UNEXPECTED)
+            raise Unexpected(expected[0]) from None
 
 
 @lru_cache(MAX_STATEMENTS)
@@ -89,8 +152,19 @@ def _is_independent(query: str, earlier: tuple[str, ...]) -> bool:
     """Return whether a write can be merged with `earlier` ones, because it neither reads nor writes their tables."""
     if len(earlier) >= MAX_MERGED or not TARGET.match(query):
         return False
-    targets = [TARGET.match(each) for each in earlier]
+    return _reads_none_of(query, earlier)
+
+
+def _reads_none_of(query: str, writes: Sequence[str]) -> bool:
+    """Return whether a statement names none of the tables that writes change."""
+    targets = [TARGET.match(each) for each in writes]
     return all(target and not re.search(rf"\b{target[1]}\b", query) for target in targets)
+
+
+def _expecting_none(query: str) -> str:
+    # An error is the only way to keep the writes of the same statement from being committed. The text becomes a part of
+    # its message, also in the log of the server.
+    return f"SELECT (CASE WHEN ({query}) IS NULL THEN 'true' ELSE '{UNEXPECTED}' END)::boolean"
 
 
 @lru_cache(MAX_STATEMENTS)

@@ -109,8 +109,9 @@ class EventStore(Protocol):
         """Append the pending events of all the aggregates, and their read models, in one transaction or not at all.
 
         Raises:
-            Conflict: one of the aggregates was changed since it was loaded.
+            Conflict: one of the aggregates was changed since it was loaded, or a constraint requires to decide again.
             DuplicateCommand: the envelope's message was recorded before.
+            Refusal: a constraint does not permit one of the events.
             UniqueViolation: a unique index of a read model was violated.
         """
         ...

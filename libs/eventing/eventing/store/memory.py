@@ -1,4 +1,4 @@
-"""The event store in memory, for tests of handlers. Without read models, it never raises `UniqueViolation`."""
+"""The event store in memory, for tests of handlers. It has no read models, so it checks no constraints."""
 
 import asyncio
 from collections.abc import Sequence

@@ -12,8 +12,9 @@ from contracts.messages import Event
 from runtime.bus.envelope import Envelope
 from runtime.secrets.sealing import SecretUnreadable, new_key, seal
 
+from eventing.constraints import Constraints
 from eventing.database import Connection, Database, Row
-from eventing.database.deferred import deferred_transaction
+from eventing.database.deferred import KnownValues, Unexpected, deferred_transaction
 from eventing.due import was_set_to_now
 from eventing.recording import (
     ERASED,
@@ -74,10 +75,18 @@ UNBOUNDED = 2**62
 
 
 class PostgresStore:
-    """Stores the events of one service, and projects them into its own read models with `project`."""
+    """Stores the events of one service that `constraints` permit, and writes its read models with `project`."""
 
-    def __init__(self, database: Database, events: dict[str, type[Event]], project: Projection) -> None:
+    def __init__(
+        self,
+        database: Database,
+        events: dict[str, type[Event]],
+        project: Projection,
+        constraints: Constraints | None = None,
+    ) -> None:
         self.database, self.events, self.project = database, events, project
+        self.constraints = constraints or Constraints()
+        self.known_values = KnownValues()
         self.mapper = EventMapper()
         self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
@@ -99,10 +108,11 @@ class PostgresStore:
             return
         recorded, new_keys = await self._with_data_keys(recorded)
         try:
-            async with deferred_transaction(self.database) as connection:
+            async with deferred_transaction(self.database, self.known_values) as connection:
                 await connection.execute(APPEND, *self._columns(recorded), envelope.headers(), at, envelope.message_id)
                 await self.database.data_keys.insert(new_keys, connection)
                 for entry in recorded:
+                    await self.constraints.check(entry, connection)
                     await self.project(entry, connection)
                 for aggregate in aggregates:
                     if aggregate.deleted:
@@ -113,6 +123,8 @@ class PostgresStore:
             asyncpg.DeadlockDetectedError
         ) as deadlock:  # with a transaction that writes the same rows in another order
             raise Conflict(deadlock.detail) from None
+        except Unexpected as error:
+            raise Conflict(str(error)) from None
         self._mark_committed(aggregates)
 
     def _mark_committed(self, aggregates: tuple[AnyAggregate, ...]) -> None:

@@ -17,7 +17,6 @@ from eventing.reactions import Reaction
 from eventing.reactions.jobs import Job
 from eventing.recording import Recorded
 from eventing.service import Service
-from eventing.store.postgres import PostgresStore
 from eventing.testing.key_rings import default_ring
 from eventing.testing.reacting import reaction_to
 
@@ -29,7 +28,7 @@ class ServiceHarness:
     """The default actor of commands and queries."""
 
     def __init__(self, service: Service[Any, Any], database: Database, dependencies: object) -> None:
-        store = PostgresStore(database, service.events, service.project)
+        store = service.store(database)
         self.database, self.name = database, service.name
         self.dispatcher = Dispatcher[Any](
             store, database, dependencies, service.commands, service.queries, service.unique_violations

@@ -21,7 +21,7 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from session.projections.cost import add_costs
-from session.quotas.concurrency import check_start, check_waiting, stop_waiting, update_only_waits, update_waiting
+from session.quotas.concurrency import stop_waiting, update_only_waits, update_waiting
 from session.quotas.months import charge_run
 
 CANCEL_DETAILS: dict[CancelReason, str] = {
@@ -60,7 +60,6 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
                 event.run_id, id, recorded.owner, event.message, at,
             )  # fmt: skip
             await update_waiting(recorded, db)
-            await check_waiting(recorded, db)
         case RunRequested():
             await _request(event, recorded, db)
         case RunStarted():
@@ -96,7 +95,6 @@ async def update_run_status(run_id: UUID, recorded: Recorded[Any], db: Connectio
 
 
 async def _request(event: RunRequested, recorded: Recorded[Any], db: Connection) -> None:
-    await check_start(recorded, db)
     await db.execute(
         "INSERT INTO runs (id, session_id, user_id, message, status, created_at, requested_at) "
         "VALUES ($1, $2, $3, $4, 'queued', $5, $5) "

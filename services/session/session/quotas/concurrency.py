@@ -9,20 +9,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from contracts.identity.values import Quotas, Role
+from contracts.identity.values import Role
 from contracts.session.run import StartWaiting
 from eventing.database import Connection, Row
 from eventing.due import DueKind, DueTime
 from eventing.recording import Recorded
-from eventing.store import Conflict
 from runtime.bus.envelope import Envelope
 
 from session.accounts import assumed_role
-from session.quotas.refusal import exceeded
-from session.quotas.rules import LIMITS, limits_of
+from session.quotas.rules import limits_of
 
-MAX_WAITING_SESSIONS = 100
-"""The number of a user's sessions that may wait because of the quota; more are refused."""
 MAX_ONLY_WAITING = 10
 """The number of a user's runs that do not count while they only wait for approvals."""
 MAX_STARTS = 20
@@ -47,27 +43,21 @@ UPDATE_ONLY_WAITS = """
                 AND a.kind = 'elicitation' AND starts_with(t.tool_name, 'mcp__')))
         AS only_waits) AS w
     WHERE id = $1 AND runs.only_waits <> w.only_waits RETURNING w.only_waits"""
-# The session waits if it has queued runs, and neither an active run nor a pause that they wait for.
-UPDATE_WAITING = """
+# The session `s` has neither an active run nor a pause that queued runs wait for.
+IS_IDLE = """s.status <> 'paused' AND NOT EXISTS (SELECT FROM runs r
+    WHERE r.user_id = s.user_id AND r.session_id = s.id AND r.requested_at IS NOT NULL AND r.ended_at IS NULL)"""
+# It waits if it also has queued runs.
+UPDATE_WAITING = f"""
     WITH waits AS (
-        SELECT s.id, s.user_id FROM sessions s WHERE s.id = $1 AND s.status <> 'paused'
+        SELECT s.id, s.user_id FROM sessions s WHERE s.id = $1 AND {IS_IDLE}
         AND EXISTS (SELECT FROM runs r WHERE r.session_id = s.id AND r.requested_at IS NULL AND r.ended_at IS NULL)
-        AND NOT EXISTS (SELECT FROM runs r WHERE r.user_id = s.user_id AND r.session_id = s.id
-            AND r.requested_at IS NOT NULL AND r.ended_at IS NULL)
     ), removed AS (
         DELETE FROM waiting_sessions WHERE session_id = $1 AND NOT EXISTS (SELECT FROM waits)
     )
     INSERT INTO waiting_sessions (session_id, user_id, since, envelope) SELECT id, user_id, $2, $3 FROM waits
-    ON CONFLICT (session_id) DO NOTHING"""
+    ON CONFLICT (session_id) DO NOTHING"""  # noqa: S608  no input
 WAITING = """
     SELECT session_id, envelope FROM waiting_sessions WHERE user_id = $1 ORDER BY since, session_id LIMIT $2"""
-NUMBER_WAITING = """
-    SELECT count(*) FROM waiting_sessions WHERE user_id = $1 HAVING bool_or(session_id = $2 AND since = $3)"""
-# Without a limit no transaction has to wait for another one.
-LIMIT_WITH_LOCK = f"""
-    SELECT concurrent_runs, CASE WHEN concurrent_runs IS NOT NULL THEN (
-        SELECT count(*) FROM pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))) END
-    FROM ({LIMITS}) AS limits"""  # noqa: S608  no input
 BEFORE = """
     SELECT count(*) FROM waiting_sessions w WHERE w.user_id = $1 AND w.session_id <> $2 AND NOT EXISTS (
         SELECT FROM waiting_sessions o WHERE o.session_id = $2 AND (o.since, o.session_id) < (w.since, w.session_id))"""
@@ -79,25 +69,9 @@ def role_of(recorded: Recorded[Any]) -> Role:
     return assumed_role(recorded.owner, recorded.envelope.actor)
 
 
-async def limits_for(recorded: Recorded[Any], db: Connection) -> Quotas:
-    """Return the limits of an event's owner."""
-    return await limits_of(db, recorded.owner, role_of(recorded))
-
-
 async def lock_user(user_id: UUID, db: Connection) -> None:
     """Lock the quotas of a user until the transaction ends."""
     await db.fetchval("SELECT pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))", user_id)
-
-
-async def check_start(recorded: Recorded[Any], db: Connection) -> None:
-    """Check that a run of the session may become active.
-
-    Raises:
-        Conflict: the user has too many active runs since it was decided to start this one.
-    """
-    limit = await db.fetchval(LIMIT_WITH_LOCK, recorded.owner, role_of(recorded))
-    if limit is not None and await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
-        raise Conflict(f"user {recorded.owner} has {limit} active runs")
 
 
 async def stop_waiting(session_id: UUID, db: Connection) -> None:
@@ -110,23 +84,6 @@ async def update_waiting(recorded: Recorded[Any], db: Connection) -> None:
     await lock_user(recorded.owner, db)
     await db.execute(UPDATE_WAITING, recorded.id, recorded.at, recorded.envelope.headers())
     await _start_waiting(recorded, db)
-
-
-async def check_waiting(recorded: Recorded[Any], db: Connection) -> None:
-    """Check that the session may wait, after an event that has queued one of its runs.
-
-    Raises:
-        Refusal: QUOTA_EXCEEDED; too many sessions of the user wait.
-    """
-    number = await db.fetchval(NUMBER_WAITING, recorded.owner, recorded.id, recorded.at)
-    if number is not None and number > MAX_WAITING_SESSIONS:
-        limit = (await limits_for(recorded, db)).concurrent_runs or 0
-        active = await db.fetchval(ACTIVE, recorded.owner)
-        detail = (
-            f"{active} runs are active, of at most {limit}, and {MAX_WAITING_SESSIONS} sessions wait: "
-            "try again when some of them have ended."
-        )
-        raise exceeded("concurrent_runs", active, limit, detail=detail)
 
 
 async def update_only_waits(run_id: UUID, recorded: Recorded[Any], db: Connection) -> None:

@@ -10,7 +10,6 @@ from contracts.refusals import Refusal
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 
-from session.quotas.concurrency import limits_for, lock_user
 from session.quotas.refusal import exceeded
 
 ADD = """
@@ -68,19 +67,8 @@ async def used_in_month(user_id: UUID, at: datetime, db: Connection | Database) 
 
 
 async def count_session(recorded: Recorded[Any], db: Connection) -> None:
-    """Count a session that an event creates.
-
-    Raises:
-        Refusal: QUOTA_EXCEEDED; the user may create no more sessions in this month.
-    """
-    user_id, at = recorded.owner, recorded.at
-    limit = (await limits_for(recorded, db)).sessions_per_month
-    if limit is not None:
-        await lock_user(user_id, db)  # sessions are different aggregates, which could otherwise all be the last one
-        used = (await used_in_month(user_id, at, db)).sessions
-        if used >= limit:
-            raise exceeded("sessions_per_month", used, limit, end_of_month(at))
-    await db.execute(ADD, user_id, month_of(at), 1, Decimal(0))
+    """Count a session that an event creates."""
+    await db.execute(ADD, recorded.owner, month_of(recorded.at), 1, Decimal(0))
 
 
 def budget_refusal(limit: Decimal | None, spent: Decimal, at: datetime) -> Refusal | None:

@@ -7,14 +7,13 @@ from contracts.identity.values import Role
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 
-from session.accounts import assumed_role
 from session.quotas.refusal import exceeded
 from session.quotas.rules import limits_of
 
 USED = "SELECT bytes FROM storage_used WHERE user_id = $1"
 COPY = """
     INSERT INTO session_storage (session_id, user_id, workspace_bytes)
-    SELECT $1, $2, workspace_bytes FROM session_storage WHERE session_id = $3 RETURNING workspace_bytes"""
+    SELECT $1, $2, workspace_bytes FROM session_storage WHERE session_id = $3"""
 # Nothing is being written to a session whose files are packed, unpacked or were not copied.
 SET = """
     INSERT INTO session_storage AS s (session_id, user_id, workspace_bytes, archive_bytes, measured)
@@ -53,14 +52,8 @@ async def check_storage(user_id: UUID, role: Role, database: Connection | Databa
 
 
 async def copy_storage(parent_id: UUID, recorded: Recorded[Any], db: Connection) -> None:
-    """Count the files of a fork, which will be a copy of its parent's.
-
-    Raises:
-        Refusal: QUOTA_EXCEEDED.
-    """
-    owner = recorded.owner
-    if growth := await db.fetchval(COPY, recorded.id, owner, parent_id):
-        await check_growth(owner, assumed_role(owner, recorded.envelope.actor), growth, db)
+    """Count the files of a fork, which will be a copy of its parent's."""
+    await db.execute(COPY, recorded.id, recorded.owner, parent_id)
 
 
 async def set_storage(session_id: UUID, db: Connection, *, workspace_bytes: int = 0, archive_bytes: int = 0) -> None:

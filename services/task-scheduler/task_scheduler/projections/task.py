@@ -3,7 +3,6 @@
 from datetime import datetime
 from typing import Any, assert_never
 
-from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.task import (
     ExecutionAdmitted,
     ExecutionEnqueued,
@@ -18,15 +17,11 @@ from contracts.task_scheduler.task import (
     TaskPaused,
     TaskResumed,
 )
-from contracts.task_scheduler.values import MAX_TASKS
 from eventing.database import Connection
 from eventing.recording import Recorded
 
 from task_scheduler.due import TICK
 from task_scheduler.environments import VARIABLES
-
-LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('task_scheduler: tasks ' || $1::uuid, 0))"
-NUMBER_OF_TASKS = "SELECT count(*) FROM tasks WHERE user_id = $1"
 
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:
@@ -39,7 +34,6 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
                 "VALUES ($1, $2, $3, $4, $5, $5)",
                 id, event.user_id, event.definition.model_dump(mode="json"), event.next_tick, at,
             )  # fmt: skip
-            await _check_number(recorded, db)
             if event.next_due_at:
                 await TICK.set(recorded, id, event.next_due_at, db)
         case TaskChanged():
@@ -93,20 +87,3 @@ async def _set_tick(due_at: datetime | None, recorded: Recorded[Any], db: Connec
         await TICK.cancel(recorded.id, db)
     else:
         await TICK.set(recorded, recorded.id, due_at, db)
-
-
-async def _check_number(recorded: Recorded[Any], db: Connection) -> None:
-    """Check, after a task was created, that its user does not have too many.
-
-    Here, where tasks that are created at the same time see each other. Without the limit one user could make the
-    schedules of all others late: a replica reaches some hundreds of ticks a second.
-
-    Raises:
-        Refusal: TOO_MANY_TASKS.
-    """
-    actor = recorded.envelope.actor
-    if actor is None or actor.role == "admin":
-        return
-    await db.execute(LOCK_USER, recorded.owner)
-    if await db.fetchval(NUMBER_OF_TASKS, recorded.owner) > MAX_TASKS:
-        raise Refusal(Code.TOO_MANY_TASKS, f"You have {MAX_TASKS} tasks. Delete one first.")
