@@ -30,7 +30,7 @@ CONTRACTS: dict[str, Contract] = {
 
 FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
     "members": [
-        ("session.dependencies", "identity.keys"),
+        ("session.dependencies", "identity.credentials.keys"),
         ("gateway.settings", "session.settings"),
         ("onebox.services", "gateway.app"),
         ("simulator.app", "onebox"),
@@ -67,7 +67,7 @@ FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
     "gateway-goes-one-way": [("gateway.auth.keys", "gateway.streams.feed")],
     "identity-rooms": [
         ("identity.handlers.user", "identity.queries.user"),
-        ("identity.keys", "identity.aggregate"),
+        ("identity.credentials.keys", "identity.aggregate"),
         ("identity.stray", None),
     ],
     "mcp_registry-rooms": [
