@@ -4,9 +4,9 @@ from pathlib import Path
 
 from eventing.service import Service
 
+from session.agent.environments import VARIABLES
 from session.aggregate import Session, SessionTemplate
 from session.dependencies import Dependencies, dependencies
-from session.environments import VARIABLES
 from session.handlers import handles
 from session.projections import project
 from session.projections.account import ACCOUNTS

@@ -17,7 +17,7 @@ from eventing.recording import Recorded
 from eventing.store import Conflict
 from runtime.bus.envelope import Envelope
 
-from session.accounts import assumed_role
+from session.quotas.accounts import assumed_role
 from session.quotas.refusal import exceeded
 from session.quotas.rules import LIMITS, limits_of
 

@@ -7,7 +7,7 @@ from contracts.identity.values import Role
 from eventing.database import Connection, Database
 from eventing.recording import Recorded
 
-from session.accounts import assumed_role
+from session.quotas.accounts import assumed_role
 from session.quotas.refusal import exceeded
 from session.quotas.rules import limits_of
 
