@@ -23,7 +23,7 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from task_scheduler.due import TICK
-from task_scheduler.environments import VARIABLES
+from task_scheduler.executions import VARIABLES
 
 LOCK_USER = "SELECT pg_advisory_xact_lock(hashtextextended('task_scheduler: tasks ' || $1::uuid, 0))"
 NUMBER_OF_TASKS = "SELECT count(*) FROM tasks WHERE user_id = $1"
