@@ -71,7 +71,7 @@ FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
         ("identity.stray", None),
     ],
     "mcp_registry-rooms": [
-        ("mcp_registry.aggregate.server", "mcp_registry.connections"),
+        ("mcp_registry.aggregate.server", "mcp_registry.servers"),
         ("mcp_registry.queries.server", "mcp_registry.handlers.server"),
         ("mcp_registry.stray", None),
     ],
