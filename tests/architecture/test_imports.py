@@ -30,7 +30,7 @@ CONTRACTS: dict[str, Contract] = {
 
 FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
     "members": [
-        ("session.dependencies", "identity.keys"),
+        ("session.dependencies", "identity.credentials.keys"),
         ("gateway.settings", "session.settings"),
         ("onebox.services", "gateway.app"),
         ("simulator.app", "onebox"),
@@ -68,11 +68,11 @@ FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
     "identity-rooms": [
         ("identity.handlers.user", "identity.queries.user"),
         ("identity.projections", "identity.constraints"),
-        ("identity.keys", "identity.aggregate"),
+        ("identity.credentials.keys", "identity.aggregate"),
         ("identity.stray", None),
     ],
     "mcp_registry-rooms": [
-        ("mcp_registry.aggregate.server", "mcp_registry.connections"),
+        ("mcp_registry.aggregate.server", "mcp_registry.servers"),
         ("mcp_registry.queries.server", "mcp_registry.handlers.server"),
         ("mcp_registry.stray", None),
     ],

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
 
-from identity.keys import KeyRing
+from identity.credentials.keys import KeyRing
 from mcp import Client
 from mcp_types import TextResourceContents
 from onebox.testing.mcp import code_of, mcp_client, text_of

@@ -13,11 +13,11 @@ from runtime.forever import forever
 
 from identity.api_calls import ApiCalls
 from identity.audit_log import AuditLog
+from identity.credentials.keys import KeyRingFile
+from identity.credentials.login_attempts import LoginAttempts
+from identity.credentials.passwords import Passwords
+from identity.credentials.revocations import Revocations
 from identity.directory import Directory
-from identity.keys import KeyRingFile
-from identity.login_attempts import LoginAttempts
-from identity.passwords import Passwords
-from identity.revocations import Revocations
 from identity.settings import Settings
 
 CLEANING_INTERVAL_SECONDS = 60.0

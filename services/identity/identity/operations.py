@@ -20,8 +20,8 @@ from runtime.usage import show_help, variables
 
 from identity.app import service
 from identity.audit_log import MIN_AGE, AuditLog, NotAllowed
+from identity.credentials.keys import PUBLICATION_LEAD, InvalidKeyRing, KeyRing
 from identity.dependencies import dependencies
-from identity.keys import PUBLICATION_LEAD, InvalidKeyRing, KeyRing
 from identity.names import normalized_email
 from identity.settings import DatabaseSettings, KeySettings, Settings
 

@@ -7,7 +7,7 @@ import runtime.settings
 from eventing.service import ServiceSettings
 from pydantic import AfterValidator, EmailStr, Field, PositiveInt, model_validator
 
-from identity.passwords import is_common
+from identity.credentials.passwords import is_common
 
 
 def _uncommon(password: str) -> str:

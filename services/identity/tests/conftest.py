@@ -9,8 +9,8 @@ from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventing.database import Database
 from eventing.testing.harness import migrated, owned
-from identity import passwords
 from identity.app import service
+from identity.credentials import passwords
 from jwt.algorithms import OKPAlgorithm
 from onebox.testing.databases import Databases
 

@@ -14,12 +14,12 @@ from eventing.testing import harness
 from identity.api_calls import ApiCalls
 from identity.app import service
 from identity.audit_log import AuditLog
+from identity.credentials.keys import KeyRingFile
+from identity.credentials.login_attempts import LoginAttempts
+from identity.credentials.passwords import Passwords
 from identity.dependencies import Dependencies
 from identity.directory import Directory
-from identity.keys import KeyRingFile
-from identity.login_attempts import LoginAttempts
 from identity.operations import OPERATOR
-from identity.passwords import Passwords
 from runtime.clock import new_id
 
 PASSWORD = "plantedsecret-analytical engine"

@@ -10,9 +10,9 @@ import jwt
 import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import FAMILY, SESSION, USER
-from identity.keys import InvalidKeyRing, KeyRing
-from identity.passwords import Passwords, is_common
-from identity.refresh_tokens import RefreshToken
+from identity.credentials.keys import InvalidKeyRing, KeyRing
+from identity.credentials.passwords import Passwords, is_common
+from identity.credentials.refresh_tokens import RefreshToken
 from runtime.bus.envelope import Envelope
 from runtime.clock import now
 

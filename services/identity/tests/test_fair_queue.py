@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from identity import fair_queue
-from identity.fair_queue import MAX_CONCURRENT, MAX_PER_KEY, FairQueue, Overloaded
+from identity.credentials import fair_queue
+from identity.credentials.fair_queue import MAX_CONCURRENT, MAX_PER_KEY, FairQueue, Overloaded
 from runtime.testing import background, eventually
 
 

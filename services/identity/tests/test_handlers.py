@@ -13,7 +13,7 @@ from contracts.identity.user import EnsureAdmin
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from identity.aggregate import token_family
-from identity.passwords import Passwords
+from identity.credentials.passwords import Passwords
 from runtime.clock import new_id
 from runtime.testing import background, eventually
 

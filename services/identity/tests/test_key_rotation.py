@@ -10,8 +10,8 @@ from uuid import UUID
 import jwt
 import pytest
 from contracts.samples import FAMILY, SESSION, USER
-from identity import keys
-from identity.keys import ACCESS_TOKEN_LIFETIME, PUBLICATION_LEAD, KeyRing, KeyRingFile
+from identity.credentials import keys
+from identity.credentials.keys import ACCESS_TOKEN_LIFETIME, PUBLICATION_LEAD, KeyRing, KeyRingFile
 from identity.operations import main
 from runtime.clock import now
 from runtime.forever import forever

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from contracts.refusals import Code, Refusal
-from identity import login_attempts
-from identity.fair_queue import MAX_PER_KEY
-from identity.login_attempts import LoginAttempts
-from identity.passwords import Passwords
+from identity.credentials import login_attempts
+from identity.credentials.fair_queue import MAX_PER_KEY
+from identity.credentials.login_attempts import LoginAttempts
+from identity.credentials.passwords import Passwords
 from runtime.clock import now
 
 from services.identity.tests.desk import Desk
@@ -247,10 +247,10 @@ async def test_guesses_that_are_sent_at_once_do_not_pass_the_limit(desk: Desk):
 
 
 async def test_a_login_that_was_not_checked_is_not_counted(desk: Desk, ada: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("identity.fair_queue.MAX_PER_KEY", 0)
+    monkeypatch.setattr("identity.credentials.fair_queue.MAX_PER_KEY", 0)
     for _ in range(10):
         assert await outcome(desk, address="192.0.2.1") is Code.TOO_MANY_LOGINS
-    monkeypatch.setattr("identity.fair_queue.MAX_PER_KEY", MAX_PER_KEY)
+    monkeypatch.setattr("identity.credentials.fair_queue.MAX_PER_KEY", MAX_PER_KEY)
     assert await desk.log_in(ada, address="192.0.2.1")
 
 

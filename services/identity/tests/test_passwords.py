@@ -9,7 +9,7 @@ from contracts.identity.password import ChangePassword, IssuePasswordReset, Rese
 from contracts.identity.user import CreateServiceAccount
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
-from identity.passwords import Passwords
+from identity.credentials.passwords import Passwords
 from runtime.clock import new_id
 
 from services.identity.tests.desk import PASSWORD, Desk, family_of

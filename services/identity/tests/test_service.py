@@ -18,8 +18,8 @@ from contracts.wire import ACCESS_PREFIX, REVOCATIONS, REVOCATIONS_COMPLETE, eve
 from eventing.database import Database
 from eventing.testing import eventually
 from identity.app import service
+from identity.credentials.revocations import Revocations
 from identity.operations import OPERATOR
-from identity.revocations import Revocations
 from identity.settings import Settings
 from nats.js.errors import BucketNotFoundError, NoKeysError
 from runtime.bus import Bus, Client, Unavailable, connected, ordered

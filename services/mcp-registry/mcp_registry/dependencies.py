@@ -16,9 +16,9 @@ from sandbox import Resources, Sandbox
 
 from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
-from mcp_registry.connections import Connections
 from mcp_registry.oauth import OAuth
 from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
+from mcp_registry.servers import Servers
 from mcp_registry.settings import Settings
 
 log = get_logger()
@@ -28,7 +28,7 @@ log = get_logger()
 class Dependencies:
     """What the service's handlers, queries and reactions use; a healthy server is checked every `check_seconds`."""
 
-    connections: Connections
+    servers: Servers
     connector: Connector
     check_seconds: float
     catalog: Catalog
@@ -48,10 +48,10 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     catalog = await asyncio.to_thread(Catalog.load, settings.mcp_catalog_file)
     commands = AllowedCommands(settings.allowed_commands)
     limits = ConnectionLimits(program_resources=Resources(settings.mcp_program_memory_bytes))
-    connections = Connections(database, commands, Actors(Bus(client).ask))
+    servers = Servers(database, commands, Actors(Bus(client).ask))
     async with (
         Connector(sandbox, settings.address_rules, limits, readable=settings.program_dirs) as connector,
         guarded_client(settings.address_rules, MAX_RESPONSE_BYTES) as http,
     ):
         oauth = OAuth(Requests(http, settings.address_rules), settings.redirect_uri)
-        yield Dependencies(connections, connector, settings.mcp_check_seconds, catalog, oauth)
+        yield Dependencies(servers, connector, settings.mcp_check_seconds, catalog, oauth)

@@ -22,10 +22,10 @@ from mcp_connection import ConnectionFailed, Connector
 from mcp_registry.app import service
 from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
-from mcp_registry.connections import Connections
 from mcp_registry.dependencies import Dependencies
 from mcp_registry.oauth import OAuth
 from mcp_registry.reactions.check import CheckServerJob
+from mcp_registry.servers import Servers
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 
@@ -92,11 +92,11 @@ class Desk(harness.ServiceHarness):
         self._clock, self.connector, self.actors = clock, FakeConnector(), FakeActors()
         self.at(NOON)
         commands = AllowedCommands(frozenset({"files-mcp"}))
-        self.connections = Connections(database, commands, cast(Actors, self.actors))
+        self.servers = Servers(database, commands, cast(Actors, self.actors))
         self.authorization_server = ScriptedServer.with_metadata()
         oauth = OAuth(self.authorization_server.sender(), REDIRECT_URI)
         self.dependencies = Dependencies(
-            self.connections, cast(Connector, self.connector), CHECK_SECONDS, Catalog.load(CATALOG), oauth
+            self.servers, cast(Connector, self.connector), CHECK_SECONDS, Catalog.load(CATALOG), oauth
         )
         super().__init__(service, database, self.dependencies)
 

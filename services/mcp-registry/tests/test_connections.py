@@ -9,7 +9,7 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from eventing.secrets.sealed_values import Secrets
 from mcp_connection import ConnectionFailed, fingerprint
-from mcp_registry.connections import ServerChanging
+from mcp_registry.servers import ServerChanging
 from runtime.bus.envelope import Envelope
 
 from .desk import Desk
@@ -170,9 +170,9 @@ async def test_a_server_that_changes_all_the_time_is_not_resolved(desk: Desk, mo
     server = await desk.create(headers={"X-Key": "first"})
     change_while_reading(desk, monkeypatch, server.id, 100)
     with pytest.raises(ServerChanging):
-        await desk.connections.get(server.id, Envelope.begin(actor=OWNER))
+        await desk.servers.get(server.id, Envelope.begin(actor=OWNER))
 
 
 async def test_an_unknown_server_is_not_connected(desk: Desk) -> None:
     with pytest.raises(Refusal, match=Code.MCP_SERVER_NOT_FOUND):
-        await desk.connections.get(OWNER.user_id, Envelope.begin(actor=OWNER))
+        await desk.servers.get(OWNER.user_id, Envelope.begin(actor=OWNER))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from eventing.service import Service
 
+from session.agent.environments import VARIABLES
 from session.aggregate import Session, SessionTemplate
 from session.constraints import constrains
 from session.dependencies import Dependencies, dependencies
-from session.environments import VARIABLES
 from session.handlers import handles
 from session.projections import project
 from session.projections.account import ACCOUNTS

@@ -20,17 +20,17 @@ from runtime.logging import get_logger
 from runtime.waiters import Waiters
 from sandbox import Resources, Sandbox
 
-from session.accounts import Accounts
 from session.agent import Agents, Limits
 from session.agent.agent_process import AGENT, find_sandbox
 from session.agent.deltas import Deltas
+from session.agent.environments import Environments
 from session.agent.model_proxy import ModelProxy
+from session.agent.places import Places
 from session.agent.transcript import COPIES_AT_ONCE, Transcripts
 from session.ceilings import Ceilings
 from session.copied_work import CopiedWork
-from session.environments import Environments
 from session.mcp.connections import Connections
-from session.places import Places
+from session.quotas.accounts import Accounts
 from session.quotas.spending import Spending
 from session.quotas.starting import apply_rules
 from session.settings import Settings
@@ -47,8 +47,7 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 class Dependencies:
     """What the service's handlers, queries and reactions use.
 
-    `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty,
-    as far as `ceilings` allow them to the role of the user.
+    `decisions` wakes workers that wait for an approval. `ceilings` limit the options of agents.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
     `quotas` keeps; `measuring` measures those in which agents work. `spending` returns what a run, requested by an
     event, spends of the budget of its user.
@@ -63,7 +62,6 @@ class Dependencies:
     approval_seconds: float
     places: Places
     environments: Environments
-    models: tuple[str, ...]
     accounts: Accounts
     ceilings: Ceilings
     storage: Storage
@@ -132,9 +130,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             approval_seconds=settings.approval_seconds,
             places=Places(settings.runs_at_once, settings.waiting_agent_seconds),
             environments=Environments(database),
-            models=settings.offered_models,
             accounts=Accounts(database),
-            ceilings=Ceilings.parse(settings.ceilings),
+            ceilings=Ceilings.parse(settings.ceilings, settings.offered_models),
             storage=Storage(database),
             blocking=blocking,
             writing=writing,

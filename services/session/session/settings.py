@@ -71,7 +71,7 @@ class Settings(SecretServiceSettings):
     @field_validator("ceilings")
     @classmethod
     def _check_ceilings(cls, text: str, info: ValidationInfo) -> str:
-        Ceilings.parse(text).check_models(_names(info.data.get("models", "")))
+        Ceilings.parse(text, _names(info.data.get("models", ""))).check_models()
         return text
 
     @property

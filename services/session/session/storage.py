@@ -10,7 +10,7 @@ from contracts.refusals import Code, not_found
 from eventing.database import Connection, Database
 from runtime import clock
 
-from session.accounts import assumed_role
+from session.quotas.accounts import assumed_role
 from session.quotas.storage import check_growth, check_storage
 
 MAX_RESERVED = timedelta(minutes=10)

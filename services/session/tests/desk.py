@@ -13,9 +13,9 @@ from eventing.database import Database
 from eventing.testing import harness
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from session.accounts import assumed_role
 from session.app import service
 from session.ceilings import Ceilings
+from session.quotas.accounts import assumed_role
 
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")
@@ -34,7 +34,6 @@ class AssumedRoles:
 class OfferedModels:
     """Dependencies that offer models within ceilings, and nothing else."""
 
-    models: tuple[str, ...] = ()
     ceilings: Ceilings = field(default_factory=Ceilings)
     accounts: AssumedRoles = field(default_factory=AssumedRoles)
 

@@ -16,11 +16,11 @@ from eventing.testing.reacting import reaction_to
 from runtime.blocking import BlockingPool
 from runtime.bus.envelope import Envelope
 from runtime.clock import now
+from session.agent.places import Places
 from session.app import service
 from session.ceilings import Ceilings
 from session.copied_work import CopiedWork
 from session.dependencies import Dependencies
-from session.places import Places
 from session.reactions.session import remove_traces
 from session.shared_folders import FILE
 from session.storage import Storage
@@ -71,7 +71,7 @@ class FileJobs:
             AsyncMock(),
             root / "workspaces",
             root / "archives",
-            *(nothing, nothing, 1, Places(1, 60), nothing, nothing, nothing),
+            *(nothing, nothing, 1, Places(1, 60), nothing, nothing),
             ceilings=Ceilings(),
             storage=Storage(desk.database),
             blocking=blocking,

@@ -19,7 +19,7 @@ from contracts.session.values import ApprovalOutcome, Block, ToolUseBlock, Usage
 from runtime.clock import new_id, now
 from runtime.testing import eventually
 from runtime.waiters import Waiters
-from session.places import Place, Places
+from session.agent.places import Place, Places
 from session.reactions import approval as approvals
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation

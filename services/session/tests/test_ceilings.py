@@ -201,7 +201,7 @@ def test_any_setting_is_read_or_refused_with_an_example_that_is_read(text: str) 
 
 def test_models_that_leave_a_role_none_are_refused() -> None:
     with pytest.raises(ValueError, match=r"user\.models: allows none"):
-        Ceilings.parse("user.models=claude-haiku-*").check_models(("claude-opus-4-7",))
+        Ceilings.parse("user.models=claude-haiku-*", ("claude-opus-4-7",)).check_models()
 
 
 @pytest.mark.parametrize("listed", [(), ("claude-opus-4-7", "claude-sonnet-4-6")])

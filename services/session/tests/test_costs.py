@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -105,18 +104,17 @@ async def test_a_run_counts_for_the_model_of_its_start(desk: Desk) -> None:
 
 
 async def test_a_session_without_a_model_uses_the_first_that_is_offered(desk: Desk) -> None:
-    desk.dispatcher.dependencies = replace(desk.dispatcher.dependencies, models=("haiku", "opus"))
-    assert isinstance(desk.dispatcher.dependencies, OfferedModels)
+    desk.dispatcher.dependencies = OfferedModels(Ceilings(offered=("haiku", "opus")))
     await run_once(desk)
     assert await keys(desk, "model") == {"haiku": Decimal("0.25")}
 
 
 async def test_a_run_under_a_ceiling_counts_for_the_model_that_its_agent_got(desk: Desk) -> None:
-    ceilings = Ceilings.parse("models=haiku")
-    desk.dispatcher.dependencies = OfferedModels(models=("opus", "haiku"), ceilings=Ceilings())
+    offered = ("opus", "haiku")
+    desk.dispatcher.dependencies = OfferedModels(Ceilings(offered=offered))
     session_id = await desk.create()
     await desk.send(ChangeSession(session_id=session_id, sdk_options=SdkOptions(model="opus")))
-    desk.dispatcher.dependencies = OfferedModels(models=("opus", "haiku"), ceilings=ceilings)
+    desk.dispatcher.dependencies = OfferedModels(Ceilings.parse("models=haiku", offered))
     run = await start(desk, session_id)
     await desk.send(EndRun(session_id=session_id, run_id=run.id, attempt=1, usage=USAGE))
     await run_once(desk)

@@ -10,9 +10,9 @@ from eventing.database import Database
 from eventing.secrets.earlier_secrets import FIND, EarlierSecrets
 from eventing.store.postgres import PostgresStore
 from runtime.clock import new_id
+from session.agent.environments import VARIABLES
 from session.aggregate import Session
 from session.app import service
-from session.environments import VARIABLES
 
 from services.session.tests.desk import Desk
 

@@ -17,7 +17,7 @@ CEILINGS = "models=claude-haiku-*, max_budget_usd=5, max_turns=7, tools=!Bash, a
 async def created(desk: Desk, ceilings: str) -> UUID:
     """Create a session, and set the ceilings afterwards."""
     session = await desk.send(CreateSession.example().model_copy(update={"sdk_options": OPTIONS}))
-    desk.dispatcher.dependencies = OfferedModels(ceilings=Ceilings.parse(ceilings))
+    desk.dispatcher.dependencies = OfferedModels(Ceilings.parse(ceilings))
     return session.id
 
 
@@ -26,7 +26,7 @@ async def effective(desk: Desk, session_id: UUID) -> EffectiveOptions:
 
 
 async def test_a_session_names_its_template_and_the_operators_model(desk: Desk) -> None:
-    desk.dispatcher.dependencies = OfferedModels(("claude-sonnet-4-5",))
+    desk.dispatcher.dependencies = OfferedModels(Ceilings(offered=("claude-sonnet-4-5",)))
     await desk.send(CreateTemplate.example())
     session = await desk.send(CreateSession.example().model_copy(update={"template_id": UUID(TEMPLATE)}))
     assert (session.template_id, session.effective_options.model) == (UUID(TEMPLATE), "claude-sonnet-4-5")

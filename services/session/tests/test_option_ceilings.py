@@ -22,7 +22,7 @@ HIGH = SdkOptions(max_turns=11)
 
 @pytest.fixture
 def limited(desk: Desk) -> Desk:
-    desk.dispatcher.dependencies = OfferedModels(ceilings=CEILINGS)
+    desk.dispatcher.dependencies = OfferedModels(CEILINGS)
     return desk
 
 

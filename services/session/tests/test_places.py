@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from session import places as module
-from session.places import MIN_SECONDS, Place, Places
+from session.agent import places as module
+from session.agent.places import MIN_SECONDS, Place, Places
 
 LONG = 1000.0
 

@@ -16,7 +16,7 @@ from contracts.session.run import CancelRun, GetRun, RunView
 from eventing import reactions
 from eventing.testing import eventually
 from runtime.clock import new_id
-from session import places
+from session.agent import places
 from session.reactions import approval as approvals
 from simulator.testing import bash, calling, scripted
 

@@ -25,9 +25,10 @@ from eventing.handling.dispatch import Dispatcher
 from eventing.store import START
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
+from session.agent.environments import Environments
 from session.aggregate import Session
 from session.app import service
-from session.environments import Environments
+from session.ceilings import Ceilings
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, OfferedModels
 
@@ -210,7 +211,8 @@ async def test_a_run_shows_its_structured_output(desk: Desk) -> None:
 async def create(desk: Desk, *models: str, actor: Any = OWNER, **options: Any) -> None:
     database = desk.dispatcher.database
     store = service.store(database)
-    dispatcher = Dispatcher[Any](store, database, OfferedModels(models), service.commands, service.queries)
+    dependencies = OfferedModels(Ceilings(offered=models))
+    dispatcher = Dispatcher[Any](store, database, dependencies, service.commands, service.queries)
     command = CreateSession(session_id=ID, name="one", sdk_options=SdkOptions.model_validate(options))
     await dispatcher.send(command, Envelope.begin(actor=actor))
 

@@ -21,11 +21,11 @@ from eventing.testing.reacting import reaction_to
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id, now
 from runtime.waiters import Waiters
-from session.accounts import Accounts
 from session.agent import AgentEvent, AgentSpec, Ask, AssistantMessage, Finished
+from session.agent.places import Places
 from session.app import service
 from session.ceilings import Ceilings
-from session.places import Places
+from session.quotas.accounts import Accounts
 from session.quotas.spending import Spending
 from session.reactions.run import end_lost_run, run_agent
 from session.storage import Storage

@@ -8,7 +8,7 @@ from task_scheduler.aggregate import Execution, Task
 from task_scheduler.constraints import constrains
 from task_scheduler.dependencies import Dependencies, dependencies
 from task_scheduler.due import DUE_KINDS
-from task_scheduler.environments import VARIABLES
+from task_scheduler.executions import VARIABLES
 from task_scheduler.handlers import handles
 from task_scheduler.projections import project
 from task_scheduler.queries import answers

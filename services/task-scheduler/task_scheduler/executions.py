@@ -8,8 +8,10 @@ from contracts.messages import Message
 from contracts.session.values import SdkOptions
 from contracts.task_scheduler.values import TaskDefinition, Variables
 from eventing.database import Database
+from eventing.secrets.sealed_values import Secrets
 
-from task_scheduler.environments import VARIABLES
+VARIABLES = Secrets("task_environments", owner="task_id", values="variables")
+"""The environment variables of tasks. Their values are secrets: no query on the bus returns them."""
 
 ACTIVE = "SELECT id, task_id, attempt FROM executions WHERE status = 'running' AND "
 BY_RUN, BY_SESSION = ACTIVE + "run_id = $1", ACTIVE + "session_id = $1"

@@ -12,8 +12,8 @@ from contracts.task_scheduler.attempt import EndAttempt, ExecutionCheckRequested
 from contracts.task_scheduler.backfill import BackfillStarted
 from contracts.task_scheduler.execution import CancelExecution, CheckExecution, ExpireExecution, TimeOutExecution
 from contracts.task_scheduler.task import DeleteTask
+from task_scheduler.admission import TaskExecutions
 from task_scheduler.aggregate import Task
-from task_scheduler.handlers.task_executions import TaskExecutions
 
 from .memory_desk import NOON, STRANGER, TASK_ID, MemoryDesk, definition, execution_id, hourly
 

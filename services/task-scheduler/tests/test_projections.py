@@ -16,7 +16,7 @@ from contracts.task_scheduler.execution import (
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTask, GetTask, PauseTask, ResumeTask
 from contracts.task_scheduler.values import TaskChanges
 from task_scheduler.aggregate.execution import MIN_CHECK_INTERVAL
-from task_scheduler.environments import VARIABLES
+from task_scheduler.executions import VARIABLES
 
 from .desk import NOON, OWNER, Desk
 

@@ -11,11 +11,11 @@ from eventing.store import AggregateNotFound
 from runtime.clock import new_id
 
 from identity.aggregate import RefreshTokenHash, User
+from identity.credentials.keys import ACCESS_TOKEN_LIFETIME
+from identity.credentials.refresh_tokens import REFRESH_TOKEN_LIFETIME, RefreshToken
 from identity.dependencies import Work
 from identity.directory import Account
 from identity.handlers.password_checks import matches_password, naming_owner
-from identity.keys import ACCESS_TOKEN_LIFETIME
-from identity.refresh_tokens import REFRESH_TOKEN_LIFETIME, RefreshToken
 
 handles = Handlers()
 

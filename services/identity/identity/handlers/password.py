@@ -7,11 +7,11 @@ from eventing.handling import Handlers
 from eventing.store import AggregateNotFound
 
 from identity.aggregate import PasswordReset, User
+from identity.credentials.passwords import check_strength
+from identity.credentials.reset_tokens import RESET_TOKEN_LIFETIME, ResetToken
 from identity.dependencies import Work
 from identity.handlers.password_checks import matches_password
 from identity.handlers.user import MANAGE_ACCOUNTS
-from identity.passwords import check_strength
-from identity.reset_tokens import RESET_TOKEN_LIFETIME, ResetToken
 
 handles = Handlers()
 

@@ -6,9 +6,9 @@ from eventing.actors import check_admin
 from eventing.handling import Handlers
 
 from identity.aggregate import User
+from identity.credentials.passwords import check_strength
 from identity.dependencies import Work
 from identity.names import RESERVED_USERNAMES, comparable_username, service_email
-from identity.passwords import check_strength
 
 MANAGE_ACCOUNTS = "manage accounts"
 

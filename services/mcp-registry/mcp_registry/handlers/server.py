@@ -96,7 +96,7 @@ def _revocations(server: McpServer, before: Tokens | None, work: Work) -> list[R
 
 def _check_may_define(definition: ServerDefinition, variables: Iterable[str], work: Work) -> None:
     _check_global(definition, work)
-    work.dependencies.connections.commands.check(definition, variables, work.actor.role)
+    work.dependencies.servers.commands.check(definition, variables, work.actor.role)
 
 
 def _check_global(definition: ServerDefinition, work: Work) -> None:
@@ -106,7 +106,7 @@ def _check_global(definition: ServerDefinition, work: Work) -> None:
 
 async def _check_number(work: Work) -> None:
     await work.lock(work.actor.user_id)  # concurrent requests would all count the same
-    if await work.dependencies.connections.count(work.actor.user_id) >= MAX_SERVERS:
+    if await work.dependencies.servers.count(work.actor.user_id) >= MAX_SERVERS:
         raise Refusal(Code.TOO_MANY_SERVERS, f"You have {MAX_SERVERS} MCP servers. Delete one first.")
 
 

@@ -57,13 +57,13 @@ async def export_servers(query: ExportServers, context: Context) -> list[ServerE
 @answers
 async def resolve_servers(query: ResolveServers, context: Context) -> list[ResolvedServer]:
     """Return the servers that names or ids mean for the actor, with their secrets."""
-    return await context.dependencies.connections.resolve(query.references, context.actor, context.envelope)
+    return await context.dependencies.servers.resolve(query.references, context.actor, context.envelope)
 
 
 @answers
 async def check_references(query: CheckReferences, context: Context) -> None:
     """Check that names or ids mean servers that the actor may use."""
-    rows = await context.dependencies.connections.find(query.references, context.actor)
+    rows = await context.dependencies.servers.find(query.references, context.actor)
     for reference, row in zip(query.references, rows, strict=True):
         if row is None:
             detail = f"MCP server {reference!r} does not exist."

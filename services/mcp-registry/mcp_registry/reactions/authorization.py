@@ -69,8 +69,8 @@ class PrepareAuthorization(AuthorizationJob[AuthorizationRequested]):
     async def authorize(self) -> None:
         """Offer the URL."""
         server_id, oauth = self.recorded.id, self.dependencies.oauth
-        url = await self.dependencies.connections.url(server_id)
-        secrets = await self.dependencies.connections.oauth(server_id)
+        url = await self.dependencies.servers.url(server_id)
+        secrets = await self.dependencies.servers.oauth(server_id)
         if url is None or oauth.redirect_uri is None:
             raise JobNotWanted
         state = new_state(server_id)
@@ -97,7 +97,7 @@ class ExchangeCode(AuthorizationJob[AuthorizationReturned]):
 
     async def authorize(self) -> None:
         """Record the tokens."""
-        pending = (await self.dependencies.connections.oauth(self.recorded.id)).pending
+        pending = (await self.dependencies.servers.oauth(self.recorded.id)).pending
         await self.check_wanted()  # then the code is that of this attempt
         if pending is None:
             raise JobNotWanted

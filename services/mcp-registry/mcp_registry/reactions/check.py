@@ -33,7 +33,7 @@ class CheckServerJob(Job[Dependencies, CheckRequested]):
     async def work(self) -> None:
         """Check the server, and record the result."""
         try:
-            server = await self.dependencies.connections.get(self.recorded.id, self.recorded.envelope)
+            server = await self.dependencies.servers.get(self.recorded.id, self.recorded.envelope)
         except Refusal as refusal:
             raise JobFailed(refusal.code, refusal.detail) from refusal
         started_at = time.monotonic()

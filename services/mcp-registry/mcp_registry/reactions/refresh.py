@@ -33,7 +33,7 @@ class RefreshTokens(Job[Dependencies, RefreshRequested]):
 
     async def work(self) -> None:
         """Record new tokens."""
-        present = (await self.dependencies.connections.oauth(self.recorded.id)).tokens
+        present = (await self.dependencies.servers.oauth(self.recorded.id)).tokens
         await self.check_wanted()  # then these are not the tokens of a later authorization
         if present is None:
             raise JobNotWanted

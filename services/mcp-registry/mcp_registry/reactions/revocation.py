@@ -28,7 +28,7 @@ class RevokeTokens(Job[Dependencies, RevocationRequested]):
 
     async def work(self) -> None:
         """Revoke the tokens."""
-        tokens = await self.dependencies.connections.revoked_tokens(self.recorded.id)
+        tokens = await self.dependencies.servers.revoked_tokens(self.recorded.id)
         if tokens is None:
             raise JobNotWanted
         try:

@@ -17,7 +17,7 @@ from pydantic import JsonValue
 from sandbox import Resources, SandboxedProcess
 
 from session.ceilings import UNLIMITED, Ceiling
-from session.model_names import FAMILIES, LONG_CONTEXT
+from session.ceilings.model_names import FAMILIES, LONG_CONTEXT
 from session.quotas.spending import Spending
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.

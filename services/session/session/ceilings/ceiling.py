@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.session.values import KNOWN_TOOLS, PermissionMode, SdkOptions
 
-from session.model_names import FAMILIES, LONG_CONTEXT, is_listed
+from session.ceilings.model_names import FAMILIES, LONG_CONTEXT, is_listed
 
 TOOL_ALIASES = {"Agent": "Task"}
 """Two names of one tool: the name that Claude Code calls, and the one that options list."""

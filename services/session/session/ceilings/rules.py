@@ -20,20 +20,20 @@ MAX_BUDGET_USD, MAX_TURNS, MAX_SECONDS = 1_000_000, 10_000, 86_400
 
 
 class Ceilings:
-    """The ceilings by role."""
+    """The ceilings by role, and the models that are `offered` by name: any if there are none."""
 
-    def __init__(self, by_role: dict[Role, Ceiling] | None = None) -> None:
-        self._by_role = by_role or {}
+    def __init__(self, by_role: dict[Role, Ceiling] | None = None, offered: tuple[str, ...] = ()) -> None:
+        self._by_role, self.offered = by_role or {}, offered
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, offered: tuple[str, ...] = ()) -> Self:
         """Return the ceilings of a setting: `role.limit=value` or, for all other roles, `limit=value`, with commas.
 
         Raises:
             ValueError: see `NamedValues`.
         """
         read = _CEILINGS.parse(text)
-        return cls({role: _ceiling(role, read) for role in ROLES})
+        return cls({role: _ceiling(role, read) for role in ROLES}, offered)
 
     def of(self, role: Role) -> Ceiling:
         """Return the ceiling of a role. Only administrators may use `bypassPermissions`."""
@@ -42,14 +42,14 @@ class Ceilings:
             return ceiling
         return replace(ceiling, permission_modes=tuple(mode for mode in MODES if mode != "bypassPermissions"))
 
-    def check_models(self, offered: tuple[str, ...]) -> None:
+    def check_models(self) -> None:
         """Check that each role may use one of the offered models, if any are named.
 
         Raises:
             ValueError: a role may not.
         """
         for role, ceiling in self._by_role.items():
-            if offered and not ceiling.usable_models(offered):
+            if self.offered and not ceiling.usable_models(self.offered):
                 raise ValueError(f"{role}.models: allows none of the models in MODELS")
 
 

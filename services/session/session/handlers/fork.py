@@ -5,8 +5,8 @@ from contracts.session.fork import CompleteFork, FailFork, ForkSession
 from eventing.handling import Handlers
 
 from session.aggregate import Session
+from session.ceilings.options import check_options
 from session.dependencies import Work
-from session.options import check_options
 
 handles = Handlers()
 
@@ -15,7 +15,7 @@ handles = Handlers()
 async def fork_session(command: ForkSession, work: Work) -> None:
     """Create a session as a copy of another one."""
     parent = await work.load_owned(Session, command.session_id)
-    check_options(parent.sdk_options, work)
+    check_options(parent.sdk_options, work.actor.role, work.dependencies.ceilings)
     message_ids = await work.ask(ListMessageIds(session_id=command.session_id, until=command.from_message_id))
     await work.save(parent.fork(command.fork_id, work.actor.user_id, command.name, message_ids))
 

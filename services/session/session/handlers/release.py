@@ -4,7 +4,7 @@ from contracts.session.release import ReleaseRun
 from eventing.handling import Handlers
 
 from session.dependencies import Work
-from session.next_run import change_and_start_next
+from session.handlers.run import change_and_start_next
 
 handles = Handlers()
 

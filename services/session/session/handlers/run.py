@@ -1,6 +1,9 @@
 """Handlers of commands about runs."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from decimal import Decimal
+from uuid import UUID
 
 from contracts.refusals import Refusal
 from contracts.session.quota import GetAllowance, GetRunCharge
@@ -19,11 +22,22 @@ from eventing.handling import Handlers
 from eventing.store import Conflict
 
 from session.aggregate import Session
+from session.ceilings.options import resolved_model
 from session.dependencies import Work
-from session.next_run import change_and_start_next
-from session.options import resolved_model
 
 handles = Handlers()
+
+
+@asynccontextmanager
+async def change_and_start_next(session_id: UUID, work: Work) -> AsyncGenerator[Session]:
+    """Load a session, and at the end of the block start its next run, as far as the quotas allow it, and save it.
+
+    If the block raises, nothing is saved. The next run starts in the append that ends the run before it.
+    """
+    async with work.change(Session, session_id) as session:
+        yield session
+        if session.could_start_next:
+            session.start_next(await work.ask(GetAllowance(session_id=session_id)))
 
 
 @handles
@@ -110,5 +124,5 @@ async def _lost_usage(session: Session, work: Work) -> Usage:
 async def _model(session: Session, work: Work) -> str | None:
     """Return the model that the agent of a run gets; None if neither the session nor the operator names one."""
     dependencies = work.dependencies
-    ceiling = dependencies.ceilings.of(await dependencies.accounts.role(session.owner, work.envelope))
-    return resolved_model(session.sdk_options, ceiling, dependencies.models)
+    role = await dependencies.accounts.role(session.owner, work.envelope)
+    return resolved_model(session.sdk_options, role, dependencies.ceilings)

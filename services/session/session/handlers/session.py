@@ -4,9 +4,9 @@ from contracts.session.session import ChangeSession, CreateSession, DeleteSessio
 from eventing.handling import Handlers
 
 from session.aggregate import Session, SessionTemplate
+from session.ceilings.options import check_options
 from session.dependencies import Work
-from session.next_run import change_and_start_next
-from session.options import check_options
+from session.handlers.run import change_and_start_next
 
 handles = Handlers()
 
@@ -18,7 +18,7 @@ async def create_session(command: CreateSession, work: Work) -> None:
     if command.template_id:
         template = await work.load_visible(SessionTemplate, command.template_id)
         mode, options = command.mode or template.default_mode, template.sdk_options.overridden_by(options)
-    check_options(options, work)
+    check_options(options, work.actor.role, work.dependencies.ceilings)
     session = Session(command.session_id)
     session.create(work.actor.user_id, command.name, mode, options, command.template_id, command.metadata)
     session.increase_depth(command.depth)
@@ -30,7 +30,7 @@ async def change_session(command: ChangeSession, work: Work) -> None:
     """Change a session; the next run uses the new options."""
     async with work.change(Session, command.session_id) as session:
         if command.sdk_options:
-            check_options(command.sdk_options, work)
+            check_options(command.sdk_options, work.actor.role, work.dependencies.ceilings)
         session.change(command.name, command.sdk_options, command.metadata)
 
 

@@ -15,9 +15,9 @@ from contracts.session.session import (
 from eventing.database import Connection
 from eventing.recording import Recorded
 
-from session.counters import TEMPLATE_USES
-from session.environments import VARIABLES
+from session.agent.environments import VARIABLES
 from session.projections.cost import keep_unbilled
+from session.projections.template import TEMPLATE_USES
 from session.quotas.concurrency import update_waiting
 from session.quotas.months import count_session
 

@@ -4,9 +4,10 @@ from typing import Any, assert_never
 
 from contracts.session.template import TemplateChanged, TemplateCreated, TemplateDeleted, TemplateEvent
 from eventing.database import Connection
+from eventing.database.counters import Counters
 from eventing.recording import Recorded
 
-from session.counters import TEMPLATE_USES
+TEMPLATE_USES = Counters("template_uses", "template_id")
 
 
 async def project_template(event: TemplateEvent, recorded: Recorded[Any], db: Connection) -> None:

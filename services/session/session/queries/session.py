@@ -14,15 +14,16 @@ from contracts.session.session import (
 )
 from contracts.session.values import SdkOptions
 from eventing.database import Row
+from eventing.database.counters import Counters
 from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing
 
-from session.accounts import assumed_role
-from session.counters import SESSIONS_BY_STATUS
+from session.ceilings.options import check_options, effective_options
 from session.dependencies import Context
-from session.options import check_options, effective_options
 from session.queries.tables import SESSIONS, TEMPLATES
+from session.quotas.accounts import assumed_role
 
+SESSIONS_BY_STATUS = Counters("session_totals", "status")
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)
 WHOLE = """*,
@@ -52,7 +53,7 @@ async def get_session(query: GetSession, context: Context) -> SessionView:
     """Return a session, with what is in force for its next run."""
     row = _with_derived(await SESSIONS.fetch(WHOLE, query.session_id, context))
     role = row.pop("owner_role") or assumed_role(row["user_id"], context.actor)
-    effective = effective_options(SdkOptions.model_validate(row["sdk_options"]), role, context.dependencies)
+    effective = effective_options(SdkOptions.model_validate(row["sdk_options"]), role, context.dependencies.ceilings)
     return SessionView.model_validate(row | {"effective_options": effective})
 
 
@@ -87,7 +88,7 @@ async def check_session_options(query: CheckOptions, context: Context) -> None:
     if query.template_id:
         template = await TEMPLATES.fetch("sdk_options", query.template_id, context)
         options = SdkOptions.model_validate(template["sdk_options"]).overridden_by(options)
-    check_options(options, context)
+    check_options(options, context.actor.role, context.dependencies.ceilings)
 
 
 async def _total_of_all(query: ListSessions, context: Context) -> int | None:

@@ -2,14 +2,14 @@
 
 from contracts.messages import Page
 from contracts.session.template import GetTemplate, ListTemplates, TemplateSummary, TemplateView
+from eventing.database.counters import Counters
 from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing
 
-from session.counters import TEMPLATE_USES
 from session.dependencies import Context
 from session.queries.tables import TEMPLATES
 
-USES = TEMPLATE_USES.count_of("session_templates.id")
+USES = Counters("template_uses", "template_id").count_of("session_templates.id")
 SUMMARY = ", ".join(
     f"{USES} AS usage_count" if name == "usage_count" else name for name in TemplateSummary.model_fields
 )

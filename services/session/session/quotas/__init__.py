@@ -1,1 +1,1 @@
-"""The quotas of users: their limits, the runs that are in progress or wait for others, and what is used each month."""
+"""The quotas of users: accounts and limits, the runs that are in progress or wait for others, and monthly usage."""

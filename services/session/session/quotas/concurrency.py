@@ -16,7 +16,7 @@ from eventing.due import DueKind, DueTime
 from eventing.recording import Recorded
 from runtime.bus.envelope import Envelope
 
-from session.accounts import assumed_role
+from session.quotas.accounts import assumed_role
 from session.quotas.rules import limits_of
 
 MAX_ONLY_WAITING = 10

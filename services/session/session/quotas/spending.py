@@ -12,7 +12,7 @@ from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
 
-from session.accounts import owner_disabled
+from session.quotas.accounts import owner_disabled
 from session.quotas.concurrency import role_of
 from session.quotas.months import CHARGE_ATTEMPT, SPENT, budget_refusal, month_of
 from session.quotas.rules import LIMITS

@@ -9,7 +9,7 @@ from contracts.session.quota import Allowance, CountUse, MoneyUse, UsageView
 from eventing.database import Database
 from runtime import clock
 
-from session.accounts import assumed_role
+from session.quotas.accounts import assumed_role
 from session.quotas.concurrency import ACTIVE, ACTIVE_IN_OTHERS, BEFORE
 from session.quotas.months import SPENT, budget_refusal, end_of_month, month_of, used_in_month
 from session.quotas.refusal import exceeded

@@ -25,8 +25,8 @@ from runtime import clock
 from runtime.logging import get_logger
 from runtime.waiters import Waiters
 
+from session.agent.places import Place
 from session.dependencies import Dependencies
-from session.places import Place
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 

@@ -19,9 +19,9 @@ from eventing.retrying import retry_transient
 from runtime.logging import get_logger
 
 from session.agent import AgentSpec, Finished, ToolReturned
+from session.agent.places import Place
 from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
-from session.places import Place
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline

@@ -3,9 +3,9 @@
 from contracts.task_scheduler.attempt import EndAttempt, RecordSubmission, RecordUsage, StartNextAttempt
 from eventing.handling import Handlers
 
+from task_scheduler.admission import save_execution
 from task_scheduler.aggregate import Execution
 from task_scheduler.dependencies import Work
-from task_scheduler.handlers.task_executions import save_execution
 
 handles = Handlers()
 

@@ -8,10 +8,10 @@ from contracts.task_scheduler.backfill import CancelBackfill, GetBackfill, ListC
 from contracts.task_scheduler.values import MAX_BACKFILL_TICKS, TaskDefinition
 from eventing.handling import Handlers
 
+from task_scheduler.admission import TaskExecutions
 from task_scheduler.aggregate import Task
 from task_scheduler.aggregate.schedule import parse_schedule
 from task_scheduler.dependencies import Work
-from task_scheduler.handlers.task_executions import TaskExecutions
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 MAX_COUNTED_TICKS = 2000

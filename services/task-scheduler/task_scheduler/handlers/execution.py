@@ -16,10 +16,10 @@ from contracts.task_scheduler.execution import (
 )
 from eventing.handling import Handlers
 
+from task_scheduler.admission import Origin, TaskExecutions, save_execution
 from task_scheduler.aggregate import Execution, Task
+from task_scheduler.definition import check_prompt
 from task_scheduler.dependencies import Work
-from task_scheduler.handlers.definition import check_prompt
-from task_scheduler.handlers.task_executions import Origin, TaskExecutions, save_execution
 
 EVENT_PERIOD = timedelta(hours=1)
 

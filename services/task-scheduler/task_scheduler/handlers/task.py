@@ -3,11 +3,11 @@
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, CreateTask, DeleteTask, PauseTask, ResumeTask
 from eventing.handling import Handlers
 
+from task_scheduler.admission import TaskExecutions
 from task_scheduler.aggregate import Task
 from task_scheduler.aggregate.execution import tick_execution_id
+from task_scheduler.definition import check_definition
 from task_scheduler.dependencies import Work
-from task_scheduler.handlers.definition import check_definition
-from task_scheduler.handlers.task_executions import TaskExecutions
 
 handles = Handlers()
 

@@ -17,10 +17,10 @@ from contracts.task_scheduler.trigger import (
 from eventing.handling import Handlers
 from eventing.store import AggregateNotFound
 
+from task_scheduler.admission import Origin, TaskExecutions
 from task_scheduler.aggregate import Task
+from task_scheduler.definition import check_prompt
 from task_scheduler.dependencies import Work
-from task_scheduler.handlers.definition import check_prompt
-from task_scheduler.handlers.task_executions import Origin, TaskExecutions
 from task_scheduler.webhook import is_authentic, new_secret, variables_of
 
 handles = Handlers()

@@ -21,7 +21,7 @@ from eventing.database import Connection
 from eventing.recording import Recorded
 
 from task_scheduler.due import TICK
-from task_scheduler.environments import VARIABLES
+from task_scheduler.executions import VARIABLES
 
 
 async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: Connection) -> None:

@@ -20,9 +20,9 @@ from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing
 from runtime import clock
 
+from task_scheduler.definition import prompt_variables
 from task_scheduler.dependencies import Context
 from task_scheduler.queries.tables import LISTED_TASKS, TASKS, visible
-from task_scheduler.rendering import prompt_variables
 from task_scheduler.schedule import Schedule
 
 SUMMARY = ", ".join(f'"{name}"' for name in TaskSummary.model_fields)  # `on` is a keyword

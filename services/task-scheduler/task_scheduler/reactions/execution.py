@@ -13,11 +13,11 @@ from eventing.reactions import Reactions, UnfinishedWork
 from eventing.reactions.jobs import Job, JobFailed, JobNotWanted, job
 from eventing.recording import Recorded
 
+from task_scheduler.definition import render_prompt
 from task_scheduler.dependencies import Dependencies
 from task_scheduler.executions import Assignment
 from task_scheduler.prompts.free_variables import free_variables
 from task_scheduler.reactions.run import cancel_run
-from task_scheduler.rendering import render_prompt
 
 STARTED_AT_ONCE = 32
 MAX_NAME_LENGTH = 200

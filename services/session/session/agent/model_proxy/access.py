@@ -11,7 +11,7 @@ from eventing.database import TRANSIENT_ERRORS
 from session.agent.model_proxy.body import Request
 from session.agent.model_proxy.usage import Meter
 from session.ceilings import UNLIMITED, Ceiling
-from session.model_names import is_listed
+from session.ceilings.model_names import is_listed
 from session.quotas.spending import Spending
 
 MAX_CONCURRENT_REQUESTS = 8

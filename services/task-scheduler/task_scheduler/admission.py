@@ -1,4 +1,4 @@
-"""A task with its executions: the only place where executions take and release the slots of their task."""
+"""Admits executions: the only place where they take and release the slots of their task."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta

@@ -5,19 +5,18 @@ from contracts.refusals import Code, Refusal
 from contracts.session.session import EffectiveOptions
 from contracts.session.values import SdkOptions
 
-from session.ceilings import Ceiling
-from session.dependencies import Context, Dependencies, Work
+from session.ceilings.rules import Ceilings
 
 
-def check_options(options: SdkOptions, context: Work | Context) -> None:
-    """Check that the actor may run an agent with these options.
+def check_options(options: SdkOptions, role: Role, ceilings: Ceilings) -> None:
+    """Check that users with this role may run agents with these options.
 
     Raises:
         Refusal: ADMINS_ONLY, MODEL_NOT_ALLOWED, OPTION_NOT_ALLOWED.
     """
-    if options.permission_mode == "bypassPermissions" and context.actor.role != "admin":
+    if options.permission_mode == "bypassPermissions" and role != "admin":
         raise Refusal(Code.ADMINS_ONLY, "sdk_options.permission_mode: only admins may use bypassPermissions.")
-    ceiling, offered = context.dependencies.ceilings.of(context.actor.role), context.dependencies.models
+    ceiling, offered = ceilings.of(role), ceilings.offered
     for field, model in (("model", options.model), ("fallback_model", options.fallback_model)):
         if model and not (ceiling.allows_model(model) and model in (offered or (model,))):
             usable = ", ".join(ceiling.usable_models(offered) or ceiling.models or ())
@@ -28,14 +27,14 @@ def check_options(options: SdkOptions, context: Work | Context) -> None:
         raise Refusal(Code.OPTION_NOT_ALLOWED, f"sdk_options.{field}: {problem}.")
 
 
-def resolved_model(options: SdkOptions, ceiling: Ceiling, offered: tuple[str, ...]) -> str | None:
+def resolved_model(options: SdkOptions, role: Role, ceilings: Ceilings) -> str | None:
     """Return the model that an agent with these options gets; None if neither they nor the operator name one."""
-    return ceiling.reduced(options).model or next(iter(ceiling.usable_models(offered)), None)
+    ceiling = ceilings.of(role)
+    return ceiling.reduced(options).model or next(iter(ceiling.usable_models(ceilings.offered)), None)
 
 
-def effective_options(options: SdkOptions, role: Role, dependencies: Dependencies) -> EffectiveOptions:
+def effective_options(options: SdkOptions, role: Role, ceilings: Ceilings) -> EffectiveOptions:
     """Return what the next run of a session with these options gets, if its owner has this role."""
-    ceiling = dependencies.ceilings.of(role)
-    model = resolved_model(options, ceiling, dependencies.models)
-    reduced = ceiling.reduced(options).model_copy(update={"model": model})
+    model = resolved_model(options, role, ceilings)
+    reduced = ceilings.of(role).reduced(options).model_copy(update={"model": model})
     return EffectiveOptions.model_validate(reduced.model_dump(include={*EffectiveOptions.model_fields}))

@@ -35,7 +35,7 @@ class ServerChanging(Exception):
 
 
 @dataclass(frozen=True)
-class Connections:
+class Servers:
     """Finds servers, and reads how to connect to them. `actors` are the users with their present roles."""
 
     database: Database

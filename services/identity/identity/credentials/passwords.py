@@ -12,7 +12,7 @@ from argon2.exceptions import VerifyMismatchError
 from contracts.refusals import Code, Refusal
 from runtime.bus.envelope import Envelope
 
-from identity.fair_queue import MAX_CONCURRENT, FairQueue, Overloaded
+from identity.credentials.fair_queue import MAX_CONCURRENT, FairQueue, Overloaded
 
 COMMON_PASSWORDS = frozenset((Path(__file__).parent / "common_passwords.txt").read_text().split())
 LOWER_PRIORITY = 3

@@ -1,0 +1,1 @@
+"""Credentials: passwords, keys and tokens, and what limits attempts to log in."""
