@@ -145,8 +145,8 @@ class Actor(Message):
 class Credential(Message):
     """What the client of a request authenticated with: a login, by the id of its token family, or an API key."""
 
-    kind: Literal["login", "api_key"]
-    id: UUID
+    kind: Literal["login", "api_key"] = Field(description="`api_key` or `login`.")
+    id: UUID = Field(description="Id of the API key, or of the login.")
 
 
 class Window(Message):

@@ -10,7 +10,6 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.problems.examples import component_examples
 from gateway.routing.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
-from gateway.schemas.descriptions import describe
 from gateway.schemas.document_texts import PATH_PARAMETERS
 from gateway.schemas.problem import Problem
 from gateway.shared_parts import share
@@ -69,8 +68,6 @@ class Api(FastAPI):
 
 def _complete_schemas(schemas: dict[str, Any], api: FastAPI) -> None:
     schemas |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
-    for name, schema in schemas.items():
-        describe(name, schema)
     generated = models_json_schema([(model, "serialization") for model in _declared_models(api)])[1]["$defs"]
     for name in generated.keys() & schemas.keys():  # the framework drops nulls from examples
         if "examples" in generated[name]:

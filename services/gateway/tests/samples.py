@@ -23,12 +23,12 @@ from contracts.samples import (
 )
 from contracts.session.approval import ApprovalView
 from contracts.session.conversation import MessageView, ToolCallView
-from contracts.session.run import RunSummary, RunView
-from contracts.session.session import SessionView
+from contracts.session.run_view import RunSummary, RunView
+from contracts.session.session_view import SessionView
 from contracts.session.template import CreateTemplate, TemplateView
 from contracts.task_scheduler.backfill import BackfillView
-from contracts.task_scheduler.execution import ExecutionSummary, ExecutionView
-from contracts.task_scheduler.task import TaskSummary, TaskView
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
+from contracts.task_scheduler.task_view import TaskSummary, TaskView
 from contracts.task_scheduler.trigger import NewTrigger, TriggerView
 from contracts.task_scheduler.values import TaskDefinition
 from pydantic import BaseModel

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from contracts.mcp_registry.server import CreateServer, ServerExport, ServerSummary, ServerView
+from contracts.mcp_registry.server import CreateServer, ServerExport
+from contracts.mcp_registry.server_view import ServerSummary, ServerView
 from contracts.samples import MCP_SERVER, TIME, USER
 
 

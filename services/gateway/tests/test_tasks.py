@@ -17,12 +17,11 @@ from contracts.task_scheduler.task import (
     GetTask,
     ListNextRuns,
     ListTasks,
-    NextRuns,
     PauseTask,
-    RenderedPrompt,
     RenderPrompt,
     ResumeTask,
 )
+from contracts.task_scheduler.task_view import NextRuns, RenderedPrompt
 
 from services.gateway.tests import samples
 from services.gateway.tests.cases import each

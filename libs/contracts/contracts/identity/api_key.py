@@ -11,21 +11,23 @@ from contracts.samples import API_KEY, TIME, USER
 
 
 class ApiKeyView(Message):
-    """An API key, without its secret. `last_used_at` is exact to about a minute."""
+    """An API key, without its secret."""
 
-    id: UUID
-    user_id: UUID
-    name: str
-    scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
+    id: UUID = Field(description="Id of the API key, which is not its text.")
+    user_id: UUID = Field(description="Id of the account that the key belongs to.")
+    name: str = Field(description="What the key is used for.")
+    scopes: list[Scope] = Field(description="What the key may be used for: `read`, `write`, `admin`.")
+    created_at: datetime = Field(description="Time of creation.")
+    expires_at: datetime | None = Field(description="Time from which on the key is refused; null for never.")
+    last_used_at: datetime | None = Field(
+        description="Time of the last use, exact to about a minute; null if there is none."
+    )
 
 
 class NewApiKeyView(ApiKeyView):
     """An API key with its text, which is shown only now."""
 
-    key: str = Field(repr=False)
+    key: str = Field(repr=False, description="The API key; it is not shown again.")
 
 
 class ApiKeyHolder(Message):

@@ -13,19 +13,19 @@ type RevocationReason = Literal["logout", "reuse", "expired", "logout_all", "pas
 
 
 class TokensView(Message):
-    """The tokens of a login or a refresh. `expires_in` and `refresh_expires_in` are in seconds."""
+    """The tokens of a login or a refresh."""
 
-    access_token: str
-    token_type: Literal["bearer"] = "bearer"
-    expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
+    access_token: str = Field(description="Access token, a JWT; send it as `Authorization: Bearer <token>`.")
+    token_type: Literal["bearer"] = Field(default="bearer", description="Always `bearer`.")
+    expires_in: int = Field(description="Lifetime of the access token in seconds.")
+    refresh_token: str = Field(description="Refresh token; can be used once.")
+    refresh_expires_in: int = Field(description="Lifetime of the refresh token in seconds.")
 
 
 class KeysView(Message):
     """The public keys that verify access tokens, as a JWK Set (RFC 7517)."""
 
-    keys: list[dict[str, str]]
+    keys: list[dict[str, str]] = Field(description="The keys, as JSON Web Keys.")
 
 
 class GetKeys(Query[KeysView]):

@@ -12,8 +12,8 @@ from contracts.samples import FAMILY, RESET, TIME, USER
 class PasswordResetView(Message):
     """A token that sets a new password once, until it expires."""
 
-    reset_token: str = Field(repr=False)
-    expires_at: datetime
+    reset_token: str = Field(repr=False, description="Token that sets a new password once; not shown again.")
+    expires_at: datetime = Field(description="Time from which on the token is refused.")
 
 
 class ChangePassword(Command[None]):

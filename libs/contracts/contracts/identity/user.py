@@ -26,16 +26,18 @@ class UserView(Message):
     them.
     """
 
-    id: UUID
-    email: str
-    username: str
-    full_name: str | None
-    role: Role
-    is_active: bool
-    is_service_account: bool = False
+    id: UUID = Field(description="Id of the account.")
+    email: str = Field(description="E-mail address; of a service account, one that does not exist.")
+    username: str = Field(description="User name.")
+    full_name: str | None = Field(description="Full name; null if not given.")
+    role: Role = Field(description="Role of the account.")
+    is_active: bool = Field(description="Whether the account may log in.")
+    is_service_account: bool = Field(
+        default=False, description="Whether the account is that of a program, which uses API keys."
+    )
     quotas: Quotas = Field(default=Quotas(), exclude_if=lambda quotas: quotas == Quotas())
-    created_at: datetime
-    last_login_at: datetime | None = None
+    created_at: datetime = Field(description="Time of creation.")
+    last_login_at: datetime | None = Field(default=None, description="Time of the last login; null if there was none.")
 
 
 class GetUser(Query[UserView]):

@@ -21,14 +21,16 @@ class MessageView(Message):
     In lists, content of more than 16 KiB is `{"content": its beginning, "truncated": true, "size_bytes": n}`.
     """
 
-    id: UUID
-    run_id: UUID
-    message_type: Literal["user", "assistant"]
+    id: UUID = Field(description="Id of the message.")
+    run_id: UUID = Field(description="Id of the run that the message belongs to.")
+    message_type: Literal["user", "assistant"] = Field(description="Who wrote the message: `user` or `assistant`.")
     content: dict[str, Any]
-    sequence_number: int
-    model: str | None
-    parent_tool_call_id: UUID | None
-    created_at: datetime
+    sequence_number: int = Field(description="Position of the message in the conversation.")
+    model: str | None = Field(description="Model that wrote the message; null for messages of the user.")
+    parent_tool_call_id: UUID | None = Field(
+        description="Id of the tool call that started the subagent; null for the agent itself."
+    )
+    created_at: datetime = Field(description="Time of creation.")
 
 
 class ToolCallView(Message):
@@ -38,15 +40,17 @@ class ToolCallView(Message):
     `preview` is the beginning of their JSON.
     """
 
-    id: UUID
-    run_id: UUID
-    tool_name: str
-    tool_input: dict[str, Any]
-    tool_output: dict[str, Any] | None
-    status: ToolStatus
-    duration_ms: int | None
-    parent_tool_call_id: UUID | None
-    created_at: datetime
+    id: UUID = Field(description="Id of the tool call.")
+    run_id: UUID = Field(description="Id of the run that made the call.")
+    tool_name: str = Field(description="Name of the tool.")
+    tool_input: dict[str, Any] = Field(description="Input of the tool.")
+    tool_output: dict[str, Any] | None = Field(description="Output of the tool; null until it ends.")
+    status: ToolStatus = Field(description="Current status.")
+    duration_ms: int | None = Field(description="Duration in milliseconds; null until it ends.")
+    parent_tool_call_id: UUID | None = Field(
+        description="Id of the tool call that started the subagent; null for the agent itself."
+    )
+    created_at: datetime = Field(description="Time of creation.")
 
 
 class ListMessages(KeysetWindow, Query[Page[MessageView]]):

@@ -5,6 +5,8 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.messages import Message, Page, Query, Window
 from contracts.samples import USER
 
@@ -15,10 +17,10 @@ type CostDimension = Literal["user", "model", "day", "template"]
 class Costs(Message):
     """What runs have used together; `runs` counts those that were started and have ended."""
 
-    cost_usd: Decimal
-    input_tokens: int
-    output_tokens: int
-    runs: int
+    cost_usd: Decimal = Field(description="Cost in US dollars.")
+    input_tokens: int = Field(description="Input tokens used.")
+    output_tokens: int = Field(description="Output tokens used.")
+    runs: int = Field(description="Number of runs that were started and have ended.")
 
 
 class GroupCosts(Costs):
@@ -27,7 +29,9 @@ class GroupCosts(Costs):
     `key` is the id, the name or the day; None for runs without a template, or whose model is unknown.
     """
 
-    key: str | None
+    key: str | None = Field(
+        description="Id, name or day of the group; null for runs without a template, or of an unknown model."
+    )
 
 
 class CostPage(Page[GroupCosts]):

@@ -25,22 +25,22 @@ _SAMPLE = {
 class TemplateSummary(Message):
     """A template as an item of a list."""
 
-    id: UUID
-    user_id: UUID
-    name: str
-    description: str
-    category: Category
-    default_mode: TemplateMode
-    is_public: bool
-    usage_count: int
-    created_at: datetime
-    updated_at: datetime
+    id: UUID = Field(description="Id of the template.")
+    user_id: UUID = Field(description="Id of the owner.")
+    name: str = Field(description="Name of the template.")
+    description: str = Field(description="What the template is for.")
+    category: Category = Field(description="Category, for filters.")
+    default_mode: TemplateMode = Field(description="Mode of sessions that do not name one.")
+    is_public: bool = Field(description="Whether all users may read and use the template.")
+    usage_count: int = Field(description="Number of sessions that were created from the template.")
+    created_at: datetime = Field(description="Time of creation.")
+    updated_at: datetime = Field(description="Time of the last change.")
 
 
 class TemplateView(TemplateSummary):
     """A template with its options."""
 
-    sdk_options: SdkOptions
+    sdk_options: SdkOptions = Field(description="Options of the agent.")
 
 
 class GetTemplate(Query[TemplateView]):

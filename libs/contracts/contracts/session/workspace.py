@@ -17,10 +17,10 @@ type FileType = Literal["file", "directory", "symlink", "other"]
 class FileView(Message):
     """An entry of the workspace. Symlinks are not followed; `other` is a pipe, a socket or a device."""
 
-    path: str
-    type: FileType
-    size_bytes: int
-    modified_at: datetime
+    path: str = Field(description="Path, relative to the workspace.")
+    type: FileType = Field(description="`file`, `directory`, `symlink`, or `other` for pipes, sockets and devices.")
+    size_bytes: int = Field(description="Size in bytes.")
+    modified_at: datetime = Field(description="Time of the last modification.")
 
 
 class FilesPage(Page[FileView]):

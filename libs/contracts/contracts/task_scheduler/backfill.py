@@ -13,15 +13,15 @@ from contracts.task_scheduler.values import MAX_BACKFILL_TICKS, BackfillStatus
 class BackfillView(Message):
     """A backfill of the ticks from `from_at` (included) to `to_at` (excluded); `done` of `total` have ended."""
 
-    id: UUID
-    task_id: UUID
-    status: BackfillStatus
+    id: UUID = Field(description="Id of the backfill.")
+    task_id: UUID = Field(description="Id of the task.")
+    status: BackfillStatus = Field(description="Current status.")
     from_at: datetime
     to_at: datetime
-    total: int
-    done: int
-    created_at: datetime
-    ended_at: datetime | None
+    total: int = Field(description="Number of executions of the backfill.")
+    done: int = Field(description="Number of executions that have ended.")
+    created_at: datetime = Field(description="Time of creation.")
+    ended_at: datetime | None = Field(description="Time of the end; null before.")
 
 
 class GetBackfill(Query[BackfillView]):

@@ -37,7 +37,7 @@ class ReportToCreate(NewReport):
 class ReportId(RequestBody):
     """Arguments of tools for one report."""
 
-    report_id: UUID
+    report_id: Annotated[UUID, Field(description="Id of the report.")]
 
 
 class ReportWithText(Report):

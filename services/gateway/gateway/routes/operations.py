@@ -2,13 +2,14 @@
 
 import asyncio
 from importlib.metadata import version
+from typing import Annotated
 
 from contracts.catalogue import SERVICES
 from contracts.messages import ping_query
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from runtime.bus import Unavailable
 from runtime.bus.envelope import Envelope
 from runtime.http.health import Health, NotReady
@@ -29,10 +30,10 @@ class Status(BaseModel):
 
     model_config = example({"status": "healthy", "service": SERVICE, "version": "1.0.0", "environment": "production"})
 
-    status: str = "healthy"
-    service: str = SERVICE
-    version: str = VERSION
-    environment: str
+    status: Annotated[str, Field(description="Current status.")] = "healthy"
+    service: Annotated[str, Field(description="Name of the service.")] = SERVICE
+    version: Annotated[str, Field(description="Version of the service.")] = VERSION
+    environment: Annotated[str, Field(description="Name of the deployment environment.")]
 
 
 class Liveness(BaseModel):
@@ -40,7 +41,7 @@ class Liveness(BaseModel):
 
     model_config = example({"status": "alive"})
 
-    status: str
+    status: Annotated[str, Field(description="Always `alive`.")]
 
 
 class Readiness(BaseModel):
@@ -61,8 +62,8 @@ class Readiness(BaseModel):
         }
     )
 
-    status: str
-    checks: dict[str, str]
+    status: Annotated[str, Field(description="`ready`, or `not ready` if a check failed.")]
+    checks: Annotated[dict[str, str], Field(description="The result of each check: `ok`, or what is wrong.")]
 
 
 @router.get("/health", operation_id="getHealth", summary="Get the service status", response_model=Status)

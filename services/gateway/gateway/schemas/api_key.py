@@ -86,20 +86,11 @@ class ApiKey(ApiKeyView, ResponseModel):
 
     model_config = example(_KEY)
 
-    expires_at: Annotated[datetime | None, Field(description="Time from which on the key is refused; null for never.")]
-    name: Annotated[str, Field(description="What the key is used for.")]
-    last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
-
 
 class ApiKeyWithText(NewApiKeyView, SecretResponse):
     """An API key with its text, which is shown only once."""
 
     model_config = example(_KEY | {"key": "agk_0197a1f0000070008000000000000016_dGhpcyBpcyBub3QgYSBrZXk"})
-
-    expires_at: Annotated[datetime | None, Field(description="Time from which on the key is refused; null for never.")]
-    name: Annotated[str, Field(description="What the key is used for.")]
-    last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
-    key: Annotated[str, Field(repr=False, description="The API key; it is not shown again.")]
 
 
 class ApiKeyPage(ListPage[ApiKey]):

@@ -1,17 +1,20 @@
 """The base classes of request and response models."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from contracts.session.values import SdkOptions
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     PlainSerializer,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 from starlette.responses import Response
 
 from gateway.problems.validation_messages import mismatch
@@ -61,13 +64,39 @@ def pattern_rule(rule: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-class RequestBody(BaseModel):
+class Documented(BaseModel):
+    """A model whose fields are described, in its JSON Schema, by the view that they are taken from.
+
+    A field that is declared again, since it has another type, need not be described again.
+    """
+
+    described_by: ClassVar[type[BaseModel] | None] = None
+    """The view that describes the fields with the same names; None if that is a base class."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Return the schema, with the descriptions of the view for the fields that have none of their own."""
+        schema = handler(core_schema)
+        properties: dict[str, dict[str, Any]] = handler.resolve_ref_schema(schema).get("properties", {})
+        for name in properties.keys() & cls.model_fields.keys():
+            if "description" not in properties[name] and (text := cls._description(name)):
+                properties[name]["description"] = text
+        return schema
+
+    @classmethod
+    def _description(cls, name: str) -> str | None:
+        views = [base for base in (*cls.__mro__, cls.described_by) if base and issubclass(base, BaseModel)]
+        fields = (view.model_fields[name] for view in views if name in view.model_fields)
+        return next((field.description for field in fields if field.description), None)
+
+
+class RequestBody(Documented):
     """The body of a request; unknown fields are an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ResponseModel(BaseModel):
+class ResponseModel(Documented):
     """The body of a response; later versions may add fields, which clients have to ignore."""
 
     model_config = ConfigDict(extra="ignore")

@@ -81,7 +81,6 @@ class CostSums(Costs, ResponseModel):
     model_config = example(_SUMS)
 
     cost_usd: Money
-    runs: Annotated[int, Field(description="Number of runs that were started and have ended.")]
 
 
 class CostGroup(GroupCosts, ResponseModel):
@@ -89,12 +88,7 @@ class CostGroup(GroupCosts, ResponseModel):
 
     model_config = example({"key": USER, **_SUMS})
 
-    key: Annotated[
-        str | None,
-        Field(description="Id, name or day of the group; null for runs without a template, or of an unknown model."),
-    ]
     cost_usd: Money
-    runs: Annotated[int, Field(description="Number of runs that were started and have ended.")]
 
 
 class CostList(ListPage[CostGroup]):

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Self
 from uuid import UUID
 
 from contracts.samples import BACKFILL, EXECUTION, REPORT, RUN, SESSION, TASK, TIME, USER
-from contracts.task_scheduler.execution import ExecuteTask, ExecutionSummary, ExecutionView
+from contracts.task_scheduler.execution import ExecuteTask
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger
 from pydantic import Field
 
@@ -113,10 +114,10 @@ class StartedExecution(ResponseModel):
 
     model_config = example({"execution_id": EXECUTION, "session_id": SESSION, "status": "running", "started_at": TIME})
 
-    execution_id: UUID
-    session_id: UUID | None
-    status: ExecutionStatus
-    started_at: datetime | None
+    execution_id: Annotated[UUID, Field(description="Id of the execution.")]
+    session_id: Annotated[UUID | None, Field(description="Id of the session; null before the first attempt.")]
+    status: Annotated[ExecutionStatus, Field(description="Current status.")]
+    started_at: Annotated[datetime | None, Field(description="Time of the start of the first attempt; null before.")]
 
     @classmethod
     def from_view(cls, view: ExecutionView) -> Self:

@@ -24,7 +24,7 @@ _FAILURE: dict[str, Any] = {
 class ImportedServer(ResponseModel):
     """A server that was registered or replaced."""
 
-    id: UUID
+    id: Annotated[UUID, Field(description="Id of the server.")]
     name: Annotated[str, Field(description="Its name here, which differs from that in the file if it was renamed.")]
 
 

@@ -5,15 +5,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.mcp_registry.check import AcceptTools
-from contracts.mcp_registry.server import (
-    CreateServer,
-    ListServers,
-    ServerChanges,
-    ServerSummary,
-    ServerView,
-    SetServerEnabled,
-    UpdateServer,
-)
+from contracts.mcp_registry.server import CreateServer, ListServers, ServerChanges, SetServerEnabled, UpdateServer
+from contracts.mcp_registry.server_view import ServerSummary, ServerView
 from contracts.mcp_registry.values import (
     ServerDefinition,
     ServerHealth,

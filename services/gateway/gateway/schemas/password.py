@@ -64,5 +64,4 @@ class IssuedPasswordReset(PasswordResetView, SecretResponse):
         }
     )
 
-    reset_token: Annotated[str, Field(repr=False, description="Token that sets a new password once; not shown again.")]
     link: Annotated[str, Field(repr=False, description="Page at which the user sets a new password.")]

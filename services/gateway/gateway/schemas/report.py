@@ -31,6 +31,8 @@ TO = "With `task`: end of the period, excluded; null for none."
 class NewReport(RequestBody):
     """A report to create."""
 
+    described_by = ReportView
+
     model_config = example(
         {
             "session_id": SESSION,
@@ -41,10 +43,7 @@ class NewReport(RequestBody):
         }
     )
 
-    report_type: Annotated[
-        ReportType,
-        Field(description="`session`: about a session. `task`: about one or all executions of a task."),
-    ] = "session"
+    report_type: ReportType = "session"
     session_id: Annotated[
         UUID | None, Field(description="With `session`: id of the session.", json_schema_extra=without_default)
     ] = None
@@ -190,9 +189,9 @@ class ReportLink(SecretResponse):
         }
     )
 
-    id: UUID
+    id: Annotated[UUID, Field(description="Id of the link.")]
     url: Annotated[str, Field(repr=False, description="URL of the file; it needs no access token.")]
-    expires_at: datetime
+    expires_at: Annotated[datetime, Field(description="Time at which the link expires.")]
 
     @classmethod
     def at(cls, request: Request, link: ReportLinkView) -> Self:

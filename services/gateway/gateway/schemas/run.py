@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
-from contracts.session.mcp import McpServersConnected
-from contracts.session.run import RunSummary, RunView, SubmitQuery
+from contracts.session.mcp import McpServersConnected, McpServerUse
+from contracts.session.run import SubmitQuery
+from contracts.session.run_view import RunSummary, RunView
 from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
 
@@ -49,15 +50,6 @@ class Metrics(Usage, ResponseModel):
     cost_usd: Money = Decimal(0)
 
 
-MoreToolCalls = Annotated[
-    bool,
-    Field(
-        description="Whether the run has more tool calls than the 400 listed here; "
-        "`GET …/tool-calls?run_id=…&after=<id of the last one>` lists the others."
-    ),
-]
-
-
 _RUN: dict[str, Any] = {
     "id": RUN,
     "session_id": SESSION,
@@ -88,7 +80,6 @@ class Run(RunView, ResponseModel):
     )
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
-    more_tool_calls: MoreToolCalls = False
 
 
 class RunListed(RunSummary, ResponseModel):
@@ -96,6 +87,13 @@ class RunListed(RunSummary, ResponseModel):
 
     model_config = example(_RUN)
 
+    mcp_servers: Annotated[
+        list[McpServerUse],
+        Field(
+            description="The MCP servers that the session named when the run started. Above 16 KiB, their `detail` and "
+            "`withheld` are omitted."
+        ),
+    ] = []
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
 
 
@@ -114,21 +112,23 @@ class RunPage(ListPage[RunListed]):
 class TextContent(BaseModel):
     """The text of the answer."""
 
-    type: Literal["text"] = "text"
-    text: str
+    type: Annotated[Literal["text"], Field(description="Always `text`.")] = "text"
+    text: Annotated[str, Field(description="Text of the answer.")]
 
 
 class ToolUse(BaseModel):
     """A tool call of the run."""
 
-    id: UUID
-    tool_name: str
-    tool_input: dict[str, Any]
-    status: ToolStatus
+    id: Annotated[UUID, Field(description="Id of the tool call.")]
+    tool_name: Annotated[str, Field(description="Name of the tool.")]
+    tool_input: Annotated[dict[str, Any], Field(description="Input of the tool.")]
+    status: Annotated[ToolStatus, Field(description="Current status.")]
 
 
 class Answer(ResponseModel):
     """The answer to a query."""
+
+    described_by = RunView
 
     model_config = example(
         {
@@ -144,13 +144,13 @@ class Answer(ResponseModel):
     )
 
     session_id: UUID
-    run_id: UUID
+    run_id: Annotated[UUID, Field(description="Id of the run.")]
     message_id: UUID | None
-    content: TextContent
+    content: Annotated[TextContent, Field(description="The answer, as text.")]
     structured_output: JsonValue
     tool_calls: list[ToolUse]
-    more_tool_calls: MoreToolCalls
-    metrics: Metrics
+    more_tool_calls: bool
+    metrics: Annotated[Metrics, Field(description="Resources that the run used.")]
 
     @classmethod
     def to(cls, run: RunView) -> Self:

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from contracts.samples import SESSION, TEMPLATE, TIME, USER
-from contracts.session.session import ChangeSession, CreateSession, SessionSummary, SessionView
+from contracts.session.session import ChangeSession, CreateSession
+from contracts.session.session_view import SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import (
     AfterValidator,

@@ -64,7 +64,6 @@ class TriggerWithSecret(NewTriggerView, SecretResponse):
     model_config = example(_TRIGGER | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
 
     url: Url
-    secret: Annotated[str, Field(repr=False, description="Secret that signs requests; it is not shown again.")]
 
     @classmethod
     def at(cls, request: Request, view: NewTriggerView) -> Self:
@@ -105,8 +104,8 @@ class Fired(ResponseModel):
 
     model_config = example({"execution_id": EXECUTION, "status": "running"})
 
-    execution_id: UUID
-    status: ExecutionStatus
+    execution_id: Annotated[UUID, Field(description="Id of the execution that the request created.")]
+    status: Annotated[ExecutionStatus, Field(description="Current status.")]
 
 
 def _url(request: Request, view: TriggerView) -> str:
