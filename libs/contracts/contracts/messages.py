@@ -24,6 +24,17 @@ class Failure(Message):
     error_detail: str
 
 
+class View(Message):
+    """Something as its users see it, in replies. Each field has a description, for the documentation of the API."""
+
+    sample: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def example(cls, **changed: Any) -> Self:
+        """Return the example that the documentation and tests share, some fields changed."""
+        return cls.model_validate(cls.sample | changed)
+
+
 class BusMessage(Message):
     """A message with a subject on the bus: `subject` is its name on the wire, independent of the class name."""
 

@@ -6,12 +6,22 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.identity.values import Scope
-from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query, View
 from contracts.samples import API_KEY, TIME, USER
 
 
-class ApiKeyView(Message):
+class ApiKeyView(View):
     """An API key, without its secret."""
+
+    sample = {
+        "id": API_KEY,
+        "user_id": USER,
+        "name": "CI",
+        "scopes": ["read", "write"],
+        "created_at": TIME,
+        "expires_at": None,
+        "last_used_at": None,
+    }
 
     id: UUID = Field(description="Id of the API key, which is not its text.")
     user_id: UUID = Field(description="Id of the account that the key belongs to.")
@@ -26,6 +36,8 @@ class ApiKeyView(Message):
 
 class NewApiKeyView(ApiKeyView):
     """An API key with its text, which is shown only now."""
+
+    sample = ApiKeyView.sample | {"key": "agk_0197a1f0000070008000000000000016_dGhpcyBpcyBub3QgYSBrZXk"}
 
     key: str = Field(repr=False, description="The API key; it is not shown again.")
 

@@ -6,14 +6,22 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message, Query
+from contracts.messages import Command, Event, Query, View
 from contracts.samples import FAMILY, TIME
 
 type RevocationReason = Literal["logout", "reuse", "expired", "logout_all", "password_changed", "disabled"]
 
 
-class TokensView(Message):
+class TokensView(View):
     """The tokens of a login or a refresh."""
+
+    sample = {
+        "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...",
+        "token_type": "bearer",
+        "expires_in": 3600,
+        "refresh_token": "opaque",
+        "refresh_expires_in": 604_800,
+    }
 
     access_token: str = Field(description="Access token, a JWT; send it as `Authorization: Bearer <token>`.")
     token_type: Literal["bearer"] = Field(default="bearer", description="Always `bearer`.")
@@ -22,8 +30,14 @@ class TokensView(Message):
     refresh_expires_in: int = Field(description="Lifetime of the refresh token in seconds.")
 
 
-class KeysView(Message):
+class KeysView(View):
     """The public keys that verify access tokens, as a JWK Set (RFC 7517)."""
+
+    sample = {
+        "keys": [
+            {"kty": "OKP", "crv": "Ed25519", "kid": "2026-11", "use": "sig", "alg": "EdDSA", "x": "11qYAYKxCrfV..."}
+        ]
+    }
 
     keys: list[dict[str, str]] = Field(description="The keys, as JSON Web Keys.")
 

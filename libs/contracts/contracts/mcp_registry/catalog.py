@@ -8,7 +8,7 @@ from pydantic import Field
 from contracts.mcp_registry.server import GetServer
 from contracts.mcp_registry.server_view import ServerView
 from contracts.mcp_registry.values import ServerSecrets, ServerType
-from contracts.messages import Command, Message, Page, Query, Window
+from contracts.messages import Command, Message, Page, Query, View, Window
 from contracts.samples import MCP_SERVER
 
 type InputKind = Literal["env", "header", "argument", "variable"]
@@ -40,8 +40,31 @@ class CatalogOption(Message):
     problem: str | None = Field(default=None, description="Why the option cannot be installed; null if it can.")
 
 
-class CatalogEntry(Message):
+class CatalogEntry(View):
     """A server in the catalog; `reference` is its name in the public registry."""
+
+    sample = {
+        "reference": "io.github.example/weather",
+        "version": "1.0.2",
+        "title": "Weather",
+        "description": "Forecasts for every place",
+        "repository_url": "https://github.com/example/weather",
+        "options": [
+            {
+                "server_type": "STDIO",
+                "source": "npm:@example/weather",
+                "inputs": [
+                    {
+                        "kind": "env",
+                        "name": "WEATHER_API_KEY",
+                        "description": "API key",
+                        "is_required": True,
+                        "is_secret": True,
+                    }
+                ],
+            }
+        ],
+    }
 
     reference: str = Field(description="Name in the catalog.")
     version: str = Field(description="Version of the server.")

@@ -12,12 +12,41 @@ from contracts.mcp_registry.values import (
     ToolsDifference,
     WorkspaceAccess,
 )
-from contracts.messages import Message
+from contracts.messages import View
 from contracts.refusals import Code
+from contracts.samples import MCP_SERVER, TIME, USER
 
 
-class ServerSummary(Message):
+class ServerSummary(View):
     """An MCP server in a list. For users who may use but not change it, how it is reached is None."""
+
+    sample = {
+        "id": MCP_SERVER,
+        "user_id": USER,
+        "name": "kubernetes",
+        "description": "Kubernetes cluster management",
+        "server_type": "STDIO",
+        "command": "kubectl-mcp-server",
+        "args": ["--cluster", "production"],
+        "url": None,
+        "env": {"KUBECONFIG": "***"},
+        "headers": {},
+        "network_hosts": ["kubernetes.example.com:6443"],
+        "workspace": "none",
+        "allowed_tools": None,
+        "is_enabled": True,
+        "is_global": False,
+        "is_authorized": False,
+        "health": "healthy",
+        "error_code": None,
+        "error_detail": None,
+        "latency_ms": 42,
+        "server_version": "1.4.2",
+        "tool_count": 1,
+        "checked_at": TIME,
+        "created_at": TIME,
+        "updated_at": TIME,
+    }
 
     id: UUID = Field(description="Id of the server.")
     user_id: UUID = Field(description="Id of the owner.")
@@ -59,6 +88,19 @@ class ServerSummary(Message):
 
 class ServerView(ServerSummary):
     """An MCP server with its tools."""
+
+    sample = ServerSummary.sample | {
+        "tools": [
+            {
+                "name": "list_pods",
+                "description": "Lists the pods.",
+                "input_schema": {"type": "object"},
+                "annotations": {"readOnlyHint": True},
+            }
+        ],
+        "tools_version": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+        "difference": {},
+    }
 
     tools: list[Tool] = Field(description="The tools of the server, as it describes them.")
     tools_version: str = Field(description="Version of the list of tools; accepting the tools takes it.")

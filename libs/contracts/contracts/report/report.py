@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.files import ByteRange, FilePart
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query, View
 from contracts.refusals import Code
 from contracts.report.values import ReportFile, ReportRequest, ReportStatus, ReportStep, ReportType
 from contracts.samples import LINK, REPORT, SESSION, TIME, USER
@@ -16,8 +16,36 @@ _REQUEST = {"session_id": SESSION, "format": "pdf"}
 _FILE = {"key": f"{REPORT}/1.pdf", "size_bytes": 245760, "sha256": "00" * 32, "pages": 12}
 
 
-class ReportView(Message):
+class ReportView(View):
     """A report. `file_path` is a name, not a path of the host; `progress_percent` is 100 when it is completed."""
+
+    sample = {
+        "id": REPORT,
+        "user_id": USER,
+        "report_type": "session",
+        "session_id": SESSION,
+        "task_id": None,
+        "execution_id": None,
+        "from_at": None,
+        "to_at": None,
+        "format": "pdf",
+        "title": "My Session",
+        "include_messages": True,
+        "include_tool_calls": True,
+        "include_metrics": True,
+        "status": "completed",
+        "progress_percent": 100,
+        "progress_step": "done",
+        "file_path": f"/reports/{REPORT}.pdf",
+        "file_size_bytes": 245760,
+        "pages": 12,
+        "notes": [],
+        "error_code": None,
+        "error_detail": None,
+        "created_at": TIME,
+        "generated_at": TIME,
+        "expires_at": "2027-02-23T09:00:00Z",
+    }
 
     id: UUID = Field(description="Id of the report.")
     user_id: UUID = Field(description="Id of the owner.")
@@ -29,8 +57,10 @@ class ReportView(Message):
     )
     task_id: UUID | None = Field(description="Id of the task that the report is about; null if it is about a session.")
     execution_id: UUID | None = Field(description="Id of the only execution that the report is about; null for all.")
-    from_at: datetime | None
-    to_at: datetime | None
+    from_at: datetime | None = Field(
+        description="With `task`: start of the period in which its executions were created, included; null for all."
+    )
+    to_at: datetime | None = Field(description="With `task`: end of the period, excluded; null for none.")
     format: ReportFormat = Field(description="Format of the file.")
     title: str = Field(description="Title of the report.")
     include_messages: bool = Field(description="Whether the report contains the conversation.")

@@ -6,17 +6,36 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, KeysetWindow, Page, ProgressEvent, Query, View
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.values import ApprovalKind, ApprovalOutcome, ApprovalStatus, Decision, Remember
 
 
-class ApprovalView(Message):
+class ApprovalView(View):
     """A tool call that needs the approval of a person.
 
     If `kind` is `elicitation`, an MCP server asks for input in the middle of a tool call: `tool_name` is the server,
     `tool_input` has its `message`, and `form` is the JSON schema of the `content` that an approval has to contain.
     """
+
+    sample = {
+        "id": APPROVAL,
+        "session_id": SESSION,
+        "run_id": RUN,
+        "tool_call_id": TOOL_CALL,
+        "tool_name": "Bash",
+        "tool_input": {"command": "make test"},
+        "kind": "tool",
+        "form": None,
+        "status": "pending",
+        "decided_by": None,
+        "message": None,
+        "remember": None,
+        "delivered": False,
+        "created_at": TIME,
+        "expires_at": TIME,
+        "decided_at": None,
+    }
 
     id: UUID = Field(description="Id of the approval.")
     session_id: UUID = Field(description="Id of the session.")

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.files import ByteRange, FilePart
-from contracts.messages import Command, Event, Failure, Message, ProgressEvent, Query
-from contracts.samples import ARCHIVE, SESSION
+from contracts.messages import Command, Event, Failure, ProgressEvent, Query, View
+from contracts.samples import ARCHIVE, SESSION, TIME
 from contracts.session.values import Compression
 
 CONTENT_TYPES: dict[Compression, str] = {
@@ -20,8 +20,20 @@ CONTENT_TYPES: dict[Compression, str] = {
 }
 
 
-class ArchiveView(Message):
+class ArchiveView(View):
     """An archive."""
+
+    sample = {
+        "archive_id": ARCHIVE,
+        "session_id": SESSION,
+        "status": "ready",
+        "compression": "gzip",
+        "archive_path": f"/archives/{ARCHIVE}.tar.gz",
+        "archive_size_bytes": 1048576,
+        "file_count": 42,
+        "left_out": 0,
+        "created_at": TIME,
+    }
 
     archive_id: UUID = Field(description="Id of the archive.")
     session_id: UUID = Field(description="Id of the session.")

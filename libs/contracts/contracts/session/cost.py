@@ -7,15 +7,17 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Message, Page, Query, Window
+from contracts.messages import Page, Query, View, Window
 from contracts.samples import USER
 
 type CostDimension = Literal["user", "model", "day", "template"]
 """What costs are grouped by. A day is a day in UTC, on which a run ended."""
 
 
-class Costs(Message):
+class Costs(View):
     """What runs have used together; `runs` counts those that were started and have ended."""
+
+    sample = {"cost_usd": 15.67, "input_tokens": 120_000, "output_tokens": 45_000, "runs": 42}
 
     cost_usd: Decimal = Field(description="Cost in US dollars.")
     input_tokens: int = Field(description="Input tokens used.")
@@ -28,6 +30,8 @@ class GroupCosts(Costs):
 
     `key` is the id, the name or the day; None for runs without a template, or whose model is unknown.
     """
+
+    sample = {"key": USER} | Costs.sample
 
     key: str | None = Field(
         description="Id, name or day of the group; null for runs without a template, or of an unknown model."

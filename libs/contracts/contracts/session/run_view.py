@@ -6,9 +6,10 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Message
+from contracts.messages import Message, View
 from contracts.refusals import Code
-from contracts.session.mcp import McpServerUse
+from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
+from contracts.session.mcp import McpServersConnected, McpServerUse
 from contracts.session.values import (
     RunStatus,
     ToolStatus,
@@ -25,12 +26,26 @@ class ToolUseView(Message):
     status: ToolStatus = Field(description="Current status.")
 
 
-class RunSummary(Message):
+class RunSummary(View):
     """A run with its status, without its result.
 
     `mcp_servers` are those that the session named when the run started. Lists contain the first 1,000 characters of
     `message`, and of servers above 16 KiB no `detail` and `withheld`.
     """
+
+    sample = {
+        "id": RUN,
+        "session_id": SESSION,
+        "message": "Analyze the log.",
+        "status": "completed",
+        "attempt": 1,
+        "error_code": None,
+        "error_detail": None,
+        "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+        "mcp_servers": McpServersConnected.sample["servers"],
+        "created_at": TIME,
+        "ended_at": TIME,
+    }
 
     id: UUID = Field(description="Id of the run.")
     session_id: UUID = Field(description="Id of the session.")
@@ -53,6 +68,20 @@ class RunView(RunSummary):
     `text` is the agent's last text, and `message_id` the message that contains it, or the last message if none of them
     contains text. `more_tool_calls` is true if the run has more tool calls than `tool_calls`: list them for the rest.
     """
+
+    sample = RunSummary.sample | {
+        "message_id": MESSAGE,
+        "text": "All is well.",
+        "structured_output": None,
+        "tool_calls": [
+            {
+                "id": TOOL_CALL,
+                "tool_name": "Read",
+                "tool_input": {"file_path": "/workspace/app.log"},
+                "status": "success",
+            }
+        ],
+    }
 
     message_id: UUID | None = Field(description="Id of the message with the answer; null if there is none.")
     text: str = Field(description="Text of the answer.")

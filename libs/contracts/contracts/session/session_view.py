@@ -6,8 +6,9 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Message
+from contracts.messages import Message, View
 from contracts.refusals import Code
+from contracts.samples import SESSION, TEMPLATE, TIME, USER
 from contracts.session.values import (
     Mode,
     PermissionMode,
@@ -16,8 +17,27 @@ from contracts.session.values import (
 )
 
 
-class SessionSummary(Message):
+class SessionSummary(View):
     """A session as an item of a list."""
+
+    sample = {
+        "id": SESSION,
+        "user_id": USER,
+        "name": "My Session",
+        "mode": "interactive",
+        "status": "active",
+        "working_directory_path": f"/workspaces/{SESSION}",
+        "parent_session_id": None,
+        "is_fork": False,
+        "total_messages": 15,
+        "total_tool_calls": 8,
+        "total_cost_usd": 0.0523,
+        "api_input_tokens": 1200,
+        "api_output_tokens": 850,
+        "created_at": TIME,
+        "started_at": TIME,
+        "updated_at": TIME,
+    }
 
     id: UUID = Field(description="Id of the session.")
     user_id: UUID = Field(description="Id of the owner.")
@@ -67,6 +87,13 @@ class EffectiveOptions(Message):
 
 class SessionView(SessionSummary):
     """A session as its owner sees it."""
+
+    sample = SessionSummary.sample | {
+        "template_id": TEMPLATE,
+        "sdk_options": {"allowed_tools": ["Read", "Write", "Bash"]},
+        "effective_options": {"model": "claude-sonnet-4-5", "allowed_tools": ["Read", "Write", "Bash"]},
+        "metadata": {"ticket": "OPS-42"},
+    }
 
     template_id: UUID | None = Field(
         default=None, description="Id of the template that the session was created from; null for none."

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
-from contracts.samples import TEMPLATE, USER
+from contracts.messages import Command, Event, KeysetWindow, Page, Query, View
+from contracts.samples import TEMPLATE, TIME, USER
 from contracts.session.values import PartialSdkOptions, SdkOptions, TemplateMode
 
 type Category = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
@@ -22,8 +22,17 @@ _SAMPLE = {
 }
 
 
-class TemplateSummary(Message):
+class TemplateSummary(View):
     """A template as an item of a list."""
+
+    sample = {
+        "id": TEMPLATE,
+        "user_id": USER,
+        **{name: value for name, value in _SAMPLE.items() if name != "sdk_options"},
+        "usage_count": 3,
+        "created_at": TIME,
+        "updated_at": TIME,
+    }
 
     id: UUID = Field(description="Id of the template.")
     user_id: UUID = Field(description="Id of the owner.")
@@ -39,6 +48,8 @@ class TemplateSummary(Message):
 
 class TemplateView(TemplateSummary):
     """A template with its options."""
+
+    sample = TemplateSummary.sample | {"sdk_options": _SAMPLE["sdk_options"]}
 
     sdk_options: SdkOptions = Field(description="Options of the agent.")
 

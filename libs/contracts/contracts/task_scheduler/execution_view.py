@@ -5,14 +5,39 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Message
+from contracts.messages import View
 from contracts.refusals import Code
+from contracts.samples import EXECUTION, REPORT, RUN, SESSION, TASK, TIME, USER
 from contracts.session.values import Usage
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, ReportFormat, Variables
 
 
-class ExecutionSummary(Message):
+class ExecutionSummary(View):
     """An execution as an item of a list."""
+
+    sample = {
+        "id": EXECUTION,
+        "task_id": TASK,
+        "user_id": USER,
+        "status": "completed",
+        "trigger": "scheduled",
+        "scheduled_for": TIME,
+        "attempt": 1,
+        "session_id": SESSION,
+        "run_id": RUN,
+        "error_code": None,
+        "error_detail": None,
+        "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
+        "retry_of": None,
+        "backfill_id": None,
+        "trigger_id": None,
+        "report_format": "markdown",
+        "report_id": REPORT,
+        "created_at": TIME,
+        "started_at": TIME,
+        "completed_at": "2026-11-25T09:05:30Z",
+        "next_attempt_at": None,
+    }
 
     id: UUID = Field(description="Id of the execution.")
     task_id: UUID = Field(description="Id of the task.")
@@ -47,6 +72,11 @@ class ExecutionSummary(Message):
 
 class ExecutionView(ExecutionSummary):
     """An execution with its variables and, once it was submitted to its session, its prompt."""
+
+    sample = ExecutionSummary.sample | {
+        "variables": {"date": "2026-11-25"},
+        "prompt": "Analyze logs from 2026-11-25",
+    }
 
     variables: Variables = Field(
         description="Variables of the prompt: those of the task, overridden by those of the execution."

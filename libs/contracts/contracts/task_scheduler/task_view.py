@@ -5,21 +5,44 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Message
+from contracts.messages import View
 from contracts.refusals import Code
+from contracts.samples import EXECUTION, TASK, TIME, USER
 from contracts.session.values import SdkOptions
 from contracts.task_scheduler.values import (
     ExecutionStatus,
     OverlapPolicy,
     PauseReason,
     ReportFormat,
+    TaskDefinition,
     TaskMode,
     Variables,
 )
 
 
-class TaskSummary(Message):
+class TaskSummary(View):
     """A task as an item of a list. The `last_` fields describe the execution that was created last."""
+
+    sample = {
+        "id": TASK,
+        "user_id": USER,
+        "name": "Daily Log Analysis",
+        "description": "Analyze application logs",
+        "is_active": True,
+        "pause_reason": None,
+        "is_scheduled": True,
+        "schedule_cron": "0 9 * * *",
+        "schedule_timezone": "UTC",
+        "on": [],
+        "overlap_policy": "skip",
+        "next_run_at": "2026-11-26T09:00:00Z",
+        "last_run_at": TIME,
+        "last_execution_id": EXECUTION,
+        "last_status": "completed",
+        "last_error_code": None,
+        "created_at": TIME,
+        "updated_at": TIME,
+    }
 
     id: UUID = Field(description="Id of the task.")
     user_id: UUID = Field(description="Id of the owner.")
@@ -61,6 +84,12 @@ class TaskSummary(Message):
 class TaskView(TaskSummary):
     """A task with its definition, as its owner sees it. Values of `sdk_options.env` are masked."""
 
+    sample = (
+        vars(TaskDefinition(name="Daily Log Analysis", prompt_template="Analyze logs from {{date}}"))
+        | TaskSummary.sample
+        | {"allowed_tools": ["Read", "Bash"]}
+    )
+
     prompt_template: str = Field(description="Jinja template of the prompt: `{{date}}` inserts a variable.")
     variables: Variables = Field(
         description="Variables of the prompt, at most 64 KiB of JSON; those of an execution override them."
@@ -91,16 +120,23 @@ class TaskView(TaskSummary):
     report_format: ReportFormat = Field(description="Format of the reports of the executions.")
 
 
-class NextRuns(Message):
+class NextRuns(View):
     """The next ticks of a schedule; empty if the task has none or is paused."""
+
+    sample = {"schedule_cron": "0 9 * * *", "schedule_timezone": "UTC", "items": [TIME]}
 
     schedule_cron: str | None = Field(description="Schedule of the task; null for none.")
     schedule_timezone: str = Field(description="IANA time zone of the schedule.")
     items: list[datetime] = Field(description="The times, in UTC.")
 
 
-class RenderedPrompt(Message):
+class RenderedPrompt(View):
     """A prompt as an execution would send it, and the variables that it was rendered with."""
+
+    sample = {
+        "prompt": "Analyze logs from 2025-10-19",
+        "variables": {"date": "2025-10-19", "task_name": "Daily Log Analysis"},
+    }
 
     prompt: str = Field(description="The prompt.")
     variables: Variables = Field(description="The variables that the prompt was rendered with.")

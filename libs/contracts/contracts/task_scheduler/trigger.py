@@ -5,13 +5,22 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query, View
 from contracts.samples import TASK, TIME, TRIGGER
 from contracts.task_scheduler.execution_view import ExecutionView
 
 
-class TriggerView(Message):
+class TriggerView(View):
     """A trigger, without its secret."""
+
+    sample = {
+        "id": TRIGGER,
+        "task_id": TASK,
+        "name": "Deployments",
+        "created_at": TIME,
+        "rotated_at": None,
+        "last_fired_at": None,
+    }
 
     id: UUID = Field(description="Id of the trigger.")
     task_id: UUID = Field(description="Id of the task.")
@@ -23,6 +32,8 @@ class TriggerView(Message):
 
 class NewTrigger(TriggerView):
     """A trigger with its secret, which is shown only now."""
+
+    sample = TriggerView.sample | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
 
     secret: str = Field(repr=False, description="Secret that signs requests; it is not shown again.")
 

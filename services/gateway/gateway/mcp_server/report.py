@@ -43,6 +43,8 @@ class ReportId(RequestBody):
 class ReportWithText(Report):
     """A report with its text."""
 
+    sample = Report.sample | {"text": None, "truncated": False}
+
     text: Annotated[
         str | None,
         Field(description="Text of a completed report in the format `markdown` or `json`; null for other formats."),

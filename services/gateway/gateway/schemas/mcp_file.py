@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.samples import MCP_SERVER
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.base import ResponseModel
 
 type OnConflict = Literal["skip", "replace", "rename"]
 type FileFormat = Literal["yaml", "json"]
@@ -39,14 +39,12 @@ class FailedServer(ResponseModel):
 class ImportResult(ResponseModel):
     """What an import did. The servers that are correct are imported, whatever is wrong with others."""
 
-    model_config = example(
-        {
-            "imported_count": 1,
-            "skipped_count": 1,
-            "servers": [{"id": MCP_SERVER, "name": "kubernetes"}],
-            "errors": [_FAILURE],
-        }
-    )
+    sample = {
+        "imported_count": 1,
+        "skipped_count": 1,
+        "servers": [{"id": MCP_SERVER, "name": "kubernetes"}],
+        "errors": [_FAILURE],
+    }
 
     imported_count: Annotated[int, Field(description="Number of servers that were registered or replaced.")]
     skipped_count: Annotated[int, Field(description="Number of servers that were left out, as their name existed.")]

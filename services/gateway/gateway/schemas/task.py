@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from contracts.samples import EXECUTION, TASK, TIME, USER
 from contracts.session.session import CheckOptions
 from contracts.task_scheduler.task import ChangeTask, CreateTask
 from contracts.task_scheduler.task_view import NextRuns, RenderedPrompt, TaskSummary, TaskView
@@ -11,7 +10,7 @@ from contracts.task_scheduler.values import OverlapPolicy, ReportFormat, TaskCha
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, options_example, without_default
+from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Identifier, Options, Tools, at_most, shallow
 
@@ -40,7 +39,7 @@ class NewTask(RequestBody):
 
     described_by = TaskView
 
-    model_config = example(CreateTask.sample["definition"])
+    sample = CreateTask.sample["definition"]
 
     name: Name
     description: Description = DEFAULTS.description
@@ -89,7 +88,7 @@ class TaskChange(RequestBody):
 
     described_by = TaskView
 
-    model_config = example({"schedule_cron": "0 3 * * *", "timeout_seconds": None, "sdk_options": {"max_turns": 5}})
+    sample = {"schedule_cron": "0 3 * * *", "timeout_seconds": None, "sdk_options": {"max_turns": 5}}
 
     name: Name = UNCHANGED
     description: Description = UNCHANGED
@@ -142,54 +141,12 @@ class TaskWindow(KeysetWindow):
     ] = None
 
 
-_LISTED: dict[str, Any] = {
-    "id": TASK,
-    "user_id": USER,
-    "name": "Daily Log Analysis",
-    "description": "Analyze application logs",
-    "is_active": True,
-    "pause_reason": None,
-    "is_scheduled": True,
-    "schedule_cron": "0 9 * * *",
-    "schedule_timezone": "UTC",
-    "on": [],
-    "overlap_policy": "skip",
-    "next_run_at": "2026-11-26T09:00:00Z",
-    "last_run_at": TIME,
-    "last_execution_id": EXECUTION,
-    "last_status": "completed",
-    "last_error_code": None,
-    "created_at": TIME,
-    "updated_at": TIME,
-}
-_TASK: dict[str, Any] = _LISTED | {
-    "prompt_template": "Analyze logs from {{date}}",
-    "variables": {},
-    "template_id": None,
-    "allowed_tools": ["Read", "Bash"],
-    "sdk_options": options_example(),
-    "mode": "non_interactive",
-    "catch_up_window_seconds": 300,
-    "jitter_seconds": 0,
-    "start_deadline_seconds": None,
-    "max_retries": 0,
-    "timeout_seconds": None,
-    "pause_on_failure": False,
-    "generate_report": False,
-    "report_format": "markdown",
-}
-
-
 class Task(TaskView, ResponseModel):
     """A task."""
-
-    model_config = example(_TASK)
 
 
 class TaskListed(TaskSummary, ResponseModel):
     """A task in a list, without its prompt, variables and options."""
-
-    model_config = example(_LISTED)
 
 
 class TaskPage(ListPage[TaskListed]):
@@ -199,15 +156,6 @@ class TaskPage(ListPage[TaskListed]):
 class UpcomingRuns(NextRuns, ResponseModel):
     """The next times at which a schedule starts a task."""
 
-    model_config = example({"schedule_cron": "0 9 * * *", "schedule_timezone": "UTC", "items": [TIME]})
-
 
 class Prompt(RenderedPrompt, ResponseModel):
     """A prompt, and the variables that it was rendered with."""
-
-    model_config = example(
-        {
-            "prompt": "Analyze logs from 2025-10-19",
-            "variables": {"date": "2025-10-19", "task_name": "Daily Log Analysis"},
-        }
-    )
