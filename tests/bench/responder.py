@@ -4,7 +4,8 @@ import asyncio
 from typing import Any, cast
 
 from contracts.messages import Command
-from contracts.session.session import CreateSession, SessionView
+from contracts.session.session import CreateSession
+from contracts.session.session_view import SessionView
 from eventing.handling import Handlers, UnitOfWork, subscribers
 from eventing.handling.dispatch import Dispatcher
 from eventing.store.memory import MemoryStore

@@ -101,7 +101,7 @@ def _bare(schema: Any) -> Any:
         case dict():
             items = cast(Shape, schema).items()
             return {
-                key: value if key == "default" else _bare(value)
+                key: value if key == "default" and not _is_schema(value) else _bare(value)
                 for key, value in items
                 if not (key in ("title", "description") and isinstance(value, str))
             }
@@ -109,6 +109,11 @@ def _bare(schema: Any) -> Any:
             return [_bare(item) for item in cast(list[Any], schema)]
         case _:
             return schema
+
+
+def _is_schema(value: Any) -> bool:
+    """Return whether a value under the key `default` is the schema of a field with this name: those have titles."""
+    return isinstance(value, dict) and "title" in value
 
 
 def _error_of_reading(kind: type[BusMessage], version: int, example: Shape) -> str | None:

@@ -24,6 +24,17 @@ class Failure(Message):
     error_detail: str
 
 
+class View(Message):
+    """Something as its users see it, in replies. Each field has a description, for the documentation of the API."""
+
+    sample: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def example(cls, **changed: Any) -> Self:
+        """Return the example that the documentation and tests share, some fields changed."""
+        return cls.model_validate(cls.sample | changed)
+
+
 class BusMessage(Message):
     """A message with a subject on the bus: `subject` is its name on the wire, independent of the class name."""
 
@@ -145,8 +156,8 @@ class Actor(Message):
 class Credential(Message):
     """What the client of a request authenticated with: a login, by the id of its token family, or an API key."""
 
-    kind: Literal["login", "api_key"]
-    id: UUID
+    kind: Literal["login", "api_key"] = Field(description="`api_key` or `login`.")
+    id: UUID = Field(description="Id of the API key, or of the login.")
 
 
 class Window(Message):

@@ -8,12 +8,11 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from gateway.problems import MEDIA_TYPE
 from gateway.problems.examples import component_examples
 from gateway.routing.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
-from gateway.schemas.descriptions import describe
 from gateway.schemas.document_texts import PATH_PARAMETERS
 from gateway.schemas.problem import Problem
+from gateway.shared_parts import share
 from gateway.throttling import is_free
 
 REFERENCE = "#/components/schemas/{model}"
@@ -63,14 +62,12 @@ class Api(FastAPI):
             for path, operations in document["paths"].items():
                 for operation in operations.values():
                     _complete_operation(operation, is_counted=not is_free(path))
-                    _share_responses(operation["responses"], document["components"].setdefault("responses", {}))
+            share(document)
         return super().openapi()
 
 
 def _complete_schemas(schemas: dict[str, Any], api: FastAPI) -> None:
     schemas |= models_json_schema([(Problem, "serialization")], ref_template=REFERENCE)[1]["$defs"]
-    for name, schema in schemas.items():
-        describe(name, schema)
     generated = models_json_schema([(model, "serialization") for model in _declared_models(api)])[1]["$defs"]
     for name in generated.keys() & schemas.keys():  # the framework drops nulls from examples
         if "examples" in generated[name]:
@@ -141,16 +138,6 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
         parameter["description"] = PATH_PARAMETERS[parameter["name"]][0]
     examples = parameter["schema"].pop("examples", None)
     parameter["example"] = examples[0] if examples else EXAMPLES[parameter["name"]]
-
-
-def _share_responses(responses: dict[str, Any], shared: dict[str, Any]) -> None:
-    """Replace responses that many operations have, those of a single problem, by references: half of the document."""
-    for status, response in responses.items():
-        examples = response.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
-        if len(examples) == 1:
-            [name] = _referred(list(examples.values()))
-            if shared.setdefault(name, response) == response:
-                responses[status] = {"$ref": f"#/components/responses/{name}"}
 
 
 def _document_replays(responses: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from functools import partial
 
 from contracts.refusals import Refusal
-from contracts.session.session import GetSession, SessionView
+from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from runtime.bus import Unavailable
 from starlette.requests import Request
 

@@ -73,7 +73,7 @@ async def test_statistics_without_a_service_are_503(admin: httpx.AsyncClient, co
 async def test_accounts_are_listed_with_the_fields_of_the_specification(
     admin: httpx.AsyncClient, services: FakeServices
 ):
-    await services.answer(ListUsers, Page(items=[samples.user(last_login_at=TIME)], total=1))
+    await services.answer(ListUsers, Page(items=[samples.user()], total=1))
     body = (await admin.get(f"{ADMIN}/users")).json()
     assert (body["total"], body["links"]) == (1, {"next": None, "prev": None})
     assert body["items"] == [
@@ -81,11 +81,11 @@ async def test_accounts_are_listed_with_the_fields_of_the_specification(
             "id": USER,
             "email": "ada@example.com",
             "username": "ada",
-            "full_name": None,
+            "full_name": "Ada Lovelace",
             "role": "user",
             "is_active": True,
             "is_service_account": False,
-            "quotas": dict.fromkeys(Quotas.model_fields),
+            "quotas": dict.fromkeys(Quotas.model_fields) | {"concurrent_runs": 10},
             "created_at": TIME,
             "last_login_at": TIME,
         }

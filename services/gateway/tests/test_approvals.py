@@ -43,7 +43,7 @@ async def test_invalid_list_parameters_are_422(client: httpx.AsyncClient, query:
 
 async def test_an_approval_is_returned(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetApproval, samples.approval())
-    assert (await client.get(ONE)).json()["tool_input"] == {"command": "ls"}
+    assert (await client.get(ONE)).json()["tool_input"] == {"command": "make test"}
 
 
 @each(("action", "decision"), [("approve", "approved"), ("deny", "denied")])

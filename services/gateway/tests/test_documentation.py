@@ -1,5 +1,6 @@
 """The OpenAPI document and the pages that show it."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, cast
@@ -9,6 +10,7 @@ from contracts.identity.values import Quotas
 from contracts.refusals import Code
 from gateway.openapi import RATE_LIMITS
 from gateway.problems import OVER_QUOTA, EdgeCode
+from gateway.throttling import is_free
 from jsonschema import Draft202012Validator, FormatChecker
 
 from services.gateway.tests.cases import each
@@ -23,10 +25,22 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, A
         yield from ((path, method, operation) for method, operation in methods.items())
 
 
+def resolved(part: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    """Return a part of the document, or the component that it refers to."""
+    if "$ref" not in part:
+        return part
+    _, _, kind, name = part["$ref"].split("/")
+    return document["components"][kind][name]
+
+
 def response_of(operation: dict[str, Any], status: str, document: dict[str, Any]) -> dict[str, Any]:
-    """Return a response of an operation, which may be shared with other operations."""
-    response = operation["responses"][status]
-    return document["components"]["responses"][response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+    return resolved(operation["responses"][status], document)
+
+
+def parameters(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the parameters of all operations, with the paths of the operations."""
+    for path, _, operation in operations(document):
+        yield from ((path, resolved(parameter, document)) for parameter in operation.get("parameters", ()))
 
 
 def references(part: Any) -> Iterator[str]:
@@ -88,22 +102,28 @@ def test_examples_of_problems_are_valid(document: dict[str, Any]):
     assert codes == {*Code, *EdgeCode}
 
 
-def test_problems_name_the_headers_of_the_rate_limits(document: dict[str, Any]):
-    operation = document["paths"]["/api/v1/sessions"]["post"]
-    missing = response_of(operation, "401", document)
-    assert set(RATE_LIMITS) <= set(missing["headers"])
+def test_responses_to_counted_requests_have_the_headers_of_rate_limits(document: dict[str, Any]):
+    for path, _, operation in operations(document):
+        responses = [response_of(operation, status, document) for status in operation["responses"]]
+        wanted: set[str] = set() if is_free(path) else {*RATE_LIMITS}
+        assert all({*response["headers"]} & {*RATE_LIMITS} == wanted for response in responses), path
 
 
-def test_every_group_and_path_parameter_is_described(document: dict[str, Any]):
+def test_every_group_parameter_and_header_is_described(document: dict[str, Any]):
     described = {tag["name"] for tag in document["tags"] if tag["description"]}
     assert {tag for _, _, operation in operations(document) for tag in operation["tags"]} == described
-    parameters = [each for _, _, operation in operations(document) for each in operation.get("parameters", ())]
-    assert not [each["name"] for each in parameters if each["in"] == "path" and not each.get("description")]
+    assert not [(path, each["name"]) for path, each in parameters(document) if not each.get("description")]
+    assert not [name for name, each in document["components"]["headers"].items() if not each["description"]]
+
+
+def test_the_document_is_at_most_600_kb(document: dict[str, Any]):
+    assert len(json.dumps(document, separators=(",", ":"))) <= 600_000
 
 
 def test_every_body_has_a_valid_example(document: dict[str, Any]):
     for _, _, operation in operations(document):
-        for content in [operation.get("requestBody", {}), *operation["responses"].values()]:
+        responses = [response_of(operation, status, document) for status in operation["responses"]]
+        for content in [operation.get("requestBody", {}), *responses]:
             schema = content.get("content", {}).get("application/json", {}).get("schema")
             if schema and "$ref" in schema:  # the body of a webhook is any object
                 name = schema["$ref"].rpartition("/")[2]

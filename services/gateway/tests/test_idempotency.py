@@ -11,7 +11,8 @@ from contracts.messages import Faulted, Page, Refused
 from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.run import InterruptSession
-from contracts.session.session import ChangeSession, CreateSession, DeleteSession, ListSessions, SessionView
+from contracts.session.session import ChangeSession, CreateSession, DeleteSession, ListSessions
+from contracts.session.session_view import SessionView
 from contracts.wire import IDEMPOTENCY
 from gateway.idempotency import attempts
 from runtime import clock

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
-from contracts.samples import SESSION
+from contracts.samples import SESSION, USER
 from contracts.session.run import InterruptSession, SubmitQuery
 from contracts.session.session import CreateSession, GetSession
 from gateway.idempotency import usage
@@ -83,7 +83,7 @@ async def test_the_same_key_and_another_message_is_an_error(base_url: str, servi
 
 
 async def test_a_key_belongs_to_a_user(base_url: str, services: FakeServices):
-    for user in (samples.USER, str(OTHER)):
+    for user in (USER, str(OTHER)):
         await over_new_socket(base_url, services.token(sub=user))
     assert len(runs(services)) == 2
 

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from contracts.identity.user import RegisterUser
 from contracts.samples import USER
-from contracts.session.session import CreateSession, SessionView
+from contracts.session.session import CreateSession
+from contracts.session.session_view import SessionView
 from contracts.wire import IDEMPOTENCY, IDEMPOTENCY_USAGE
 from gateway.idempotency import records, usage
 from gateway.idempotency.attempts import Attempt, begin

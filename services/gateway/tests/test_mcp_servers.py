@@ -164,7 +164,7 @@ class Registry:
 
     def __init__(self, services: FakeServices) -> None:
         self.services, self.requested = services, asyncio.Event()
-        self.server: Any = server_samples.mcp_server()
+        self.server: Any = server_samples.mcp_server(health="unknown", checked_at=None)
 
     async def open(self) -> None:
         await self.services.answer_with(CheckServer, self._request)

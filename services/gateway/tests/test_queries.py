@@ -10,8 +10,9 @@ import httpx
 import pytest
 from contracts.messages import Faulted, Refused
 from contracts.refusals import Code
-from contracts.samples import MESSAGE, SESSION, TOOL_CALL
+from contracts.samples import MESSAGE, SESSION
 from contracts.session.run import GetRun, GetRunSummary, RunCancelled, SubmitQuery
+from contracts.session.run_view import RunView
 from gateway import waiting
 from runtime.testing import eventually
 
@@ -92,9 +93,7 @@ async def test_the_response_is_sent_when_the_run_ends(client: httpx.AsyncClient,
         "message_id": MESSAGE,
         "content": {"type": "text", "text": "All is well."},
         "structured_output": None,
-        "tool_calls": [
-            {"id": TOOL_CALL, "tool_name": "Read", "tool_input": {"path": "/app/test.py"}, "status": "success"}
-        ],
+        "tool_calls": RunView.sample["tool_calls"],
         "more_tool_calls": False,
         "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
     }

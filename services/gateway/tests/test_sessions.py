@@ -6,7 +6,7 @@ import httpx
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, SESSION, TIME, USER
-from contracts.session.conversation import GetMessage, ListMessages, ListToolCalls
+from contracts.session.conversation import GetMessage, ListMessages, ListToolCalls, MessageView
 from contracts.session.run import GetRun
 from contracts.session.session import CreateSession, DeleteSession, GetSession, ListSessions
 
@@ -151,13 +151,13 @@ async def test_messages_are_listed(client: httpx.AsyncClient, services: FakeServ
     await services.answer(ListMessages, page_of(samples.message(), total=10))
     response = await client.get(f"{ONE}/messages", params={"skip": 2, "limit": 1})
     assert services.received[-1][0] == ListMessages.model_validate({"session_id": SESSION, "skip": 2, "limit": 1})
-    assert response.json()["items"][0]["content"] == {"content": "Hello"}
+    assert response.json()["items"][0]["content"] == MessageView.sample["content"]
     assert response.json()["links"]["next"] == f"{ONE}/messages?skip=3&limit=1"
 
 
 async def test_a_message_is_returned(client: httpx.AsyncClient, services: FakeServices):
     await services.answer(GetMessage, samples.message())
-    assert (await client.get(f"{ONE}/messages/{MESSAGE}")).json()["content"] == {"content": "Hello"}
+    assert (await client.get(f"{ONE}/messages/{MESSAGE}")).json()["content"] == MessageView.sample["content"]
     assert str(services.received[-1][0].message_id) == MESSAGE
 
 

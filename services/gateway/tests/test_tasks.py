@@ -17,12 +17,11 @@ from contracts.task_scheduler.task import (
     GetTask,
     ListNextRuns,
     ListTasks,
-    NextRuns,
     PauseTask,
-    RenderedPrompt,
     RenderPrompt,
     ResumeTask,
 )
+from contracts.task_scheduler.task_view import NextRuns, RenderedPrompt
 
 from services.gateway.tests import samples
 from services.gateway.tests.cases import each
@@ -44,7 +43,7 @@ async def test_a_created_task_is_returned_with_its_location(client: httpx.AsyncC
     response = await client.post(TASKS, json=BODY)
     body = response.json()
     assert (response.status_code, response.headers["location"]) == (201, ONE)
-    assert (body["id"], body["schedule_cron"], body["next_run_at"]) == (TASK, "@daily", "2026-11-25T09:00:00Z")
+    assert (body["id"], body["schedule_cron"], body["next_run_at"]) == (TASK, "0 9 * * *", "2026-11-26T09:00:00Z")
 
 
 async def test_options_are_checked_before_a_task_is_created(client: httpx.AsyncClient, services: FakeServices):

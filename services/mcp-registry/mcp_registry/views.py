@@ -1,6 +1,6 @@
 """Servers as the actor may see them."""
 
-from contracts.mcp_registry.server import ServerSummary, ServerView
+from contracts.mcp_registry.server_view import ServerSummary, ServerView
 from contracts.mcp_registry.values import ServerDefinition, ToolsDifference
 from contracts.messages import Actor
 from contracts.secrets import MASK

@@ -10,7 +10,8 @@ from uuid import UUID
 
 import pytest
 from contracts.mcp_registry.check import AcceptTools, CheckRequested, CheckServer
-from contracts.mcp_registry.server import CreateServer, GetServer, ServerView, UpdateServer
+from contracts.mcp_registry.server import CreateServer, GetServer, UpdateServer
+from contracts.mcp_registry.server_view import ServerView
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition, ServerSecrets, Tool
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal

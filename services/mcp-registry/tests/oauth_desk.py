@@ -16,7 +16,7 @@ from contracts.mcp_registry.authorization import (
 from contracts.mcp_registry.oauth import OAuthSecrets
 from contracts.mcp_registry.refresh import RefreshRequested, RequestRefresh
 from contracts.mcp_registry.revocation import RevocationRequested
-from contracts.mcp_registry.server import ServerView
+from contracts.mcp_registry.server_view import ServerView
 from contracts.messages import Actor
 from contracts.refusals import Refusal
 from eventing.database import Database

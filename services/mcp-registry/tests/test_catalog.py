@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from contracts.mcp_registry.catalog import CatalogEntry, InstallServer, SearchCatalog
-from contracts.mcp_registry.server import ServerView
+from contracts.mcp_registry.server_view import ServerView
 from contracts.mcp_registry.values import ServerDefinition, ServerSecrets
 from contracts.refusals import Code, Refusal
 from mcp_registry.catalog import Catalog, installed

@@ -23,10 +23,10 @@ from contracts.mcp_registry.server import (
     GetServer,
     ListServers,
     ResolveServers,
-    ServerView,
     SetServerEnabled,
     UpdateServer,
 )
+from contracts.mcp_registry.server_view import ServerView
 from contracts.mcp_registry.values import ServerDefinition, ServerHealth
 from contracts.messages import Command, Query
 from contracts.wire import event_stream

@@ -18,8 +18,10 @@ from contracts.session.conversation import (
     MessageView,
     ToolCallView,
 )
-from contracts.session.run import ListRuns, RunSummary
-from contracts.session.session import GetSession, SessionView
+from contracts.session.run import ListRuns
+from contracts.session.run_view import RunSummary
+from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.workspace import FilesPage, FileView, ListFiles
 
 SESSION_ID = UUID(SESSION)

@@ -15,13 +15,13 @@ from contracts.session.values import Usage
 from contracts.task_scheduler.execution import (
     ExecutionCompleted,
     ExecutionFailed,
-    ExecutionSummary,
     ExecutionTimedOut,
-    ExecutionView,
     GetExecution,
     ListExecutions,
 )
-from contracts.task_scheduler.task import GetTask, TaskView
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
+from contracts.task_scheduler.task import GetTask
+from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.values import execution_report_id
 from eventing.recording import Recorded
 from report.content import ReportContent

@@ -15,7 +15,8 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor, Command, Query
-from contracts.session.run import GetRun, RunView, SubmitQuery
+from contracts.session.run import GetRun, SubmitQuery
+from contracts.session.run_view import RunView
 from contracts.session.session import CountSessions, CreateSession
 from contracts.session.values import Mode, OnBusy, SdkOptions
 from eventing.testing import eventually

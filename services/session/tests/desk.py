@@ -6,7 +6,8 @@ from uuid import UUID
 from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.samples import SESSION, USER
-from contracts.session.run import RunView, SubmitQuery
+from contracts.session.run import SubmitQuery
+from contracts.session.run_view import RunView
 from contracts.session.session import CreateSession, ListSessions
 from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database

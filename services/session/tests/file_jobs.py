@@ -10,7 +10,8 @@ from contracts.messages import Event
 from contracts.samples import FORK, SESSION, USER
 from contracts.session.archive import ArchiveRequested, ArchiveSession, UnarchiveRequested
 from contracts.session.fork import ForkSession, SessionForked
-from contracts.session.session import DeleteSession, GetSession, ResumeSession, SessionDeleted, SessionView
+from contracts.session.session import DeleteSession, GetSession, ResumeSession, SessionDeleted
+from contracts.session.session_view import SessionView
 from eventing.recording import Recorded
 from eventing.testing.reacting import reaction_to
 from runtime.blocking import BlockingPool

@@ -14,7 +14,7 @@ from contracts.messages import Page
 from contracts.refusals import Code, Refusal
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.approval import ApprovalView, DeliverDecisions, ListApprovals
-from contracts.session.run import RunView
+from contracts.session.run_view import RunView
 from contracts.session.values import ApprovalOutcome, Block, ToolUseBlock, Usage
 from runtime.clock import new_id, now
 from runtime.testing import eventually

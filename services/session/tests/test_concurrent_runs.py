@@ -13,7 +13,8 @@ from contracts.samples import USER
 from contracts.session.approval import DecideApproval, RequestApproval
 from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.quota import GetUsage
-from contracts.session.run import CancelRun, EndRun, InterruptSession, RunView, StartRun, SubmitQuery
+from contracts.session.run import CancelRun, EndRun, InterruptSession, StartRun, SubmitQuery
+from contracts.session.run_view import RunView
 from contracts.session.session import DeleteSession, PauseSession, ResumeSession
 from contracts.session.values import OnBusy, ToolUseBlock
 from eventing.due_times import DueTimes

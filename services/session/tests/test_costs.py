@@ -14,7 +14,8 @@ from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, TEMPLATE, USER
 from contracts.session.conversation import RecordMessage
 from contracts.session.cost import CostPage, Costs, ListCosts
-from contracts.session.run import CancelRun, EndRun, RecordRunUsage, RunView, StartRun
+from contracts.session.run import CancelRun, EndRun, RecordRunUsage, StartRun
+from contracts.session.run_view import RunView
 from contracts.session.session import ChangeSession, CreateSession, DeleteSession
 from contracts.session.template import CreateTemplate
 from contracts.session.values import SdkOptions, Usage

@@ -3,7 +3,8 @@
 from uuid import UUID
 
 from contracts.samples import TEMPLATE
-from contracts.session.session import CreateSession, EffectiveOptions, GetSession
+from contracts.session.session import CreateSession, GetSession
+from contracts.session.session_view import EffectiveOptions
 from contracts.session.template import CreateTemplate
 from contracts.session.values import SdkOptions
 from session.ceilings import Ceilings

@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 from contracts.refusals import Code, Refusal
-from contracts.session.run import EndRun, RunSummary
+from contracts.session.run import EndRun
+from contracts.session.run_view import RunSummary
 from eventing.reactions import Reaction
 from runtime.clock import new_id
 from session.agent import Finished

@@ -14,7 +14,7 @@ from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer
 from contracts.messages import Faulted
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
 from contracts.session.conversation import ListToolCalls
-from contracts.session.run import RunView
+from contracts.session.run_view import RunView
 from eventing import retrying
 from eventing.database import Database
 from eventing.testing import eventually

@@ -12,7 +12,8 @@ import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
 from contracts.session.quota import GetUsage, MoneyUse
-from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, RunView, StartRun
+from contracts.session.run import CancelRun, EndRun, GetRun, RunRequested, StartRun
+from contracts.session.run_view import RunView
 from contracts.session.session import DeleteSession, GetSession
 from contracts.session.values import Usage
 from eventing.recording import Recorded

@@ -16,7 +16,8 @@ from contracts.session.approval import (
     RequestApproval,
 )
 from contracts.session.conversation import GetToolCall, ListMessages, ListToolCalls, RecordMessage, RecordToolResult
-from contracts.session.run import CancelRun, EndRun, GetRun, InterruptSession, RunView, StartRun, SubmitQuery
+from contracts.session.run import CancelRun, EndRun, GetRun, InterruptSession, StartRun, SubmitQuery
+from contracts.session.run_view import RunView
 from contracts.session.session import (
     CreateSession,
     DeleteSession,

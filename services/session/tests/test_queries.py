@@ -11,7 +11,8 @@ from contracts.session.archive import ArchiveSession, GetArchive, ReadArchive
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from contracts.session.fork import ForkSession
 from contracts.session.mcp import RecordMcpServers
-from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, StartRun, SubmitQuery
+from contracts.session.run import GetRun, GetRunSummary, ListRuns, StartRun, SubmitQuery
+from contracts.session.run_view import RunSummary
 from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions, PauseSession
 from contracts.session.workspace import ListFiles, ReadFile
 from runtime.bus.envelope import Envelope

@@ -7,7 +7,8 @@ import pytest
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
 from contracts.session.quota import GetUsage, UsageView
-from contracts.session.run import CancelRun, GetRun, RunView
+from contracts.session.run import CancelRun, GetRun
+from contracts.session.run_view import RunView
 from eventing.testing import eventually
 from simulator.testing import bash, scripted
 

@@ -12,7 +12,8 @@ from contracts.samples import USER
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals
 from contracts.session.conversation import ListToolCalls, ToolCallView
 from contracts.session.quota import GetUsage
-from contracts.session.run import CancelRun, GetRun, RunView
+from contracts.session.run import CancelRun, GetRun
+from contracts.session.run_view import RunView
 from eventing import reactions
 from eventing.testing import eventually
 from runtime.clock import new_id

@@ -7,7 +7,8 @@ import pytest
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from contracts.samples import SESSION, TEMPLATE
-from contracts.session.session import CheckOptions, CreateSession, DeleteSession, GetSession, SessionView
+from contracts.session.session import CheckOptions, CreateSession, DeleteSession, GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.template import ChangeTemplate, CreateTemplate, DeleteTemplate, GetTemplate, ListTemplates
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 from contracts.session.approval import RequestApproval
 from contracts.session.conversation import RecordMessage
-from contracts.session.run import CancelRun, EndRun, RunSummary, StartRun
+from contracts.session.run import CancelRun, EndRun, StartRun
+from contracts.session.run_view import RunSummary
 from contracts.session.session import DeleteSession
 from contracts.session.values import ToolUseBlock
 from eventing.testing import eventually

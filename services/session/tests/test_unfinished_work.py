@@ -12,7 +12,8 @@ from contracts.session.archive import CompleteArchive, CompleteUnarchive, FailUn
 from contracts.session.fork import CompleteFork, FailFork
 from contracts.session.quota import GetUsage
 from contracts.session.release import ReleaseRun
-from contracts.session.run import CancelRun, EndRun, GetRun, RunView, StartRun
+from contracts.session.run import CancelRun, EndRun, GetRun, StartRun
+from contracts.session.run_view import RunView
 from contracts.session.session import DeleteSession, GetSession
 from contracts.session.values import Usage
 from eventing import leases

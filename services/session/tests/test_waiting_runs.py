@@ -1,6 +1,6 @@
 """Runs that only wait for approvals: one user cannot occupy all replicas with them."""
 
-from contracts.session.run import RunView
+from contracts.session.run_view import RunView
 from session.quotas.concurrency import MAX_ONLY_WAITING
 
 from services.session.tests.desk import Desk

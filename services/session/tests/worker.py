@@ -11,7 +11,8 @@ from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals, RequestApproval
-from contracts.session.run import CancelRun, GetRun, RunRequested, RunSummary, RunView, StartRun
+from contracts.session.run import CancelRun, GetRun, RunRequested, StartRun
+from contracts.session.run_view import RunSummary, RunView
 from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock
 from eventing.handling.dispatch import Dispatcher
 from eventing.reactions import Reaction

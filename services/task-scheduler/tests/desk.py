@@ -10,14 +10,10 @@ from contracts.messages import Actor
 from contracts.refusals import Code
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import EndAttempt, RecordSubmission
-from contracts.task_scheduler.execution import (
-    ExecuteTask,
-    ExecutionSummary,
-    ExecutionView,
-    GetExecution,
-    ListExecutions,
-)
-from contracts.task_scheduler.task import CreateTask, ListTasks, TaskView
+from contracts.task_scheduler.execution import ExecuteTask, GetExecution, ListExecutions
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
+from contracts.task_scheduler.task import CreateTask, ListTasks
+from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.values import TaskDefinition
 from eventing.database import Database
 from eventing.testing import harness

@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.messages import Actor, Event
 from contracts.samples import SESSION
 from contracts.task_scheduler.execution import ExecutionCreated, ListExecutions
-from contracts.task_scheduler.task import TaskView
+from contracts.task_scheduler.task_view import TaskView
 from eventing.recording import Recorded
 from runtime.bus.envelope import Envelope
 

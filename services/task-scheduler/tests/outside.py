@@ -8,7 +8,7 @@ from contracts.identity.user import GetActor
 from contracts.messages import Actor, Command, Event, Query
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.attempt import ExecutionStarted
-from contracts.task_scheduler.execution import ExecutionView
+from contracts.task_scheduler.execution_view import ExecutionView
 from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from runtime import clock

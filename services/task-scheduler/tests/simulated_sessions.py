@@ -22,11 +22,11 @@ from contracts.session.run import (
     RunCompleted,
     RunEvent,
     RunFailed,
-    RunSummary,
-    RunView,
     SubmitQuery,
 )
-from contracts.session.session import CreateSession, GetSession, SessionView
+from contracts.session.run_view import RunSummary, RunView
+from contracts.session.session import CreateSession, GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.values import RunStatus, Usage
 from contracts.wire import event_filter, event_stream
 from eventing.bus.streams import provision

@@ -16,14 +16,10 @@ from contracts.task_scheduler.backfill import (
     ListCompletedTicks,
     StartBackfill,
 )
-from contracts.task_scheduler.execution import (
-    CancelExecution,
-    ExecutionSummary,
-    GetExecution,
-    ListExecutions,
-    TimeOutExecution,
-)
-from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask, TaskView
+from contracts.task_scheduler.execution import CancelExecution, GetExecution, ListExecutions, TimeOutExecution
+from contracts.task_scheduler.execution_view import ExecutionSummary
+from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask
+from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.values import TaskChanges
 from eventing.store import START
 from runtime.clock import new_id

@@ -11,13 +11,13 @@ from contracts.task_scheduler.execution import (
     ExecutionCompleted,
     ExecutionFailed,
     ExecutionMissed,
-    ExecutionSummary,
     ExecutionTimedOut,
-    ExecutionView,
     ListExecutions,
     TimeOutExecution,
 )
-from contracts.task_scheduler.task import DeleteTask, TaskView
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
+from contracts.task_scheduler.task import DeleteTask
+from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.values import MAX_CHAIN
 from task_scheduler.queries.event import MAX_STARTS
 

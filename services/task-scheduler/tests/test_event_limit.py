@@ -6,7 +6,7 @@ import pytest
 from contracts.refusals import Code
 from contracts.session.run import RunCompleted
 from contracts.task_scheduler.execution import ListExecutions
-from contracts.task_scheduler.task import TaskView
+from contracts.task_scheduler.task_view import TaskView
 from runtime.clock import new_id
 
 from .desk import ADMIN, EVENT_EXECUTIONS, NOON, Desk

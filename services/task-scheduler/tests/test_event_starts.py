@@ -15,7 +15,8 @@ from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Usage
 from contracts.task_scheduler.event import FindEventStarts
 from contracts.task_scheduler.execution import ExecutionCreated, ListExecutions
-from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask, ResumeTask, TaskView
+from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask, ResumeTask
+from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.values import TaskChanges
 from eventing.database import Database
 from runtime.bus import NoResponders

@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from contracts.messages import Command
 from contracts.task_scheduler.execution import ExecuteTask, RetryExecution
-from contracts.task_scheduler.task import ChangeTask, TaskView
+from contracts.task_scheduler.task import ChangeTask
+from contracts.task_scheduler.task_view import TaskView
 from runtime.clock import new_id
 
 from .desk import Desk

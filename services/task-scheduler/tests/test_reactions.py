@@ -9,7 +9,8 @@ from contracts.refusals import Code
 from contracts.session.run import CancelRun, SubmitQuery
 from contracts.session.session import CreateSession
 from contracts.task_scheduler.attempt import StartNextAttempt
-from contracts.task_scheduler.execution import CancelExecution, ExecuteTask, ExecutionView, ListExecutions
+from contracts.task_scheduler.execution import CancelExecution, ExecuteTask, ListExecutions
+from contracts.task_scheduler.execution_view import ExecutionView
 from contracts.task_scheduler.task import AdvanceSchedule, ChangeTask, DeleteTask, GetTask
 from contracts.task_scheduler.values import TaskChanges
 from eventing import retrying

@@ -6,7 +6,8 @@ from uuid import UUID
 import pytest
 from contracts.messages import Event
 from contracts.refusals import Code, Refusal
-from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, RunSummary
+from contracts.session.run import CancelRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed
+from contracts.session.run_view import RunSummary
 from contracts.session.session import SessionDeleted
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import ExecutionCheckRequested
@@ -15,9 +16,9 @@ from contracts.task_scheduler.execution import (
     CheckExecution,
     ExecutionCancelled,
     ExecutionTimedOut,
-    ExecutionView,
     TimeOutExecution,
 )
+from contracts.task_scheduler.execution_view import ExecutionView
 from contracts.task_scheduler.task import DeleteTask, TaskDeleted
 from runtime.clock import new_id
 from task_scheduler.executions import BY_RUN

@@ -10,18 +10,15 @@ import pytest
 from contracts.identity.user import GetActor
 from contracts.messages import Command, Event, Query, Refused
 from contracts.refusals import Code
-from contracts.session.run import CancelRun, RunCompleted, RunFailed, RunView, SubmitQuery
-from contracts.session.session import CreateSession, SessionView
+from contracts.session.run import CancelRun, RunCompleted, RunFailed, SubmitQuery
+from contracts.session.run_view import RunView
+from contracts.session.session import CreateSession
+from contracts.session.session_view import SessionView
 from contracts.session.values import Usage
-from contracts.task_scheduler.execution import (
-    CancelExecution,
-    ExecuteTask,
-    ExecutionSummary,
-    ExecutionView,
-    GetExecution,
-    ListExecutions,
-)
-from contracts.task_scheduler.task import CreateTask, DeleteTask, ListTasks, TaskView
+from contracts.task_scheduler.execution import CancelExecution, ExecuteTask, GetExecution, ListExecutions
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
+from contracts.task_scheduler.task import CreateTask, DeleteTask, ListTasks
+from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.trigger import CreateTrigger, RevokeTrigger, RotateTrigger
 from contracts.task_scheduler.values import TaskDefinition
 from contracts.wire import event_filter, event_stream

@@ -8,7 +8,8 @@ from contracts.refusals import Code
 from contracts.session.run import GetRunSummary, RunCancelled, RunCompleted, RunFailed, UsageRecorded
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import ExecutionCheckRequested, StartNextAttempt
-from contracts.task_scheduler.execution import CancelExecution, CheckExecution, ExecutionView, TimeOutExecution
+from contracts.task_scheduler.execution import CancelExecution, CheckExecution, TimeOutExecution
+from contracts.task_scheduler.execution_view import ExecutionView
 from contracts.task_scheduler.task import DeleteTask
 from runtime.clock import new_id
 

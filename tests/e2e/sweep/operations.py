@@ -64,19 +64,15 @@ class Operation:
 
     def codes(self, status: int) -> set[str]:
         """Return the error codes that the document names for a status."""
-        response = self.declared["responses"][str(status)]
-        if "$ref" in response:
-            response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
-        content = response.get("content", {})
+        content = _resolved(self.declared["responses"][str(status)]).get("content", {})
         return set(content.get("application/problem+json", {}).get("examples", ()))
 
     def query_parameters(self) -> set[str]:
-        return {each["name"] for each in self.declared.get("parameters", ()) if each["in"] == "query"}
+        return {each["name"] for each in self._query()}
 
     def required_query(self) -> dict[str, Any]:
         """Return the examples of the query parameters that a request must have."""
-        declared = self.declared.get("parameters", ())
-        return {each["name"]: each["example"] for each in declared if each["in"] == "query" and each.get("required")}
+        return {each["name"]: each["example"] for each in self._query() if each.get("required")}
 
     @property
     def has_cursors(self) -> bool:
@@ -109,6 +105,10 @@ class Operation:
     def url(self, ids: Ids) -> str:
         return self.path.format(**self._filled(ids))
 
+    def _query(self) -> Iterator[Mapping[str, Any]]:
+        parameters = map(_resolved, self.declared.get("parameters", ()))
+        return (parameter for parameter in parameters if parameter["in"] == "query")
+
     def _filled(self, ids: Ids) -> Ids:
         if "archived_id" not in ids or "/archive" not in self.path or self.method != "GET":
             return ids
@@ -119,8 +119,15 @@ class Operation:
 
     def _schema(self) -> Mapping[str, Any]:
         schema = self._content().get("application/json", {}).get("schema", {})
-        name = schema.get("$ref", "").rpartition("/")[2]
-        return DOCUMENT["components"]["schemas"][name] if name else schema
+        return _resolved(schema)
+
+
+def _resolved(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part of the document, or the component that it refers to."""
+    if "$ref" not in part:
+        return part
+    _, _, kind, name = part["$ref"].split("/")
+    return DOCUMENT["components"][kind][name]
 
 
 def operations(document: Mapping[str, Any] = DOCUMENT) -> Iterator[Operation]:

@@ -6,26 +6,40 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.identity.values import Scope
-from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query, View
 from contracts.samples import API_KEY, TIME, USER
 
 
-class ApiKeyView(Message):
-    """An API key, without its secret. `last_used_at` is exact to about a minute."""
+class ApiKeyView(View):
+    """An API key, without its secret."""
 
-    id: UUID
-    user_id: UUID
-    name: str
-    scopes: list[Scope]
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
+    sample = {
+        "id": API_KEY,
+        "user_id": USER,
+        "name": "CI",
+        "scopes": ["read", "write"],
+        "created_at": TIME,
+        "expires_at": None,
+        "last_used_at": None,
+    }
+
+    id: UUID = Field(description="Id of the API key, which is not its text.")
+    user_id: UUID = Field(description="Id of the account that the key belongs to.")
+    name: str = Field(description="What the key is used for.")
+    scopes: list[Scope] = Field(description="What the key may be used for: `read`, `write`, `admin`.")
+    created_at: datetime = Field(description="Time of creation.")
+    expires_at: datetime | None = Field(description="Time from which on the key is refused; null for never.")
+    last_used_at: datetime | None = Field(
+        description="Time of the last use, exact to about a minute; null if there is none."
+    )
 
 
 class NewApiKeyView(ApiKeyView):
     """An API key with its text, which is shown only now."""
 
-    key: str = Field(repr=False)
+    sample = ApiKeyView.sample | {"key": "agk_0197a1f0000070008000000000000016_dGhpcyBpcyBub3QgYSBrZXk"}
+
+    key: str = Field(repr=False, description="The API key; it is not shown again.")
 
 
 class ApiKeyHolder(Message):

@@ -33,20 +33,33 @@ class AuditEntry(Message):
     `credential`; without an address, a service did it by itself. Ids of entries sort by time.
     """
 
-    id: UUID
-    at: datetime
-    outcome: Outcome
-    action: str = Field(max_length=200)
+    id: UUID = Field(description="Id of the entry.")
+    at: datetime = Field(description="Time of the change or the refusal.")
+    outcome: Outcome = Field(description="`succeeded`, `denied`, or `unknown` if the service did not answer.")
+    action: str = Field(
+        max_length=200,
+        description="Event that recorded the change; of a refusal, or a change without an event, the operation.",
+    )
     error_code: str | None = Field(default=None, max_length=100)
     user_id: UUID | None = None
-    role: Role | None = None
-    credential: Credential | None = None
-    resource_type: str | None = Field(default=None, max_length=100)
-    resource_id: UUID | None = None
-    owner_id: UUID | None = None
-    client_address: Address | None = None
-    correlation_id: str = Field(max_length=128)
-    causation_id: UUID | None = None
+    role: Role | None = Field(default=None, description="Role that the user had; null if it was not known.")
+    credential: Credential | None = Field(
+        default=None, description="What the user authenticated with; null if a service did it."
+    )
+    resource_type: str | None = Field(
+        default=None, max_length=100, description="Type of the resource; null if there is none."
+    )
+    resource_id: UUID | None = Field(default=None, description="Id of the resource; null if there is none.")
+    owner_id: UUID | None = Field(
+        default=None, description="Id of the user that the resource belongs to; null if unknown."
+    )
+    client_address: Address | None = Field(
+        default=None, description="IP address of the client; null if a service did it by itself."
+    )
+    correlation_id: str = Field(
+        max_length=128, description="`X-Request-ID` of the request that led to it, also in all logs."
+    )
+    causation_id: UUID | None = Field(default=None, description="Id of the message that caused the change.")
     detail: str | None = Field(default=None, max_length=MAX_DETAIL_LENGTH)
     size_bytes: int | None = Field(default=None, ge=0)
 

@@ -6,26 +6,40 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message, Query
+from contracts.messages import Command, Event, Query, View
 from contracts.samples import FAMILY, TIME
 
 type RevocationReason = Literal["logout", "reuse", "expired", "logout_all", "password_changed", "disabled"]
 
 
-class TokensView(Message):
-    """The tokens of a login or a refresh. `expires_in` and `refresh_expires_in` are in seconds."""
+class TokensView(View):
+    """The tokens of a login or a refresh."""
 
-    access_token: str
-    token_type: Literal["bearer"] = "bearer"
-    expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
+    sample = {
+        "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...",
+        "token_type": "bearer",
+        "expires_in": 3600,
+        "refresh_token": "opaque",
+        "refresh_expires_in": 604_800,
+    }
+
+    access_token: str = Field(description="Access token, a JWT; send it as `Authorization: Bearer <token>`.")
+    token_type: Literal["bearer"] = Field(default="bearer", description="Always `bearer`.")
+    expires_in: int = Field(description="Lifetime of the access token in seconds.")
+    refresh_token: str = Field(description="Refresh token; can be used once.")
+    refresh_expires_in: int = Field(description="Lifetime of the refresh token in seconds.")
 
 
-class KeysView(Message):
+class KeysView(View):
     """The public keys that verify access tokens, as a JWK Set (RFC 7517)."""
 
-    keys: list[dict[str, str]]
+    sample = {
+        "keys": [
+            {"kty": "OKP", "crv": "Ed25519", "kid": "2026-11", "use": "sig", "alg": "EdDSA", "x": "11qYAYKxCrfV..."}
+        ]
+    }
+
+    keys: list[dict[str, str]] = Field(description="The keys, as JSON Web Keys.")
 
 
 class GetKeys(Query[KeysView]):

@@ -5,15 +5,17 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, Message
+from contracts.messages import Command, Event, View
 from contracts.samples import FAMILY, RESET, TIME, USER
 
 
-class PasswordResetView(Message):
+class PasswordResetView(View):
     """A token that sets a new password once, until it expires."""
 
-    reset_token: str = Field(repr=False)
-    expires_at: datetime
+    sample = {"reset_token": "0197a1f0000070008000000000000001.pC0Z...", "expires_at": TIME}
+
+    reset_token: str = Field(repr=False, description="Token that sets a new password once; not shown again.")
+    expires_at: datetime = Field(description="Time from which on the token is refused.")
 
 
 class ChangePassword(Command[None]):

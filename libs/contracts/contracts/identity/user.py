@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field, PlainSerializer
 
 from contracts.identity.values import Quotas, Role
-from contracts.messages import Actor, Command, Event, KeysetWindow, Message, Page, Query
-from contracts.samples import USER
+from contracts.messages import Actor, Command, Event, KeysetWindow, Page, Query, View
+from contracts.samples import TIME, USER
 
 
 def _only_set_fields(quotas: Quotas) -> dict[str, Any]:
@@ -19,23 +19,42 @@ PartialQuotas = Annotated[Quotas, PlainSerializer(_only_set_fields)]
 """Quotas of which only some are set. Only those are serialized, so that the receiver knows which ones they are."""
 
 
-class UserView(Message):
+class UserView(View):
     """An account, as its owner sees it. A service account has no password and no e-mail address that exists.
 
     `quotas` are those that administrators have set. Without any they are omitted, since earlier releases do not know
     them.
     """
 
-    id: UUID
-    email: str
-    username: str
-    full_name: str | None
-    role: Role
-    is_active: bool
-    is_service_account: bool = False
-    quotas: Quotas = Field(default=Quotas(), exclude_if=lambda quotas: quotas == Quotas())
-    created_at: datetime
-    last_login_at: datetime | None = None
+    sample = {
+        "id": USER,
+        "email": "ada@example.com",
+        "username": "ada",
+        "full_name": "Ada Lovelace",
+        "role": "user",
+        "is_active": True,
+        "is_service_account": False,
+        "quotas": {"concurrent_runs": 10},
+        "created_at": TIME,
+        "last_login_at": TIME,
+    }
+
+    id: UUID = Field(description="Id of the account.")
+    email: str = Field(description="E-mail address; of a service account, one that does not exist.")
+    username: str = Field(description="User name.")
+    full_name: str | None = Field(description="Full name; null if not given.")
+    role: Role = Field(description="Role of the account.")
+    is_active: bool = Field(description="Whether the account may log in.")
+    is_service_account: bool = Field(
+        default=False, description="Whether the account is that of a program, which uses API keys."
+    )
+    quotas: Quotas = Field(
+        default=Quotas(),
+        exclude_if=lambda quotas: quotas == Quotas(),
+        description="Quotas that administrators have set.",
+    )
+    created_at: datetime = Field(description="Time of creation.")
+    last_login_at: datetime | None = Field(default=None, description="Time of the last login; null if there was none.")
 
 
 class GetUser(Query[UserView]):

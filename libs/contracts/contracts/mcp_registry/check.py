@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.mcp_registry.server import GetServer, ServerView
+from contracts.mcp_registry.server import GetServer
+from contracts.mcp_registry.server_view import ServerView
 from contracts.mcp_registry.values import MAX_TOOLS, CheckResult, Fingerprint, ServerHealth, Tool, ToolsDifference
 from contracts.messages import Command, Event, ProgressEvent
 from contracts.samples import CHECK, MCP_SERVER, TIME

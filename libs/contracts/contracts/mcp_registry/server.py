@@ -1,11 +1,11 @@
 """All messages about MCP servers."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field, PlainSerializer
 
+from contracts.mcp_registry.server_view import ServerSummary, ServerView
 from contracts.mcp_registry.values import (
     MAX_RESOLVED,
     ResolvedServer,
@@ -13,60 +13,13 @@ from contracts.mcp_registry.values import (
     ServerHealth,
     ServerSecrets,
     ServerType,
-    Tool,
-    ToolsDifference,
     WorkspaceAccess,
 )
 from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
-from contracts.refusals import Code
 from contracts.samples import MCP_SERVER, USER
 
 _DEFINITION = {"name": "kubernetes", "server_type": "STDIO", "command": "kubectl-mcp-server", "args": ["--read-only"]}
 _SECRETS = {"env": {"KUBECONFIG": "/path/to/kubeconfig"}, "headers": {}}
-
-
-class ServerSummary(Message):
-    """An MCP server in a list. For users who may use but not change it, how it is reached is None."""
-
-    id: UUID
-    user_id: UUID
-    name: str
-    description: str
-    server_type: ServerType
-    command: str | None
-    args: list[str] | None
-    url: str | None
-    env: dict[str, str] | None
-    """The values are masked, like those of `headers`."""
-    headers: dict[str, str] | None
-    network_hosts: list[str]
-    workspace: WorkspaceAccess
-    allowed_tools: list[str] | None
-    is_enabled: bool
-    is_global: bool
-    is_authorized: bool
-    """Whether the server holds OAuth tokens."""
-    health: ServerHealth
-    error_code: Code | None
-    error_detail: str | None
-    """Why the last check failed, or what it could not do."""
-    latency_ms: float | None
-    server_version: str | None
-    tool_count: int
-    checked_at: datetime | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class ServerView(ServerSummary):
-    """An MCP server with its tools; `difference` is what the owner has to accept while `health` is `changed`.
-
-    `tools_version` identifies the list of tools; the owner sends it back to accept this list.
-    """
-
-    tools: list[Tool]
-    tools_version: str
-    difference: ToolsDifference
 
 
 class ServerExport(ServerDefinition, ServerSecrets):

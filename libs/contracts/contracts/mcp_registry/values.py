@@ -57,20 +57,24 @@ class ServerSecrets(Message):
 class Tool(Message):
     """A tool, as its server describes it. Texts and schemas are data of the server, not instructions."""
 
-    name: str
-    title: str | None = None
-    description: str = ""
-    input_schema: dict[str, Any] = {}
-    output_schema: dict[str, Any] | None = None
-    annotations: dict[str, Any] = {}
+    name: str = Field(description="Name of the tool.")
+    title: str | None = Field(default=None, description="Title of the tool, for people; null if there is none.")
+    description: str = Field(default="", description="What the tool does, in the words of the server.")
+    input_schema: dict[str, Any] = Field(default={}, description="JSON Schema of the input.")
+    output_schema: dict[str, Any] | None = Field(
+        default=None, description="JSON Schema of the output; null if there is none."
+    )
+    annotations: dict[str, Any] = Field(default={}, description="Hints of the server about the tool; not verified.")
 
 
 class ToolsDifference(Message):
     """The names of tools that differ from those which the owner accepted."""
 
-    added: list[str] = []
-    removed: list[str] = []
-    changed: list[str] = []
+    added: list[str] = Field(default=[], description="Tools that the server did not have when its tools were accepted.")
+    removed: list[str] = Field(default=[], description="Tools that the server no longer has.")
+    changed: list[str] = Field(
+        default=[], description="Tools whose description or schema differs from what was accepted."
+    )
 
 
 class CheckResult(Message):

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.files import ByteRange, FilePart
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query, View
 from contracts.refusals import Code
 from contracts.report.values import ReportFile, ReportRequest, ReportStatus, ReportStep, ReportType
 from contracts.samples import LINK, REPORT, SESSION, TIME, USER
@@ -16,34 +16,74 @@ _REQUEST = {"session_id": SESSION, "format": "pdf"}
 _FILE = {"key": f"{REPORT}/1.pdf", "size_bytes": 245760, "sha256": "00" * 32, "pages": 12}
 
 
-class ReportView(Message):
+class ReportView(View):
     """A report. `file_path` is a name, not a path of the host; `progress_percent` is 100 when it is completed."""
 
-    id: UUID
-    user_id: UUID
-    report_type: ReportType
-    session_id: UUID | None
-    task_id: UUID | None
-    execution_id: UUID | None
-    from_at: datetime | None
-    to_at: datetime | None
-    format: ReportFormat
-    title: str
-    include_messages: bool
-    include_tool_calls: bool
-    include_metrics: bool
-    status: ReportStatus
-    progress_percent: int
-    progress_step: ReportStep
-    file_path: str | None
-    file_size_bytes: int | None
-    pages: int | None
-    notes: list[str]
-    error_code: Code | None
-    error_detail: str | None
-    created_at: datetime
-    generated_at: datetime | None
-    expires_at: datetime | None
+    sample = {
+        "id": REPORT,
+        "user_id": USER,
+        "report_type": "session",
+        "session_id": SESSION,
+        "task_id": None,
+        "execution_id": None,
+        "from_at": None,
+        "to_at": None,
+        "format": "pdf",
+        "title": "My Session",
+        "include_messages": True,
+        "include_tool_calls": True,
+        "include_metrics": True,
+        "status": "completed",
+        "progress_percent": 100,
+        "progress_step": "done",
+        "file_path": f"/reports/{REPORT}.pdf",
+        "file_size_bytes": 245760,
+        "pages": 12,
+        "notes": [],
+        "error_code": None,
+        "error_detail": None,
+        "created_at": TIME,
+        "generated_at": TIME,
+        "expires_at": "2027-02-23T09:00:00Z",
+    }
+
+    id: UUID = Field(description="Id of the report.")
+    user_id: UUID = Field(description="Id of the owner.")
+    report_type: ReportType = Field(
+        description="`session`: about a session. `task`: about one or all executions of a task."
+    )
+    session_id: UUID | None = Field(
+        description="Id of the session that the report is about; null if it is about a task."
+    )
+    task_id: UUID | None = Field(description="Id of the task that the report is about; null if it is about a session.")
+    execution_id: UUID | None = Field(description="Id of the only execution that the report is about; null for all.")
+    from_at: datetime | None = Field(
+        description="With `task`: start of the period in which its executions were created, included; null for all."
+    )
+    to_at: datetime | None = Field(description="With `task`: end of the period, excluded; null for none.")
+    format: ReportFormat = Field(description="Format of the file.")
+    title: str = Field(description="Title of the report.")
+    include_messages: bool = Field(description="Whether the report contains the conversation.")
+    include_tool_calls: bool = Field(description="Whether the report contains the tool calls.")
+    include_metrics: bool = Field(description="Whether the report contains tokens, costs and charts.")
+    status: ReportStatus = Field(description="Current status.")
+    progress_percent: int = Field(description="How far the work is, from 0 to 100.")
+    progress_step: ReportStep = Field(
+        description="What is being done: the steps follow each other in the order of the list."
+    )
+    file_path: str | None = Field(
+        description="Name of the file, in the form of a path; null until the report is completed."
+    )
+    file_size_bytes: int | None = Field(description="Size of the file in bytes; null until the report is completed.")
+    pages: int | None = Field(description="Number of pages of a PDF file; null for other formats.")
+    notes: list[str] = Field(description="What was left out or shortened in the report.")
+    error_code: Code | None = Field(description="Code of the failure; null if there is none.")
+    error_detail: str | None = Field(description="What went wrong; null if nothing did.")
+    created_at: datetime = Field(description="Time of creation.")
+    generated_at: datetime | None = Field(description="Time at which the file was created; null before.")
+    expires_at: datetime | None = Field(
+        description="Time at which the report is deleted; null for never, and until it is completed."
+    )
 
 
 class GetReport(Query[ReportView]):

@@ -6,34 +6,62 @@ from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, KeysetWindow, Page, ProgressEvent, Query, View
 from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.values import ApprovalKind, ApprovalOutcome, ApprovalStatus, Decision, Remember
 
 
-class ApprovalView(Message):
-    """A tool call that needs the approval of a person; `delivered` is true once the agent has the decision.
+class ApprovalView(View):
+    """A tool call that needs the approval of a person.
 
     If `kind` is `elicitation`, an MCP server asks for input in the middle of a tool call: `tool_name` is the server,
     `tool_input` has its `message`, and `form` is the JSON schema of the `content` that an approval has to contain.
     """
 
-    id: UUID
-    session_id: UUID
-    run_id: UUID
-    tool_call_id: UUID | None
-    tool_name: str
-    tool_input: dict[str, Any]
-    kind: ApprovalKind = "tool"
-    form: dict[str, Any] | None = None
-    status: ApprovalStatus
-    decided_by: UUID | None
-    message: str | None
-    remember: Remember | None
-    delivered: bool
-    created_at: datetime
-    expires_at: datetime
-    decided_at: datetime | None
+    sample = {
+        "id": APPROVAL,
+        "session_id": SESSION,
+        "run_id": RUN,
+        "tool_call_id": TOOL_CALL,
+        "tool_name": "Bash",
+        "tool_input": {"command": "make test"},
+        "kind": "tool",
+        "form": None,
+        "status": "pending",
+        "decided_by": None,
+        "message": None,
+        "remember": None,
+        "delivered": False,
+        "created_at": TIME,
+        "expires_at": TIME,
+        "decided_at": None,
+    }
+
+    id: UUID = Field(description="Id of the approval.")
+    session_id: UUID = Field(description="Id of the session.")
+    run_id: UUID = Field(description="Id of the run that waits for the approval.")
+    tool_call_id: UUID | None = Field(description="Id of the tool call; null if it has not been recorded yet.")
+    tool_name: str = Field(description="Name of the tool.")
+    tool_input: dict[str, Any] = Field(description="Input of the tool.")
+    kind: ApprovalKind = Field(
+        default="tool",
+        description="`tool`: a tool call. `elicitation`: an MCP server asks for input during a tool call.",
+    )
+    form: dict[str, Any] | None = Field(
+        default=None,
+        description="With `elicitation`: JSON schema of the `content` of an approval; null for tool calls.",
+    )
+    status: ApprovalStatus = Field(description="Current status.")
+    decided_by: UUID | None = Field(description="Id of the user who decided; null while pending and after expiry.")
+    message: str | None = Field(description="The reason of the decision; null if none was given.")
+    remember: Remember | None = Field(
+        description="`once`: for this tool call. `session`: also for later calls of the tool in the session. Null "
+        "without a decision."
+    )
+    delivered: bool = Field(description="Whether the agent has received the decision.")
+    created_at: datetime = Field(description="Time of creation.")
+    expires_at: datetime = Field(description="Time at which a pending approval expires.")
+    decided_at: datetime | None = Field(description="Time of the decision; null while pending.")
 
 
 class GetApproval(Query[ApprovalView]):

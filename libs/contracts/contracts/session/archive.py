@@ -4,9 +4,11 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.files import ByteRange, FilePart
-from contracts.messages import Command, Event, Failure, Message, ProgressEvent, Query
-from contracts.samples import ARCHIVE, SESSION
+from contracts.messages import Command, Event, Failure, ProgressEvent, Query, View
+from contracts.samples import ARCHIVE, SESSION, TIME
 from contracts.session.values import Compression
 
 CONTENT_TYPES: dict[Compression, str] = {
@@ -18,18 +20,30 @@ CONTENT_TYPES: dict[Compression, str] = {
 }
 
 
-class ArchiveView(Message):
-    """An archive. `archive_path` is its name, not a path of the host; `left_out` counts pipes and sockets."""
+class ArchiveView(View):
+    """An archive."""
 
-    archive_id: UUID
-    session_id: UUID
-    status: Literal["packing", "ready", "unpacking"]
-    compression: Compression
-    archive_path: str
-    archive_size_bytes: int
-    file_count: int
-    left_out: int
-    created_at: datetime
+    sample = {
+        "archive_id": ARCHIVE,
+        "session_id": SESSION,
+        "status": "ready",
+        "compression": "gzip",
+        "archive_path": f"/archives/{ARCHIVE}.tar.gz",
+        "archive_size_bytes": 1048576,
+        "file_count": 42,
+        "left_out": 0,
+        "created_at": TIME,
+    }
+
+    archive_id: UUID = Field(description="Id of the archive.")
+    session_id: UUID = Field(description="Id of the session.")
+    status: Literal["packing", "ready", "unpacking"] = Field(description="Current status.")
+    compression: Compression = Field(description="Compression of the archive.")
+    archive_path: str = Field(description="Name of the archive, in the form of a path.")
+    archive_size_bytes: int = Field(description="Size of the archive in bytes.")
+    file_count: int = Field(description="Number of archived files.")
+    left_out: int = Field(description="Number of files that cannot be archived: pipes and sockets.")
+    created_at: datetime = Field(description="Time of creation.")
 
 
 class GetArchive(Query[ArchiveView]):

@@ -6,47 +6,74 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, KeysetWindow, Message, Order, Page, ProgressEvent, Query
-from contracts.samples import MESSAGE, RUN, SESSION, TOOL_CALL
+from contracts.messages import Command, KeysetWindow, Order, Page, ProgressEvent, Query, View
+from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.values import (
     Block,
     ToolStatus,
 )
 
 
-class MessageView(Message):
+class MessageView(View):
     """One message of the conversation; `content` is `{"content": text, "blocks": [...]}`.
 
     `parent_tool_call_id` is the tool call that started the subagent that wrote the message; null for the agent itself.
     In lists, content of more than 16 KiB is `{"content": its beginning, "truncated": true, "size_bytes": n}`.
     """
 
-    id: UUID
-    run_id: UUID
-    message_type: Literal["user", "assistant"]
-    content: dict[str, Any]
-    sequence_number: int
-    model: str | None
-    parent_tool_call_id: UUID | None
-    created_at: datetime
+    sample = {
+        "id": MESSAGE,
+        "run_id": RUN,
+        "message_type": "assistant",
+        "content": {"content": "Hi there!", "blocks": [{"type": "text", "text": "Hi there!"}]},
+        "sequence_number": 2,
+        "model": "claude-sonnet-4-5",
+        "parent_tool_call_id": None,
+        "created_at": TIME,
+    }
+
+    id: UUID = Field(description="Id of the message.")
+    run_id: UUID = Field(description="Id of the run that the message belongs to.")
+    message_type: Literal["user", "assistant"] = Field(description="Who wrote the message: `user` or `assistant`.")
+    content: dict[str, Any] = Field(description="The text, and for messages of the agent the blocks.")
+    sequence_number: int = Field(description="Position of the message in the conversation.")
+    model: str | None = Field(description="Model that wrote the message; null for messages of the user.")
+    parent_tool_call_id: UUID | None = Field(
+        description="Id of the tool call that started the subagent; null for the agent itself."
+    )
+    created_at: datetime = Field(description="Time of creation.")
 
 
-class ToolCallView(Message):
+class ToolCallView(View):
     """One tool call; `tool_output` is null until it ends. `parent_tool_call_id` is as in messages.
 
     In lists, input and output of more than 16 KiB are `{"truncated": true, "size_bytes": n, "preview": "…"}`, where
     `preview` is the beginning of their JSON.
     """
 
-    id: UUID
-    run_id: UUID
-    tool_name: str
-    tool_input: dict[str, Any]
-    tool_output: dict[str, Any] | None
-    status: ToolStatus
-    duration_ms: int | None
-    parent_tool_call_id: UUID | None
-    created_at: datetime
+    sample = {
+        "id": TOOL_CALL,
+        "run_id": RUN,
+        "tool_name": "Read",
+        "tool_input": {"file_path": "/workspace/app.log"},
+        "tool_output": {"content": "All is well."},
+        "status": "success",
+        "duration_ms": 120,
+        "parent_tool_call_id": None,
+        "created_at": TIME,
+    }
+
+    id: UUID = Field(description="Id of the tool call.")
+    run_id: UUID = Field(description="Id of the run that made the call.")
+    tool_name: str = Field(description="Name of the tool.")
+    tool_input: dict[str, Any] = Field(description="Input of the tool.")
+    tool_output: dict[str, Any] | None = Field(description="Output of the tool; null until it ends.")
+    status: ToolStatus = Field(description="Current status.")
+    duration_ms: int | None = Field(description="Duration in milliseconds; null until it ends.")
+    parent_tool_call_id: UUID | None = Field(
+        description="Id of the tool call that started the subagent; null for the agent itself."
+    )
+    created_at: datetime = Field(description="Time of creation.")
 
 
 class ListMessages(KeysetWindow, Query[Page[MessageView]]):

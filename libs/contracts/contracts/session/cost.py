@@ -5,20 +5,24 @@ from decimal import Decimal
 from typing import Literal
 from uuid import UUID
 
-from contracts.messages import Message, Page, Query, Window
+from pydantic import Field
+
+from contracts.messages import Page, Query, View, Window
 from contracts.samples import USER
 
 type CostDimension = Literal["user", "model", "day", "template"]
 """What costs are grouped by. A day is a day in UTC, on which a run ended."""
 
 
-class Costs(Message):
+class Costs(View):
     """What runs have used together; `runs` counts those that were started and have ended."""
 
-    cost_usd: Decimal
-    input_tokens: int
-    output_tokens: int
-    runs: int
+    sample = {"cost_usd": 15.67, "input_tokens": 120_000, "output_tokens": 45_000, "runs": 42}
+
+    cost_usd: Decimal = Field(description="Cost in US dollars.")
+    input_tokens: int = Field(description="Input tokens used.")
+    output_tokens: int = Field(description="Output tokens used.")
+    runs: int = Field(description="Number of runs that were started and have ended.")
 
 
 class GroupCosts(Costs):
@@ -27,7 +31,11 @@ class GroupCosts(Costs):
     `key` is the id, the name or the day; None for runs without a template, or whose model is unknown.
     """
 
-    key: str | None
+    sample = {"key": USER} | Costs.sample
+
+    key: str | None = Field(
+        description="Id, name or day of the group; null for runs without a template, or of an unknown model."
+    )
 
 
 class CostPage(Page[GroupCosts]):

@@ -4,7 +4,8 @@ from uuid import UUID
 
 from contracts.messages import Command, Event, Failure, ProgressEvent
 from contracts.samples import FORK, MESSAGE, SESSION
-from contracts.session.session import GetSession, SessionView
+from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 
 
 class ForkSession(Command[SessionView]):

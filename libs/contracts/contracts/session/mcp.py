@@ -34,15 +34,21 @@ class McpServerUse(Message):
     tools that the agent does not get, because they differ from what the owner of the server accepted.
     """
 
-    reference: str
-    server_id: UUID | None = None
-    name: str | None = None
-    prefix: str | None = None
-    status: McpServerStatus
-    detail: str = ""
-    tools: int = 0
-    withheld: list[str] = []
-    latency_ms: Annotated[float, Field(ge=0), PlainSerializer(round, return_type=_Whole)] | None = None
+    reference: str = Field(description="Name or id of the server in the options of the session.")
+    server_id: UUID | None = Field(default=None, description="Id of the server; null if it was not found.")
+    name: str | None = Field(default=None, description="Name of the server; null if it was not found.")
+    prefix: str | None = Field(
+        default=None, description="Beginning of the names of its tools, as in `allowed_tools`; null without a server."
+    )
+    status: McpServerStatus = Field(description="Whether the agent has the server, or why not.")
+    detail: str = Field(default="", description="Why the agent does not have the server; empty if it does.")
+    tools: int = Field(default=0, description="Number of tools that the agent has.")
+    withheld: list[str] = Field(
+        default=[], description="Names of tools that its owner has not accepted as they are now, the first 20."
+    )
+    latency_ms: Annotated[float, Field(ge=0), PlainSerializer(round, return_type=_Whole)] | None = Field(
+        default=None, description="Milliseconds from the connection to the list of tools; null without a connection."
+    )
     """From the start of the connection to the list of tools. Stored events of earlier releases have a decimal."""
 
 

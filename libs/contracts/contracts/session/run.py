@@ -1,67 +1,22 @@
 """All messages about the runs of a session, queued, active and ended."""
 
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.mcp import McpServerUse
 from contracts.session.release import RunContinued, RunReleased
-from contracts.session.session import GetSession, SessionView
+from contracts.session.run_view import RunSummary, RunView
+from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.values import (
     CancelReason,
     OnBusy,
     RunStatus,
-    ToolStatus,
     Usage,
 )
-
-
-class ToolUseView(Message):
-    """A tool call as part of a run, without its output; the tool call itself has it."""
-
-    id: UUID
-    tool_name: str
-    tool_input: dict[str, Any]
-    status: ToolStatus
-
-
-class RunSummary(Message):
-    """A run with its status, without its result.
-
-    `mcp_servers` are those that the session named when the run started. Lists contain the first 1,000 characters of
-    `message`, and of servers above 16 KiB no `detail` and `withheld`.
-    """
-
-    id: UUID
-    session_id: UUID
-    message: str
-    status: RunStatus
-    attempt: int
-    error_code: Code | None
-    error_detail: str | None
-    usage: Usage
-    mcp_servers: list[McpServerUse] = []
-    created_at: datetime
-    ended_at: datetime | None
-
-
-class RunView(RunSummary):
-    """A run with its result.
-
-    `text` is the agent's last text, and `message_id` the message that contains it, or the last message if none of them
-    contains text. `more_tool_calls` is true if the run has more tool calls than `tool_calls`: list them for the rest.
-    """
-
-    message_id: UUID | None
-    text: str
-    structured_output: JsonValue
-    tool_calls: list[ToolUseView]
-    more_tool_calls: bool = False
 
 
 class GetRun(Query[RunView]):

@@ -1,75 +1,18 @@
 """All messages about sessions as a whole."""
 
-from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from pydantic import Field, JsonValue
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
-from contracts.refusals import Code
+from contracts.messages import Command, Event, KeysetWindow, Page, ProgressEvent, Query
 from contracts.samples import SESSION, TEMPLATE, USER
+from contracts.session.session_view import SessionSummary, SessionView
 from contracts.session.values import (
     Mode,
     PartialSdkOptions,
-    PermissionMode,
     SdkOptions,
     SessionStatus,
 )
-
-
-class SessionSummary(Message):
-    """A session as an item of a list."""
-
-    id: UUID
-    user_id: UUID
-    name: str
-    mode: Mode
-    status: SessionStatus
-    working_directory_path: str
-    parent_session_id: UUID | None
-    is_fork: bool
-    ready: bool = True
-    error_code: Code | None = None
-    error_detail: str | None = None
-    total_messages: int
-    total_tool_calls: int
-    total_cost_usd: Decimal
-    api_input_tokens: int
-    api_output_tokens: int
-    created_at: datetime
-    started_at: datetime | None
-    updated_at: datetime
-
-
-class EffectiveOptions(Message):
-    """The options that the next run gets: within the ceiling of the owner's present role, the model resolved.
-
-    `model` is null if neither the session nor the operator names one: then Claude Code chooses it.
-    """
-
-    model: str | None = None
-    fallback_model: str | None = None
-    allowed_tools: list[str] | None = None
-    disallowed_tools: list[str] | None = None
-    permission_mode: PermissionMode = "default"
-    max_turns: int | None = None
-    max_budget_usd: float | None = None
-    timeout_seconds: int = 600
-
-
-class SessionView(SessionSummary):
-    """A session as its owner sees it.
-
-    `depth` is the number of agents that use each other up to this session: 0 for one that no agent has used.
-    `template_id` is the template that the session was created from.
-    """
-
-    template_id: UUID | None = None
-    sdk_options: SdkOptions
-    effective_options: EffectiveOptions = EffectiveOptions()
-    metadata: dict[str, JsonValue]
-    depth: int = 0
 
 
 class GetSession(Query[SessionView]):

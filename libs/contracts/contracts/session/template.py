@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
-from contracts.samples import TEMPLATE, USER
+from contracts.messages import Command, Event, KeysetWindow, Page, Query, View
+from contracts.samples import TEMPLATE, TIME, USER
 from contracts.session.values import PartialSdkOptions, SdkOptions, TemplateMode
 
 type Category = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,49}$")]
@@ -22,25 +22,36 @@ _SAMPLE = {
 }
 
 
-class TemplateSummary(Message):
+class TemplateSummary(View):
     """A template as an item of a list."""
 
-    id: UUID
-    user_id: UUID
-    name: str
-    description: str
-    category: Category
-    default_mode: TemplateMode
-    is_public: bool
-    usage_count: int
-    created_at: datetime
-    updated_at: datetime
+    sample = {
+        "id": TEMPLATE,
+        "user_id": USER,
+        **{name: value for name, value in _SAMPLE.items() if name != "sdk_options"},
+        "usage_count": 3,
+        "created_at": TIME,
+        "updated_at": TIME,
+    }
+
+    id: UUID = Field(description="Id of the template.")
+    user_id: UUID = Field(description="Id of the owner.")
+    name: str = Field(description="Name of the template.")
+    description: str = Field(description="What the template is for.")
+    category: Category = Field(description="Category, for filters.")
+    default_mode: TemplateMode = Field(description="Mode of sessions that do not name one.")
+    is_public: bool = Field(description="Whether all users may read and use the template.")
+    usage_count: int = Field(description="Number of sessions that were created from the template.")
+    created_at: datetime = Field(description="Time of creation.")
+    updated_at: datetime = Field(description="Time of the last change.")
 
 
 class TemplateView(TemplateSummary):
     """A template with its options."""
 
-    sdk_options: SdkOptions
+    sample = TemplateSummary.sample | {"sdk_options": _SAMPLE["sdk_options"]}
+
+    sdk_options: SdkOptions = Field(description="Options of the agent.")
 
 
 class GetTemplate(Query[TemplateView]):

@@ -37,23 +37,46 @@ type Effort = Literal["low", "medium", "high", "xhigh", "max"]
 class SdkOptions(Message):
     """The options of a session's agent; options that are not set are left to the agent."""
 
-    model: str | None = Field(default=None, min_length=1, max_length=200)
-    fallback_model: str | None = Field(default=None, min_length=1, max_length=200)
-    system_prompt: str | None = Field(default=None, max_length=100_000)
+    model: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Name of the model; null for the default."
+    )
+    fallback_model: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Model to use if the first one is overloaded."
+    )
+    system_prompt: str | None = Field(
+        default=None, max_length=100_000, description="Instructions to the agent; null for the default."
+    )
     allowed_tools: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
-        default=None, max_length=200
+        default=None,
+        max_length=200,
+        description="Tools to run without approval, like `Read`, `Bash(git log:*)` or `mcp__files__read`.",
     )
     disallowed_tools: list[Annotated[str, Field(min_length=1, max_length=200)]] | None = Field(
-        default=None, max_length=200
+        default=None, max_length=200, description="Tools that the agent must not use."
     )
-    permission_mode: PermissionMode = "default"
-    max_turns: PositiveInt | None = Field(default=None, le=10_000)
-    max_budget_usd: PositiveFloat | None = Field(default=None, le=1_000_000)
-    effort: Effort | None = None
-    output_format: dict[str, JsonValue] | None = None
-    env: dict[str, str] | None = Field(default=None, repr=False)
-    mcp_servers: list[str] | None = Field(default=None, max_length=100)
-    timeout_seconds: PositiveInt = Field(default=600, le=86_400)
+    permission_mode: PermissionMode = Field(
+        default="default", description="How tool calls are permitted that `allowed_tools` does not list."
+    )
+    max_turns: PositiveInt | None = Field(
+        default=None, le=10_000, description="Maximum number of turns of a run; null for none."
+    )
+    max_budget_usd: PositiveFloat | None = Field(
+        default=None, le=1_000_000, description="Budget of the session in US dollars; null for none."
+    )
+    effort: Effort | None = Field(default=None, description="How much the model thinks; null for its default.")
+    output_format: dict[str, JsonValue] | None = Field(
+        default=None, description='Form of the output: `{"type": "json_schema", "schema": {...}}`.'
+    )
+    env: dict[str, str] | None = Field(
+        default=None,
+        repr=False,
+        description="Environment variables of the agent. Responses mask the values as `***`; sent back, it keeps a "
+        "value.",
+    )
+    mcp_servers: list[str] | None = Field(
+        default=None, max_length=100, description="Names or ids of the MCP servers that the agent may use."
+    )
+    timeout_seconds: PositiveInt = Field(default=600, le=86_400, description="Maximum duration of a run in seconds.")
 
     @field_validator("permission_mode", "timeout_seconds", mode="before")
     @classmethod
@@ -80,10 +103,10 @@ PartialSdkOptions = Annotated[SdkOptions, PlainSerializer(_only_set_fields)]
 class Usage(Message):
     """The resources that a run used."""
 
-    duration_ms: int = Field(default=0, ge=0)
-    input_tokens: int = Field(default=0, ge=0)
-    output_tokens: int = Field(default=0, ge=0)
-    cost_usd: Decimal = Field(default=Decimal(0), ge=0)
+    duration_ms: int = Field(default=0, ge=0, description="Duration in milliseconds.")
+    input_tokens: int = Field(default=0, ge=0, description="Input tokens used.")
+    output_tokens: int = Field(default=0, ge=0, description="Output tokens used.")
+    cost_usd: Decimal = Field(default=Decimal(0), ge=0, description="Cost in US dollars.")
 
     def __add__(self, other: "Usage") -> "Usage":
         """Return what was used in total."""
@@ -111,25 +134,25 @@ class ApprovalOutcome(Message):
 class TextBlock(Message):
     """Text of the agent."""
 
-    type: Literal["text"] = "text"
-    text: str
+    type: Literal["text"] = Field(default="text", description="Always `text`.")
+    text: str = Field(description="The text.")
 
 
 class ThinkingBlock(Message):
     """The reasoning of the model before its answer."""
 
-    type: Literal["thinking"] = "thinking"
-    thinking: str
+    type: Literal["thinking"] = Field(default="thinking", description="Always `thinking`.")
+    thinking: str = Field(description="The text of the reasoning.")
 
 
 class ToolUseBlock(Message):
     """A call of a tool by the agent; `id` is the model's own id of the call."""
 
-    type: Literal["tool_use"] = "tool_use"
-    id: str
-    tool_call_id: UUID
-    name: str
-    input: dict[str, Any]
+    type: Literal["tool_use"] = Field(default="tool_use", description="Always `tool_use`.")
+    id: str = Field(description="Id that the model gave the call.")
+    tool_call_id: UUID = Field(description="Id of the tool call.")
+    name: str = Field(description="Name of the tool.")
+    input: dict[str, Any] = Field(description="Input of the tool.")
 
 
 type Block = Annotated[TextBlock | ThinkingBlock | ToolUseBlock, Field(discriminator="type")]

@@ -7,20 +7,22 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from contracts.files import ByteRange, FilePart, FilePrecondition, Part
-from contracts.messages import Command, Message, Page, Query, Window
-from contracts.samples import MESSAGE, SESSION
+from contracts.messages import Command, Message, Page, Query, View, Window
+from contracts.samples import MESSAGE, SESSION, TIME
 from contracts.wire import MAX_FILE_BYTES
 
 type FileType = Literal["file", "directory", "symlink", "other"]
 
 
-class FileView(Message):
+class FileView(View):
     """An entry of the workspace. Symlinks are not followed; `other` is a pipe, a socket or a device."""
 
-    path: str
-    type: FileType
-    size_bytes: int
-    modified_at: datetime
+    sample = {"path": "src/notes.txt", "type": "file", "size_bytes": 5, "modified_at": TIME}
+
+    path: str = Field(description="Path, relative to the workspace.")
+    type: FileType = Field(description="`file`, `directory`, `symlink`, or `other` for pipes, sockets and devices.")
+    size_bytes: int = Field(description="Size in bytes.")
+    modified_at: datetime = Field(description="Time of the last modification.")
 
 
 class FilesPage(Page[FileView]):

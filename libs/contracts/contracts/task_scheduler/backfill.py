@@ -5,23 +5,35 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, KeysetWindow, Page, ProgressEvent, Query, View
 from contracts.samples import BACKFILL, TASK, TIME
 from contracts.task_scheduler.values import MAX_BACKFILL_TICKS, BackfillStatus
 
 
-class BackfillView(Message):
+class BackfillView(View):
     """A backfill of the ticks from `from_at` (included) to `to_at` (excluded); `done` of `total` have ended."""
 
-    id: UUID
-    task_id: UUID
-    status: BackfillStatus
-    from_at: datetime
-    to_at: datetime
-    total: int
-    done: int
-    created_at: datetime
-    ended_at: datetime | None
+    sample = {
+        "id": BACKFILL,
+        "task_id": TASK,
+        "status": "running",
+        "from_at": "2026-11-01T00:00:00Z",
+        "to_at": "2026-11-08T00:00:00Z",
+        "total": 7,
+        "done": 2,
+        "created_at": TIME,
+        "ended_at": None,
+    }
+
+    id: UUID = Field(description="Id of the backfill.")
+    task_id: UUID = Field(description="Id of the task.")
+    status: BackfillStatus = Field(description="Current status.")
+    from_at: datetime = Field(description="Start of the period, included.")
+    to_at: datetime = Field(description="End of the period, excluded.")
+    total: int = Field(description="Number of executions of the backfill.")
+    done: int = Field(description="Number of executions that have ended.")
+    created_at: datetime = Field(description="Time of creation.")
+    ended_at: datetime | None = Field(description="Time of the end; null before.")
 
 
 class GetBackfill(Query[BackfillView]):

@@ -3,48 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
-from contracts.refusals import Code
+from contracts.messages import Command, Event, Failure, KeysetWindow, Page, ProgressEvent, Query
 from contracts.samples import EXECUTION, RUN, SESSION, TASK, TIME, USER
 from contracts.session.values import Usage
 from contracts.task_scheduler.attempt import AttemptEvent
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger, ReportFormat, TaskCancelReason, Variables
-
-
-class ExecutionSummary(Message):
-    """An execution as an item of a list. `session_id` and `run_id` are those of the last attempt.
-
-    `scheduled_for` is the tick of a scheduled execution or of a backfill. `usage` is the sum over all attempts.
-    """
-
-    id: UUID
-    task_id: UUID
-    user_id: UUID
-    status: ExecutionStatus
-    trigger: ExecutionTrigger
-    scheduled_for: datetime | None
-    attempt: int
-    session_id: UUID | None
-    run_id: UUID | None
-    error_code: Code | None
-    error_detail: str | None
-    usage: Usage
-    retry_of: UUID | None
-    backfill_id: UUID | None
-    trigger_id: UUID | None
-    report_format: ReportFormat | None
-    report_id: UUID | None
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    next_attempt_at: datetime | None
-
-
-class ExecutionView(ExecutionSummary):
-    """An execution with its variables and, once it was submitted to its session, its prompt."""
-
-    variables: Variables
-    prompt: str | None
 
 
 class GetExecution(Query[ExecutionView]):

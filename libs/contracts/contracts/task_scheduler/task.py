@@ -6,18 +6,14 @@ from uuid import UUID
 
 from pydantic import Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, ProgressEvent, Query
-from contracts.refusals import Code
+from contracts.messages import Command, Event, KeysetWindow, Page, ProgressEvent, Query
 from contracts.samples import EXECUTION, TASK, TIME, USER
-from contracts.session.values import SdkOptions
+from contracts.task_scheduler.task_view import NextRuns, RenderedPrompt, TaskSummary, TaskView
 from contracts.task_scheduler.values import (
     ExecutionStatus,
-    OverlapPolicy,
     PartialTask,
     PauseReason,
-    ReportFormat,
     TaskDefinition,
-    TaskMode,
     Variables,
 )
 
@@ -26,63 +22,6 @@ _DEFINITION: dict[str, Any] = (
     | {"prompt_template": "Analyze logs from {{date}}", "allowed_tools": ["Read", "Bash"]}
     | {"is_scheduled": True, "schedule_cron": "0 9 * * *"}
 )
-
-
-class TaskSummary(Message):
-    """A task as an item of a list. The `last_` fields describe the execution that was created last."""
-
-    id: UUID
-    user_id: UUID
-    name: str
-    description: str
-    is_active: bool
-    pause_reason: PauseReason | None
-    is_scheduled: bool
-    schedule_cron: str | None
-    schedule_timezone: str
-    on: list[str]
-    overlap_policy: OverlapPolicy
-    next_run_at: datetime | None
-    last_run_at: datetime | None
-    last_execution_id: UUID | None
-    last_status: ExecutionStatus | None
-    last_error_code: Code | None
-    created_at: datetime
-    updated_at: datetime
-
-
-class TaskView(TaskSummary):
-    """A task with its definition, as its owner sees it. Values of `sdk_options.env` are masked."""
-
-    prompt_template: str
-    variables: Variables
-    template_id: UUID | None
-    allowed_tools: list[str] | None
-    sdk_options: SdkOptions
-    mode: TaskMode
-    catch_up_window_seconds: int
-    jitter_seconds: int
-    start_deadline_seconds: int | None
-    max_retries: int
-    timeout_seconds: int | None
-    pause_on_failure: bool
-    generate_report: bool
-    report_format: ReportFormat
-
-
-class NextRuns(Message):
-    """The next ticks of a schedule; empty if the task has none or is paused."""
-
-    schedule_cron: str | None
-    schedule_timezone: str
-    items: list[datetime]
-
-
-class RenderedPrompt(Message):
-    """A prompt as an execution would send it, and the variables that it was rendered with."""
-
-    prompt: str
-    variables: Variables
 
 
 class GetTask(Query[TaskView]):

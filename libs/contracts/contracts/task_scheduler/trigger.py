@@ -5,26 +5,37 @@ from uuid import UUID
 
 from pydantic import Base64Bytes, Field
 
-from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query
+from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query, View
 from contracts.samples import TASK, TIME, TRIGGER
-from contracts.task_scheduler.execution import ExecutionView
+from contracts.task_scheduler.execution_view import ExecutionView
 
 
-class TriggerView(Message):
+class TriggerView(View):
     """A trigger, without its secret."""
 
-    id: UUID
-    task_id: UUID
-    name: str
-    created_at: datetime
-    rotated_at: datetime | None
-    last_fired_at: datetime | None
+    sample = {
+        "id": TRIGGER,
+        "task_id": TASK,
+        "name": "Deployments",
+        "created_at": TIME,
+        "rotated_at": None,
+        "last_fired_at": None,
+    }
+
+    id: UUID = Field(description="Id of the trigger.")
+    task_id: UUID = Field(description="Id of the task.")
+    name: str = Field(description="What uses the trigger.")
+    created_at: datetime = Field(description="Time of creation.")
+    rotated_at: datetime | None = Field(description="Time of the last change of the secret; null if there is none.")
+    last_fired_at: datetime | None = Field(description="Time of the last verified request; null if there is none.")
 
 
 class NewTrigger(TriggerView):
     """A trigger with its secret, which is shown only now."""
 
-    secret: str = Field(repr=False)
+    sample = TriggerView.sample | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
+
+    secret: str = Field(repr=False, description="Secret that signs requests; it is not shown again.")
 
 
 class GetTrigger(Query[TriggerView]):
@@ -154,7 +165,7 @@ class TriggerRevoked(Event):
 class TriggerSecret(Message):
     """The secret of a trigger, and the previous one while it is still valid."""
 
-    secret: str = Field(repr=False)
+    secret: str = Field(repr=False, description="Secret that signs requests; it is not shown again.")
     previous: str | None = Field(default=None, repr=False)
     previous_until: datetime | None = None
 

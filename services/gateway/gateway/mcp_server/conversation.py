@@ -1,8 +1,10 @@
 """Tools for the conversation of a session."""
 
+from typing import Annotated
 from uuid import UUID
 
 from contracts.session.conversation import ListMessages
+from pydantic import Field
 
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.pages import DEFAULT_LIMIT, Items, Limit
@@ -16,7 +18,7 @@ tools = Tools()
 class MessagesToList(ConversationWindow, RequestBody):
     """Arguments of `list_messages`."""
 
-    session_id: UUID
+    session_id: Annotated[UUID, Field(description="Id of the session.")]
     limit: Limit = DEFAULT_LIMIT
 
 

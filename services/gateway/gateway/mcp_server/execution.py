@@ -1,8 +1,10 @@
 """Tools for executions of tasks."""
 
+from typing import Annotated
 from uuid import UUID
 
 from contracts.task_scheduler.execution import GetExecution
+from pydantic import Field
 
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.tool import READS, RUNS_AGENT, Tools
@@ -15,14 +17,14 @@ tools = Tools()
 class TaskToRun(NewExecution):
     """Arguments of `run_task`."""
 
-    task_id: UUID
+    task_id: Annotated[UUID, Field(description="Id of the task.")]
 
 
 class ExecutionId(RequestBody):
     """Arguments of tools for one execution."""
 
-    task_id: UUID
-    execution_id: UUID
+    task_id: Annotated[UUID, Field(description="Id of the task.")]
+    execution_id: Annotated[UUID, Field(description="Id of the execution.")]
 
 
 @tools.add(RUNS_AGENT, nests=True)

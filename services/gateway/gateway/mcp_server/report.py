@@ -37,11 +37,13 @@ class ReportToCreate(NewReport):
 class ReportId(RequestBody):
     """Arguments of tools for one report."""
 
-    report_id: UUID
+    report_id: Annotated[UUID, Field(description="Id of the report.")]
 
 
 class ReportWithText(Report):
     """A report with its text."""
+
+    sample = Report.sample | {"text": None, "truncated": False}
 
     text: Annotated[
         str | None,

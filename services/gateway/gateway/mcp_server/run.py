@@ -1,8 +1,10 @@
 """Tools for the runs of a session."""
 
+from typing import Annotated
 from uuid import UUID
 
 from contracts.session.run import CancelRun, GetRun
+from pydantic import Field
 
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.session import SessionId
@@ -15,7 +17,7 @@ tools = Tools()
 class RunId(SessionId):
     """Arguments of tools for one run."""
 
-    run_id: UUID
+    run_id: Annotated[UUID, Field(description="Id of the run.")]
 
 
 @tools.add(READS)

@@ -29,13 +29,13 @@ class SessionsToList(SessionWindow, RequestBody):
 class SessionId(RequestBody):
     """Arguments of tools for one session."""
 
-    session_id: UUID
+    session_id: Annotated[UUID, Field(description="Id of the session.")]
 
 
 class QueryToSend(NewQuery):
     """Arguments of `query_session`."""
 
-    session_id: UUID
+    session_id: Annotated[UUID, Field(description="Id of the session.")]
     wait: Annotated[
         StrictBool, Field(description="Whether to wait for the answer. If not, read it later with `get_run`.")
     ] = True

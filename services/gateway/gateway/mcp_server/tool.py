@@ -13,7 +13,6 @@ from gateway.mcp_server.call import Call
 from gateway.problems import translation
 from gateway.problems.validation_messages import with_known_fields
 from gateway.schemas.base import ResponseModel
-from gateway.schemas.descriptions import describe
 
 READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
 CREATES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
@@ -87,8 +86,6 @@ class Tools:
 
 def _schema(model: type[BaseModel], mode: Any) -> dict[str, Any]:
     schema = model.model_json_schema(mode=mode)
-    definitions: dict[str, dict[str, Any]] = schema.get("$defs", {})
-    for name, each in {model.__name__: schema, **definitions}.items():
-        describe(name, each)
+    for each in (schema, *schema.get("$defs", {}).values()):
         each.pop("examples", None)
     return schema

@@ -2,18 +2,19 @@
 
 import asyncio
 from importlib.metadata import version
+from typing import Annotated
 
 from contracts.catalogue import SERVICES
 from contracts.messages import ping_query
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel
+from pydantic import Field
 from runtime.bus import Unavailable
 from runtime.bus.envelope import Envelope
 from runtime.http.health import Health, NotReady
 
-from gateway.schemas.base import example
+from gateway.schemas.base import ResponseModel
 from gateway.state import Gateway, gateway_of
 
 SERVICE = "AI-Agent-API-Service"
@@ -24,45 +25,43 @@ PINGS = {service: ping_query(service)() for service in SERVICES}
 router = APIRouter(tags=["Monitoring"])
 
 
-class Status(BaseModel):
+class Status(ResponseModel):
     """The name, version and environment of the service."""
 
-    model_config = example({"status": "healthy", "service": SERVICE, "version": "1.0.0", "environment": "production"})
+    sample = {"status": "healthy", "service": SERVICE, "version": "1.0.0", "environment": "production"}
 
-    status: str = "healthy"
-    service: str = SERVICE
-    version: str = VERSION
-    environment: str
+    status: Annotated[str, Field(description="Current status.")] = "healthy"
+    service: Annotated[str, Field(description="Name of the service.")] = SERVICE
+    version: Annotated[str, Field(description="Version of the service.")] = VERSION
+    environment: Annotated[str, Field(description="Name of the deployment environment.")]
 
 
-class Liveness(BaseModel):
+class Liveness(ResponseModel):
     """The process is running."""
 
-    model_config = example({"status": "alive"})
+    sample = {"status": "alive"}
 
-    status: str
+    status: Annotated[str, Field(description="Always `alive`.")]
 
 
-class Readiness(BaseModel):
+class Readiness(ResponseModel):
     """The state of each dependency: `ok`, or an error message."""
 
-    model_config = example(
-        {
-            "status": "ready",
-            "checks": {
-                "bus": "ok",
-                "revocations": "ok",
-                "identity": "ok",
-                "identity_database": "ok",
-                "session": "ok",
-                "session_database": "ok",
-                "session_relay": "ok",
-            },
-        }
-    )
+    sample = {
+        "status": "ready",
+        "checks": {
+            "bus": "ok",
+            "revocations": "ok",
+            "identity": "ok",
+            "identity_database": "ok",
+            "session": "ok",
+            "session_database": "ok",
+            "session_relay": "ok",
+        },
+    }
 
-    status: str
-    checks: dict[str, str]
+    status: Annotated[str, Field(description="`ready`, or `not ready` if a check failed.")]
+    checks: Annotated[dict[str, str], Field(description="The result of each check: `ok`, or what is wrong.")]
 
 
 @router.get("/health", operation_id="getHealth", summary="Get the service status", response_model=Status)

@@ -1,17 +1,17 @@
 """Models of API keys."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from contracts.identity.api_key import ApiKeyView, CreateApiKey, NewApiKeyView
 from contracts.identity.values import Scope
-from contracts.samples import API_KEY, TIME, USER
+from contracts.samples import USER
 from pydantic import AfterValidator, Field, StringConstraints
 from runtime import clock
 
 from gateway import ids
-from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse
 from gateway.schemas.lists import ListPage, Window
 from gateway.schemas.times import Time
 
@@ -29,7 +29,7 @@ def _distinct(scopes: list[Scope]) -> list[Scope]:
 class NewApiKey(RequestBody):
     """An API key to create."""
 
-    model_config = example({"name": "CI", "scopes": ["read", "write"], "expires_at": "2099-12-31T00:00:00Z"})
+    sample = {"name": "CI", "scopes": ["read", "write"], "expires_at": "2099-12-31T00:00:00Z"}
 
     name: Annotated[
         str,
@@ -70,36 +70,12 @@ class ApiKeyWindow(Window):
     ] = None
 
 
-_KEY: dict[str, Any] = {
-    "id": API_KEY,
-    "user_id": USER,
-    "name": "CI",
-    "scopes": ["read", "write"],
-    "created_at": TIME,
-    "expires_at": None,
-    "last_used_at": None,
-}
-
-
 class ApiKey(ApiKeyView, ResponseModel):
     """An API key, without its text."""
-
-    model_config = example(_KEY)
-
-    expires_at: Annotated[datetime | None, Field(description="Time from which on the key is refused; null for never.")]
-    name: Annotated[str, Field(description="What the key is used for.")]
-    last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
 
 
 class ApiKeyWithText(NewApiKeyView, SecretResponse):
     """An API key with its text, which is shown only once."""
-
-    model_config = example(_KEY | {"key": "agk_0197a1f0000070008000000000000016_dGhpcyBpcyBub3QgYSBrZXk"})
-
-    expires_at: Annotated[datetime | None, Field(description="Time from which on the key is refused; null for never.")]
-    name: Annotated[str, Field(description="What the key is used for.")]
-    last_used_at: Annotated[datetime | None, Field(description="Time of the last use, to about a minute.")]
-    key: Annotated[str, Field(repr=False, description="The API key; it is not shown again.")]
 
 
 class ApiKeyPage(ListPage[ApiKey]):

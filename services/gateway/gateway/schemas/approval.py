@@ -1,14 +1,13 @@
 """Models of approvals."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from contracts.samples import APPROVAL, RUN, SESSION, TIME, TOOL_CALL, USER
 from contracts.session.approval import ApprovalView, DecideApproval
 from contracts.session.values import ApprovalStatus, Remember
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue
 
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.base import RequestBody, ResponseModel
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.options import at_most, shallow
 
@@ -16,7 +15,7 @@ from gateway.schemas.options import at_most, shallow
 class Decision(RequestBody):
     """Details of a decision; all fields are optional, and so is the body."""
 
-    model_config = example({"message": "Only in this folder, please.", "remember": "session"})
+    sample = {"message": "Only in this folder, please.", "remember": "session"}
 
     message: Annotated[
         str, Field(max_length=10_000, description="The reason, sent to the agent if the tool call is denied.")
@@ -56,30 +55,8 @@ class ApprovalWindow(KeysetWindow):
     session_id: Annotated[UUID | None, Field(description="Return only approvals of this session.")] = None
 
 
-_APPROVAL: dict[str, Any] = {
-    "id": APPROVAL,
-    "session_id": SESSION,
-    "run_id": RUN,
-    "tool_call_id": TOOL_CALL,
-    "tool_name": "Bash",
-    "tool_input": {"command": "make test"},
-    "kind": "tool",
-    "form": None,
-    "status": "approved",
-    "decided_by": USER,
-    "message": "",
-    "remember": "once",
-    "delivered": True,
-    "created_at": TIME,
-    "expires_at": TIME,
-    "decided_at": TIME,
-}
-
-
 class Approval(ApprovalView, ResponseModel):
     """A tool call that a person approves or denies."""
-
-    model_config = example(_APPROVAL)
 
 
 class ApprovalPage(ListPage[Approval]):

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from runtime.bus.envelope import plain_address
 
 from gateway.problems.validation_messages import mismatch
-from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.base import ResponseModel
 from gateway.schemas.lists import KeysetWindow, Links, ListPage
 from gateway.schemas.times import Time
 
@@ -91,27 +91,25 @@ class AuditWindow(KeysetWindow):
 class AuditEntry(Entry, ResponseModel):
     """An entry of the audit log: a change, or a refusal of permission."""
 
-    model_config = example(
-        {
-            "id": AUDIT_ENTRY,
-            "at": TIME,
-            "outcome": "succeeded",
-            "action": "session.created",
-            "error_code": None,
-            "actor": "user",
-            "user_id": USER,
-            "role": "user",
-            "credential": {"kind": "api_key", "id": API_KEY},
-            "resource_type": "session",
-            "resource_id": SESSION,
-            "owner_id": USER,
-            "client_address": "192.0.2.1",
-            "correlation_id": "request-1",
-            "causation_id": None,
-            "detail": None,
-            "size_bytes": None,
-        }
-    )
+    sample = {
+        "id": AUDIT_ENTRY,
+        "at": TIME,
+        "outcome": "succeeded",
+        "action": "session.created",
+        "error_code": None,
+        "actor": "user",
+        "user_id": USER,
+        "role": "user",
+        "credential": {"kind": "api_key", "id": API_KEY},
+        "resource_type": "session",
+        "resource_id": SESSION,
+        "owner_id": USER,
+        "client_address": "192.0.2.1",
+        "correlation_id": "request-1",
+        "causation_id": None,
+        "detail": None,
+        "size_bytes": None,
+    }
 
     actor: Annotated[
         ActorKind,

@@ -5,14 +5,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.messages import Order
-from contracts.samples import MESSAGE, RUN, TIME, TOOL_CALL
 from contracts.session.conversation import MessageView, ToolCallView
 from contracts.session.values import Block
 from pydantic import BaseModel, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.base import ResponseModel
 from gateway.schemas.lists import KeysetWindow, ListPage
 
 
@@ -46,22 +45,8 @@ class ToolOutput(BaseModel):
     reason: Annotated[str, Field(description="Why the output was not stored.")] = ""
 
 
-_MESSAGE: dict[str, Any] = {
-    "id": MESSAGE,
-    "run_id": RUN,
-    "message_type": "assistant",
-    "content": {"content": "Hi there!", "blocks": [{"type": "text", "text": "Hi there!"}]},
-    "sequence_number": 2,
-    "model": "claude-sonnet-4-5",
-    "parent_tool_call_id": None,
-    "created_at": TIME,
-}
-
-
 class Message(MessageView, ResponseModel):
     """A message with its full content."""
-
-    model_config = example(_MESSAGE)
 
     content: Annotated[dict[str, Any], ShownAs(MessageContent)]
 
@@ -77,23 +62,8 @@ class MessagePage(ListPage[Message]):
     """A page of messages."""
 
 
-_TOOL_CALL: dict[str, Any] = {
-    "id": TOOL_CALL,
-    "run_id": RUN,
-    "tool_name": "Read",
-    "tool_input": {"file_path": "/workspace/app.log"},
-    "tool_output": {"content": "All is well."},
-    "status": "success",
-    "duration_ms": 120,
-    "parent_tool_call_id": None,
-    "created_at": TIME,
-}
-
-
 class ToolCall(ToolCallView, ResponseModel):
     """A tool call with its full input and output."""
-
-    model_config = example(_TOOL_CALL)
 
     tool_output: Annotated[dict[str, Any], ShownAs(ToolOutput)] | None
 

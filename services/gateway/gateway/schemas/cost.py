@@ -11,7 +11,7 @@ from runtime import clock
 from starlette.requests import Request
 
 from gateway.problems.validation_messages import field_error
-from gateway.schemas.base import Money, ResponseModel, example
+from gateway.schemas.base import Money, ResponseModel
 from gateway.schemas.lists import ListPage, Window, Words
 from gateway.schemas.times import Day
 
@@ -72,47 +72,29 @@ class CostWindow(Window):
         )
 
 
-_SUMS: dict[str, Any] = {"cost_usd": 15.67, "input_tokens": 120_000, "output_tokens": 45_000, "runs": 42}
-
-
 class CostSums(Costs, ResponseModel):
     """What runs have used together."""
 
-    model_config = example(_SUMS)
-
     cost_usd: Money
-    runs: Annotated[int, Field(description="Number of runs that were started and have ended.")]
 
 
 class CostGroup(GroupCosts, ResponseModel):
     """The costs of one user, model, day or template."""
 
-    model_config = example({"key": USER, **_SUMS})
-
-    key: Annotated[
-        str | None,
-        Field(description="Id, name or day of the group; null for runs without a template, or of an unknown model."),
-    ]
     cost_usd: Money
-    runs: Annotated[int, Field(description="Number of runs that were started and have ended.")]
 
 
 class CostList(ListPage[CostGroup]):
     """Costs of a period. Days are listed newest first, other groups by their cost."""
 
-    model_config = example(
-        {
-            "items": [{"key": USER, **_SUMS}],
-            "total": 1,
-            "skip": 0,
-            "limit": 100,
-            "links": {"next": None, "prev": None},
-            "by": "user",
-            "from": "2026-11-01",
-            "to": "2026-11-30",
-            "sums": _SUMS,
-        }
-    ) | ConfigDict(serialize_by_alias=True)
+    sample = {
+        "by": "user",
+        "first_day": "2026-11-01",
+        "last_day": "2026-11-30",
+        "sums": CostSums.sample,
+    }
+
+    model_config = ConfigDict(serialize_by_alias=True)
 
     total: Annotated[int, Field(description="Number of groups in the whole list.")]
     by: Annotated[CostDimension, Field(description="What the costs are grouped by.")]

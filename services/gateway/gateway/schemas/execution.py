@@ -4,13 +4,14 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from contracts.samples import BACKFILL, EXECUTION, REPORT, RUN, SESSION, TASK, TIME, USER
-from contracts.task_scheduler.execution import ExecuteTask, ExecutionSummary, ExecutionView
+from contracts.samples import BACKFILL, EXECUTION, SESSION, TIME
+from contracts.task_scheduler.execution import ExecuteTask
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import ExecutionStatus, ExecutionTrigger
 from pydantic import Field
 
 from gateway import ids
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.base import RequestBody, ResponseModel
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.run import Metrics
 from gateway.schemas.task import Variables
@@ -23,7 +24,7 @@ Duration = Annotated[
 class NewExecution(RequestBody):
     """The variables of an execution."""
 
-    model_config = example({"variables": {"date": "2025-10-19"}})
+    sample = {"variables": {"date": "2025-10-19"}}
 
     variables: Annotated[Variables, Field(description="Variables; they override those of the task.")] = {}
 
@@ -50,36 +51,10 @@ class ExecutionWindow(KeysetWindow):
     ] = None
 
 
-_LISTED: dict[str, Any] = {
-    "id": EXECUTION,
-    "task_id": TASK,
-    "user_id": USER,
-    "status": "completed",
-    "trigger": "scheduled",
-    "scheduled_for": "2025-10-19T09:00:00Z",
-    "attempt": 1,
-    "session_id": SESSION,
-    "run_id": RUN,
-    "error_code": None,
-    "error_detail": None,
-    "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
-    "retry_of": None,
-    "backfill_id": None,
-    "trigger_id": None,
-    "report_format": "markdown",
-    "report_id": REPORT,
-    "created_at": "2025-10-19T09:00:00Z",
-    "started_at": "2025-10-19T09:00:00Z",
-    "completed_at": "2025-10-19T09:05:30Z",
-    "next_attempt_at": None,
-    "duration_ms": 330_000,
-}
-
-
 class Execution(ExecutionView, ResponseModel):
     """An execution of a task."""
 
-    model_config = example(_LISTED | {"variables": {"date": "2025-10-19"}, "prompt": "Analyze logs from 2025-10-19"})
+    sample = ExecutionView.sample | {"duration_ms": 330_000}
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
     duration_ms: Duration
@@ -93,7 +68,7 @@ class Execution(ExecutionView, ResponseModel):
 class ExecutionListed(ExecutionSummary, ResponseModel):
     """An execution in a list, without its variables and its prompt."""
 
-    model_config = example(_LISTED)
+    sample = ExecutionSummary.sample | {"duration_ms": 330_000}
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
     duration_ms: Duration
@@ -111,12 +86,12 @@ class ExecutionPage(ListPage[ExecutionListed]):
 class StartedExecution(ResponseModel):
     """An execution that was just created."""
 
-    model_config = example({"execution_id": EXECUTION, "session_id": SESSION, "status": "running", "started_at": TIME})
+    sample = {"execution_id": EXECUTION, "session_id": SESSION, "status": "running", "started_at": TIME}
 
-    execution_id: UUID
-    session_id: UUID | None
-    status: ExecutionStatus
-    started_at: datetime | None
+    execution_id: Annotated[UUID, Field(description="Id of the execution.")]
+    session_id: Annotated[UUID | None, Field(description="Id of the session; null before the first attempt.")]
+    status: Annotated[ExecutionStatus, Field(description="Current status.")]
+    started_at: Annotated[datetime | None, Field(description="Time of the start of the first attempt; null before.")]
 
     @classmethod
     def from_view(cls, view: ExecutionView) -> Self:

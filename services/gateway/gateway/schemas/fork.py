@@ -7,13 +7,13 @@ from contracts.session.fork import ForkSession
 from pydantic import Field, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import RequestBody, example
+from gateway.schemas.base import RequestBody
 
 
 class NewFork(RequestBody):
     """A session to create as a copy of another one."""
 
-    model_config = example({"name": "Forked Session"})
+    sample = {"name": "Forked Session"}
 
     name: Annotated[
         str,

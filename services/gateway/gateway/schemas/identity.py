@@ -1,17 +1,16 @@
 """Models of accounts and tokens."""
 
 import unicodedata
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from contracts.identity.login import KeysView, LogIn, RefreshTokens, TokensView
 from contracts.identity.user import RegisterUser, UserView
 from contracts.identity.values import Quotas, Scope
-from contracts.samples import TIME, USER
 from pydantic import AfterValidator, EmailStr, Field, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import Money, RequestBody, ResponseModel, SecretResponse, example, pattern_rule
+from gateway.schemas.base import Money, RequestBody, ResponseModel, SecretResponse, pattern_rule
 
 USERNAME = r"^[A-Za-z0-9_.-]{3,50}$"
 USERNAME_RULE = "Must be 3 to 50 ASCII letters, digits, dots, hyphens or underscores"
@@ -26,7 +25,7 @@ def folded(text: str) -> str:
 class Registration(RequestBody):
     """An account to create."""
 
-    model_config = example({name: value for name, value in RegisterUser.sample.items() if name != "user_id"})
+    sample = {name: value for name, value in RegisterUser.sample.items() if name != "user_id"}
 
     email: Annotated[EmailStr, AfterValidator(folded), Field(description="E-mail address; log in with it.")]
     username: Annotated[
@@ -56,7 +55,7 @@ class Registration(RequestBody):
 class Credentials(RequestBody):
     """An e-mail address and a password."""
 
-    model_config = example(LogIn.sample)
+    sample = LogIn.sample
 
     # Less strict than at registration: the address of the first administrator may end in `@localhost`.
     email: Annotated[
@@ -75,7 +74,7 @@ class Credentials(RequestBody):
 class RefreshToken(RequestBody):
     """A refresh token to exchange for new tokens."""
 
-    model_config = example(RefreshTokens.sample)
+    sample = RefreshTokens.sample
 
     refresh_token: Annotated[
         str, Field(min_length=1, max_length=1024, repr=False, description="The latest refresh token of the login.")
@@ -84,25 +83,6 @@ class RefreshToken(RequestBody):
     def command(self) -> RefreshTokens:
         """Return the command."""
         return RefreshTokens(refresh_token=self.refresh_token)
-
-
-_USER: dict[str, Any] = {
-    "id": USER,
-    "email": "ada@example.com",
-    "username": "ada",
-    "full_name": "Ada Lovelace",
-    "role": "user",
-    "is_active": True,
-    "is_service_account": False,
-    "quotas": {
-        "concurrent_runs": 10,
-        "sessions_per_month": None,
-        "storage_bytes": None,
-        "budget_per_month_usd": None,
-    },
-    "created_at": TIME,
-    "last_login_at": TIME,
-}
 
 
 class UserQuotas(Quotas, ResponseModel):
@@ -119,17 +99,14 @@ class UserQuotas(Quotas, ResponseModel):
 class User(UserView, ResponseModel):
     """An account."""
 
-    model_config = example(_USER)
-
-    quotas: Annotated[  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
-        UserQuotas, Field(description="Quotas that administrators have set.")
-    ] = UserQuotas()
+    # The same, with money as a number.
+    quotas: UserQuotas = UserQuotas()  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class Me(User):
     """The account of the client, and what the client may do with its access token or API key."""
 
-    model_config = example(_USER | {"scopes": ["read", "write", "admin"], "api_key_id": None})
+    sample = UserView.sample | {"scopes": ["read", "write", "admin"], "api_key_id": None}
 
     scopes: Annotated[list[Scope], Field(description="What the credentials allow, as far as the role allows it.")]
     api_key_id: Annotated[UUID | None, Field(description="Id of the API key; null for an access token.")]
@@ -138,24 +115,6 @@ class Me(User):
 class Tokens(TokensView, SecretResponse):
     """The tokens of a login."""
 
-    model_config = example(
-        {
-            "access_token": "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9...",
-            "token_type": "bearer",
-            "expires_in": 3600,
-            "refresh_token": "opaque",
-            "refresh_expires_in": 604_800,
-        }
-    )
-
 
 class KeySet(KeysView, ResponseModel):
     """The public keys that verify access tokens, a JWK Set (RFC 7517)."""
-
-    model_config = example(
-        {
-            "keys": [
-                {"kty": "OKP", "crv": "Ed25519", "kid": "2026-11", "use": "sig", "alg": "EdDSA", "x": "11qYAYKxCrfV..."}
-            ]
-        }
-    )

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from contracts.messages import Page
 from contracts.samples import SESSION
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from starlette.requests import Request
 
 from gateway.schemas.base import ResponseModel, pattern_rule
@@ -104,20 +104,9 @@ class Links(BaseModel):
     prev: Annotated[str | None, Field(description="URL of the previous page; null on the first one.")]
 
 
-def _add_example(schema: dict[str, Any], page: "type[ListPage[Any]]") -> None:
-    """Add an example to the schema of a page: the example of its item, and the defaults of its other fields."""
-    fields = page.model_fields
-    [item] = get_args(fields["items"].annotation)
-    [item_example] = item.model_config["json_schema_extra"]["examples"]
-    defaults = {name: field.default for name, field in fields.items() if not field.is_required()}
-    links = {"next": None, "prev": None}
-    schema["examples"] = [{"items": [item_example], "total": 1, "skip": 0, "limit": 100, "links": links, **defaults}]
-
-
 class ListPage[T](ResponseModel):
     """One page of a list."""
 
-    model_config = ConfigDict(json_schema_extra=_add_example)
     is_list: ClassVar = True
 
     items: Annotated[list[T], Field(description="The items of this page.")]
@@ -125,6 +114,15 @@ class ListPage[T](ResponseModel):
     skip: Annotated[int, Field(description="The requested number of items to skip.")]
     limit: Annotated[int, Field(description="The requested maximum number of items.")]
     links: Annotated[Links, Field(description="Links to the neighbouring pages.")]
+
+    @classmethod
+    def documented(cls) -> dict[str, Any] | None:
+        """Return the example for the documentation: a page with the example of an item."""
+        [item] = get_args(cls.model_fields["items"].annotation)
+        links = Links(next=None, prev=None)
+        page = {"items": [item.documented()], "total": 1, "skip": 0, "limit": 100, "links": links}
+        sample = page | getattr(cls, "sample", {})
+        return cls.model_validate(sample, by_alias=True, by_name=True).model_dump(mode="json", by_alias=True)
 
     @classmethod
     def over(cls, page: Page[Any], items: list[T], window: Window, request: Request) -> "ListPage[T]":

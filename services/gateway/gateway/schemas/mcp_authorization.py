@@ -12,7 +12,7 @@ from starlette.datastructures import QueryParams
 
 from gateway import ids
 from gateway.problems.validation_messages import field_error
-from gateway.schemas.base import RequestBody, SecretResponse, example
+from gateway.schemas.base import RequestBody, SecretResponse
 
 MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_SCOPE = 2000, 4000, 2000
 
@@ -20,7 +20,7 @@ MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_SCOPE = 2000, 4000, 2000
 class NewMcpAuthorization(RequestBody):
     """How to authorize an MCP server; everything may be omitted."""
 
-    model_config = example({"client_id": "agentapi", "client_secret": "s3cret", "scope": "read write"})
+    sample = {"client_id": "agentapi", "client_secret": "s3cret", "scope": "read write"}
 
     client_id: Annotated[
         Annotated[str, StringConstraints(min_length=1, max_length=MAX_CLIENT_ID)] | None,
@@ -50,9 +50,7 @@ class NewMcpAuthorization(RequestBody):
 class McpAuthorization(SecretResponse):
     """What a user has to do in order to authorize an MCP server."""
 
-    model_config = example(
-        {"authorization_url": "https://auth.example.com/authorize?response_type=code", "expires_at": TIME}
-    )
+    sample = {"authorization_url": "https://auth.example.com/authorize?response_type=code", "expires_at": TIME}
 
     authorization_url: Annotated[
         str, Field(repr=False, description="URL that the user opens in a browser, and consents there.")

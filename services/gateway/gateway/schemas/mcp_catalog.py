@@ -1,13 +1,13 @@
 """Models of the catalog of MCP servers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from contracts.mcp_registry.catalog import CatalogEntry, InstallServer, SearchCatalog
 from contracts.mcp_registry.values import ServerSecrets, ServerType
 from pydantic import Field, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import RequestBody, ResponseModel, example
+from gateway.schemas.base import RequestBody, ResponseModel
 from gateway.schemas.lists import ListPage, Window, Words
 from gateway.schemas.mcp_server import Environment, Headers, Name
 
@@ -30,34 +30,8 @@ class CatalogWindow(Window):
         return SearchCatalog(q=self.q, skip=self.skip, limit=self.limit)
 
 
-_INPUT: dict[str, Any] = {
-    "kind": "env",
-    "name": "WEATHER_API_KEY",
-    "description": "API key",
-    "is_required": True,
-    "is_secret": True,
-    "default": None,
-    "choices": [],
-}
-_REFERENCE = "io.github.example/weather"
-
-
 class CatalogServer(CatalogEntry, ResponseModel):
     """An MCP server that can be installed, in its latest version."""
-
-    model_config = example(
-        {
-            "reference": _REFERENCE,
-            "version": "1.0.2",
-            "title": "Weather",
-            "description": "Forecasts for every place",
-            "website_url": None,
-            "repository_url": "https://github.com/example/weather",
-            "options": [
-                {"server_type": "STDIO", "source": "npm:@example/weather", "inputs": [_INPUT], "problem": None}
-            ],
-        }
-    )
 
 
 class CatalogPage(ListPage[CatalogServer]):
@@ -67,7 +41,7 @@ class CatalogPage(ListPage[CatalogServer]):
 class Installation(RequestBody):
     """A server of the catalog to register."""
 
-    model_config = example({"reference": _REFERENCE, "env": {"WEATHER_API_KEY": "k-1234"}})
+    sample = {"reference": CatalogEntry.sample["reference"], "env": {"WEATHER_API_KEY": "k-1234"}}
 
     reference: Annotated[str, StringConstraints(min_length=1), Field(description="Name in the catalog.")]
     version: Annotated[str | None, Field(description="Version; null for the latest.")] = None

@@ -6,7 +6,7 @@ from uuid import UUID
 from contracts.samples import MCP_SERVER
 from pydantic import BaseModel, ConfigDict, Field
 
-from gateway.schemas.base import ResponseModel, example
+from gateway.schemas.base import ResponseModel
 
 type OnConflict = Literal["skip", "replace", "rename"]
 type FileFormat = Literal["yaml", "json"]
@@ -24,7 +24,7 @@ _FAILURE: dict[str, Any] = {
 class ImportedServer(ResponseModel):
     """A server that was registered or replaced."""
 
-    id: UUID
+    id: Annotated[UUID, Field(description="Id of the server.")]
     name: Annotated[str, Field(description="Its name here, which differs from that in the file if it was renamed.")]
 
 
@@ -39,14 +39,12 @@ class FailedServer(ResponseModel):
 class ImportResult(ResponseModel):
     """What an import did. The servers that are correct are imported, whatever is wrong with others."""
 
-    model_config = example(
-        {
-            "imported_count": 1,
-            "skipped_count": 1,
-            "servers": [{"id": MCP_SERVER, "name": "kubernetes"}],
-            "errors": [_FAILURE],
-        }
-    )
+    sample = {
+        "imported_count": 1,
+        "skipped_count": 1,
+        "servers": [{"id": MCP_SERVER, "name": "kubernetes"}],
+        "errors": [_FAILURE],
+    }
 
     imported_count: Annotated[int, Field(description="Number of servers that were registered or replaced.")]
     skipped_count: Annotated[int, Field(description="Number of servers that were left out, as their name existed.")]

@@ -5,15 +5,8 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.mcp_registry.check import AcceptTools
-from contracts.mcp_registry.server import (
-    CreateServer,
-    ListServers,
-    ServerChanges,
-    ServerSummary,
-    ServerView,
-    SetServerEnabled,
-    UpdateServer,
-)
+from contracts.mcp_registry.server import CreateServer, ListServers, ServerChanges, SetServerEnabled, UpdateServer
+from contracts.mcp_registry.server_view import ServerSummary, ServerView
 from contracts.mcp_registry.values import (
     ServerDefinition,
     ServerHealth,
@@ -21,11 +14,10 @@ from contracts.mcp_registry.values import (
     ServerType,
     WorkspaceAccess,
 )
-from contracts.samples import MCP_SERVER, TIME, USER
 from pydantic import Field, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, Milliseconds, RequestBody, ResponseModel, example
+from gateway.schemas.base import UNCHANGED, Milliseconds, RequestBody, ResponseModel
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 
 Name = Annotated[
@@ -58,7 +50,6 @@ Headers = Annotated[
     dict[str, str], Field(repr=False, description="With `HTTP` and `SSE`: headers of requests to the URL; secret.")
 ]
 
-TOOLS_VERSION = "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9"
 _BODY: dict[str, Any] = {
     "name": "Kubernetes MCP",
     "description": "Kubernetes cluster management",
@@ -74,7 +65,7 @@ _BODY: dict[str, Any] = {
 class NewMcpServer(RequestBody):
     """An MCP server to register. The registry decides whether its fields are acceptable together."""
 
-    model_config = example(_BODY)
+    sample = _BODY
 
     name: Name
     description: Description = ""
@@ -114,7 +105,7 @@ class McpServerChange(RequestBody):
     again, since the old values were meant for another program or host.
     """
 
-    model_config = example({"description": "Cluster management", "allowed_tools": ["list_pods"]})
+    sample = {"description": "Cluster management", "allowed_tools": ["list_pods"]}
 
     name: Name = UNCHANGED
     description: Description = UNCHANGED
@@ -141,7 +132,7 @@ class McpServerChange(RequestBody):
 class McpToolsAcceptance(RequestBody):
     """The tools of an MCP server that its owner accepts."""
 
-    model_config = example({"tools_version": TOOLS_VERSION})
+    sample = {"tools_version": ServerView.sample["tools_version"]}
 
     tools_version: Annotated[str, Field(description="The `tools_version` of the server when its tools were read.")]
 
@@ -180,58 +171,17 @@ class McpServerWindow(KeysetWindow):
         return ListServers(**self.model_dump())
 
 
-_LISTED: dict[str, Any] = _BODY | {
-    "id": MCP_SERVER,
-    "user_id": USER,
-    "url": None,
-    "env": {"KUBECONFIG": "***"},
-    "headers": {},
-    "network_hosts": ["kubernetes.example.com:6443"],
-    "workspace": "none",
-    "allowed_tools": None,
-    "is_authorized": False,
-    "health": "healthy",
-    "error_code": None,
-    "error_detail": None,
-    "latency_ms": 42,
-    "server_version": "1.4.2",
-    "tool_count": 1,
-    "checked_at": TIME,
-    "created_at": TIME,
-    "updated_at": TIME,
-}
-_TOOL: dict[str, Any] = {
-    "name": "list_pods",
-    "title": None,
-    "description": "Lists the pods.",
-    "input_schema": {"type": "object"},
-    "output_schema": None,
-    "annotations": {"readOnlyHint": True},
-}
-
-
 class McpServer(ServerView, ResponseModel):
     """An MCP server with its tools. Values of `env` and `headers` are masked.
 
     For users who may use but not change it, `command`, `args`, `url`, `env`, `headers` and `error_detail` are null.
     """
 
-    model_config = example(
-        _LISTED
-        | {
-            "tools": [_TOOL],
-            "tools_version": TOOLS_VERSION,
-            "difference": {"added": [], "removed": [], "changed": []},
-        }
-    )
-
     latency_ms: Milliseconds | None
 
 
 class McpServerListed(ServerSummary, ResponseModel):
     """An MCP server in a list, without its tools."""
-
-    model_config = example(_LISTED)
 
     latency_ms: Milliseconds | None
 

@@ -19,7 +19,7 @@ from runtime.nesting import MAX_DEPTH, too_deep
 from runtime.variable_names import is_reserved, runs_code
 
 from gateway.problems.validation_messages import field_error
-from gateway.schemas.base import pattern_rule, without_default
+from gateway.schemas.base import Documented, pattern_rule, without_default
 from gateway.schemas.json_schema import check_schema
 
 # One entry, as Claude Code parses lists of tools: a comma or a space after a closing parenthesis begins the next one.
@@ -105,7 +105,7 @@ def _without_defaults(schema: dict[str, Any]) -> None:
         without_default(field)
 
 
-class Options(SdkOptions):
+class Options(SdkOptions, Documented):
     """Options of the agent. Only the fields you send change; null resets a field to its default."""
 
     model_config = ConfigDict(strict=True, json_schema_extra=_without_defaults)  # neither true nor "5" is a number

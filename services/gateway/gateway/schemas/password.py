@@ -4,10 +4,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from contracts.identity.password import ChangePassword, PasswordResetView, ResetPassword
-from contracts.samples import TIME
 from pydantic import Field
 
-from gateway.schemas.base import RequestBody, SecretResponse, example
+from gateway.schemas.base import RequestBody, SecretResponse
 
 MIN_LENGTH, MAX_LENGTH = 8, 1024
 
@@ -26,7 +25,7 @@ _NEW: dict[str, Any] = {"new_password": "difference engine"}
 class PasswordChange(RequestBody):
     """A new password, and the current one."""
 
-    model_config = example({"current_password": "analytical engine"} | _NEW)
+    sample = {"current_password": "analytical engine"} | _NEW
 
     current_password: Annotated[
         str, Field(min_length=1, max_length=MAX_LENGTH, repr=False, description="Current password of the account.")
@@ -41,7 +40,7 @@ class PasswordChange(RequestBody):
 class PasswordReset(RequestBody):
     """A new password, and the token that allows to set it."""
 
-    model_config = example({"reset_token": "0197a1f0000070008000000000000001.pC0Z..."} | _NEW)
+    sample = {"reset_token": PasswordResetView.sample["reset_token"]} | _NEW
 
     reset_token: Annotated[
         str, Field(min_length=1, max_length=MAX_LENGTH, repr=False, description="Token from an administrator.")
@@ -56,13 +55,8 @@ class PasswordReset(RequestBody):
 class IssuedPasswordReset(PasswordResetView, SecretResponse):
     """A token that resets a password once, and a link to the console's form for it."""
 
-    model_config = example(
-        {
-            "reset_token": "0197a1f0000070008000000000000001.pC0Z...",
-            "expires_at": TIME,
-            "link": "https://agents.example.com/console/#reset=0197a1f0000070008000000000000001.pC0Z...",
-        }
-    )
+    sample = PasswordResetView.sample | {
+        "link": f"https://agents.example.com/console/#reset={PasswordResetView.sample['reset_token']}"
+    }
 
-    reset_token: Annotated[str, Field(repr=False, description="Token that sets a new password once; not shown again.")]
     link: Annotated[str, Field(repr=False, description="Page at which the user sets a new password.")]

@@ -8,7 +8,7 @@ from contracts.samples import USER
 from contracts.session.quota import UsageView
 from pydantic import Field
 
-from gateway.schemas.base import Money, ResponseModel, example
+from gateway.schemas.base import Money, ResponseModel
 
 _RESETS = "2026-12-01T00:00:00Z"
 _USAGE: dict[str, Any] = {
@@ -28,7 +28,7 @@ RESETS_AT = "When the quota starts again at 0; null if it does not depend on the
 class Count(ResponseModel):
     """How much of a quota is used."""
 
-    model_config = example(_USAGE["concurrent_runs"])
+    sample = _USAGE["concurrent_runs"]
 
     used: Annotated[int, Field(description=USED)]
     limit: Annotated[int | None, Field(description=LIMIT)]
@@ -38,7 +38,7 @@ class Count(ResponseModel):
 class Spending(ResponseModel):
     """How much of a quota in US dollars is used."""
 
-    model_config = example(_USAGE["budget_per_month_usd"])
+    sample = _USAGE["budget_per_month_usd"]
 
     used: Annotated[Money, Field(description=USED)]
     limit: Annotated[Money | None, Field(description=LIMIT)]
@@ -48,7 +48,7 @@ class Spending(ResponseModel):
 class Usage(ResponseModel):
     """What a user uses of each quota."""
 
-    model_config = example(_USAGE)
+    sample = _USAGE
 
     user_id: Annotated[UUID, Field(description="Id of the user.")]
     concurrent_runs: Annotated[Count, Field(description="Runs in progress, except those that only wait for approvals.")]

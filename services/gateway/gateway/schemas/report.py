@@ -8,7 +8,7 @@ from contracts.messages import Query
 from contracts.report.report import CreateLink, ListReports, ReportView, RequestReport
 from contracts.report.report import ReportLink as ReportLinkView
 from contracts.report.values import ReportRequest, ReportStatus, ReportType
-from contracts.samples import EXECUTION, LINK, REPORT, SESSION, TASK, TIME, USER
+from contracts.samples import EXECUTION, LINK, REPORT, SESSION, TASK, TIME
 from contracts.session.session import GetSession
 from contracts.task_scheduler.execution import GetExecution
 from contracts.task_scheduler.task import GetTask
@@ -18,33 +18,27 @@ from starlette.requests import Request
 
 from gateway import ids
 from gateway.problems.validation_messages import field_error
-from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example, without_default
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage
 from gateway.schemas.times import Time
 
 OF_TASKS = ("task_id", "execution_id", "from_at", "to_at")
 
-FROM = "With `task`: start of the period in which its executions were created, included; null for all."
-TO = "With `task`: end of the period, excluded; null for none."
-
 
 class NewReport(RequestBody):
     """A report to create."""
 
-    model_config = example(
-        {
-            "session_id": SESSION,
-            "format": "pdf",
-            "include_messages": True,
-            "include_tool_calls": True,
-            "include_metrics": True,
-        }
-    )
+    described_by = ReportView
 
-    report_type: Annotated[
-        ReportType,
-        Field(description="`session`: about a session. `task`: about one or all executions of a task."),
-    ] = "session"
+    sample = {
+        "session_id": SESSION,
+        "format": "pdf",
+        "include_messages": True,
+        "include_tool_calls": True,
+        "include_metrics": True,
+    }
+
+    report_type: ReportType = "session"
     session_id: Annotated[
         UUID | None, Field(description="With `session`: id of the session.", json_schema_extra=without_default)
     ] = None
@@ -52,8 +46,8 @@ class NewReport(RequestBody):
     execution_id: Annotated[UUID | None, Field(description="With `task`: id of the only execution; null for all.")] = (
         None
     )
-    from_at: Annotated[Time | None, Field(alias="from", description=FROM)] = None
-    to_at: Annotated[Time | None, Field(alias="to", description=TO)] = None
+    from_at: Annotated[Time | None, Field(alias="from")] = None
+    to_at: Annotated[Time | None, Field(alias="to")] = None
     format: ReportFormat
     title: Annotated[
         Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None,
@@ -122,38 +116,10 @@ class ReportWindow(KeysetWindow):
 class Report(ReportView, ResponseModel):
     """A report. Its file exists when the status is `completed`."""
 
-    model_config = ConfigDict(serialize_by_alias=True) | example(
-        {
-            "id": REPORT,
-            "user_id": USER,
-            "report_type": "session",
-            "session_id": SESSION,
-            "task_id": None,
-            "execution_id": None,
-            "from": None,
-            "to": None,
-            "format": "pdf",
-            "title": "My Session",
-            "include_messages": True,
-            "include_tool_calls": True,
-            "include_metrics": True,
-            "status": "completed",
-            "progress_percent": 100,
-            "progress_step": "done",
-            "file_path": f"/reports/{REPORT}.pdf",
-            "file_size_bytes": 245760,
-            "pages": 12,
-            "notes": [],
-            "error_code": None,
-            "error_detail": None,
-            "created_at": TIME,
-            "generated_at": TIME,
-            "expires_at": "2027-02-23T09:00:00Z",
-        }
-    )
+    model_config = ConfigDict(serialize_by_alias=True)
 
-    from_at: Annotated[datetime | None, Field(alias="from", description=FROM)]
-    to_at: Annotated[datetime | None, Field(alias="to", description=TO)]
+    from_at: Annotated[datetime | None, Field(alias="from")]
+    to_at: Annotated[datetime | None, Field(alias="to")]
 
 
 class ReportPage(ListPage[Report]):
@@ -163,7 +129,7 @@ class ReportPage(ListPage[Report]):
 class NewReportLink(RequestBody):
     """A link to create."""
 
-    model_config = example({"expires_in_seconds": 3600})
+    sample = {"expires_in_seconds": 3600}
 
     expires_in_seconds: Annotated[
         int, Field(strict=True, ge=60, le=7 * 86_400, description="Seconds for which the link is valid.")
@@ -182,17 +148,15 @@ def report_path(report_id: UUID) -> str:
 class ReportLink(SecretResponse):
     """A link with which anybody can download the report until it expires. It is not shown again."""
 
-    model_config = example(
-        {
-            "id": LINK,
-            "url": f"https://agents.example.com/api/v1/reports/{REPORT}/download?link=bGluaw",
-            "expires_at": TIME,
-        }
-    )
+    sample = {
+        "id": LINK,
+        "url": f"https://agents.example.com/api/v1/reports/{REPORT}/download?link=bGluaw",
+        "expires_at": TIME,
+    }
 
-    id: UUID
+    id: Annotated[UUID, Field(description="Id of the link.")]
     url: Annotated[str, Field(repr=False, description="URL of the file; it needs no access token.")]
-    expires_at: datetime
+    expires_at: Annotated[datetime, Field(description="Time at which the link expires.")]
 
     @classmethod
     def at(cls, request: Request, link: ReportLinkView) -> Self:

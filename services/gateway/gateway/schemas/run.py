@@ -4,14 +4,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from contracts.samples import MESSAGE, RUN, SESSION, TIME, TOOL_CALL
-from contracts.session.mcp import McpServersConnected
-from contracts.session.run import RunSummary, RunView, SubmitQuery
+from contracts.session.mcp import McpServerUse
+from contracts.session.run import SubmitQuery
+from contracts.session.run_view import RunSummary, RunView
 from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
 from pydantic import BaseModel, Field, JsonValue
 
 from gateway import ids
-from gateway.schemas.base import Money, RequestBody, ResponseModel, example
+from gateway.schemas.base import Money, RequestBody, ResponseModel
 from gateway.schemas.lists import KeysetWindow, ListPage
 
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
@@ -20,7 +20,7 @@ TOOL_INPUT = {"file_path": "/workspace/app.log"}
 class NewQuery(RequestBody):
     """A message to the agent."""
 
-    model_config = example({"message": SubmitQuery.sample["message"]})
+    sample = {"message": SubmitQuery.sample["message"]}
 
     message: Annotated[str, Field(min_length=1, max_length=100_000, description="The message to the agent.")]
     on_busy: Annotated[
@@ -49,53 +49,22 @@ class Metrics(Usage, ResponseModel):
     cost_usd: Money = Decimal(0)
 
 
-MoreToolCalls = Annotated[
-    bool,
-    Field(
-        description="Whether the run has more tool calls than the 400 listed here; "
-        "`GET …/tool-calls?run_id=…&after=<id of the last one>` lists the others."
-    ),
-]
-
-
-_RUN: dict[str, Any] = {
-    "id": RUN,
-    "session_id": SESSION,
-    "message": "Analyze the log.",
-    "status": "completed",
-    "attempt": 1,
-    "error_code": None,
-    "error_detail": None,
-    "usage": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
-    "mcp_servers": [{"detail": "", "withheld": [], **McpServersConnected.sample["servers"][0]}],
-    "created_at": TIME,
-    "ended_at": TIME,
-}
-
-
 class Run(RunView, ResponseModel):
     """A query and its result."""
 
-    model_config = example(
-        _RUN
-        | {
-            "message_id": MESSAGE,
-            "text": "All is well.",
-            "structured_output": None,
-            "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
-            "more_tool_calls": False,
-        }
-    )
-
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
-    more_tool_calls: MoreToolCalls = False
 
 
 class RunListed(RunSummary, ResponseModel):
     """A query and its status."""
 
-    model_config = example(_RUN)
-
+    mcp_servers: Annotated[
+        list[McpServerUse],
+        Field(
+            description="The MCP servers that the session named when the run started. Above 16 KiB, their `detail` and "
+            "`withheld` are omitted."
+        ),
+    ] = []
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
 
 
@@ -114,43 +83,37 @@ class RunPage(ListPage[RunListed]):
 class TextContent(BaseModel):
     """The text of the answer."""
 
-    type: Literal["text"] = "text"
-    text: str
+    type: Annotated[Literal["text"], Field(description="Always `text`.")] = "text"
+    text: Annotated[str, Field(description="Text of the answer.")]
 
 
 class ToolUse(BaseModel):
     """A tool call of the run."""
 
-    id: UUID
-    tool_name: str
-    tool_input: dict[str, Any]
-    status: ToolStatus
+    id: Annotated[UUID, Field(description="Id of the tool call.")]
+    tool_name: Annotated[str, Field(description="Name of the tool.")]
+    tool_input: Annotated[dict[str, Any], Field(description="Input of the tool.")]
+    status: Annotated[ToolStatus, Field(description="Current status.")]
 
 
 class Answer(ResponseModel):
     """The answer to a query."""
 
-    model_config = example(
-        {
-            "session_id": SESSION,
-            "run_id": RUN,
-            "message_id": MESSAGE,
-            "content": {"type": "text", "text": "All is well."},
-            "structured_output": None,
-            "tool_calls": [{"id": TOOL_CALL, "tool_name": "Read", "tool_input": TOOL_INPUT, "status": "success"}],
-            "more_tool_calls": False,
-            "metrics": {"duration_ms": 3250, "input_tokens": 150, "output_tokens": 420, "cost_usd": 0.0012},
-        }
-    )
+    described_by = RunView
 
     session_id: UUID
-    run_id: UUID
+    run_id: Annotated[UUID, Field(description="Id of the run.")]
     message_id: UUID | None
-    content: TextContent
+    content: Annotated[TextContent, Field(description="The answer, as text.")]
     structured_output: JsonValue
     tool_calls: list[ToolUse]
-    more_tool_calls: MoreToolCalls
-    metrics: Metrics
+    more_tool_calls: bool
+    metrics: Annotated[Metrics, Field(description="Resources that the run used.")]
+
+    @classmethod
+    def documented(cls) -> dict[str, Any]:
+        """Return the example for the documentation."""
+        return cls.to(RunView.example()).model_dump(mode="json")
 
     @classmethod
     def to(cls, run: RunView) -> Self:

@@ -3,8 +3,9 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from contracts.samples import SESSION, TEMPLATE, TIME, USER
-from contracts.session.session import ChangeSession, CreateSession, SessionSummary, SessionView
+from contracts.samples import USER
+from contracts.session.session import ChangeSession, CreateSession
+from contracts.session.session_view import SessionSummary, SessionView
 from contracts.session.values import Mode, SessionStatus
 from pydantic import (
     AfterValidator,
@@ -17,7 +18,7 @@ from pydantic import (
 )
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, example, options_example, without_default
+from gateway.schemas.base import UNCHANGED, Money, RequestBody, ResponseModel, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Options, at_most, shallow
 
@@ -41,7 +42,7 @@ type Metadata = Annotated[dict[str, JsonValue], BeforeValidator(shallow), AfterV
 class NewSession(RequestBody):
     """A session to create."""
 
-    model_config = example({name: value for name, value in CreateSession.sample.items() if name != "session_id"})
+    sample = {name: value for name, value in CreateSession.sample.items() if name != "session_id"}
 
     name: Annotated[Name, Field(description="Name of the session.")] = "Untitled session"
     mode: Annotated[
@@ -77,7 +78,7 @@ class NewSession(RequestBody):
 class SessionChange(RequestBody):
     """The fields of a session to change; omitted fields stay as they are."""
 
-    model_config = example({name: value for name, value in ChangeSession.sample.items() if name != "session_id"})
+    sample = {name: value for name, value in ChangeSession.sample.items() if name != "session_id"}
 
     name: Annotated[Name, Field(description="New name.")] = UNCHANGED
     sdk_options: Annotated[Options, Field(description="Options to change; used from the next run on.")] = UNCHANGED
@@ -130,58 +131,14 @@ class SessionWindowOfAll(SessionWindow):
     user_id: Annotated[UUID | None, Field(description="Return only sessions of this user.", examples=[USER])] = None
 
 
-_SESSION: dict[str, Any] = {
-    "id": SESSION,
-    "user_id": USER,
-    "name": "My Investigation Session",
-    "mode": "interactive",
-    "status": "created",
-    "sdk_options": options_example(allowed_tools=["Read", "Write", "Bash"]),
-    "template_id": TEMPLATE,
-    "effective_options": {
-        "model": "claude-sonnet-4-5",
-        "fallback_model": None,
-        "allowed_tools": ["Read", "Write", "Bash"],
-        "disallowed_tools": None,
-        "permission_mode": "default",
-        "max_turns": None,
-        "max_budget_usd": 5.0,
-        "timeout_seconds": 600,
-    },
-    "metadata": {"ticket": "OPS-42"},
-    "depth": 0,
-    "working_directory_path": f"/workspaces/{SESSION}",
-    "parent_session_id": None,
-    "is_fork": False,
-    "ready": True,
-    "error_code": None,
-    "error_detail": None,
-    "total_messages": 15,
-    "total_tool_calls": 8,
-    "total_cost_usd": 0.0523,
-    "api_input_tokens": 1200,
-    "api_output_tokens": 850,
-    "created_at": TIME,
-    "started_at": TIME,
-    "updated_at": TIME,
-}
-
-
-_LISTED = {name: value for name, value in _SESSION.items() if name in SessionSummary.model_fields}
-
-
 class Session(SessionView, ResponseModel):
     """A session."""
-
-    model_config = example(_SESSION)
 
     total_cost_usd: Money
 
 
 class SessionListed(SessionSummary, ResponseModel):
     """A session in a list, without its options and metadata."""
-
-    model_config = example(_LISTED)
 
     total_cost_usd: Money
 

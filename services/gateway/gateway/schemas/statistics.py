@@ -4,21 +4,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.schemas.base import Money, ResponseModel, example
+from gateway.schemas.base import Money, ResponseModel
 
 
 class Statistics(ResponseModel):
     """The system as a whole. Today is the day in UTC."""
 
-    model_config = example(
-        {
-            "total_users": 42,
-            "total_sessions": 156,
-            "active_sessions": 12,
-            "total_api_calls_today": 1234,
-            "total_cost_today_usd": 15.67,
-        }
-    )
+    sample = {
+        "total_users": 42,
+        "total_sessions": 156,
+        "active_sessions": 12,
+        "total_api_calls_today": 1234,
+        "total_cost_today_usd": 15.67,
+    }
 
     total_users: Annotated[int, Field(description="Number of accounts, with disabled ones and service accounts.")]
     total_sessions: Annotated[int, Field(description="Number of sessions, without deleted ones.")]

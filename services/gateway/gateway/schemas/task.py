@@ -3,21 +3,14 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from contracts.samples import EXECUTION, TASK, TIME, USER
 from contracts.session.session import CheckOptions
-from contracts.task_scheduler.task import (
-    ChangeTask,
-    CreateTask,
-    NextRuns,
-    RenderedPrompt,
-    TaskSummary,
-    TaskView,
-)
+from contracts.task_scheduler.task import ChangeTask, CreateTask
+from contracts.task_scheduler.task_view import NextRuns, RenderedPrompt, TaskSummary, TaskView
 from contracts.task_scheduler.values import OverlapPolicy, ReportFormat, TaskChanges, TaskDefinition, TaskMode
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, example, options_example, without_default
+from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, without_default
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 from gateway.schemas.options import Identifier, Options, Tools, at_most, shallow
 
@@ -28,14 +21,9 @@ DEFAULTS = TaskDefinition(name="", prompt_template="")
 Variables = Annotated[
     dict[Identifier, JsonValue], BeforeValidator(shallow), AfterValidator(at_most(MAX_VARIABLES_BYTES))
 ]
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), Field(description="Name of the task.")
-]
-Description = Annotated[str, Field(max_length=2_000, description="What the task is for.")]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Description = Annotated[str, Field(max_length=2_000)]
 PromptTemplate = Annotated[str, Field(min_length=1, max_length=100_000)]
-AllowedTools = Annotated[
-    Tools | None, Field(description="Tools to run without approval; null for those in `sdk_options`.")
-]
 Mode = Annotated[TaskMode, Field(description="Mode of the sessions. `non_interactive`: nobody is asked for approval.")]
 Cron = Annotated[str, Field(min_length=1, max_length=200)]
 Timezone = Annotated[str, Field(min_length=1, max_length=100)]
@@ -44,22 +32,21 @@ CatchUpWindow = Annotated[int, Field(strict=True, ge=0, le=WEEK_SECONDS)]
 Jitter = Annotated[int, Field(strict=True, ge=0, le=3_600)]
 Retries = Annotated[int, Field(strict=True, ge=0, le=10)]
 Deadline = Annotated[int, Field(strict=True, ge=1, le=WEEK_SECONDS)]
-Timeout = Annotated[
-    Deadline | None, Field(description="Seconds from the first start to the end, with retries; null for no limit.")
-]
 
 
 class NewTask(RequestBody):
     """A task to create."""
 
-    model_config = example(CreateTask.sample["definition"])
+    described_by = TaskView
+
+    sample = CreateTask.sample["definition"]
 
     name: Name
     description: Description = DEFAULTS.description
     prompt_template: PromptTemplate
     variables: Variables = DEFAULTS.variables
     template_id: UUID | None = DEFAULTS.template_id
-    allowed_tools: AllowedTools = DEFAULTS.allowed_tools
+    allowed_tools: Tools | None = DEFAULTS.allowed_tools
     sdk_options: Annotated[
         Options, Field(description="Options of the agent, as of sessions.", json_schema_extra=without_default)
     ] = Options()
@@ -79,7 +66,7 @@ class NewTask(RequestBody):
     jitter_seconds: Jitter = DEFAULTS.jitter_seconds
     start_deadline_seconds: Deadline | None = DEFAULTS.start_deadline_seconds
     max_retries: Retries = DEFAULTS.max_retries
-    timeout_seconds: Timeout = DEFAULTS.timeout_seconds
+    timeout_seconds: Deadline | None = DEFAULTS.timeout_seconds
     pause_on_failure: StrictBool = DEFAULTS.pause_on_failure
     generate_report: StrictBool = DEFAULTS.generate_report
     report_format: ReportFormat = DEFAULTS.report_format
@@ -99,14 +86,16 @@ class NewTask(RequestBody):
 class TaskChange(RequestBody):
     """The fields of a task to change; omitted fields stay as they are, and null clears those that may be null."""
 
-    model_config = example({"schedule_cron": "0 3 * * *", "timeout_seconds": None, "sdk_options": {"max_turns": 5}})
+    described_by = TaskView
+
+    sample = {"schedule_cron": "0 3 * * *", "timeout_seconds": None, "sdk_options": {"max_turns": 5}}
 
     name: Name = UNCHANGED
     description: Description = UNCHANGED
     prompt_template: PromptTemplate = UNCHANGED
     variables: Variables = UNCHANGED
     template_id: UUID | None = UNCHANGED
-    allowed_tools: AllowedTools = UNCHANGED
+    allowed_tools: Tools | None = UNCHANGED
     sdk_options: Annotated[Options, Field(description="Options to change; used from the next attempt on.")] = UNCHANGED
     mode: Mode = UNCHANGED
     is_scheduled: StrictBool = UNCHANGED
@@ -118,7 +107,7 @@ class TaskChange(RequestBody):
     jitter_seconds: Jitter = UNCHANGED
     start_deadline_seconds: Deadline | None = UNCHANGED
     max_retries: Retries = UNCHANGED
-    timeout_seconds: Timeout = UNCHANGED
+    timeout_seconds: Deadline | None = UNCHANGED
     pause_on_failure: StrictBool = UNCHANGED
     generate_report: StrictBool = UNCHANGED
     report_format: ReportFormat = UNCHANGED
@@ -152,54 +141,12 @@ class TaskWindow(KeysetWindow):
     ] = None
 
 
-_LISTED: dict[str, Any] = {
-    "id": TASK,
-    "user_id": USER,
-    "name": "Daily Log Analysis",
-    "description": "Analyze application logs",
-    "is_active": True,
-    "pause_reason": None,
-    "is_scheduled": True,
-    "schedule_cron": "0 9 * * *",
-    "schedule_timezone": "UTC",
-    "on": [],
-    "overlap_policy": "skip",
-    "next_run_at": "2026-11-26T09:00:00Z",
-    "last_run_at": TIME,
-    "last_execution_id": EXECUTION,
-    "last_status": "completed",
-    "last_error_code": None,
-    "created_at": TIME,
-    "updated_at": TIME,
-}
-_TASK: dict[str, Any] = _LISTED | {
-    "prompt_template": "Analyze logs from {{date}}",
-    "variables": {},
-    "template_id": None,
-    "allowed_tools": ["Read", "Bash"],
-    "sdk_options": options_example(),
-    "mode": "non_interactive",
-    "catch_up_window_seconds": 300,
-    "jitter_seconds": 0,
-    "start_deadline_seconds": None,
-    "max_retries": 0,
-    "timeout_seconds": None,
-    "pause_on_failure": False,
-    "generate_report": False,
-    "report_format": "markdown",
-}
-
-
 class Task(TaskView, ResponseModel):
     """A task."""
-
-    model_config = example(_TASK)
 
 
 class TaskListed(TaskSummary, ResponseModel):
     """A task in a list, without its prompt, variables and options."""
-
-    model_config = example(_LISTED)
 
 
 class TaskPage(ListPage[TaskListed]):
@@ -209,15 +156,6 @@ class TaskPage(ListPage[TaskListed]):
 class UpcomingRuns(NextRuns, ResponseModel):
     """The next times at which a schedule starts a task."""
 
-    model_config = example({"schedule_cron": "0 9 * * *", "schedule_timezone": "UTC", "items": [TIME]})
-
 
 class Prompt(RenderedPrompt, ResponseModel):
     """A prompt, and the variables that it was rendered with."""
-
-    model_config = example(
-        {
-            "prompt": "Analyze logs from 2025-10-19",
-            "variables": {"date": "2025-10-19", "task_name": "Daily Log Analysis"},
-        }
-    )

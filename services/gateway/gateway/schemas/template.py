@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from contracts.samples import TEMPLATE, TIME, USER
 from contracts.session.template import Category, ChangeTemplate, CreateTemplate, TemplateSummary, TemplateView
 from contracts.session.values import TemplateMode
 from pydantic import Field, StrictBool, StringConstraints
@@ -13,8 +12,6 @@ from gateway.schemas.base import (
     UNCHANGED,
     RequestBody,
     ResponseModel,
-    example,
-    options_example,
     pattern_rule,
     without_default,
 )
@@ -33,7 +30,7 @@ _FIELDS: dict[str, Any] = {name: value for name, value in CreateTemplate.sample.
 class NewTemplate(RequestBody):
     """A template to create."""
 
-    model_config = example(_FIELDS)
+    sample = _FIELDS
 
     name: Annotated[Name, Field(description="Name of the template.")]
     description: Annotated[Description, Field(description="What the template is for.")] = ""
@@ -55,7 +52,7 @@ class NewTemplate(RequestBody):
 class TemplateChange(RequestBody):
     """The fields of a template to change; omitted fields stay as they are."""
 
-    model_config = example({"name": "DevOps", "sdk_options": {"max_turns": 5, "model": None}})
+    sample = {"name": "DevOps", "sdk_options": {"max_turns": 5, "model": None}}
 
     name: Annotated[Name, Field(description="New name.")] = UNCHANGED
     description: Annotated[Description, Field(description="New description.")] = UNCHANGED
@@ -91,30 +88,12 @@ class TemplateWindow(KeysetWindow):
     ] = None
 
 
-_TEMPLATE: dict[str, Any] = {
-    "id": TEMPLATE,
-    "user_id": USER,
-    **_FIELDS,
-    "sdk_options": options_example(**_FIELDS["sdk_options"]),
-    "usage_count": 3,
-    "created_at": TIME,
-    "updated_at": TIME,
-}
-
-
-_LISTED = {name: value for name, value in _TEMPLATE.items() if name != "sdk_options"}
-
-
 class Template(TemplateView, ResponseModel):
     """A template."""
-
-    model_config = example(_TEMPLATE)
 
 
 class TemplateListed(TemplateSummary, ResponseModel):
     """A template in a list, without its options."""
-
-    model_config = example(_LISTED)
 
 
 class TemplatePage(ListPage[TemplateListed]):

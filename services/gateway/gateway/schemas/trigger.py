@@ -1,10 +1,10 @@
 """Models of triggers, the signed URLs that start a task."""
 
 from base64 import b64encode
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
-from contracts.samples import EXECUTION, TASK, TIME, TRIGGER
+from contracts.samples import EXECUTION, TASK, TRIGGER
 from contracts.task_scheduler.trigger import CreateTrigger, FireTrigger, TriggerView
 from contracts.task_scheduler.trigger import NewTrigger as NewTriggerView
 from contracts.task_scheduler.values import ExecutionStatus
@@ -12,18 +12,19 @@ from pydantic import BaseModel, Field, StringConstraints
 from starlette.requests import Request
 
 from gateway import ids
-from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse, example
+from gateway.schemas.base import RequestBody, ResponseModel, SecretResponse
 from gateway.schemas.lists import ListPage
 
 MAX_HEADER_LENGTH = 1000
 
+_EXAMPLE_URL = f"https://agents.example.com/api/v1/tasks/{TASK}/triggers/{TRIGGER}/fire"
 Url = Annotated[str, Field(description="URL to send signed requests to.")]
 
 
 class NewTrigger(RequestBody):
     """A trigger to create."""
 
-    model_config = example({"name": "Deployments"})
+    sample = {"name": "Deployments"}
 
     name: Annotated[
         str, StringConstraints(strip_whitespace=True, max_length=200), Field(description="What uses the trigger.")
@@ -34,21 +35,10 @@ class NewTrigger(RequestBody):
         return CreateTrigger(task_id=task_id, trigger_id=ids.new_id(), name=self.name)
 
 
-_TRIGGER: dict[str, Any] = {
-    "id": TRIGGER,
-    "task_id": TASK,
-    "name": "Deployments",
-    "url": f"https://agents.example.com/api/v1/tasks/{TASK}/triggers/{TRIGGER}/fire",
-    "created_at": TIME,
-    "rotated_at": None,
-    "last_fired_at": None,
-}
-
-
 class Trigger(TriggerView, ResponseModel):
     """A trigger, without its secret."""
 
-    model_config = example(_TRIGGER)
+    sample = TriggerView.sample | {"url": _EXAMPLE_URL}
 
     url: Url
 
@@ -61,10 +51,9 @@ class Trigger(TriggerView, ResponseModel):
 class TriggerWithSecret(NewTriggerView, SecretResponse):
     """A trigger with its secret, which is shown only once."""
 
-    model_config = example(_TRIGGER | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
+    sample = NewTriggerView.sample | {"url": _EXAMPLE_URL}
 
     url: Url
-    secret: Annotated[str, Field(repr=False, description="Secret that signs requests; it is not shown again.")]
 
     @classmethod
     def at(cls, request: Request, view: NewTriggerView) -> Self:
@@ -103,10 +92,10 @@ class WebhookHeaders(BaseModel):
 class Fired(ResponseModel):
     """The execution that a signed request created. The sender learns no more of the task than this."""
 
-    model_config = example({"execution_id": EXECUTION, "status": "running"})
+    sample = {"execution_id": EXECUTION, "status": "running"}
 
-    execution_id: UUID
-    status: ExecutionStatus
+    execution_id: Annotated[UUID, Field(description="Id of the execution that the request created.")]
+    status: Annotated[ExecutionStatus, Field(description="Current status.")]
 
 
 def _url(request: Request, view: TriggerView) -> str:

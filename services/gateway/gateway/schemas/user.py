@@ -8,7 +8,7 @@ from contracts.identity.values import Quotas, Role
 from pydantic import AfterValidator, ConfigDict, Field, StrictBool, StringConstraints
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, example, pattern_rule
+from gateway.schemas.base import UNCHANGED, RequestBody, pattern_rule
 from gateway.schemas.identity import USERNAME, USERNAME_RULE, User, folded
 from gateway.schemas.lists import KeysetWindow, ListPage, Words
 
@@ -16,7 +16,7 @@ from gateway.schemas.lists import KeysetWindow, ListPage, Words
 class NewServiceAccount(RequestBody):
     """A service account to create."""
 
-    model_config = example({"username": "nightly-build", "full_name": "Nightly build", "role": "user"})
+    sample = {"username": "nightly-build", "full_name": "Nightly build", "role": "user"}
 
     username: Annotated[
         str,
@@ -68,7 +68,7 @@ class QuotasChange(RequestBody):
 class UserChange(RequestBody):
     """A change of an account; fields that are omitted stay as they are."""
 
-    model_config = example({"role": "viewer", "is_active": True, "quotas": {"concurrent_runs": 10}})
+    sample = {"role": "viewer", "is_active": True, "quotas": {"concurrent_runs": 10}}
 
     role: Annotated[Role, Field(description="New role, in force for existing tokens and API keys too.")] = UNCHANGED
     is_active: Annotated[StrictBool, Field(description="False ends all logins, and refuses the API keys.")] = UNCHANGED

@@ -6,7 +6,8 @@ from itertools import count
 from uuid import UUID
 
 from contracts.mcp_registry.names import name_key
-from contracts.mcp_registry.server import ServerChanges, ServerExport, ServerView, SetServerEnabled, UpdateServer
+from contracts.mcp_registry.server import ServerChanges, ServerExport, SetServerEnabled, UpdateServer
+from contracts.mcp_registry.server_view import ServerView
 from contracts.refusals import Code, Refusal
 
 from gateway import ids

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from contracts.refusals import Refusal
 from contracts.session.approval import ApprovalView, DecideApproval
-from contracts.session.run import InterruptSession, RunView, SubmitQuery
-from contracts.session.session import SessionView
+from contracts.session.run import InterruptSession, SubmitQuery
+from contracts.session.run_view import RunView
+from contracts.session.session_view import SessionView
 from pydantic import BaseModel, ValidationError
 from runtime.bus import Unavailable
 

@@ -6,7 +6,8 @@ from contextlib import aclosing
 from typing import Any
 
 from contracts.refusals import Code
-from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
+from contracts.session.run import RunCancelled, RunCompleted, RunFailed, SubmitQuery
+from contracts.session.run_view import RunView
 from contracts.wire import event_name
 from runtime import clock
 

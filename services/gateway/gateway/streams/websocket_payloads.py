@@ -5,7 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.run import GetRun, RunView
+from contracts.session.run import GetRun
+from contracts.session.run_view import RunView
 from contracts.session.session import GetSession
 from runtime.bus import Unavailable
 

@@ -4,7 +4,8 @@ from functools import partial
 from uuid import UUID
 
 from contracts.mcp_registry.check import CheckServer, ServerChecked
-from contracts.mcp_registry.server import GetServer, ServerDeleted, ServerDisabled, ServerView
+from contracts.mcp_registry.server import GetServer, ServerDeleted, ServerDisabled
+from contracts.mcp_registry.server_view import ServerView
 from runtime.bus import Client, Unavailable
 
 from gateway import ids

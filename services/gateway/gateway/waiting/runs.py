@@ -4,7 +4,8 @@ from functools import partial
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.run import GetRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, RunView, SubmitQuery
+from contracts.session.run import GetRun, GetRunSummary, RunCancelled, RunCompleted, RunFailed, SubmitQuery
+from contracts.session.run_view import RunView
 from pydantic import BaseModel
 from runtime.bus import Client, Unavailable
 from runtime.logging import get_logger

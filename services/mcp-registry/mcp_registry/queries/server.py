@@ -9,9 +9,8 @@ from contracts.mcp_registry.server import (
     ListServers,
     ResolveServers,
     ServerExport,
-    ServerSummary,
-    ServerView,
 )
+from contracts.mcp_registry.server_view import ServerSummary, ServerView
 from contracts.mcp_registry.values import MAX_SERVERS, ResolvedServer, ServerDefinition, ServerSecrets
 from contracts.messages import Page
 from contracts.refusals import Code, Refusal

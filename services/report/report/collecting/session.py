@@ -6,8 +6,10 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ListApprovals
-from contracts.session.run import ListRuns, RunSummary
-from contracts.session.session import GetSession, SessionView
+from contracts.session.run import ListRuns
+from contracts.session.run_view import RunSummary
+from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.workspace import ListFiles
 from runtime.blocking import BlockingPool
 

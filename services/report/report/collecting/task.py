@@ -4,7 +4,8 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.report.values import ReportRequest
-from contracts.task_scheduler.execution import ExecutionSummary, GetExecution, ListExecutions
+from contracts.task_scheduler.execution import GetExecution, ListExecutions
+from contracts.task_scheduler.execution_view import ExecutionSummary
 
 from report.collecting.budget import Budget
 from report.collecting.session import SessionCollector

@@ -2,7 +2,7 @@
 
 from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
-from contracts.session.session import EffectiveOptions
+from contracts.session.session_view import EffectiveOptions
 from contracts.session.values import SdkOptions
 
 from session.ceilings.rules import Ceilings

@@ -5,7 +5,8 @@ from typing import Any
 
 from contracts.messages import Page
 from contracts.refusals import Code
-from contracts.session.run import GetRun, GetRunSummary, ListRuns, RunSummary, RunView
+from contracts.session.run import GetRun, GetRunSummary, ListRuns
+from contracts.session.run_view import RunSummary, RunView
 from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
 from eventing.database import Row
 from eventing.handling import Handlers

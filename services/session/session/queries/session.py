@@ -3,15 +3,8 @@
 from uuid import UUID
 
 from contracts.messages import Page
-from contracts.session.session import (
-    CheckOptions,
-    CountSessions,
-    FindSessions,
-    GetSession,
-    ListSessions,
-    SessionSummary,
-    SessionView,
-)
+from contracts.session.session import CheckOptions, CountSessions, FindSessions, GetSession, ListSessions
+from contracts.session.session_view import SessionSummary, SessionView
 from contracts.session.values import SdkOptions
 from eventing.database import Row
 from eventing.database.counters import Counters

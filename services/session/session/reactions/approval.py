@@ -17,7 +17,7 @@ from contracts.session.approval import (
     ListApprovals,
     RequestApproval,
 )
-from contracts.session.run import RunSummary
+from contracts.session.run_view import RunSummary
 from contracts.session.values import ApprovalKind, ApprovalOutcome, Block, ToolUseBlock
 from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded

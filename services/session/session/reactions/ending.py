@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from contracts.refusals import Code, Refusal
 from contracts.session.release import ReleaseRun
-from contracts.session.run import EndRun, RecordRunUsage, RunSummary
+from contracts.session.run import EndRun, RecordRunUsage
+from contracts.session.run_view import RunSummary
 from contracts.session.values import Usage
 from eventing.database import TRANSIENT_ERRORS
 from eventing.reactions import Reaction

@@ -10,8 +10,10 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalView
 from contracts.session.release import RunContinued
-from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, RunSummary, StartRun
-from contracts.session.session import GetSession, SessionView
+from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, StartRun
+from contracts.session.run_view import RunSummary
+from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.values import SdkOptions, Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded

@@ -2,7 +2,8 @@
 
 from contracts.messages import Page
 from contracts.session.values import Usage
-from contracts.task_scheduler.execution import ExecutionSummary, ExecutionView, GetExecution, ListExecutions
+from contracts.task_scheduler.execution import GetExecution, ListExecutions
+from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
 from contracts.task_scheduler.values import execution_report_id
 from eventing.database import Row
 from eventing.handling import Handlers

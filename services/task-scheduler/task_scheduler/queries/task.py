@@ -4,17 +4,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from contracts.messages import Page
-from contracts.task_scheduler.task import (
-    FindTasks,
-    GetTask,
-    ListNextRuns,
-    ListTasks,
-    NextRuns,
-    RenderedPrompt,
-    RenderPrompt,
-    TaskSummary,
-    TaskView,
-)
+from contracts.task_scheduler.task import FindTasks, GetTask, ListNextRuns, ListTasks, RenderPrompt
+from contracts.task_scheduler.task_view import NextRuns, RenderedPrompt, TaskSummary, TaskView
 from contracts.task_scheduler.values import TaskDefinition
 from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing
