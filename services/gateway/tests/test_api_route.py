@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from gateway.app import create_app
-from gateway.authentication import AnyClient, Caller, TokenHolder
+from gateway.clients.authentication import AnyClient, Caller, TokenHolder
 from gateway.problems import EdgeCode, documented
 from gateway.routing.api_route import ApiRoute
 from gateway.schemas.fork import NewFork

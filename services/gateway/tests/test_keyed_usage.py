@@ -13,11 +13,11 @@ from contracts.identity.user import RegisterUser
 from contracts.samples import USER
 from contracts.session.session import CreateSession, SessionView
 from contracts.wire import IDEMPOTENCY, IDEMPOTENCY_USAGE
-from gateway.idempotency import records, usage
-from gateway.idempotency.attempts import Attempt, begin
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.records import Records
-from gateway.idempotency.usage import Usage
+from gateway.entry.idempotency import records, usage
+from gateway.entry.idempotency.attempts import Attempt, begin
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.records import Records
+from gateway.entry.idempotency.usage import Usage
 from onebox.nats import EmbeddedNats
 from runtime.bus import counters
 from runtime.bus.jetstream import jetstream

@@ -8,12 +8,12 @@ import yaml
 from contracts.mcp_registry.server import ExportServers
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.files.downloads import file_content
 from gateway.files.uploads import BODY, PROBLEMS, uploaded_file
-from gateway.prefer import file_type
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.api_route import ApiRoute
+from gateway.routing.prefer import file_type
 from gateway.schemas.mcp_file import MEDIA_TYPES, ExportOptions, FileFormat, ImportResult, OnConflict
 from gateway.server_files.formats import read, written
 from gateway.server_files.importer import Importer, owned_by_name

@@ -7,7 +7,7 @@ from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.trigger import GetTrigger, ListTriggers, RevokeTrigger, RotateTrigger
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from gateway.authentication import AnyClient, Caller
+from gateway.clients.authentication import AnyClient, Caller
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.bodies import JsonRoute, too_large
 from gateway.schemas.lists import Window

@@ -22,8 +22,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway import ids
-from gateway.auth.callers import User
-from gateway.authentication import Caller
+from gateway.clients.auth.callers import User
+from gateway.clients.authentication import Caller
 from gateway.files.downloads import ANY_TYPE, Download, download_responses, file_content
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import JsonRoute

@@ -10,7 +10,7 @@ from contracts.mcp_registry.server import ServerChanges, ServerExport, ServerVie
 from contracts.refusals import Code, Refusal
 
 from gateway import ids
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.problems import EdgeCode
 from gateway.schemas.mcp_file import FailedServer, ImportedServer, ImportResult, OnConflict
 from gateway.schemas.mcp_server import NewMcpServer

@@ -8,7 +8,7 @@ from contracts.mcp_registry.server import GetServer, ServerDeleted, ServerDisabl
 from runtime.bus import Client, Unavailable
 
 from gateway import ids
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.schemas.mcp_server import server_path
 from gateway.waiting import Disconnected, EventWaiters, Waits
 

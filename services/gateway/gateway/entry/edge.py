@@ -9,16 +9,16 @@ from runtime import telemetry
 from runtime.http import request_id
 from runtime.logging import bound_contextvars, get_logger
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from gateway import metrics
-from gateway.middleware.hosts import Hosts
+from gateway.clients.proxies import Proxies
+from gateway.entry import metrics
+from gateway.entry.hosts import Hosts
+from gateway.entry.parts import Parts
 from gateway.problems import EdgeCode, Problem, translation
-from gateway.proxies import Proxies
 from gateway.routing.bodies import too_large
-from gateway.state import gateway_of
 
 log = get_logger()
 
@@ -37,8 +37,8 @@ NO_CLOSE_CODE = 1005
 class Edge:
     """Wraps the application, as plain ASGI: a middleware of the framework would cost every request more."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, proxies: Proxies) -> None:
-        self.app, self.hosts, self.proxies = app, hosts, proxies
+    def __init__(self, app: ASGIApp, parts: Parts, hosts: Hosts, proxies: Proxies) -> None:
+        self.app, self.reports, self.hosts, self.proxies = app, parts.audit_reports, hosts, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or one WebSocket from the handshake to the close."""
@@ -57,7 +57,7 @@ class Edge:
             finally:
                 exchange.close()
                 if problem := scope.get("problem"):
-                    gateway_of(HTTPConnection(scope)).audit_reports.add(scope, problem)
+                    self.reports.add(scope, problem)
 
 
 class Lengths:

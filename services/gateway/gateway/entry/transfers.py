@@ -1,13 +1,13 @@
 """Ends uploads and downloads in progress whose client loses its access, wherever a route reads or sends their parts."""
 
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.auth.token import Token
+from gateway.clients.auth.token import Token
+from gateway.entry.parts import Parts
+from gateway.entry.throttling import EVENT_STREAM
 from gateway.problems import Problem
-from gateway.state import gateway_of
-from gateway.throttling import EVENT_STREAM
 
 
 class AccessLost(ClientDisconnect):
@@ -17,8 +17,8 @@ class AccessLost(ClientDisconnect):
 class Transfers:
     """Middleware within `Throttling`, which has authenticated the client."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self.app, self.tokens = app, parts.tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, and check the access of its client again before each part of a body is passed on."""
@@ -26,7 +26,7 @@ class Transfers:
         if scope["type"] != "http" or not isinstance(token, Token):
             await self.app(scope, receive, send)
             return
-        tokens, is_stream = gateway_of(HTTPConnection(scope)).tokens, False
+        tokens, is_stream = self.tokens, False
 
         async def receive_part() -> Message:
             message = await receive()
