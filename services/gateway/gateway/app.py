@@ -42,6 +42,7 @@ from gateway.routes import (
     user,
     workspace,
 )
+from gateway.routing.body_sizes import BodySizes
 from gateway.routing.parameters import check_parameters
 from gateway.schemas.document_texts import INTRODUCTION, TAGS
 from gateway.state import Gateway
@@ -75,7 +76,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=translation.handlers(),
-        middleware=list(layers(gateway, hosts, proxies, origins, exposed=tuple(HEADERS))),
+        middleware=list(layers(gateway, BodySizes(_operations()), hosts, proxies, origins, exposed=tuple(HEADERS))),
         telemetry={
             "tracing": False,
             "metrics": False,

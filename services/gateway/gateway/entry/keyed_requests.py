@@ -17,7 +17,6 @@ from gateway.entry.idempotency.keys import KeyedRequest
 from gateway.entry.idempotency.responses import MAX_RESPONSE_BYTES, StoredResponse
 from gateway.entry.parts import Parts
 from gateway.problems import Problem
-from gateway.routing.bodies import SMALL_BODY_BYTES, limited
 
 REPLAYED = "Idempotent-Replayed"
 PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
@@ -42,8 +41,6 @@ class Idempotency:
         if request is None:
             await self.app(scope, receive, send)
             return
-        # A stranger's body is in memory as a whole only if no route would accept a larger one either.
-        receive = receive if request.authenticated else limited(receive, SMALL_BODY_BYTES)
         async with Body.read(receive, self.spools, request.user) as body:
             digest = await asyncio.to_thread(request.digest, scope, body.chunks())
             begun = await begin(self.records, request, digest)

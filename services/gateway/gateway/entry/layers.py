@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from gateway.clients.proxies import Proxies
 from gateway.entry.cors import Cors, Preflights
-from gateway.entry.edge import Edge, Lengths
+from gateway.entry.edge import Edge
 from gateway.entry.guards import Guards
 from gateway.entry.head import Head
 from gateway.entry.hosts import Hosts
@@ -17,10 +17,11 @@ from gateway.entry.keyed_requests import Idempotency
 from gateway.entry.parts import Parts
 from gateway.entry.throttling import Throttling
 from gateway.entry.transfers import Transfers
+from gateway.routing.body_sizes import BodySizes
 
 
 def layers(
-    parts: Parts, hosts: Hosts, proxies: Proxies, origins: Sequence[str], exposed: Sequence[str]
+    parts: Parts, sizes: BodySizes, hosts: Hosts, proxies: Proxies, origins: Sequence[str], exposed: Sequence[str]
 ) -> Iterator[Middleware]:
     """Yield the layers, the outermost one first.
 
@@ -35,8 +36,8 @@ def layers(
         yield Middleware(Preflights, origins=origins)
     # Finds out who asks, and refuses those who ask too often (RATE_LIMIT_EXCEEDED).
     yield Middleware(Throttling, parts=parts)
-    yield Middleware(Transfers, parts=parts)  # refuses the rest of a body whose client has lost its access
-    yield Middleware(Lengths)  # refuses bodies by the length that is announced (PAYLOAD_TOO_LARGE)
+    # Refuses bodies that are too large (PAYLOAD_TOO_LARGE), or whose client loses its access (UNAUTHENTICATED).
+    yield Middleware(Transfers, parts=parts, sizes=sizes)
     # Refuses keys that are not valid, in use or were used for another request (VALIDATION_ERROR, IDEMPOTENCY_KEY_…).
     yield Middleware(Idempotency, parts=parts)
     yield Middleware(Head)  # refuses nothing: it answers HEAD by what GET would answer

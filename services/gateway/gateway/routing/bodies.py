@@ -6,19 +6,14 @@ from typing import Any, cast
 
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import Message, Receive
 
 from gateway.problems import EdgeCode, Problem
 from gateway.problems.json_errors import MAX_VALUES, explained, find_violation
 from gateway.routing.admission import authorize
-from gateway.routing.api_route import KEYED_METHODS, ApiRoute
+from gateway.routing.api_route import KEYED_METHODS, SMALL_BODY_BYTES, ApiRoute
 
 type Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
-SMALL_BODY_BYTES = 32 * 1024
-"""The limit of bodies of requests without authentication."""
 
 
 class _JsonRequest(Request):
@@ -39,8 +34,6 @@ class JsonRoute(ApiRoute):
     The caller is authorized before the body is read, so that strangers cannot make the gateway read large bodies.
     """
 
-    max_bytes: int | None = None
-    """The limit of a body where it is lower than the general one, `edge.MAX_BODY_BYTES`."""
     max_values = MAX_VALUES
 
     def get_route_handler(self) -> Handler:
@@ -74,35 +67,14 @@ class JsonRoute(ApiRoute):
 
     async def _admitted(self, request: Request) -> "_JsonRequest":
         await authorize(request, self)
-        receive = request.receive if self.max_bytes is None else limited(request.receive, self.max_bytes)
-        return _JsonRequest(request.scope, receive)
+        return _JsonRequest(request.scope, request.receive)
 
 
 class SmallJsonRoute(JsonRoute):
     """A route without authentication: its bodies are small, since nobody is accountable for the cost of large ones."""
 
-    max_bytes = SMALL_BODY_BYTES
+    max_body_bytes = SMALL_BODY_BYTES
     max_values = 100
-
-
-def limited(receive: Receive, max_bytes: int) -> Receive:
-    """Return a `receive` that raises `too_large` as soon as a body has more bytes, whatever length was announced."""
-    received = 0
-
-    async def limited() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > max_bytes:
-            raise too_large(max_bytes)
-        return message
-
-    return limited
-
-
-def too_large(limit: int) -> HTTPException:
-    """Return the error of a body that is larger than `limit` bytes."""
-    return HTTPException(413, f"The body is larger than the limit of {limit} bytes.")
 
 
 def _is_json(content_type: str) -> bool:
