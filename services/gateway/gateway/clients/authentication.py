@@ -34,7 +34,8 @@ class _Bearer(Guard):
         self.viewers_write, self.logins_only = viewers_write, logins_only
         self.scope: Scope | None = scope
 
-    async def __call__(self, request: Request) -> Anyone:
+    def admit(self, request: Request) -> Anyone:
+        """Return the client. Raises as `user_of` and `User.check` do."""
         user = user_of(request)
         user.check(self.scope or _scope(request), viewers_write=self.viewers_write)
         if self.logins_only and user.token.is_api_key:
@@ -82,10 +83,9 @@ async def _anyone_or_writer(request: Request) -> Anyone:
 class _BearerOrLink(_Bearer):
     """Accepts, besides access tokens, requests with the token of a link; the service of the resource verifies it."""
 
-    async def __call__(self, request: Request) -> Anyone:
-        if LINK_PARAMETER in request.query_params:
-            return await _anyone(request)
-        return await super().__call__(request)
+    def admit(self, request: Request) -> Anyone:
+        """Return the client, whom the service authenticates if it presents a link."""
+        return _client(request) if LINK_PARAMETER in request.query_params else super().admit(request)
 
 
 AnyClient = Annotated[Anyone, Depends(_anyone)]
