@@ -16,7 +16,7 @@ __all__ = ["RULES", "Rule", "sizes"]
 
 ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "dependencies")
 TESTS = ("aggregate", "handlers", "projections", "queries", "service")
-GATEWAY = ("__init__", "__main__", "app", "settings", "auth", "problems", "routes")
+GATEWAY = ("__init__", "__main__", "app", "settings", "clients", "entry", "problems", "routes")
 
 FORBIDDEN = {"utils", "util", "common", "core", "helpers", "helper", "manager", "managers"}
 FREE = ("libs/runtime", "libs/onebox", "services/gateway")
@@ -25,9 +25,9 @@ PARDONED = {"libs/sandbox/sandbox/launcher.py"}
 """Runs alone inside the sandbox, where there is no `runtime`."""
 
 
-MINTING = {"ids.py", "edge.py", "api_calls.py", "audit_reports.py", "state.py"}
-"""The modules of the gateway that take new ids: the source of those of resources; ids of requests, of entries in the
-audit log, and of the process itself."""
+MINTING = {"ids.py", "clients/api_calls.py", "entry/audit_reports.py", "state.py"}
+"""The modules of the gateway that take new ids: the source of those of resources; ids of entries in the audit log, and
+of the process itself."""
 
 LEFT_TO_EVENTING = {
     "puts SQL together": r"noqa:[\w, ]*S608",

@@ -14,7 +14,7 @@ BOX, BOX_TABLE = "libs/onebox/pyproject.toml", "libs/onebox/onebox/services.py"
 FILES = {
     **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "dependencies")},
     **{f"{TESTS}/test_{room}.py": "" for room in ("aggregate", "handlers", "projections", "queries", "service")},
-    **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "settings", "auth")},
+    **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "settings", "clients", "entry")},
     f"{GATEWAY}/app.py": "ROUTERS = (shop.router,)",
     f"{GATEWAY}/problems.py": "STATUS = {Code.CART_EXISTS: 409}",
     f"{GATEWAY}/routes/__init__.py": "",

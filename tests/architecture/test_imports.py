@@ -62,9 +62,10 @@ FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
     ],
     "gateway-rooms": [
         ("gateway.problems", "gateway.state"),
+        ("gateway.entry.edge", "gateway.state"),
         ("gateway.stray", None),
     ],
-    "gateway-goes-one-way": [("gateway.auth.keys", "gateway.streams.feed")],
+    "gateway-goes-one-way": [("gateway.clients.auth.keys", "gateway.streams.feed")],
     "identity-rooms": [
         ("identity.handlers.user", "identity.queries.user"),
         ("identity.projections", "identity.constraints"),

@@ -6,16 +6,11 @@ from functools import cache
 from fastapi import APIRouter, Depends
 from starlette.routing import BaseRoute
 
-from gateway.idempotency.requests import Idempotency
-from gateway.middleware.cors import Cors, Preflights
-from gateway.middleware.edge import Edge, Lengths
-from gateway.middleware.guards import Guards
-from gateway.middleware.head import Head
-from gateway.middleware.hosts import Hosts
-from gateway.middleware.transfers import Transfers
-from gateway.openapi import Api
+from gateway.clients.proxies import Proxies
+from gateway.entry.hosts import Hosts
+from gateway.entry.layers import layers
+from gateway.openapi import HEADERS, Api
 from gateway.problems import translation
-from gateway.proxies import Proxies
 from gateway.routes import (
     admin,
     api_key,
@@ -47,10 +42,10 @@ from gateway.routes import (
     user,
     workspace,
 )
+from gateway.routing.body_sizes import BodySizes
 from gateway.routing.parameters import check_parameters
 from gateway.schemas.document_texts import INTRODUCTION, TAGS
 from gateway.state import Gateway
-from gateway.throttling import Throttling
 
 ROUTERS = (
     *(identity.auth, password.router, api_key.router, user.router, admin.router, audit.router),
@@ -81,6 +76,7 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=translation.handlers(),
+        middleware=list(layers(gateway, BodySizes(_operations()), hosts, proxies, origins, exposed=tuple(HEADERS))),
         telemetry={
             "tracing": False,
             "metrics": False,
@@ -91,17 +87,6 @@ def create_app(
     app.router.routes += _operations()
     documentation.add(app)
     console.add(app)
-    app.add_middleware(Head)
-    app.add_middleware(Idempotency, records=lambda: gateway.records)
-    app.add_middleware(Lengths)
-    app.add_middleware(Transfers)
-    app.add_middleware(Throttling)
-    if origins:
-        app.add_middleware(Preflights, origins=origins)
-    app.add_middleware(Edge, hosts=hosts, proxies=proxies)
-    if origins:
-        app.add_middleware(Cors, origins=origins)
-    app.add_middleware(Guards)
     return app
 
 

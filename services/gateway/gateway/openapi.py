@@ -8,12 +8,12 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from gateway.entry.throttling import is_free
 from gateway.problems.examples import component_examples
 from gateway.routing.api_route import IDEMPOTENCY_KEY, IF_NONE_MATCH
 from gateway.schemas.document_texts import PATH_PARAMETERS
 from gateway.schemas.problem import Problem
 from gateway.shared_parts import share
-from gateway.throttling import is_free
 
 REFERENCE = "#/components/schemas/{model}"
 EXAMPLES = {name: example for name, (_, example) in PATH_PARAMETERS.items()}

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, PositiveFloat
 from runtime.process import ProcessSettings
 from runtime.secrets.key_ring import KeyRingFile, Ring
 
-from gateway.proxies import Network
-from gateway.rates.rules import Rules
-from gateway.rates.stream_limits import StreamLimits
+from gateway.clients.proxies import Network
+from gateway.clients.rates.rules import Rules
+from gateway.clients.rates.stream_limits import StreamLimits
 
 _NAME = re.compile(r"\*|[A-Za-z0-9._-]+|\[?[0-9a-fA-F:.]+\]?")
 _ORIGIN = re.compile(r"\*|https?://[^\s/,*?#@]+")

@@ -1,6 +1,7 @@
 """The parts of the gateway that routes use."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Self, cast
 
 from contracts.wire import OPEN_STREAMS, OPEN_STREAMS_PREFIX, RATE_LIMITS, RATE_PREFIX
@@ -8,39 +9,39 @@ from runtime import clock
 from runtime.bus import Bus, Client
 from runtime.bus.counters import Counters
 from runtime.bus.holdings import Holdings
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
-from gateway.api_calls import ApiCalls
-from gateway.audit_reports import AuditReports
-from gateway.auth.api_keys import ApiKeys
-from gateway.auth.keys import Keys
-from gateway.auth.revocations import Revocations
-from gateway.auth.tokens import Tokens
-from gateway.idempotency.records import Records
-from gateway.metrics import SessionTotals
-from gateway.rates.limiter import RETENTION_SECONDS, Limiter
-from gateway.rates.rules import Rules
-from gateway.rates.stream_limits import StreamLimits
+from gateway.clients.api_calls import ApiCalls
+from gateway.clients.auth.api_keys import ApiKeys
+from gateway.clients.auth.keys import Keys
+from gateway.clients.auth.revocations import Revocations
+from gateway.clients.auth.tokens import Tokens
+from gateway.clients.presence import disconnected
+from gateway.clients.rates.limiter import RETENTION_SECONDS, Limiter
+from gateway.clients.rates.rules import Rules
+from gateway.clients.rates.stream_limits import StreamLimits
+from gateway.entry.audit_reports import AuditReports
+from gateway.entry.idempotency.records import Records
+from gateway.entry.metrics import SessionTotals
+from gateway.entry.parts import Parts
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.streams.fan_out import Streams
 from gateway.streams.open_streams import EXPIRY_SECONDS, OpenStreams
-from gateway.waiting import Waits
+from gateway.waiting import Disconnected, Waits
 from gateway.waiting.checks import Checks
 from gateway.waiting.reports import Reports
 from gateway.waiting.runs import Runs
 
 
 @dataclass(frozen=True)
-class Gateway:
+class Gateway(Parts):
     """The parts of this process, created once."""
 
     settings: Settings
-    bus: Bus
     keys: Keys
     revocations: Revocations
     api_keys: ApiKeys
-    tokens: Tokens
     waits: Waits
     runs: Runs
     reports: Reports
@@ -48,10 +49,6 @@ class Gateway:
     files: FileParser
     streams: Streams
     totals: SessionTotals
-    limiter: Limiter
-    records: Records
-    api_calls: ApiCalls
-    audit_reports: AuditReports
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -80,6 +77,10 @@ class Gateway:
             api_calls=ApiCalls(bus),
             audit_reports=AuditReports(bus),
         )
+
+    def disconnected(self, request: Request) -> Disconnected:
+        """Return what says whether the client of a request is gone: for what the request waits for."""
+        return partial(disconnected, self.tokens, request)
 
 
 def _open_streams(client: Client, settings: Settings) -> OpenStreams:

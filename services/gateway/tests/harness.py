@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 from gateway.app import create_app
-from gateway.middleware.hosts import Hosts
-from gateway.proxies import Proxies
+from gateway.clients.proxies import Proxies
+from gateway.entry.hosts import Hosts
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.state import Gateway

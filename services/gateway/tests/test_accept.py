@@ -2,7 +2,7 @@
 
 import httpx
 from contracts.samples import SESSION
-from gateway.prefer import accepts_events, prefers_events
+from gateway.routing.prefer import accepts_events, prefers_events
 from starlette.requests import Request
 
 from services.gateway.tests.cases import each

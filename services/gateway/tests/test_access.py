@@ -11,7 +11,7 @@ from contracts.samples import SESSION, USER
 from contracts.session.run import GetRun, GetRunSummary, SubmitQuery
 from contracts.session.session import CreateSession, GetSession
 from contracts.wire import ACCESS_PREFIX, REVOCATIONS
-from gateway.auth import revocations
+from gateway.clients.auth import revocations
 from gateway.settings import Settings
 from runtime.bus.key_value import Bucket
 from runtime.testing import eventually

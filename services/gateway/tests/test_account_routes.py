@@ -11,7 +11,7 @@ from contracts.identity.user import ChangeUser, CreateServiceAccount, GetUser
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
 from contracts.samples import API_KEY, FAMILY, SESSION, TIME, USER
-from gateway.client_address import client_address
+from gateway.clients.client_address import client_address
 from starlette.requests import Request
 
 from services.gateway.tests import samples

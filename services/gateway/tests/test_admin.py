@@ -14,7 +14,7 @@ from contracts.refusals import Code
 from contracts.samples import SESSION, TIME, USER
 from contracts.session.cost import CostPage, Costs, GroupCosts, ListCosts
 from contracts.session.session import CountSessions, ListSessions
-from gateway import api_calls
+from gateway.clients import api_calls
 from runtime import clock
 from runtime.testing import eventually
 

@@ -15,7 +15,7 @@ from contracts.refusals import Code
 from contracts.samples import API_KEY, USER
 from contracts.session.run import SubmitQuery
 from contracts.session.session import GetSession
-from gateway.auth import api_keys
+from gateway.clients.auth import api_keys
 from runtime.secrets.api_key import ApiKeyText
 from runtime.testing import eventually
 
@@ -115,7 +115,7 @@ async def test_a_key_is_verified_again_after_a_minute(
         await program.get(ME)
     assert len(services.of(VerifyApiKey)) == 1
     later = time.monotonic() + api_keys.REVERIFY_SECONDS
-    monkeypatch.setattr("gateway.auth.tokens.time.monotonic", lambda: later)
+    monkeypatch.setattr("gateway.clients.auth.tokens.time.monotonic", lambda: later)
     await program.get(ME)
     assert len(services.of(VerifyApiKey)) == 2
 

@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Response
 from fastapi.routing import APIRoute, iter_route_contexts
 from gateway.app import create_app
-from gateway.authentication import AnyClient, Caller, TokenHolder
+from gateway.clients.authentication import AnyClient, Caller, TokenHolder
 from gateway.problems import EdgeCode, documented
 from gateway.routing.api_route import ApiRoute
 from gateway.schemas.fork import NewFork
@@ -64,8 +64,18 @@ def test_responses_are_in_the_order_of_their_status():
     assert statuses == [400, 401, 403, 404, 409, 413, 415, 422, 429, 503]
 
 
-def test_every_operation_of_the_api_derives_its_problems():
+def routes_of_the_api() -> list[APIRoute]:
     routes = [context.original_route for context in iter_route_contexts(create_app(cast(Gateway, None)).routes)]
-    below_api = [each for each in routes if isinstance(each, APIRoute) and each.path.startswith("/api/")]
+    return [each for each in routes if isinstance(each, APIRoute) and each.path.startswith("/api/")]
+
+
+def test_every_operation_that_reads_a_body_by_itself_declares_its_size():
+    own = [each for each in routes_of_the_api() if "requestBody" in (each.openapi_extra or {})]
+    assert len(own) == 3
+    assert [each.path for each in own if not isinstance(each, ApiRoute) or each.max_body_bytes is None] == []
+
+
+def test_every_operation_of_the_api_derives_its_problems():
+    below_api = routes_of_the_api()
     assert below_api
     assert [each.path for each in below_api if not isinstance(each, ApiRoute)] == []

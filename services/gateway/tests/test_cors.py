@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from gateway.rates.rules import Rules
+from gateway.clients.rates.rules import Rules
 from gateway.settings import Settings
 from runtime.settings import InvalidSettings, load
 

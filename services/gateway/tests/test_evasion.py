@@ -4,7 +4,7 @@ from itertools import count
 
 import httpx
 import pytest
-from gateway.client_address import client_address
+from gateway.clients.client_address import client_address
 from gateway.settings import Settings
 from starlette.requests import HTTPConnection
 

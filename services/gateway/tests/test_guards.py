@@ -4,7 +4,7 @@ import httpx
 import pytest
 from contracts.samples import SESSION
 from contracts.session.session import GetSession
-from gateway.middleware import guards
+from gateway.entry import guards
 from gateway.settings import Settings
 from runtime.http import connection_problems
 

@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 from contracts.samples import SESSION
-from gateway.middleware.hosts import Hosts
+from gateway.entry.hosts import Hosts
 from gateway.settings import Settings
 from runtime.settings import InvalidSettings, load
 from websockets.asyncio.client import connect

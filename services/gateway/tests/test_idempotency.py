@@ -14,7 +14,7 @@ from contracts.session.run import InterruptSession
 from contracts.session.session import ChangeSession, CreateSession, DeleteSession, ListSessions
 from contracts.session.session_view import SessionView
 from contracts.wire import IDEMPOTENCY
-from gateway.idempotency import attempts
+from gateway.entry.idempotency import attempts
 from runtime import clock
 from runtime.bus.jetstream import jetstream
 from runtime.testing import background, eventually
@@ -247,11 +247,11 @@ async def test_a_large_response_is_replayed(client: httpx.AsyncClient, services:
     assert (again.content, again.headers["idempotent-replayed"]) == (first.content, "true")
 
 
-@pytest.mark.parametrize("limit", ["requests.MAX_RESPONSE_BYTES", "responses.MAX_STORED_BYTES"])
+@pytest.mark.parametrize("limit", ["keyed_requests.MAX_RESPONSE_BYTES", "idempotency.responses.MAX_STORED_BYTES"])
 async def test_a_too_large_response_is_computed_again(
     client: httpx.AsyncClient, services: FakeServices, monkeypatch: pytest.MonkeyPatch, limit: str
 ):
-    monkeypatch.setattr(f"gateway.idempotency.{limit}", 10)
+    monkeypatch.setattr(f"gateway.entry.{limit}", 10)
     responses = [await create(client) for _ in range(2)]
     assert [response.status_code for response in responses] == [201, 201]
     assert [response.headers.get("idempotent-replayed") for response in responses] == [None, None]

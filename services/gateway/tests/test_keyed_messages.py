@@ -11,7 +11,7 @@ from contracts.refusals import Code
 from contracts.samples import SESSION, USER
 from contracts.session.run import InterruptSession, SubmitQuery
 from contracts.session.session import CreateSession, GetSession
-from gateway.idempotency import usage
+from gateway.entry.idempotency import usage
 from mcp import Client as McpClient
 from mcp_types import CallToolResult
 from onebox.testing.mcp import code_of, mcp_client

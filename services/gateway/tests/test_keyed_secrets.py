@@ -18,8 +18,8 @@ from contracts.messages import Refused
 from contracts.refusals import Code
 from contracts.samples import API_KEY, TIME, USER
 from contracts.wire import IDEMPOTENCY
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.responses import Seals, StoredResponse
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.responses import Seals, StoredResponse
 from gateway.schemas.base import ResponseModel, SecretResponse
 from gateway.settings import Settings
 from nats.js.api import RawStreamMsg

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from contracts.session.workspace import UploadPart
 from contracts.wire import MAX_FILE_BYTES
-from gateway.idempotency import bodies
+from gateway.entry.idempotency import bodies
 from gateway.problems import Problem
 from runtime.testing import background, eventually
 from starlette.types import Message

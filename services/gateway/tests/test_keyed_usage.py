@@ -14,11 +14,11 @@ from contracts.samples import USER
 from contracts.session.session import CreateSession
 from contracts.session.session_view import SessionView
 from contracts.wire import IDEMPOTENCY, IDEMPOTENCY_USAGE
-from gateway.idempotency import records, usage
-from gateway.idempotency.attempts import Attempt, begin
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.records import Records
-from gateway.idempotency.usage import Usage
+from gateway.entry.idempotency import records, usage
+from gateway.entry.idempotency.attempts import Attempt, begin
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.records import Records
+from gateway.entry.idempotency.usage import Usage
 from onebox.nats import EmbeddedNats
 from runtime.bus import counters
 from runtime.bus.jetstream import jetstream

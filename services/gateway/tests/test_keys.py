@@ -5,7 +5,7 @@ import pytest
 from contracts.identity.login import GetKeys
 from contracts.identity.user import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway.auth import keys
+from gateway.clients.auth import keys
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices

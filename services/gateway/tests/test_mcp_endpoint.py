@@ -8,7 +8,7 @@ from contracts.samples import SESSION
 from contracts.session.run import GetRunSummary, SubmitQuery
 from contracts.session.session import GetSession
 from contracts.wire import AGENT_DEPTH_HEADER
-from gateway.middleware.edge import MAX_BODY_BYTES
+from gateway.routing.api_route import MAX_BODY_BYTES
 from gateway.settings import Settings
 from onebox.testing.mcp import mcp_client
 from prometheus_client import REGISTRY

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
+from gateway.clients.rates.stream_limits import StreamLimits
 from gateway.problems import Problem
-from gateway.rates.stream_limits import StreamLimits
 from gateway.settings import Settings
 from gateway.streams import open_streams
 from gateway.streams.open_streams import OpenStreams

@@ -7,7 +7,7 @@ import pytest
 from contracts.catalogue import SERVICES
 from contracts.messages import ping_query
 from contracts.session.session import CountSessions
-from gateway import metrics
+from gateway.entry import metrics
 from gateway.routes.operations import VERSION
 from runtime import bus
 from runtime.http import health

@@ -1,6 +1,7 @@
 """Conditional requests: entity tags, 304 and 412."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -10,6 +11,7 @@ from contracts.refusals import Code
 from contracts.samples import SESSION
 from contracts.session.session import ChangeSession, DeleteSession, GetSession, ListSessions
 from contracts.session.workspace import DeleteFile, FileWritten, WriteFile
+from gateway.clients.auth.callers import User
 from gateway.problems import Problem
 from gateway.routing.entity_tags import expected_versions
 from starlette.datastructures import Headers
@@ -51,6 +53,13 @@ def expected(services: FakeServices) -> tuple[int, ...]:
 async def test_the_tag_of_a_resource_begins_with_its_version(client: httpx.AsyncClient):
     assert (await tag(client)).startswith('"5-')
     assert await tag(client) == await tag(client)
+
+
+async def test_a_client_is_admitted_once(client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch):
+    check = Mock()
+    monkeypatch.setattr(User, "check", check)
+    await client.patch(ONE, json={"name": "two"}, headers={"if-match": '"5-0"'}, params={"unknown": "x"})
+    check.assert_called_once_with("write", viewers_write=False)
 
 
 async def test_the_tag_changes_with_the_representation(client: httpx.AsyncClient, services: FakeServices):

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from gateway.proxies import Proxies
+from gateway.clients.proxies import Proxies
 from gateway.settings import Settings
 from pydantic import ValidationError
 from runtime.http.health import serving

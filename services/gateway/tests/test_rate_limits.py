@@ -13,8 +13,8 @@ from contracts.session.run import InterruptSession
 from contracts.session.session import GetSession
 from contracts.wire import RATE_LIMITS
 from gateway.app import ROUTERS
-from gateway.rates import limiter
-from gateway.rates.rules import Rules
+from gateway.clients.rates import limiter
+from gateway.clients.rates.rules import Rules
 from gateway.routes.documentation import OPENAPI
 from gateway.settings import Settings
 from nats.js.api import StreamConfig

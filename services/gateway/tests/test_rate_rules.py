@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import pytest
-from gateway.rates.rules import KINDS, PAYERS, Kind, Payer, Rules
-from gateway.rates.stream_limits import StreamLimits
+from gateway.clients.rates.rules import KINDS, PAYERS, Kind, Payer, Rules
+from gateway.clients.rates.stream_limits import StreamLimits
 from gateway.settings import Settings
 from hypothesis import given
 from hypothesis import strategies as st

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from gateway.rates.windows import Window
+from gateway.clients.rates.windows import Window
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,8 +15,8 @@ from contracts.samples import FAMILY, REPORT, RUN, SESSION, TASK, TRIGGER, USER
 from contracts.session.run import InterruptSession
 from contracts.session.session import CreateSession, GetSession
 from contracts.session.workspace import UploadPart
-from gateway import audit_reports
-from gateway.audit_reports import AuditReports, is_denial
+from gateway.entry import audit_reports
+from gateway.entry.audit_reports import AuditReports, is_denial
 from gateway.problems import EdgeCode, Problem
 from onebox.testing.mcp import mcp_client
 from prometheus_client import REGISTRY

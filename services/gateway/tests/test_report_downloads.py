@@ -13,7 +13,7 @@ from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from contracts.samples import REPORT, TIME
 from contracts.task_scheduler.values import ReportFormat
 from gateway.files.file_names import MAX_NAME_BYTES, file_name
-from gateway.prefer import BYTES
+from gateway.routing.prefer import BYTES
 
 from services.gateway.tests import samples
 from services.gateway.tests.cases import each

@@ -7,8 +7,8 @@ import pytest
 from contracts.identity.user import GetUser
 from contracts.samples import FAMILY
 from contracts.wire import REVOCATIONS
-from gateway.auth import revocations
-from gateway.auth.revocations import Revocations
+from gateway.clients.auth import revocations
+from gateway.clients.auth.revocations import Revocations
 from gateway.settings import Settings
 from onebox.nats import EmbeddedNats
 from runtime.bus import connected, key_value

@@ -246,7 +246,7 @@ async def test_a_revoked_token_ends_its_streams(base_url: str, token: str, harne
 async def test_an_expired_token_ends_its_streams(base_url: str, token: str, monkeypatch: pytest.MonkeyPatch):
     later = time.time() + 3601
     async with open_stream(base_url, token) as follower:
-        monkeypatch.setattr("gateway.auth.tokens.time.time", lambda: later)
+        monkeypatch.setattr("gateway.clients.auth.tokens.time.time", lambda: later)
         assert "expired" in (await follower.remaining())[-1].json()["message"]
 
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 from contracts.identity.user import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway.auth import tokens
+from gateway.clients.auth import tokens
 from jwt.algorithms import OKPAlgorithm
 
 from services.gateway.tests import samples
@@ -168,7 +168,7 @@ async def test_a_verified_token_expires(
     header = {"authorization": f"Bearer {services.token()}"}
     assert (await anonymous.get(ME, headers=header)).status_code == 200
     later = time.time() + 3601
-    monkeypatch.setattr("gateway.auth.tokens.time.time", lambda: later)
+    monkeypatch.setattr("gateway.clients.auth.tokens.time.time", lambda: later)
     response = await refused(anonymous, header["authorization"])
     assert response.json()["detail"] == tokens.EXPIRED
 
@@ -176,7 +176,7 @@ async def test_a_verified_token_expires(
 async def test_a_verified_token_is_not_verified_again(harness: Harness, monkeypatch: pytest.MonkeyPatch):
     token = harness.services.token()
     first = await harness.gateway.tokens.verify(token)
-    monkeypatch.delattr("gateway.auth.tokens.jwt.decode")
+    monkeypatch.delattr("gateway.clients.auth.tokens.jwt.decode")
     assert await harness.gateway.tokens.verify(token) is first
 
 

@@ -13,7 +13,7 @@ from contracts.samples import FAMILY, SESSION, TIME
 from contracts.session.session import CreateSession
 from contracts.session.workspace import FileView, FileWritten, ReadFile, UploadPart, WriteFile
 from contracts.wire import MAX_PART_BYTES
-from gateway.auth import tokens
+from gateway.clients.auth import tokens
 
 from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices

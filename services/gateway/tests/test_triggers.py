@@ -183,6 +183,10 @@ async def test_a_too_large_webhook_body_is_413(anonymous: httpx.AsyncClient, fir
     assert fired.of(FireTrigger) == []
 
 
+async def test_a_too_large_webhook_body_that_is_not_signed_is_401(anonymous: httpx.AsyncClient):
+    assert (await anonymous.post(FIRE, content=b"x" * (LIMIT + 1))).status_code == 401
+
+
 async def test_a_body_of_unknown_length_is_refused_while_it_is_read(anonymous: httpx.AsyncClient):
     sent = 0
 

@@ -13,8 +13,9 @@ from contracts.refusals import Code
 from contracts.report.report import CreateLink
 from contracts.samples import FAMILY, MCP_SERVER, REPORT, SESSION, TIME, USER
 from contracts.session.workspace import DeleteFile, FileView, FileWritten, UploadPart, WriteFile
-from gateway import audit_reports, waiting
-from gateway.audit_reports import AuditReports
+from gateway import waiting
+from gateway.entry import audit_reports
+from gateway.entry.audit_reports import AuditReports
 from gateway.routing.changes import Change
 from runtime.testing import eventually
 from starlette.types import Scope

@@ -14,9 +14,9 @@ from runtime.bus import Unavailable
 from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
-from gateway.auth.callers import Anyone
-from gateway.prefer import BYTES, file_type
+from gateway.clients.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem, headed
+from gateway.routing.prefer import BYTES, file_type
 
 FILE_HEADERS = ("ETag", "Last-Modified", "Accept-Ranges", "Cache-Control", "Content-Disposition", "Vary")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)

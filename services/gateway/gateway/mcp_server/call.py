@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from gateway.auth.callers import User
-from gateway.presence import disconnected
+from gateway.clients.auth.callers import User
+from gateway.clients.presence import disconnected
 from gateway.problems import EdgeCode, Problem
 from gateway.state import Gateway, gateway_of
 
@@ -35,7 +35,7 @@ class Call:
     async def disconnected(self) -> bool:
         """Return whether the client is gone, as `presence` does; report progress to it, once a second during waits."""
         await self.report_progress(round(time.monotonic() - self.started, 1), None, "In progress")
-        return await disconnected(self.request)
+        return await disconnected(self.gateway.tokens, self.request)
 
     def check_depth(self) -> None:
         """Check that the client may use another agent.

@@ -8,7 +8,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.server import create_server
-from gateway.prefer import accepts_events
+from gateway.routing.prefer import accepts_events
 
 
 class Exchange(Response):

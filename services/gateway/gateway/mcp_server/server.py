@@ -29,9 +29,9 @@ from runtime.bus import OutcomeUnknown
 from runtime.logging import get_logger
 from starlette.requests import ClientDisconnect
 
-from gateway import metrics
-from gateway.idempotency.keys import MEMBER
-from gateway.idempotency.messages import continuing
+from gateway.entry import metrics
+from gateway.entry.idempotency.keys import MEMBER
+from gateway.entry.idempotency.messages import continuing
 from gateway.mcp_server import approval, conversation, execution, report, run, session, task
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.resources import TEMPLATES, list_resources, read_resource
@@ -87,7 +87,7 @@ def create_server(call: Call, version: str) -> Server:
         on_list_resource_templates=templates,
         on_read_resource=read,
     )
-    server.middleware.clear()  # traces are made by `gateway.middleware.edge`
+    server.middleware.clear()  # traces are made by `gateway.entry.edge`
     return server
 
 

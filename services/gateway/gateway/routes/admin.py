@@ -10,7 +10,7 @@ from contracts.session.session import CountSessions, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 from runtime import clock
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.cost import CostList, CostWindow

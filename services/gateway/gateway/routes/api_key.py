@@ -7,7 +7,7 @@ from contracts.identity.api_key import ListApiKeys, RevokeApiKey
 from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Login, TokenHolder
+from gateway.clients.authentication import Login, TokenHolder
 from gateway.problems import documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.api_key import ApiKey, ApiKeyPage, ApiKeyWindow, ApiKeyWithText, NewApiKey

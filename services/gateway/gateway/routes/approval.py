@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.approval import GetApproval, ListApprovals
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.approval import Approval, ApprovalPage, ApprovalWindow, Decision

@@ -7,12 +7,13 @@ from contracts.session.archive import CONTENT_TYPES, GetArchive, ReadArchive
 from contracts.session.session import GetSession
 from fastapi import APIRouter, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.files.downloads import Download, download_responses
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.archive import Archive, NewArchive
-from gateway.session_ready import wait_until_ready
+from gateway.state import gateway_of
+from gateway.waiting.sessions import wait_until_ready
 
 NO_BODY = NewArchive()
 
@@ -42,8 +43,8 @@ async def archive(session_id: UUID, caller: Caller, request: Request, body: NewA
     `error_detail` say why.
     """
     await caller.ask(body.command(session_id))
-    session = await caller.ask(GetSession(session_id=session_id))
-    if not (await wait_until_ready(session, caller, request)).ready:
+    gateway, session = gateway_of(request), await caller.ask(GetSession(session_id=session_id))
+    if not (await wait_until_ready(session, caller, gateway.waits, gateway.disconnected(request))).ready:
         detail = f"The files are still being packed; GET /api/v1/sessions/{session_id}/archive returns the status."
         raise Problem(EdgeCode.UNAVAILABLE, detail)
     return Archive.of(await caller.ask(GetArchive(session_id=session_id))).response()

@@ -8,11 +8,11 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import StreamingResponse
 
-from gateway.auth.callers import User
-from gateway.authentication import Caller
-from gateway.prefer import prefers
+from gateway.clients.auth.callers import User
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed, translation
 from gateway.routing.bodies import JsonRoute
+from gateway.routing.prefer import prefers
 from gateway.schemas import audit
 from gateway.schemas.audit import AuditPage, AuditWindow
 

@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.task_scheduler.backfill import CancelBackfill, GetBackfill, ListBackfills
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.backfill import Backfill, BackfillPage, NewBackfill

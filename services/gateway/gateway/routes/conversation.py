@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.conversation import GetMessage, GetToolCall, ListMessages, ListToolCalls
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented
 from gateway.routing.api_route import ApiRoute
 from gateway.schemas.conversation import ConversationWindow, Message, MessagePage, ToolCall, ToolCallPage

@@ -8,7 +8,7 @@ from contracts.task_scheduler.execution import CancelExecution, GetExecution, Li
 from fastapi import APIRouter, Query, Request, Response
 
 from gateway import ids
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routes.task import RENDER_PROBLEMS
 from gateway.routing.bodies import JsonRoute

@@ -5,12 +5,13 @@ from uuid import UUID
 from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.fork import NewFork
 from gateway.schemas.session import Session
-from gateway.session_ready import wait_until_ready
+from gateway.state import gateway_of
+from gateway.waiting.sessions import wait_until_ready
 
 NO_BODY = NewFork()
 
@@ -50,5 +51,6 @@ async def fork(session_id: UUID, caller: Caller, request: Request, body: NewFork
     `SESSION_NOT_READY` until the files are copied. If they cannot be copied, the fork's status is `failed`, and its
     `error_code` and `error_detail` say why.
     """
-    session = await wait_until_ready(await caller.ask(body.command(session_id)), caller, request)
+    gateway, fork = gateway_of(request), await caller.ask(body.command(session_id))
+    session = await wait_until_ready(fork, caller, gateway.waits, gateway.disconnected(request))
     return Session.of(session).response(201, {"Location": f"/api/v1/sessions/{session.id}"})

@@ -6,8 +6,8 @@ from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 from runtime.bus import Unavailable
 
-from gateway.authentication import AnyClient, Login, TokenHolder
-from gateway.client_address import client_address
+from gateway.clients.authentication import AnyClient, Login, TokenHolder
+from gateway.clients.client_address import client_address
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import SmallJsonRoute
 from gateway.schemas.identity import Credentials, KeySet, Me, RefreshToken, Registration, Tokens, User

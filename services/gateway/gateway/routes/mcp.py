@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from contracts.wire import AGENT_DEPTH_HEADER
 from fastapi import APIRouter, Body, Header, Request, Response
 
-from gateway.authentication import Reader
+from gateway.clients.authentication import Reader
 from gateway.mcp_server.call import Call
 from gateway.mcp_server.exchange import Exchange
 from gateway.mcp_server.server import PATH

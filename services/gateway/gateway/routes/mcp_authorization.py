@@ -9,10 +9,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from runtime.bus import Unavailable
 from starlette.responses import HTMLResponse
 
-from gateway.auth.browser_secrets import forget_secret, secret_of, set_secret
-from gateway.auth.callers import Anyone
-from gateway.authentication import AnyoneOrWriter, Caller
-from gateway.presence import disconnected
+from gateway.clients.auth.browser_secrets import forget_secret, secret_of, set_secret
+from gateway.clients.auth.callers import Anyone
+from gateway.clients.authentication import AnyoneOrWriter, Caller
 from gateway.problems import EdgeCode, Problem, documented
 from gateway.routing.bodies import JsonRoute
 from gateway.routing.changes import Unrecorded
@@ -66,10 +65,11 @@ async def authorize(
     event `mcp_server.authorized` or `mcp_server.authorization_failed` is sent. Starting again replaces an authorization
     in progress.
     """
-    waits, started = gateway_of(request).waits, await caller.ask(body.command(server_id))
-    attempt = await waits.until(_is_prepared, started, partial(_read, caller), partial(disconnected, request))
+    gateway, started = gateway_of(request), await caller.ask(body.command(server_id))
+    is_gone = gateway.disconnected(request)
+    attempt = await gateway.waits.until(_is_prepared, started, partial(_read, caller), is_gone)
     if not _is_prepared(attempt):
-        raise waits.timed_out("authorization", server_path(server_id), server_id=str(server_id))
+        raise gateway.waits.timed_out("authorization", server_path(server_id), server_id=str(server_id))
     if attempt.authorization_url is None:
         code, detail = attempt.error_code or Code.AUTHORIZATION_FAILED, attempt.error_detail or "It was ended."
         raise Problem(code, detail)

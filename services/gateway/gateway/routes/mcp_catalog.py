@@ -5,7 +5,7 @@ from typing import Annotated
 from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routes.mcp_server import DEFINITION_PROBLEMS
 from gateway.routing.bodies import JsonRoute

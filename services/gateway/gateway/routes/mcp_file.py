@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 import yaml
 from contracts.mcp_registry.server import ExportServers
-from fastapi import APIRouter, Query, Request, Response
+from contracts.wire import MAX_FORM_BYTES
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.files.downloads import file_content
 from gateway.files.uploads import BODY, PROBLEMS, uploaded_file
-from gateway.prefer import file_type
 from gateway.problems import EdgeCode, documented, headed
-from gateway.routing.api_route import ApiRoute
+from gateway.routing.api_route import ApiRoute, MaxBody
+from gateway.routing.prefer import file_type
 from gateway.schemas.mcp_file import MEDIA_TYPES, ExportOptions, FileFormat, ImportResult, OnConflict
 from gateway.server_files.formats import read, written
 from gateway.server_files.importer import Importer, owned_by_name
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/api/v1/mcp-servers", tags=["MCP servers"], route_cla
 @router.post(
     "/import",
     operation_id="importMcpServers",
+    dependencies=[Depends(MaxBody(MAX_FORM_BYTES))],
     summary="Import MCP servers",
     response_model=ImportResult,
     openapi_extra=BODY,

@@ -1,6 +1,5 @@
 """MCP servers: `/api/v1/mcp-servers`."""
 
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -8,12 +7,11 @@ from contracts.mcp_registry.server import DeleteServer, GetServer, SetServerEnab
 from contracts.refusals import Code
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from gateway.authentication import Caller
-from gateway.prefer import PREFER, preferred
-from gateway.presence import disconnected
+from gateway.clients.authentication import Caller
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.routing.changes import Unrecorded
+from gateway.routing.prefer import PREFER, preferred
 from gateway.schemas.mcp_server import (
     McpServer,
     McpServerChange,
@@ -155,10 +153,11 @@ async def check(server_id: UUID, caller: Caller, request: Request) -> Response:
 
     A server that cannot be reached is not an error of this request: `error_code` and `error_detail` say what is wrong.
     """
-    checks = gateway_of(request).checks
+    gateway = gateway_of(request)
     if not preferred(request, "respond-async"):
-        return McpServer.of(await checks.outcome(server_id, caller, partial(disconnected, request))).response()
-    await checks.request(server_id, caller)
+        server = await gateway.checks.outcome(server_id, caller, gateway.disconnected(request))
+        return McpServer.of(server).response()
+    await gateway.checks.request(server_id, caller)
     headers = {"Location": server_path(server_id), "Preference-Applied": "respond-async"}
     return McpServer.of(await caller.ask(GetServer(server_id=server_id))).response(202, headers)
 

@@ -3,8 +3,8 @@
 from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
 
-from gateway.authentication import AnyClient, Login
-from gateway.client_address import client_address
+from gateway.clients.authentication import AnyClient, Login
+from gateway.clients.client_address import client_address
 from gateway.problems import documented
 from gateway.routing.bodies import SmallJsonRoute
 from gateway.schemas.password import PasswordChange, PasswordReset

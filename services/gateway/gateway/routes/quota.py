@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.session.quota import GetUsage
 from fastapi import APIRouter, Response
 
-from gateway.authentication import Caller, TokenHolder
+from gateway.clients.authentication import Caller, TokenHolder
 from gateway.problems import documented
 from gateway.routing.api_route import ApiRoute
 from gateway.schemas.quota import Usage

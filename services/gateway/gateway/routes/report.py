@@ -1,6 +1,5 @@
 """Reports about sessions and tasks: `/api/v1/reports`."""
 
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -15,14 +14,13 @@ from contracts.report.report import (
 from contracts.report.values import MEDIA_TYPES, SUFFIXES
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from gateway.authentication import Caller, CallerOrLinkHolder
+from gateway.clients.authentication import Caller, CallerOrLinkHolder
 from gateway.files.downloads import Download, download_responses
 from gateway.files.file_names import file_name
-from gateway.prefer import PREFER, preferred
-from gateway.presence import disconnected
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.routing.changes import Unrecorded
+from gateway.routing.prefer import PREFER, preferred
 from gateway.schemas.report import NewReport, NewReportLink, Report, ReportLink, ReportPage, ReportWindow, report_path
 from gateway.state import gateway_of
 from gateway.waiting.reports import check_created
@@ -78,7 +76,8 @@ async def create(body: NewReport, caller: Caller, request: Request) -> Response:
     if preferred(request, "respond-async"):
         headers["Preference-Applied"] = "respond-async"
         return Report.of(await caller.ask(command)).response(202, headers)
-    view = await gateway_of(request).reports.outcome(command, caller, partial(disconnected, request))
+    gateway = gateway_of(request)
+    view = await gateway.reports.outcome(command, caller, gateway.disconnected(request))
     check_created(view)
     return Report.of(view).response(201, headers)
 

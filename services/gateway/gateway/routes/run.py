@@ -8,12 +8,13 @@ from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns
 from contracts.session.session import PauseSession, ResumeSession
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.run import Metrics, Run, RunListed, RunPage, RunWindow
 from gateway.schemas.session import Session
-from gateway.session_ready import wait_until_ready
+from gateway.state import gateway_of
+from gateway.waiting.sessions import wait_until_ready
 
 router = APIRouter(prefix="/api/v1/sessions/{session_id}", tags=["Sessions"], route_class=JsonRoute)
 
@@ -111,5 +112,6 @@ async def resume(session_id: UUID, caller: Caller, request: Request) -> Response
     """
     session = await caller.ask(ResumeSession(session_id=session_id))
     if not session.ready:
-        session = await wait_until_ready(session, caller, request)
+        gateway = gateway_of(request)
+        session = await wait_until_ready(session, caller, gateway.waits, gateway.disconnected(request))
     return Session.of(session).response()

@@ -1,6 +1,5 @@
 """Sessions: `/api/v1/sessions`."""
 
-from functools import partial
 from typing import Annotated
 from uuid import UUID
 
@@ -8,14 +7,13 @@ from contracts.refusals import Code
 from contracts.session.session import DeleteSession, GetSession, ListSessions
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
-from gateway.prefer import EVENTS, PREFER, preferred, prefers_events
-from gateway.presence import disconnected
+from gateway.clients.authentication import Caller
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.bodies import JsonRoute
+from gateway.routing.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
-from gateway.server_references import check_servers
+from gateway.server_files.references import check_servers
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
 from gateway.waiting.runs import check_completed
@@ -171,13 +169,13 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         path = f"/api/v1/sessions/{session_id}/events"
         detail = f"No run was started. To resume after this event, send `Last-Event-ID` to GET {path}."
         raise Problem(EdgeCode.NOT_RESUMABLE, detail)
+    gateway, command = gateway_of(request), body.command(session_id)
     if prefers_events(request):
-        gateway, command = gateway_of(request), body.command(session_id)
         return RunEvents(gateway.streams, gateway.runs, caller, command, request.url.path)
     if preferred(request, "respond-async"):
-        run = await gateway_of(request).runs.start(body.command(session_id), caller)
+        run = await gateway.runs.start(command, caller)
         headers = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}
         return Run.of(run, usage=Metrics.of(run.usage)).response(202, headers)
-    run = await gateway_of(request).runs.outcome(body.command(session_id), caller, partial(disconnected, request))
+    run = await gateway.runs.outcome(command, caller, gateway.disconnected(request))
     check_completed(run)
     return Answer.to(run).response()

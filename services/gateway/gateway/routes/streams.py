@@ -9,11 +9,11 @@ from contracts.refusals import Code
 from contracts.session.session import GetSession
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket
 
-from gateway.auth.callers import User
-from gateway.authentication import Caller, user_of
-from gateway.prefer import accepts_events
+from gateway.clients.auth.callers import User
+from gateway.clients.authentication import Caller, user_of
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.api_route import ApiRoute
+from gateway.routing.prefer import accepts_events
 from gateway.state import gateway_of
 from gateway.streams.commands import Commands
 from gateway.streams.events import EventStream, followed

@@ -15,13 +15,13 @@ from contracts.task_scheduler.task import (
 )
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routes.session import OPTION_PROBLEMS
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.execution import NO_VARIABLES, NewExecution
 from gateway.schemas.task import NewTask, Prompt, Task, TaskChange, TaskListed, TaskPage, TaskWindow, UpcomingRuns
-from gateway.server_references import check_servers
+from gateway.server_files.references import check_servers
 
 RENDER_PROBLEMS = (Code.VARIABLES_MISSING, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE)
 DEFINITION_PROBLEMS = (

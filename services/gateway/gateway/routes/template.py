@@ -7,11 +7,11 @@ from contracts.refusals import Code
 from contracts.session.template import DeleteTemplate, GetTemplate, ListTemplates
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
-from gateway.server_references import check_servers
+from gateway.server_files.references import check_servers
 
 OPTION_PROBLEMS = (
     *(Code.ADMINS_ONLY, Code.MODEL_NOT_ALLOWED, Code.OPTION_NOT_ALLOWED),

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.task_scheduler.trigger import GetTrigger, ListTriggers, RevokeTrigger, RotateTrigger
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from gateway.authentication import AnyClient, Caller
+from gateway.clients.authentication import AnyClient, Caller
 from gateway.problems import EdgeCode, Problem, documented, headed
-from gateway.routing.bodies import JsonRoute, too_large
+from gateway.routing.api_route import MaxBody
+from gateway.routing.bodies import JsonRoute
 from gateway.schemas.lists import Window
 from gateway.schemas.trigger import Fired, NewTrigger, Trigger, TriggerPage, TriggerWithSecret, WebhookHeaders
 
@@ -101,6 +102,7 @@ async def revoke(task_id: UUID, trigger_id: UUID, caller: Caller) -> Response:
 @router.post(
     "/{trigger_id}/fire",
     operation_id="fireTrigger",
+    dependencies=[Depends(MaxBody(MAX_WEBHOOK_BYTES))],
     summary="Start a task by a signed request",
     status_code=202,
     response_model=Fired,
@@ -135,7 +137,7 @@ async def fire(
     """
     if not signed.complete:
         raise Problem(Code.INVALID_SIGNATURE, NOT_VERIFIED)
-    command = signed.command(task_id, trigger_id, await _read(request))
+    command = signed.command(task_id, trigger_id, await request.body())
     try:
         fired = await client.ask(command)
     except Refusal as refusal:
@@ -144,13 +146,3 @@ async def fire(
         raise
     shown = Fired(execution_id=fired.execution.id, status=fired.execution.status)
     return shown.response(200, {"Idempotent-Replayed": "true"}) if fired.repeated else shown.response(202)
-
-
-async def _read(request: Request) -> bytes:
-    """Return the body as it was signed. It is refused while it is read if it is too large: anyone may send one."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_WEBHOOK_BYTES:
-            raise too_large(MAX_WEBHOOK_BYTES)
-    return bytes(body)

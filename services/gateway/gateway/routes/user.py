@@ -8,7 +8,7 @@ from contracts.identity.user import GetUser
 from contracts.refusals import Code
 from fastapi import APIRouter, Query, Request, Response
 
-from gateway.authentication import Caller
+from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.identity import User

@@ -15,17 +15,18 @@ from contracts.session.workspace import (
     UploadPart,
     WriteFile,
 )
-from contracts.wire import MAX_PART_BYTES
+from contracts.wire import MAX_FILE_BYTES, MAX_PART_BYTES
 from fastapi import APIRouter, Depends, Query, Request, Response
 from runtime.bus import Unavailable
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from gateway import ids
-from gateway.auth.callers import User
-from gateway.authentication import Caller
+from gateway.clients.auth.callers import User
+from gateway.clients.authentication import Caller
 from gateway.files.downloads import ANY_TYPE, Download, download_responses, file_content
 from gateway.problems import EdgeCode, documented, headed
+from gateway.routing.api_route import MaxBody
 from gateway.routing.bodies import JsonRoute
 from gateway.routing.changes import Unrecorded
 from gateway.schemas.lists import Window
@@ -86,7 +87,7 @@ async def read(session_id: UUID, path: str, caller: Caller, request: Request) ->
 @router.put(
     "/{path:path}",
     operation_id="writeFile",
-    dependencies=[Depends(Unrecorded(with_size=True))],
+    dependencies=[Depends(Unrecorded(with_size=True)), Depends(MaxBody(MAX_FILE_BYTES))],
     summary="Write a file",
     response_model=WorkspaceFile,
     openapi_extra=UPLOAD,

@@ -1,8 +1,8 @@
 """The route class of the API: it documents the problems that follow from how an operation is declared."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.problems import EdgeCode, documented
-from gateway.routing.admission import authorize
 from gateway.routing.changes import Handler, declared, reporting
 from gateway.routing.entity_tags import expected_versions, file_precondition, is_current, not_modified, tag_of
 from gateway.routing.versions import Versions, tracking
@@ -27,7 +26,13 @@ KEYED_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """The methods of requests that an Idempotency-Key makes safe to repeat."""
 ACCOUNT_PREFIX = "/api/v1/auth/"
 """Where keys count without a token."""
+MAX_BODY_BYTES = 1024 * 1024
+"""The limit of the body of a client with an account, where its operation declares none."""
+SMALL_BODY_BYTES = 32 * 1024
+"""The limit of the body of a client without one: nobody is accountable for the cost of large ones."""
 MAX_KEY_LENGTH = 255
+ADMITTED = "admitted"
+"""What the scope of a request holds the client under that its operation has admitted."""
 IDEMPOTENCY_KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -58,8 +63,31 @@ WITH_TAG: dict[int | str, dict[str, Any]] = {200: {"headers": {"ETag": {"$ref": 
 WITH_BODY = (EdgeCode.MALFORMED_JSON, EdgeCode.PAYLOAD_TOO_LARGE, EdgeCode.UNSUPPORTED_MEDIA_TYPE)
 
 
+class MaxBody:
+    """A dependency that declares how many bytes the body of an operation may have, where it is not the usual limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+
+    async def __call__(self) -> None:
+        """Do nothing: `gateway.entry.transfers` enforces it, from before the route is called."""
+
+
 class Guard(SecurityBase):
     """A dependency that allows only some clients to call an operation."""
+
+    async def __call__(self, request: Request) -> Any:
+        """Return the client, which the route class has admitted."""
+        return request.scope[ADMITTED]
+
+    @abstractmethod
+    def admit(self, request: Request) -> Any:
+        """Return the client of a request, of which nothing but the headers was read.
+
+        Raises:
+            Problem: the client may not call the operation.
+            Unavailable: the credentials cannot be verified at the moment.
+        """
 
     @abstractmethod
     def problems(self) -> Iterator[EdgeCode]:
@@ -73,6 +101,9 @@ class ApiRoute(APIRoute):
     its methods and its parameters.
     """
 
+    max_body_bytes: int | None = None
+    """The limit of bodies that the operation declares; None for the usual one."""
+
     def __init__(self, *args: Any, **declared: Any) -> None:
         super().__init__(*args, **declared)
         responses = _merged(documented(*self._problems()), self.responses)
@@ -83,40 +114,58 @@ class ApiRoute(APIRoute):
         extra = self.openapi_extra or {}
         self.openapi_extra = extra | {"parameters": [*extra.get("parameters", ()), *self._headers()]}
         self.responses = dict(sorted(responses.items(), key=lambda response: int(response[0])))
+        for dependency in self.dependant.dependencies:
+            if isinstance(dependency.call, MaxBody):
+                self.max_body_bytes = dependency.call.max_bytes
 
     @property
     def takes_key(self) -> bool:
         """Whether the operation takes an Idempotency-Key: all that change something, for a user or for an account."""
-        guarded = any(isinstance(dependency.call, Guard) for dependency in self.dependant.dependencies)
-        return bool((self.methods or set[str]()) & KEYED_METHODS) and (guarded or self.path.startswith(ACCOUNT_PREFIX))
+        keyed = (self.methods or set[str]()) & KEYED_METHODS
+        return bool(keyed) and (bool(self.guards) or self.path.startswith(ACCOUNT_PREFIX))
 
     def get_route_handler(self) -> Handler:
-        """Return the handler of the framework, with conditional requests, entity tags and entries in the audit log."""
+        """Return the handler of the framework, after what precedes the parameters of the operation.
+
+        A client that may not call the operation learns nothing of what is wrong with its request, and cannot make the
+        gateway read a large body. Then the body is checked, and last what the client expects of the resource.
+        """
         handle = super().get_route_handler()
         if unrecorded := declared(self.dependant.dependencies):
             handle = reporting(handle, unrecorded)
 
-        async def conditional(request: Request) -> Response:
+        async def admitted(request: Request) -> Response:
+            for guard in self.guards:
+                request.scope[ADMITTED] = guard.admit(request)
+            request = await self.checked(request)
             if self.has_tag:
                 return await self._read(handle, request)
-            with tracking(await self._expected(request)) as versions:
+            with tracking(self._expected(request)) as versions:
                 response = await handle(request)
             if versions.read is not None and response.status_code == HTTPStatus.OK:
                 response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read)
             return response
 
-        return conditional
+        return admitted
+
+    @cached_property
+    def guards(self) -> Sequence[Guard]:
+        """The dependencies that decide who may call the operation."""
+        return [each.call for each in self.dependant.dependencies if isinstance(each.call, Guard)]
+
+    async def checked(self, request: Request) -> Request:
+        """Return a request whose body was checked, if the operation has one."""
+        return request
 
     @property
     def is_conditional(self) -> bool:
         """Whether the operation takes `If-Match`."""
         return bool((self.methods or set[str]()) & CONDITIONAL_METHODS)
 
-    async def _expected(self, request: Request) -> Versions:
+    def _expected(self, request: Request) -> Versions:
         wanted = request.method == "PATCH"
         if not self.is_conditional or not {"if-match", "if-none-match"} & {*request.headers.keys()}:
             return Versions(wanted=wanted)
-        await authorize(request, self)  # a precondition matters only to clients who may change the resource
         if self.path_format in _paths_of(request.app, _is_download):
             return Versions(file=file_precondition(request.headers))
         return Versions(expected_versions(request.headers, request.url.path), wanted=wanted)
@@ -153,9 +202,8 @@ class ApiRoute(APIRoute):
             yield Code.PRECONDITION_FAILED
         if self.body_field:
             yield from WITH_BODY
-        for dependency in self.dependant.dependencies:
-            if isinstance(dependency.call, Guard):
-                yield from dependency.call.problems()
+        for guard in self.guards:
+            yield from guard.problems()
 
 
 @lru_cache(maxsize=4)

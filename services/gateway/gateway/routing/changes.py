@@ -32,7 +32,7 @@ class Change:
 
 
 class ChangeReports(Protocol):
-    """What reports changes to the audit log: `gateway.audit_reports`, which uses more than routes may import."""
+    """What reports changes to the audit log: `gateway.entry.audit_reports`, which uses more than routes may import."""
 
     async def add_change(self, scope: Scope, change: Change) -> None:
         """Report that a request has changed something, or may have."""

@@ -11,8 +11,6 @@ from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
 
-from gateway.routing.admission import authorize
-
 _INTEGER = re.compile(r"-?[0-9]+")
 """The framework would accept `1_0` and ` 10` as well."""
 
@@ -21,16 +19,13 @@ async def check_parameters(connection: HTTPConnection) -> None:
     """Check that the operation has every query parameter of the request, which is sent once, and that numbers are such.
 
     Raises:
-        Problem: the request may not call the operation, whatever its parameters are.
         RequestValidationError: a parameter is not valid.
     """
     if not isinstance(connection, Request):  # `streams.socket` checks those of WebSockets, after the handshake
         return
     if parameters := connection.query_params:
-        route = connection.scope["route"]
-        known = _types(route)
+        known = _types(connection.scope["route"])
         if errors := [*unclear_parameters(parameters, known), *_no_integers(parameters, known)]:
-            await authorize(connection, route)
             raise RequestValidationError(errors)
 
 

@@ -11,7 +11,7 @@ from contracts.mcp_registry.server_view import ServerView
 from contracts.refusals import Code, Refusal
 
 from gateway import ids
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.problems import EdgeCode
 from gateway.schemas.mcp_file import FailedServer, ImportedServer, ImportResult, OnConflict
 from gateway.schemas.mcp_server import NewMcpServer

@@ -15,14 +15,14 @@ from contracts.session.session_view import SessionView
 from pydantic import BaseModel, ValidationError
 from runtime.bus import Unavailable
 
-from gateway.auth.callers import User
-from gateway.idempotency.keys import MEMBER
-from gateway.idempotency.messages import continuing
-from gateway.idempotency.records import Records
+from gateway.clients.auth.callers import User
+from gateway.clients.rates.limiter import Limiter, Requester
+from gateway.entry.idempotency.keys import MEMBER
+from gateway.entry.idempotency.messages import continuing
+from gateway.entry.idempotency.records import Records
 from gateway.problems import EdgeCode, Problem, translation
 from gateway.problems.json_errors import find_violation
 from gateway.problems.validation_messages import with_known_fields
-from gateway.rates.limiter import Limiter, Requester
 from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
 from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of

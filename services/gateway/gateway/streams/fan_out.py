@@ -12,7 +12,7 @@ from runtime.bus.pubsub import subscribed
 from runtime.forever import forever
 from runtime.logging import get_logger
 
-from gateway.auth.tokens import Tokens
+from gateway.clients.auth.tokens import Tokens
 from gateway.problems import EdgeCode, Problem
 from gateway.streams.audience import Audience
 from gateway.streams.cursor import Cursor

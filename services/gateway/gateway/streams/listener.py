@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Self
 from uuid import UUID
 
-from gateway.auth.token import Token
+from gateway.clients.auth.token import Token
 from gateway.streams.cursor import Cursor
 from gateway.streams.items import DELETED, GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, Item, PublishedEvent, Reason
 from gateway.streams.types import Wanted, wanted

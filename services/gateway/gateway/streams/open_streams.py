@@ -13,8 +13,8 @@ from runtime.bus import BUS_ERRORS, Unavailable
 from runtime.bus.holdings import Holdings
 from runtime.logging import get_logger
 
+from gateway.clients.rates.stream_limits import StreamLimits
 from gateway.problems import EdgeCode, Problem
-from gateway.rates.stream_limits import StreamLimits
 
 log = get_logger()
 

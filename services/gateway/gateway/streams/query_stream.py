@@ -11,7 +11,7 @@ from contracts.session.run_view import RunView
 from contracts.wire import event_name
 from runtime import clock
 
-from gateway.auth.callers import User
+from gateway.clients.auth.callers import User
 from gateway.problems import EdgeCode, Problem
 from gateway.schemas.run import Answer
 from gateway.streams.events import EventStream, connected, encode, encode_item

@@ -13,8 +13,8 @@ from fastapi.exceptions import RequestValidationError
 from runtime.bus import Unavailable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from gateway.auth.callers import User
-from gateway.auth.token import SUBPROTOCOL_PREFIX
+from gateway.clients.auth.callers import User
+from gateway.clients.auth.token import SUBPROTOCOL_PREFIX
 from gateway.problems import EdgeCode, Problem, translation
 from gateway.routing.parameters import unclear_parameters
 from gateway.streams.commands import Commands, Report

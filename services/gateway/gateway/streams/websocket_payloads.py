@@ -10,7 +10,7 @@ from contracts.session.run_view import RunView
 from contracts.session.session import GetSession
 from runtime.bus import Unavailable
 
-from gateway.auth.callers import User
+from gateway.clients.auth.callers import User
 from gateway.schemas.run import Answer
 from gateway.streams.items import PublishedEvent
 

@@ -9,7 +9,7 @@ from contracts.mcp_registry.server_view import ServerView
 from runtime.bus import Client, Unavailable
 
 from gateway import ids
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.schemas.mcp_server import server_path
 from gateway.waiting import Disconnected, EventWaiters, Waits
 

@@ -7,7 +7,7 @@ from contracts.refusals import Code
 from contracts.report.report import GetReport, ReportCompleted, ReportDeleted, ReportFailed, ReportView, RequestReport
 from runtime.bus import Client, Unavailable
 
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.problems import Problem
 from gateway.schemas.report import report_path
 from gateway.waiting import Disconnected, EventWaiters, Waits

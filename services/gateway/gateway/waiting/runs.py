@@ -11,7 +11,7 @@ from runtime.bus import Client, Unavailable
 from runtime.logging import get_logger
 
 from gateway import ids
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem
 from gateway.waiting import Disconnected, EventWaiters, Waits
 

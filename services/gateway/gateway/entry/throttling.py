@@ -6,12 +6,14 @@ from runtime.bus import Unavailable
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.auth.token import Token, presented
-from gateway.client_address import client_address
+from gateway.clients.auth.callers import Anyone
+from gateway.clients.auth.token import CLIENT, Token, presented
+from gateway.clients.auth.tokens import Tokens
+from gateway.clients.client_address import client_address, exact_address
+from gateway.clients.rates.limiter import Requester
+from gateway.clients.rates.rules import Kind
+from gateway.entry.parts import Parts
 from gateway.problems import EdgeCode, Problem
-from gateway.rates.limiter import Requester
-from gateway.rates.rules import Kind
-from gateway.state import gateway_of
 
 FREE = ("/health", "/metrics", "/docs", "/redoc", "/api/v1/openapi.json", "/console", "/.well-known/")
 """The beginnings of paths that are not counted: of probes, metrics, static files and public keys."""
@@ -27,8 +29,8 @@ NOT_PRESENTED = "Send an access token or an API key: `Authorization: Bearer <tok
 class Throttling:
     """Middleware within `Edge`, which adds the headers in `rate_limits` of the scope to every response."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self.app, self.parts = app, parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Authenticate and count a request, or a WebSocket, and pass it on.
@@ -36,12 +38,18 @@ class Throttling:
         Raises:
             Problem: RATE_LIMIT_EXCEEDED.
         """
-        if scope["type"] in ("http", "websocket") and not is_free(scope["path"]):
+        if scope["type"] in ("http", "websocket"):
             connection = HTTPConnection(scope)
-            gateway_of(connection).api_calls.count()
-            requester = await _requester(connection)
-            scope["rate_limits"] = await gateway_of(connection).limiter.check(requester, _kind(connection, requester))
+            scope[CLIENT] = Anyone(self.parts.bus, scope["request_id"], address=exact_address(connection))
+            if not is_free(scope["path"]):
+                await self._count(connection)
         await self.app(scope, receive, send)
+
+    async def _count(self, connection: HTTPConnection) -> None:
+        self.parts.api_calls.count()
+        requester = await _requester(connection, self.parts.tokens)
+        headers = await self.parts.limiter.check(requester, _kind(connection, requester))
+        connection.scope["rate_limits"] = headers
 
 
 def is_free(path: str) -> bool:
@@ -49,21 +57,21 @@ def is_free(path: str) -> bool:
     return path == "/" or path.startswith(FREE)
 
 
-async def _requester(connection: HTTPConnection) -> Requester:
-    authenticated = connection.scope["authenticated"] = await _authenticate(connection)
+async def _requester(connection: HTTPConnection, tokens: Tokens) -> Requester:
+    authenticated = connection.scope["authenticated"] = await _authenticate(connection, tokens)
     if isinstance(authenticated, Token):
         connection.scope["user_id"] = str(authenticated.actor.user_id)
         return Requester.of(authenticated.actor)
     return Requester("anonymous", client_address(connection) or "")
 
 
-async def _authenticate(connection: HTTPConnection) -> Token | Problem | Unavailable:
+async def _authenticate(connection: HTTPConnection, tokens: Tokens) -> Token | Problem | Unavailable:
     """Return the verified token or API key, or the error of routes that need one."""
     try:
         credentials = presented(connection)
         if credentials is None:
             return Problem(EdgeCode.UNAUTHENTICATED, NOT_PRESENTED)
-        return await gateway_of(connection).tokens.verify(credentials)
+        return await tokens.verify(credentials)
     except (Problem, Unavailable) as error:
         return error
 

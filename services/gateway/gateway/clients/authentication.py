@@ -9,12 +9,10 @@ from fastapi.openapi.models import HTTPBearer
 from runtime.bus import Unavailable
 from starlette.requests import HTTPConnection
 
-from gateway.auth.callers import Anyone, User
-from gateway.auth.token import ACTS_FOR_ACCOUNT, Token
-from gateway.client_address import exact_address
+from gateway.clients.auth.callers import Anyone, User
+from gateway.clients.auth.token import ACTS_FOR_ACCOUNT, CLIENT, Token
 from gateway.problems import EdgeCode, Problem
 from gateway.routing.api_route import Guard
-from gateway.state import gateway_of
 
 LINK_PARAMETER = "link"
 READ_METHODS = frozenset({"GET", "HEAD"})
@@ -36,7 +34,8 @@ class _Bearer(Guard):
         self.viewers_write, self.logins_only = viewers_write, logins_only
         self.scope: Scope | None = scope
 
-    async def __call__(self, request: Request) -> Anyone:
+    def admit(self, request: Request) -> Anyone:
+        """Return the client. Raises as `user_of` and `User.check` do."""
         user = user_of(request)
         user.check(self.scope or _scope(request), viewers_write=self.viewers_write)
         if self.logins_only and user.token.is_api_key:
@@ -49,13 +48,17 @@ class _Bearer(Guard):
 
 
 def user_of(connection: HTTPConnection) -> User:
-    """Return the client that `gateway.throttling` has authenticated. Raises as `Tokens.verify` does."""
+    """Return the client that `gateway.entry.throttling` has authenticated. Raises as `Tokens.verify` does."""
     authenticated: Token | Problem | Unavailable = connection.scope["authenticated"]
     if not isinstance(authenticated, Token):
         raise authenticated
     connection.scope[ACTS_FOR_ACCOUNT] = True
-    bus, address = gateway_of(connection).bus, exact_address(connection)
-    return User(bus, connection.scope["request_id"], authenticated, address=address)
+    client = _client(connection)
+    return User(client.bus, client.request_id, authenticated, address=client.address)
+
+
+def _client(connection: HTTPConnection) -> Anyone:
+    return connection.scope[CLIENT]
 
 
 def _scope(request: Request) -> Scope:
@@ -66,7 +69,7 @@ def _scope(request: Request) -> Scope:
 
 
 async def _anyone(request: Request) -> Anyone:
-    return Anyone(gateway_of(request).bus, request.scope["request_id"], address=exact_address(request))
+    return _client(request)
 
 
 async def _anyone_or_writer(request: Request) -> Anyone:
@@ -80,10 +83,9 @@ async def _anyone_or_writer(request: Request) -> Anyone:
 class _BearerOrLink(_Bearer):
     """Accepts, besides access tokens, requests with the token of a link; the service of the resource verifies it."""
 
-    async def __call__(self, request: Request) -> Anyone:
-        if LINK_PARAMETER in request.query_params:
-            return await _anyone(request)
-        return await super().__call__(request)
+    def admit(self, request: Request) -> Anyone:
+        """Return the client, whom the service authenticates if it presents a link."""
+        return _client(request) if LINK_PARAMETER in request.query_params else super().admit(request)
 
 
 AnyClient = Annotated[Anyone, Depends(_anyone)]

@@ -13,7 +13,7 @@ from runtime.bus import BUS_ERRORS, Client, Unavailable
 from runtime.bus.counters import Counters
 from runtime.logging import get_logger
 
-from gateway.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.keys import KeyedRequest
 from gateway.problems import EdgeCode, Problem
 
 log = get_logger()

@@ -12,11 +12,11 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.types import Scope
 
-from gateway.auth.token import Token
-from gateway.client_address import client_address
-from gateway.prefer import preferred, prefers_events
+from gateway.clients.auth.token import Token
+from gateway.clients.client_address import client_address
 from gateway.problems import EdgeCode, Problem
 from gateway.routing.api_route import ACCOUNT_PREFIX, IDEMPOTENCY_KEY, KEYED_METHODS, MAX_KEY_LENGTH
+from gateway.routing.prefer import preferred, prefers_events
 
 HEADER: str = IDEMPOTENCY_KEY["name"]
 MEMBER = "idempotency_key"

@@ -12,10 +12,10 @@ from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
 from pydantic import BaseModel, ValidationError
 from runtime.bus import Unavailable
 
-from gateway.auth.api_keys import ApiKeys
-from gateway.auth.keys import Keys
-from gateway.auth.revocations import Revocations
-from gateway.auth.token import Token, is_api_key, refused
+from gateway.clients.auth.api_keys import ApiKeys
+from gateway.clients.auth.keys import Keys
+from gateway.clients.auth.revocations import Revocations
+from gateway.clients.auth.token import Token, is_api_key, refused
 
 EXPIRED = "The access token has expired. Get a new one with `POST /api/v1/auth/refresh`, or log in."
 MAX_CACHED = 10_000

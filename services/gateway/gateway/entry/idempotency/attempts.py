@@ -8,9 +8,9 @@ from runtime import clock
 from runtime.bus import Unavailable
 from runtime.logging import get_logger
 
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.records import Record, Records, State, Stored
-from gateway.idempotency.responses import StoredResponse
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.records import Record, Records, State, Stored
+from gateway.entry.idempotency.responses import StoredResponse
 from gateway.ids import DerivedIds
 from gateway.problems import EdgeCode, Problem
 

@@ -12,9 +12,9 @@ from runtime.bus import BUS_ERRORS, Client, Unavailable
 from runtime.bus.key_value import Bucket, Entry
 from runtime.secrets.key_ring import Ring
 
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.responses import Seals
-from gateway.idempotency.usage import MAX_DAY_BYTES, OVERHEAD_BYTES, Usage
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.responses import Seals
+from gateway.entry.idempotency.usage import MAX_DAY_BYTES, OVERHEAD_BYTES, Usage
 
 type State = Literal["running", "open", "free", "answered"]
 
@@ -28,7 +28,7 @@ class Record(BaseModel):
 
     `running` until a time that its gateway postpones; `open` if it has to be continued; `free` if nothing was begun, so
     that the key may be used for another request; `answered` with its response, the `content`, which is sealed with the
-    key of this id if there is one (`gateway.idempotency.responses`). `began` is the time of the first attempt, in
+    key of this id if there is one (`gateway.entry.idempotency.responses`). `began` is the time of the first attempt, in
     milliseconds since 1970, `digest` that of the body.
     """
 

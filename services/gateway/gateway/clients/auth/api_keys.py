@@ -13,7 +13,7 @@ from runtime.bus import Bus
 from runtime.bus.envelope import Envelope
 from runtime.secrets.api_key import ApiKeyText
 
-from gateway.auth.token import Token, refused
+from gateway.clients.auth.token import Token, refused
 
 REVERIFY_SECONDS = 60.0
 REPORT_SECONDS = 60.0

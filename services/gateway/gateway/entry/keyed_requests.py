@@ -1,7 +1,6 @@
 """The layer around routes that makes requests with an Idempotency-Key safe to repeat."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -11,14 +10,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import ids
-from gateway.auth.token import ACTS_FOR_ACCOUNT
-from gateway.idempotency.attempts import Attempt, begin
-from gateway.idempotency.bodies import Body, Spools
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.records import Records
-from gateway.idempotency.responses import MAX_RESPONSE_BYTES, StoredResponse
+from gateway.clients.auth.token import ACTS_FOR_ACCOUNT
+from gateway.entry.idempotency.attempts import Attempt, begin
+from gateway.entry.idempotency.bodies import Body, Spools
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.responses import MAX_RESPONSE_BYTES, StoredResponse
+from gateway.entry.parts import Parts
 from gateway.problems import Problem
-from gateway.routing.bodies import SMALL_BODY_BYTES, limited
 
 REPLAYED = "Idempotent-Replayed"
 PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
@@ -28,8 +26,8 @@ PASSING = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
 class Idempotency:
     """Middleware within `Throttling`, which has authenticated the client."""
 
-    def __init__(self, app: ASGIApp, records: Callable[[], Records]) -> None:
-        self.app, self.records, self.spools = app, records, Spools()
+    def __init__(self, app: ASGIApp, parts: Parts) -> None:
+        self.app, self.records, self.spools = app, parts.records, Spools()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; carry out one that has a key, replay the response to it, or continue it.
@@ -43,11 +41,9 @@ class Idempotency:
         if request is None:
             await self.app(scope, receive, send)
             return
-        # A stranger's body is in memory as a whole only if no route would accept a larger one either.
-        receive = receive if request.authenticated else limited(receive, SMALL_BODY_BYTES)
         async with Body.read(receive, self.spools, request.user) as body:
             digest = await asyncio.to_thread(request.digest, scope, body.chunks())
-            begun = await begin(self.records(), request, digest)
+            begun = await begin(self.records, request, digest)
             if isinstance(begun, StoredResponse):
                 scope["route"] = _Route(begun.route)
                 await _replay(begun)(scope, receive, send)

@@ -54,7 +54,7 @@ class Body:
     @classmethod
     @asynccontextmanager
     async def read(cls, receive: Receive, spools: Spools, user: str) -> "AsyncGenerator[Body]":
-        """Read the body of a request of a user; `gateway.middleware.edge` limits its size. On exit, remove it.
+        """Read the body of a request of a user; `gateway.entry.transfers` limits its size. On exit, remove it.
 
         Raises:
             ClientDisconnect: the client is gone.

@@ -14,9 +14,9 @@ from runtime.bus import BUS_ERRORS, Unavailable
 from runtime.bus.counters import Counters
 from runtime.logging import get_logger
 
+from gateway.clients.rates.rules import Kind, Payer, Rule, Rules
+from gateway.clients.rates.windows import Window
 from gateway.problems import EdgeCode, Problem
-from gateway.rates.rules import Kind, Payer, Rule, Rules
-from gateway.rates.windows import Window
 
 log = get_logger()
 

@@ -10,7 +10,7 @@ from runtime.bus import Bus
 from runtime.bus.envelope import Envelope
 
 from gateway import ids
-from gateway.auth.token import Token
+from gateway.clients.auth.token import Token
 from gateway.problems import EdgeCode, Problem
 from gateway.routing import versions
 

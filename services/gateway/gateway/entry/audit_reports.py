@@ -22,9 +22,9 @@ from runtime.bus.envelope import Envelope
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
-from gateway import metrics
-from gateway.auth.token import Token
-from gateway.client_address import exact_address
+from gateway.clients.auth.token import Token
+from gateway.clients.client_address import exact_address
+from gateway.entry import metrics
 from gateway.problems import EdgeCode, Problem
 from gateway.routing.changes import Change
 

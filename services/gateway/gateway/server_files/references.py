@@ -3,7 +3,7 @@
 from contracts.mcp_registry.server import CheckReferences
 from contracts.refusals import Code, Refusal
 
-from gateway.auth.callers import Anyone
+from gateway.clients.auth.callers import Anyone
 from gateway.problems import EdgeCode, Problem
 from gateway.schemas.options import Options
 

@@ -1,19 +1,15 @@
 """Waiting until a session is ready, whose files are being copied, packed or unpacked."""
 
-from functools import partial
-
 from contracts.refusals import Refusal
 from contracts.session.session import GetSession
 from contracts.session.session_view import SessionView
 from runtime.bus import Unavailable
-from starlette.requests import Request
 
-from gateway.auth.callers import User
-from gateway.presence import disconnected
-from gateway.state import gateway_of
+from gateway.clients.auth.callers import User
+from gateway.waiting import Disconnected, Waits
 
 
-async def wait_until_ready(session: SessionView, caller: User, request: Request) -> SessionView:
+async def wait_until_ready(session: SessionView, caller: User, waits: Waits, disconnected: Disconnected) -> SessionView:
     """Return a session when it is ready, or as it is when the wait times out or this process shuts down.
 
     Raises:
@@ -27,7 +23,7 @@ async def wait_until_ready(session: SessionView, caller: User, request: Request)
         except Unavailable:  # another replica takes over and finishes the work
             return before
 
-    session = await gateway_of(request).waits.until(_has_ended, session, read, partial(disconnected, request))
+    session = await waits.until(_has_ended, session, read, disconnected)
     if session.error_code:
         raise Refusal(session.error_code, session.error_detail or "")
     return session

@@ -14,7 +14,7 @@ from runtime.logging import get_logger
 from runtime.secrets.key_ring import Ring
 from runtime.secrets.sealing import KEY_BYTES, SecretUnreadable, seal, unseal
 
-from gateway.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.keys import KeyedRequest
 
 log = get_logger()
 

@@ -1,33 +1,24 @@
-"""The layer around every request: host, id, duration, size, trace, metrics and log, and unexpected errors."""
+"""The layer around every request: host, id, duration, trace, metrics and log, and unexpected errors."""
 
-import re
 import time
 
-from contracts.wire import MAX_FILE_BYTES, MAX_FORM_BYTES
 from opentelemetry import trace
 from runtime import telemetry
 from runtime.http import request_id
 from runtime.logging import bound_contextvars, get_logger
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect, HTTPConnection
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from gateway import metrics
-from gateway.middleware.hosts import Hosts
+from gateway.clients.proxies import Proxies
+from gateway.entry import metrics
+from gateway.entry.hosts import Hosts
+from gateway.entry.parts import Parts
 from gateway.problems import EdgeCode, Problem, translation
-from gateway.proxies import Proxies
-from gateway.routing.bodies import too_large
-from gateway.state import gateway_of
 
 log = get_logger()
 
-MAX_BODY_BYTES = 1024 * 1024
-_LARGER = {
-    re.compile(r"PUT /api/v1/sessions/[^/]+/workspace/.+", re.DOTALL): MAX_FILE_BYTES,
-    re.compile(r"POST /api/v1/mcp-servers/import"): MAX_FORM_BYTES,
-}
-"""The limits of the bodies of files, by method and path."""
 CLIENT_CLOSED_REQUEST = 499
 """The status in metrics and logs of a request whose client closed the connection, as in nginx."""
 NO_CLOSE_CODE = 1005
@@ -37,8 +28,8 @@ NO_CLOSE_CODE = 1005
 class Edge:
     """Wraps the application, as plain ASGI: a middleware of the framework would cost every request more."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, proxies: Proxies) -> None:
-        self.app, self.hosts, self.proxies = app, hosts, proxies
+    def __init__(self, app: ASGIApp, parts: Parts, hosts: Hosts, proxies: Proxies) -> None:
+        self.app, self.reports, self.hosts, self.proxies = app, parts.audit_reports, hosts, proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or one WebSocket from the handshake to the close."""
@@ -57,20 +48,7 @@ class Edge:
             finally:
                 exchange.close()
                 if problem := scope.get("problem"):
-                    gateway_of(HTTPConnection(scope)).audit_reports.add(scope, problem)
-
-
-class Lengths:
-    """Refuses bodies by the length that is announced: within `Throttling`, so that the requests count all the same."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http":
-            _check_length(Headers(scope=scope), scope["max_body_bytes"])
-        await self.app(scope, receive, send)
+                    self.reports.add(scope, problem)
 
 
 class _Exchange:
@@ -79,31 +57,22 @@ class _Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope, self._receive, self._send = scope, receive, send
         self.started = time.perf_counter()
-        self.status, self.received = 0, 0
+        self.status = 0
         self.method: str = scope.get("method", "WEBSOCKET")
-        self.max_bytes = _max_bytes(f"{self.method} {scope['path']}")
         self.headers = Headers(scope=scope)
         self.request_id = request_id.accepted_or_new(self.headers.get(request_id.HEADER, ""))
-        scope["request_id"], scope["max_body_bytes"] = self.request_id, self.max_bytes
+        scope["request_id"] = self.request_id
 
     async def run(self, app: ASGIApp, hosts: Hosts) -> None:
         try:
             _check_host(self.headers, hosts)
-            await app(self.scope, self.receive, self.send)
+            await app(self.scope, self._receive, self.send)
         except ClientDisconnect:
             self.status = CLIENT_CLOSED_REQUEST
         except Exception as error:
             if self.status:  # the response has begun: its status can no longer be changed
                 raise
-            await translation.of(error).response(self.scope)(self.scope, self.receive, self.send)
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        self.received += len(message.get("body", b""))
-        self.scope["received_bytes"] = self.received
-        if self.received > self.max_bytes:
-            raise too_large(self.max_bytes)
-        return message
+            await translation.of(error).response(self.scope)(self.scope, self._receive, self.send)
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -180,13 +149,3 @@ def _check_host(headers: Headers, hosts: Hosts) -> None:
     if not hosts.allow(headers.getlist("host")):
         detail = "This server does not serve this host name. Its operator can add names to ALLOWED_HOSTS."
         raise Problem(EdgeCode.UNKNOWN_HOST, detail)
-
-
-def _max_bytes(request: str) -> int:
-    return next((limit for path, limit in _LARGER.items() if path.fullmatch(request)), MAX_BODY_BYTES)
-
-
-def _check_length(headers: Headers, max_bytes: int) -> None:
-    announced = headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > max_bytes:
-        raise too_large(max_bytes)

@@ -7,23 +7,22 @@ from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.openapi import HEADERS
 from gateway.problems import EdgeCode, Problem
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
-def _middleware(app: ASGIApp, origins: Sequence[str]) -> CORSMiddleware:
+def _middleware(app: ASGIApp, origins: Sequence[str], exposed: Sequence[str] = ()) -> CORSMiddleware:
     return CORSMiddleware(
-        app, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=tuple(HEADERS)
+        app, allow_origins=origins, allow_methods=METHODS, allow_headers=["*"], expose_headers=exposed
     )
 
 
 class Cors:
     """Adds the headers to the responses to these origins: outside of `Edge`, so that pages can read its errors, too."""
 
-    def __init__(self, app: ASGIApp, origins: Sequence[str]) -> None:
-        self.app, self._cors = app, _middleware(app, origins)
+    def __init__(self, app: ASGIApp, origins: Sequence[str], exposed: Sequence[str]) -> None:
+        self.app, self._cors = app, _middleware(app, origins, exposed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -16,6 +16,8 @@ AUTHORIZATION, API_KEY = "authorization", "x-api-key"
 """The headers that credentials are sent in."""
 SUBPROTOCOL_PREFIX = "bearer."
 """The beginning of the subprotocol with the access token or API key of a WebSocket."""
+CLIENT = "anyone"
+"""What the scope of a request holds the client under, as it is without authentication: an `Anyone`."""
 ACTS_FOR_ACCOUNT = "acts_for_account"
 """Is in the scope of a request whose route acts for the account that the client has authenticated as."""
 

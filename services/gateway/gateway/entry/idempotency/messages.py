@@ -4,10 +4,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from gateway import ids
-from gateway.auth.token import Token
-from gateway.idempotency.attempts import begin_open
-from gateway.idempotency.keys import KeyedRequest
-from gateway.idempotency.records import Records
+from gateway.clients.auth.token import Token
+from gateway.entry.idempotency.attempts import begin_open
+from gateway.entry.idempotency.keys import KeyedRequest
+from gateway.entry.idempotency.records import Records
 
 
 @asynccontextmanager
