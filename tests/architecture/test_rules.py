@@ -42,6 +42,20 @@ def deep(carts):
                     pass
 """
 
+WINDING = """
+def fold(event):
+    match event:
+        case 1: ...
+        case 2: ...
+        case 3: ...
+        case 4: ...
+        case 5: ...
+        case 6: ...
+        case 7: ...
+        case 8 if event: ...
+        case _: {last}
+"""
+
 BROKEN: dict[Rule, list[tuple[Change, str]]] = {
     rules.every_service_has_the_same_rooms: [
         (removed(DEPENDENCIES), "shop/dependencies is missing"),
@@ -85,6 +99,10 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (added(DEPENDENCIES, "def far():\n" + "    x = 1\n" * 40), "dependencies.py: far has 41 lines"),
         (added(DEPENDENCIES, "def many(a, b, c, d, *, e, f, g): ..."), "dependencies.py: many has 7 parameters"),
         (added(DEPENDENCIES, DEEP), "dependencies.py: deep has 4 levels of nesting"),
+    ],
+    sizes.folds_and_projections_are_simple: [
+        (added(AGGREGATE, WINDING.format(last="pass")), "aggregate.py: fold has complexity 9"),
+        (added(PROJECTIONS, WINDING.format(last="pass")), "projections.py: fold has complexity 9"),
     ],
     sizes.names_of_tests_are_short: [
         (added(f"{TESTS}/test_far.py", f"async def test_{'x' * 70}(): ..."), "has more than 70 characters"),
@@ -179,6 +197,11 @@ def test_the_repository_keeps_all_rules() -> None:
 
 def test_the_sample_repository_keeps_all_rules(tmp_path: Path) -> None:
     assert violations(small_house(tmp_path)) == {}
+
+
+def test_an_exhaustive_match_is_not_complex(tmp_path: Path) -> None:
+    write(root := small_house(tmp_path), added(AGGREGATE, WINDING.format(last="assert_never(event)")))
+    assert sizes.folds_and_projections_are_simple(root) == []
 
 
 def test_every_rule_reports_its_violations(tmp_path: Path) -> None:
