@@ -88,15 +88,12 @@ def migrations_are_numbered_without_a_gap(root: Path) -> list[str]:
 def every_member_is_under_import_contracts(root: Path) -> list[str]:
     linter = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
     contracts = {contract["id"]: contract for contract in linter["contracts"]}
-    layered = re.findall(r"\w+", " ".join(contracts["members"]["layers"]))
-    wrong: list[str] = []
-    for member in house.members(root):
-        if member.package not in linter["root_packages"] or member.package not in layered:
-            wrong.append(f"{member.package} is not in importlinter's root_packages and in the contract `members`")
-        rooms = contracts.get(f"{member.package}-rooms")
-        if member.folder.parent.name == "services" and not (rooms and rooms.get("exhaustive")):
-            wrong.append(f"{member.package} has no exhaustive import contract `{member.package}-rooms`")
-    return wrong
+    layered = {*linter["root_packages"]} & {*re.findall(r"\w+", " ".join(contracts["members"]["layers"]))}
+    lines = [line.partition(":")[0] for line in contracts["service-rooms"]["services"]]
+    outside = [member.package for member in house.members(root) if member.package not in layered]
+    without = [service.package for service in house.event_sourced(root) if service.package not in lines]
+    wrong = [f"{member} is not in importlinter's root_packages and in the contract `members`" for member in outside]
+    return wrong + [f"{service} has no line in the import contract `service-rooms`" for service in without]
 
 
 @rule

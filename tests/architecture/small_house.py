@@ -36,8 +36,7 @@ FILES = {
 root_packages = ["contracts", "gateway", "onebox", "shop"]
 contracts = [
     { id = "members", layers = ["gateway | onebox | shop", "contracts"] },
-    { id = "gateway-rooms", exhaustive = true },
-    { id = "shop-rooms", exhaustive = true },
+    { id = "service-rooms", services = ["shop: aggregate | settings"] },
 ]
 """,
     REFUSALS: """

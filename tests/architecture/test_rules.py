@@ -79,7 +79,7 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (removed("services/shop/migrations/0001_carts.sql"), "shop/migrations is not"),
     ],
     rules.every_member_is_under_import_contracts: [
-        (changed("pyproject.toml", "shop-rooms", "shop"), "shop has no exhaustive import contract"),
+        (changed("pyproject.toml", "shop: ", "store: "), "shop has no line in the import contract"),
         (changed("pyproject.toml", "| shop", ""), "shop is not in importlinter's"),
         (changed("pyproject.toml", ', "shop"', ""), "shop is not in importlinter's"),
     ],
