@@ -53,9 +53,8 @@ def every_part_of_a_room_is_put_together(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
         for room in ("handlers", "queries", "reactions"):
-            wrong += _forgotten(root, service.source / room, service.source / room / "__init__.py")
-    gateway = root / "services/gateway/gateway"
-    return wrong + _forgotten(root, gateway / "routes", gateway / "app.py")
+            wrong += _forgotten(root, service.source / room)
+    return wrong
 
 
 @rule
@@ -239,11 +238,12 @@ def every_refusal_code_is_said_and_has_a_status(root: Path) -> list[str]:
     return wrong + [f"the gateway does not know {code}" for code in known if code not in answered]
 
 
-def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
+def _forgotten(root: Path, room: Path) -> list[str]:
+    together = room / "__init__.py"
     text, wrong = together.read_text() if together.exists() else "", list[str]()
-    for path in sorted(room.glob("*.py")):
-        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions|APIRouter)\(", path.read_text(), re.MULTILINE)
-        forgotten = [part for part in parts if path != together and not re.search(rf"\b{path.stem}\.{part}\b", text)]
+    for path in sorted(room.glob("[!_]*.py")):
+        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions)\(", path.read_text(), re.MULTILINE)
+        forgotten = [part for part in parts if not re.search(rf"\b{path.stem}\.{part}\b", text)]
         wrong += [f"{path.relative_to(root)}: `{part}` is not in {together.relative_to(root)}" for part in forgotten]
     return wrong
 

@@ -15,7 +15,7 @@ FILES = {
     **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "dependencies")},
     **{f"{TESTS}/test_{room}.py": "" for room in ("aggregate", "handlers", "projections", "queries", "service")},
     **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "settings", "auth")},
-    f"{GATEWAY}/app.py": "ROUTERS = (shop.router,)",
+    f"{GATEWAY}/app.py": "",
     f"{GATEWAY}/problems.py": "STATUS = {Code.CART_EXISTS: 409}",
     f"{GATEWAY}/routes/__init__.py": "",
     f"{GATEWAY}/routes/shop.py": "router = APIRouter()",
