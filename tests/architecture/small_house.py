@@ -9,7 +9,7 @@ SHOP = "services/shop/shop"
 TESTS = "services/shop/tests"
 GATEWAY = "services/gateway/gateway"
 CATALOGUE = "libs/contracts/contracts/catalogue.py"
-BOX, BOX_TABLE = "libs/onebox/pyproject.toml", "libs/onebox/onebox/services.py"
+BOX = "libs/onebox/pyproject.toml"
 
 FILES = {
     **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "dependencies")},
@@ -23,7 +23,6 @@ FILES = {
     "services/shop/pyproject.toml": '[project]\nname = "agentapi-shop"',
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
     BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
-    BOX_TABLE: 'def services(context): return [_shop(context)]\n\ndef _shop(context): _internal_service("shop")',
     "libs/onebox/onebox/__init__.py": "",
     CATALOGUE: 'EVENTS = {"shop": events_of(CartEvent)}',
     f"{SHOP}/reactions/__init__.py": "reactions = Reactions.merge(cart.reactions)",
