@@ -9,10 +9,10 @@ from pathlib import Path
 
 from contracts.wire import PUBLIC_NAMES
 
-from tests.architecture import house, sizes
+from tests.architecture import columns, house, sizes
 from tests.architecture.rule import RULES, Rule, rule
 
-__all__ = ["RULES", "Rule", "sizes"]
+__all__ = ["RULES", "Rule", "columns", "sizes"]
 
 ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "dependencies")
 TESTS = ("aggregate", "handlers", "projections", "queries", "service")
@@ -35,6 +35,10 @@ LEFT_TO_EVENTING = {
     "compares owners": r"\bmay_see\b|[!=]=.*\b(owner|user_id)\b|\b(owner|user_id)\b\S* [!=]=",
 }
 """What `eventing.handling.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
+
+
+SENT = re.compile(r"\b([A-Z]\w+)(?:\.model_validate)?\(")
+"""A message that is created: a handler only names it as the type of its parameter."""
 
 
 @rule
@@ -168,6 +172,14 @@ def every_command_and_query_has_one_handler(root: Path) -> list[str]:
     known = {(message.subject.split(".")[1], message.name) for message in asked}
     strange = [(name, h) for name, all_of in found.items() for h in all_of if (name, h.message) not in known]
     return wrong + [f"{name}'s {h.name} takes {h.message or 'nothing'}, which is not sent there" for name, h in strange]
+
+
+@rule
+def every_command_and_query_is_sent(root: Path) -> list[str]:
+    paths = [path for path in house.python(root, tests=False) if not path.is_relative_to(root / "libs/contracts")]
+    sent = {name for path in paths for name in SENT.findall(path.read_text())}
+    asked = [message.name for message in house.messages(root) if message.kind in ("Command", "Query")]
+    return [f"no route sends {name}, and no service" for name in asked if name not in sent]
 
 
 @rule

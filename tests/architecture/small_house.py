@@ -6,6 +6,7 @@ EVENTS = "libs/contracts/contracts/shop/events.py"
 QUERIES = "libs/contracts/contracts/shop/cart.py"
 REFUSALS = "libs/contracts/contracts/refusals.py"
 SHOP = "services/shop/shop"
+MIGRATION = "services/shop/migrations/0001_carts.sql"
 TESTS = "services/shop/tests"
 GATEWAY = "services/gateway/gateway"
 CATALOGUE = "libs/contracts/contracts/catalogue.py"
@@ -18,8 +19,17 @@ FILES = {
     f"{GATEWAY}/app.py": "",
     f"{GATEWAY}/problems.py": "STATUS = {Code.CART_EXISTS: 409}",
     f"{GATEWAY}/routes/__init__.py": "",
-    f"{GATEWAY}/routes/shop.py": "router = APIRouter()",
-    "services/shop/migrations/0001_carts.sql": "",
+    f"{GATEWAY}/routes/shop.py": "messages = [OpenCart(), Pay.model_validate({}), GetCart()]",
+    MIGRATION: """
+-- The carts.
+CREATE TABLE carts (
+    id   uuid PRIMARY KEY, -- the cart
+    open bool NOT NULL CHECK (open IN (true, false))
+);
+ALTER TABLE carts
+    ADD COLUMN paid bool,
+    ADD COLUMN sum numeric(8, 2);
+""",
     "services/shop/pyproject.toml": '[project]\nname = "agentapi-shop"',
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
     BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
@@ -96,6 +106,10 @@ class Cart(Aggregate[CartEvent], Paying):
                 assert_never(event)
 """,
     f"{SHOP}/projections.py": """
+OPEN = "INSERT INTO carts AS c (id, open) VALUES ($1, true) ON CONFLICT (id) DO UPDATE SET open = c.open, sum = 0"
+CLOSE = "UPDATE carts SET open = (SELECT false FROM carts), " f"paid = {True} WHERE id = $1"
+
+
 async def project(recorded: Recorded[CartEvent], db: Connection) -> None:
     match recorded.event:
         case CartOpened() | CartPaid() | CartRefunded():
