@@ -95,10 +95,7 @@ class Paying:
 
 
 class Cart(Aggregate[CartEvent], Paying):
-    def apply(self, event: CartEvent) -> None:
-        if isinstance(event, PaymentEvent):
-            self.apply_payment(event)
-            return
+    def apply_opening(self, event: CartOpened) -> None:
         match event:
             case CartOpened():
                 self.open = True
