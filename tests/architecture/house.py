@@ -164,6 +164,28 @@ def nesting(node: ast.AST) -> int:
     return deepest
 
 
+def complexity(node: ast.AST) -> int:
+    """The complexity that ruff measures, without the cases of exhaustive matches: only what is in them counts.
+
+    Such a `match` is a table, one entry for each event, and grows with every new one.
+    """
+    parts = [part for part in ast.iter_child_nodes(node) if isinstance(part, _STATEMENTS)]
+    return _branches(node) + sum(map(complexity, parts))
+
+
+def _branches(node: ast.AST) -> int:
+    match node:
+        case ast.Match():
+            last = node.cases[-1]
+            is_else = last.guard is None and isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None
+            return 0 if is_exhaustive(node) else len(node.cases) - is_else
+        case ast.Try() | ast.TryStar():
+            return bool(node.orelse)
+        case _:
+            return isinstance(node, _BRANCHES)
+
+
+_BRANCHES = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.ExceptHandler, ast.FunctionDef, ast.AsyncFunctionDef)
 _NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match)
 _OTHERS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _STATEMENTS = (ast.stmt, ast.excepthandler, ast.match_case)

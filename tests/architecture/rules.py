@@ -9,10 +9,10 @@ from pathlib import Path
 
 from contracts.wire import PUBLIC_NAMES
 
-from tests.architecture import house, sizes
+from tests.architecture import columns, house, sizes
 from tests.architecture.rule import RULES, Rule, rule
 
-__all__ = ["RULES", "Rule", "sizes"]
+__all__ = ["RULES", "Rule", "columns", "sizes"]
 
 ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "dependencies")
 TESTS = ("aggregate", "handlers", "projections", "queries", "service")
@@ -39,6 +39,10 @@ LEFT_TO_EVENTING = {
 REFUSES = r"\b(?:Refusal|Conflict|raise)\b|\bcheck_\w+\("
 
 
+SENT = re.compile(r"\b([A-Z]\w+)(?:\.model_validate)?\(")
+"""A message that is created: a handler only names it as the type of its parameter."""
+
+
 @rule
 def every_service_has_the_same_rooms(root: Path) -> list[str]:
     wanted = [f"services/gateway/gateway/{room}" for room in GATEWAY]
@@ -55,23 +59,20 @@ def every_part_of_a_room_is_put_together(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
         for room in ("handlers", "queries", "reactions"):
-            wrong += _forgotten(root, service.source / room, service.source / room / "__init__.py")
-    gateway = root / "services/gateway/gateway"
-    return wrong + _forgotten(root, gateway / "routes", gateway / "app.py")
+            wrong += _forgotten(root, service.source / room)
+    return wrong
 
 
 @rule
 def the_box_knows_every_service(root: Path) -> list[str]:
     box, catalogue = root / "libs/onebox", root / "libs/contracts/contracts/catalogue.py"
     needed = tomllib.loads((box / "pyproject.toml").read_text())["project"]["dependencies"]
-    table, known = (box / "onebox/services.py").read_text(), catalogue.read_text()
+    known = catalogue.read_text()
     wrong: list[str] = []
     for service in house.event_sourced(root):
         name = service.package
         wrong += [] if f'"{name}": events_of(' in known else [f"{name} is not in contracts/catalogue.py"]
         wrong += [] if f"agentapi-{service.folder.name}" in needed else [f"onebox does not depend on {name}"]
-        started = f'_internal_service("{name}"' in table and re.search(rf"return \[[^\]]*_{name}\(context", table)
-        wrong += [] if started else [f"onebox/services.py does not start {name}"]
     return wrong
 
 
@@ -90,15 +91,12 @@ def migrations_are_numbered_without_a_gap(root: Path) -> list[str]:
 def every_member_is_under_import_contracts(root: Path) -> list[str]:
     linter = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["importlinter"]
     contracts = {contract["id"]: contract for contract in linter["contracts"]}
-    layered = re.findall(r"\w+", " ".join(contracts["members"]["layers"]))
-    wrong: list[str] = []
-    for member in house.members(root):
-        if member.package not in linter["root_packages"] or member.package not in layered:
-            wrong.append(f"{member.package} is not in importlinter's root_packages and in the contract `members`")
-        rooms = contracts.get(f"{member.package}-rooms")
-        if member.folder.parent.name == "services" and not (rooms and rooms.get("exhaustive")):
-            wrong.append(f"{member.package} has no exhaustive import contract `{member.package}-rooms`")
-    return wrong
+    layered = {*linter["root_packages"]} & {*re.findall(r"\w+", " ".join(contracts["members"]["layers"]))}
+    lines = [line.partition(":")[0] for line in contracts["service-rooms"]["services"]]
+    outside = [member.package for member in house.members(root) if member.package not in layered]
+    without = [service.package for service in house.event_sourced(root) if service.package not in lines]
+    wrong = [f"{member} is not in importlinter's root_packages and in the contract `members`" for member in outside]
+    return wrong + [f"{service} has no line in the import contract `service-rooms`" for service in without]
 
 
 @rule
@@ -179,6 +177,14 @@ def every_command_and_query_has_one_handler(root: Path) -> list[str]:
 
 
 @rule
+def every_command_and_query_is_sent(root: Path) -> list[str]:
+    paths = [path for path in house.python(root, tests=False) if not path.is_relative_to(root / "libs/contracts")]
+    sent = {name for path in paths for name in SENT.findall(path.read_text())}
+    asked = [message.name for message in house.messages(root) if message.kind in ("Command", "Query")]
+    return [f"no route sends {name}, and no service" for name in asked if name not in sent]
+
+
+@rule
 def handlers_give_what_the_contract_says(root: Path) -> list[str]:
     asked = {message.name: message for message in house.messages(root)}
     wrong: list[str] = []
@@ -256,11 +262,12 @@ def every_refusal_code_is_said_and_has_a_status(root: Path) -> list[str]:
     return wrong + [f"the gateway does not know {code}" for code in known if code not in answered]
 
 
-def _forgotten(root: Path, room: Path, together: Path) -> list[str]:
+def _forgotten(root: Path, room: Path) -> list[str]:
+    together = room / "__init__.py"
     text, wrong = together.read_text() if together.exists() else "", list[str]()
-    for path in sorted(room.glob("*.py")):
-        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions|APIRouter)\(", path.read_text(), re.MULTILINE)
-        forgotten = [part for part in parts if path != together and not re.search(rf"\b{path.stem}\.{part}\b", text)]
+    for path in sorted(room.glob("[!_]*.py")):
+        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions)\(", path.read_text(), re.MULTILINE)
+        forgotten = [part for part in parts if not re.search(rf"\b{path.stem}\.{part}\b", text)]
         wrong += [f"{path.relative_to(root)}: `{part}` is not in {together.relative_to(root)}" for part in forgotten]
     return wrong
 

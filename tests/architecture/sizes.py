@@ -8,7 +8,9 @@ from tests.architecture import house
 from tests.architecture.rule import rule
 
 LINES = 300
-FUNCTION_LINES, PARAMETERS, NESTING, TEST_NAME = 40, 6, 3, 70
+FUNCTION_LINES, PARAMETERS, NESTING, COMPLEXITY, TEST_NAME = 40, 6, 3, 8, 70
+FOLDING = ("aggregate", "projections")
+"""The rooms in which ruff does not measure complexity, since it counts the cases of an exhaustive `match`, too."""
 TEST = re.compile(r"^\s*(?:async )?def (test_\w+)", re.MULTILINE)
 SUPPRESSIONS = 5.0
 """In 1,000 lines of source: comments that silence a check."""
@@ -30,6 +32,13 @@ def functions_are_small(root: Path) -> list[str]:
             if larger:
                 wrong.append(f"{where} has {larger}")
     return wrong
+
+
+@rule
+def folds_and_projections_are_simple(root: Path) -> list[str]:
+    paths = [path for service in house.event_sourced(root) for room in FOLDING for path in service.room(room)]
+    measured = [(path, each.name, house.complexity(each)) for path in paths for each in house.functions(path)]
+    return [f"{path.relative_to(root)}: {name} has complexity {n}" for path, name, n in measured if n > COMPLEXITY]
 
 
 @rule

@@ -6,24 +6,33 @@ EVENTS = "libs/contracts/contracts/shop/events.py"
 QUERIES = "libs/contracts/contracts/shop/cart.py"
 REFUSALS = "libs/contracts/contracts/refusals.py"
 SHOP = "services/shop/shop"
+MIGRATION = "services/shop/migrations/0001_carts.sql"
 TESTS = "services/shop/tests"
 GATEWAY = "services/gateway/gateway"
 CATALOGUE = "libs/contracts/contracts/catalogue.py"
-BOX, BOX_TABLE = "libs/onebox/pyproject.toml", "libs/onebox/onebox/services.py"
+BOX = "libs/onebox/pyproject.toml"
 
 FILES = {
     **{f"{SHOP}/{room}.py": "" for room in ("__init__", "__main__", "settings", "dependencies")},
     **{f"{TESTS}/test_{room}.py": "" for room in ("aggregate", "handlers", "projections", "queries", "service")},
     **{f"{GATEWAY}/{room}.py": "" for room in ("__init__", "__main__", "settings", "clients", "entry")},
-    f"{GATEWAY}/app.py": "ROUTERS = (shop.router,)",
+    f"{GATEWAY}/app.py": "",
     f"{GATEWAY}/problems.py": "STATUS = {Code.CART_EXISTS: 409}",
     f"{GATEWAY}/routes/__init__.py": "",
-    f"{GATEWAY}/routes/shop.py": "router = APIRouter()",
-    "services/shop/migrations/0001_carts.sql": "",
+    f"{GATEWAY}/routes/shop.py": "messages = [OpenCart(), Pay.model_validate({}), GetCart()]",
+    MIGRATION: """
+-- The carts.
+CREATE TABLE carts (
+    id   uuid PRIMARY KEY, -- the cart
+    open bool NOT NULL CHECK (open IN (true, false))
+);
+ALTER TABLE carts
+    ADD COLUMN paid bool,
+    ADD COLUMN sum numeric(8, 2);
+""",
     "services/shop/pyproject.toml": '[project]\nname = "agentapi-shop"',
     "services/gateway/pyproject.toml": '[project]\nname = "agentapi-gateway"',
     BOX: '[project]\nname = "agentapi-onebox"\ndependencies = ["agentapi-shop"]',
-    BOX_TABLE: 'def services(context): return [_shop(context)]\n\ndef _shop(context): _internal_service("shop")',
     "libs/onebox/onebox/__init__.py": "",
     CATALOGUE: 'EVENTS = {"shop": events_of(CartEvent)}',
     f"{SHOP}/reactions/__init__.py": "reactions = Reactions.merge(cart.reactions)",
@@ -36,8 +45,7 @@ FILES = {
 root_packages = ["contracts", "gateway", "onebox", "shop"]
 contracts = [
     { id = "members", layers = ["gateway | onebox | shop", "contracts"] },
-    { id = "gateway-rooms", exhaustive = true },
-    { id = "shop-rooms", exhaustive = true },
+    { id = "service-rooms", services = ["shop: aggregate | settings"] },
 ]
 """,
     REFUSALS: """
@@ -87,10 +95,7 @@ class Paying:
 
 
 class Cart(Aggregate[CartEvent], Paying):
-    def apply(self, event: CartEvent) -> None:
-        if isinstance(event, PaymentEvent):
-            self.apply_payment(event)
-            return
+    def apply_opening(self, event: CartOpened) -> None:
         match event:
             case CartOpened():
                 self.open = True
@@ -98,6 +103,10 @@ class Cart(Aggregate[CartEvent], Paying):
                 assert_never(event)
 """,
     f"{SHOP}/projections.py": """
+OPEN = "INSERT INTO carts AS c (id, open) VALUES ($1, true) ON CONFLICT (id) DO UPDATE SET open = c.open, sum = 0"
+CLOSE = "UPDATE carts SET open = (SELECT false FROM carts), " f"paid = {True} WHERE id = $1"
+
+
 async def project(recorded: Recorded[CartEvent], db: Connection) -> None:
     match recorded.event:
         case CartOpened() | CartPaid() | CartRefunded():

@@ -13,6 +13,7 @@ from importlinter.contracts.protected import ProtectedContract
 
 from tests.architecture.allowlist import AllowlistContract
 from tests.architecture.house import ROOT
+from tests.architecture.rooms import RoomsContract, merged
 
 READ: dict[str, Any] = cast(Any, api).read_configuration(str(ROOT / "pyproject.toml"))
 SETTINGS: dict[str, Any] = READ["session_options"]
@@ -22,6 +23,7 @@ KINDS: dict[str, type[Contract]] = {
     "forbidden": ForbiddenContract,
     "layers": LayersContract,
     "protected": ProtectedContract,
+    "rooms": RoomsContract,
 }
 CONTRACTS: dict[str, Contract] = {
     contract["id"]: KINDS[contract["type"]](contract["name"], SETTINGS, contract)
@@ -66,31 +68,17 @@ FORBIDDEN: dict[str, list[tuple[str, str | None]]] = {
         ("gateway.stray", None),
     ],
     "gateway-goes-one-way": [("gateway.clients.auth.keys", "gateway.streams.feed")],
-    "identity-rooms": [
+    "service-rooms": [
         ("identity.handlers.user", "identity.queries.user"),
         ("identity.projections", "identity.constraints"),
         ("identity.credentials.keys", "identity.aggregate"),
         ("identity.stray", None),
-    ],
-    "mcp_registry-rooms": [
         ("mcp_registry.aggregate.server", "mcp_registry.servers"),
-        ("mcp_registry.queries.server", "mcp_registry.handlers.server"),
-        ("mcp_registry.stray", None),
-    ],
-    "report-rooms": [
         ("report.storage.local", "report.dependencies"),
         ("report.content", "report.collecting"),
-        ("report.stray", None),
-    ],
-    "session-rooms": [
         ("session.aggregate", "session.settings"),
         ("session.agent.transcript", "session.dependencies"),
-        ("session.stray", None),
-    ],
-    "task_scheduler-rooms": [
-        ("task_scheduler.aggregate.task", "task_scheduler.dependencies"),
         ("task_scheduler.projections.task", "task_scheduler.queries.task"),
-        ("task_scheduler.stray", None),
     ],
     "session-agent-rooms": [("session.agent.transcript", "session.agent.live")],
 }
@@ -131,3 +119,15 @@ def test_every_import_contract_has_a_counter_example() -> None:
 def test_every_contract_reports_its_violations(graph: grimp.ImportGraph) -> None:
     examples = [(contract, *example) for contract in CONTRACTS for example in FORBIDDEN[contract]]
     assert [each for each in examples if is_kept(each[0], changed(graph, *each[1:]))] == []
+
+
+@pytest.mark.parametrize(
+    ("own", "layers"),
+    [
+        ([{"settings"}, {"prices"}], [{"main"}, {"app"}, {"handlers", "queries"}, {"settings"}, {"prices"}]),
+        ([{"handlers", "till"}], [{"main"}, {"app"}, {"handlers", "queries", "till"}]),
+        ([{"tools"}, {"app"}, {"settings"}], [{"main"}, {"tools"}, {"app"}, {"handlers", "queries"}, {"settings"}]),
+    ],
+)
+def test_rooms_of_a_service_lie_between_those_of_all(own: list[set[str]], layers: list[set[str]]) -> None:
+    assert merged([{"main"}, {"app"}, {"handlers", "queries"}], own) == layers

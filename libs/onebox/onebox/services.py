@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from contracts.catalogue import SERVICES
+from contracts.catalogue import EVENTS, SERVICES
 
 from onebox.children import Program
 from onebox.folder import DataFolder
@@ -88,10 +89,14 @@ def services(context: LaunchContext) -> list[Service]:
     """Return all services, in the order in which they start."""
     simulator = [] if context.settings.model else [_simulator(context)]
     model = f"http://127.0.0.1:{simulator[0].port}" if simulator else context.settings.model or ""
-    return [
-        *(*simulator, _identity(context), _mcp_registry(context), _session(context, model), _task_scheduler(context)),
-        *(_report(context), _gateway(context)),
-    ]
+    own: dict[str, Callable[[LaunchContext], dict[str, str]]] = {
+        "identity": _identity,
+        "mcp_registry": _mcp_registry,
+        "report": _report,
+        "session": partial(_session, model=model),
+    }
+    internal = [_internal_service(name, context, own[name](context) if name in own else {}) for name in SERVICES]
+    return [*simulator, *internal, _gateway(context)]
 
 
 def _simulator(context: LaunchContext) -> Service:
@@ -99,56 +104,40 @@ def _simulator(context: LaunchContext) -> Service:
     return _service("simulator", port, context.common_env | {"HOST": "127.0.0.1", "PORT": str(port)})
 
 
-def _identity(context: LaunchContext) -> Service:
+def _identity(context: LaunchContext) -> dict[str, str]:
     ring = context.folder.keys / "ring.json"
     context.folder.secret(ring, new_key_ring)
     settings = context.settings
-    env = context.database.env | {
-        "KEY_RING_FILE": str(ring),
-        "FIRST_ADMIN_FILE": str(context.first_admin),
-    }
+    env = {"KEY_RING_FILE": str(ring), "FIRST_ADMIN_FILE": str(context.first_admin)}
     if settings.admin_email:
         env["ADMIN_EMAIL"] = settings.admin_email
     if settings.admin_password:
         env["ADMIN_PASSWORD"] = settings.admin_password.get_secret_value()
-    return _internal_service("identity", context, env)
+    return env
 
 
-def _mcp_registry(context: LaunchContext) -> Service:
-    env = context.database.env | {
-        "SECRETS_KEY_FILE": str(context.master_keys),
-        "PUBLIC_URL": context.settings.browser_url,
-    }
-    return _internal_service("mcp_registry", context, env)
+def _mcp_registry(context: LaunchContext) -> dict[str, str]:
+    return {"PUBLIC_URL": context.settings.browser_url}
 
 
-def _session(context: LaunchContext, model: str) -> Service:
-    env = context.database.env | {
-        "SECRETS_KEY_FILE": str(context.master_keys),
+def _session(context: LaunchContext, model: str) -> dict[str, str]:
+    env = {
         "WORKSPACES_DIR": str(context.folder.workspaces),
         "ARCHIVES_DIR": str(context.folder.archives),
         "MODEL_BASE_URL": model,
     }
     if key := context.settings.model_api_key:
         env["MODEL_API_KEY"] = key.get_secret_value()
-    return _internal_service("session", context, env)
+    return env
 
 
-def _task_scheduler(context: LaunchContext) -> Service:
-    env = context.database.env | {"SECRETS_KEY_FILE": str(context.master_keys)}
-    return _internal_service("task_scheduler", context, env)
-
-
-def _report(context: LaunchContext) -> Service:
-    env = context.database.env | {
-        "REPORTS_DIR": str(context.folder.reports),
-        "REPORT_CACHE_DIR": str(context.folder.cache),
-    }
+def _report(context: LaunchContext) -> dict[str, str]:
+    env = {"REPORTS_DIR": str(context.folder.reports), "REPORT_CACHE_DIR": str(context.folder.cache)}
     if secret := context.settings.report_s3_secret_access_key:
         env["REPORT_S3_SECRET_ACCESS_KEY"] = secret.get_secret_value()
     if folder := context.settings.report_theme_dir:
         env["REPORT_THEME_DIR"] = str(folder.absolute())  # services do not run in the current folder
-    return _internal_service("report", context, env)
+    return env
 
 
 def _gateway(context: LaunchContext) -> Service:
@@ -158,10 +147,13 @@ def _gateway(context: LaunchContext) -> Service:
     return _service("gateway", settings.port, env, reachable(settings.host))
 
 
-def _internal_service(name: str, context: LaunchContext, env: dict[str, str]) -> Service:
+def _internal_service(name: str, context: LaunchContext, own: dict[str, str]) -> Service:
     """Return a service that is reached only over the bus; its port is for health and metrics."""
     port = context.free_port()
-    service = _service(name, port, context.common_env | env | {"OPS_PORT": str(port)})
+    env = context.common_env | context.database.env | {"OPS_PORT": str(port)} | own
+    if any(event.secret for event in EVENTS[name]):
+        env["SECRETS_KEY_FILE"] = str(context.master_keys)
+    service = _service(name, port, env)
     return replace(service, program=replace(service.program, grace=context.settings.drain_seconds + CLOSE_SECONDS))
 
 

@@ -11,52 +11,13 @@ from gateway.entry.hosts import Hosts
 from gateway.entry.layers import layers
 from gateway.openapi import HEADERS, Api
 from gateway.problems import translation
-from gateway.routes import (
-    admin,
-    api_key,
-    approval,
-    archive,
-    audit,
-    backfill,
-    console,
-    conversation,
-    documentation,
-    execution,
-    fork,
-    identity,
-    mcp,
-    mcp_authorization,
-    mcp_catalog,
-    mcp_file,
-    mcp_server,
-    operations,
-    password,
-    quota,
-    report,
-    run,
-    session,
-    streams,
-    task,
-    template,
-    trigger,
-    user,
-    workspace,
-)
+from gateway.routes import console, documentation, operations, routers
 from gateway.routing.body_sizes import BodySizes
 from gateway.routing.parameters import check_parameters
 from gateway.schemas.document_texts import INTRODUCTION, TAGS
 from gateway.state import Gateway
 
-ROUTERS = (
-    *(identity.auth, password.router, api_key.router, user.router, admin.router, audit.router),
-    *(quota.router, quota.admin),
-    *(session.router, fork.router, conversation.router, run.router, template.router),
-    *(approval.router, streams.router, workspace.router, archive.router),
-    *(task.router, execution.router, backfill.router, trigger.router, report.router),
-    *(mcp_authorization.router, mcp_authorization.callback),
-    *(mcp_catalog.router, mcp_file.router, mcp_server.router),  # in this order: `/export` is no id of a server
-    *(operations.router, identity.well_known, mcp.router),
-)
+ROUTERS = routers()
 LOCAL_HOSTS = Hosts("localhost", [])
 NO_PROXIES = Proxies([])
 

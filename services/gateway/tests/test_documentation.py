@@ -8,9 +8,9 @@ from typing import Any, cast
 import httpx
 from contracts.identity.values import Quotas
 from contracts.refusals import Code
+from gateway.entry.throttling import is_free
 from gateway.openapi import RATE_LIMITS
 from gateway.problems import OVER_QUOTA, EdgeCode
-from gateway.throttling import is_free
 from jsonschema import Draft202012Validator, FormatChecker
 
 from services.gateway.tests.cases import each

@@ -3,15 +3,11 @@
 import sys
 
 from runtime.loading import loading
-
-with loading():
-    from runtime.process import run
-
-    from identity import operations
-    from identity.app import service
-    from identity.settings import Settings
+from runtime.main import run_service
 
 if len(sys.argv) == 1:
-    run(service.name, Settings, service.run)
+    run_service("identity")
 else:
+    with loading():
+        from identity import operations
     sys.exit(operations.main(sys.argv[1:]))

@@ -1,15 +1,5 @@
 """The entry point `python -m report`."""
 
-from runtime.loading import loading
+from runtime.main import run_service
 
-with loading():
-    from runtime.process import run
-    from runtime.scratch import scratch_folder
-    from runtime.usage import refuse_arguments
-
-    from report.app import service
-    from report.settings import Settings
-
-refuse_arguments(service.name, Settings)
-with scratch_folder(service.name):
-    run(service.name, Settings, service.run)
+run_service("report")

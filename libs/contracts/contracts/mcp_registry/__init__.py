@@ -6,4 +6,4 @@ from contracts.mcp_registry.refresh import RefreshEvent
 from contracts.mcp_registry.server import LifecycleEvent
 
 type ServerEvent = LifecycleEvent | CheckEvent | AuthorizationEvent | RefreshEvent
-"""The events of a server. The unions of its parts are plain aliases, since folds and projections use `isinstance`."""
+"""The events of a server. The unions of its parts are plain aliases, which it flattens."""

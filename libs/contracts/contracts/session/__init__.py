@@ -9,4 +9,4 @@ from contracts.session.run import RunEvent
 from contracts.session.session import LifecycleEvent
 
 type SessionEvent = LifecycleEvent | RunEvent | ConversationEvent | ApprovalEvent | ForkEvent | ArchiveEvent | McpEvent
-"""The events of a session. The unions of its parts are plain aliases, since folds and projections use `isinstance`."""
+"""The events of a session. The unions of its parts are plain aliases, which it flattens."""

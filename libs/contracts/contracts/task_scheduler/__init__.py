@@ -5,4 +5,4 @@ from contracts.task_scheduler.task import LifecycleEvent, ScheduleEvent, SlotEve
 from contracts.task_scheduler.trigger import TriggerEvent
 
 type TaskEvent = LifecycleEvent | ScheduleEvent | SlotEvent | BackfillEvent | TriggerEvent
-"""The events of a task. The unions of its parts are plain aliases, since folds and projections use `isinstance`."""
+"""The events of a task. The unions of its parts are plain aliases, which it flattens."""

@@ -1,20 +1,18 @@
-"""Accounts and tokens: `/api/v1/auth`, and the public keys that verify access tokens."""
+"""Accounts and tokens: `/api/v1/auth`."""
 
 from contracts.identity.login import LogOut, LogOutEverywhere
 from contracts.identity.user import GetUser
 from contracts.refusals import Code
 from fastapi import APIRouter, Request, Response
-from runtime.bus import Unavailable
 
 from gateway.clients.authentication import AnyClient, Login, TokenHolder
 from gateway.clients.client_address import client_address
-from gateway.problems import EdgeCode, documented, headed
+from gateway.problems import documented, headed
 from gateway.routing.bodies import SmallJsonRoute
-from gateway.schemas.identity import Credentials, KeySet, Me, RefreshToken, Registration, Tokens, User
+from gateway.schemas.identity import Credentials, Me, RefreshToken, Registration, Tokens, User
 from gateway.state import gateway_of
 
 auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=SmallJsonRoute)
-well_known = APIRouter(prefix="/.well-known", tags=["Authentication"])
 
 
 @auth.post(
@@ -116,21 +114,3 @@ async def logout_all(user: Login, request: Request) -> Response:
     await user.ask(LogOutEverywhere())
     gateway_of(request).revocations.add(user.token.family)
     return Response(status_code=204)
-
-
-@well_known.get(
-    "/jwks.json",
-    operation_id="getKeys",
-    summary="Get the public keys",
-    response_model=KeySet,
-    responses=headed(documented(EdgeCode.UNAVAILABLE), {200: ("Cache-Control",)}),
-)
-async def keys(request: Request) -> Response:
-    """Returns the keys that verify access tokens, as a JWK Set (RFC 7517).
-
-    A key is published before the first token is signed with it.
-    """
-    published = gateway_of(request).keys.published
-    if published is None:
-        raise Unavailable("the public keys of access tokens are not loaded yet")
-    return KeySet.of(published).response(headers={"Cache-Control": "public, max-age=60"})

@@ -220,17 +220,6 @@ class User(Aggregate[UserEvent]):
             )
         )
 
-    def apply(self, event: UserEvent) -> None:
-        """Apply one event to the state."""
-        if isinstance(event, AccountEvent):
-            self.apply_account(event)
-        elif isinstance(event, LoginEvent):
-            self.apply_login(event)
-        elif isinstance(event, PasswordEvent):
-            self.apply_password(event)
-        else:
-            self.apply_api_key(event)
-
     def apply_account(self, event: AccountEvent) -> None:
         """Apply an event of the account itself."""
         match event:

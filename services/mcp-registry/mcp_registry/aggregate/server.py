@@ -4,10 +4,8 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.mcp_registry import ServerEvent
-from contracts.mcp_registry.authorization import AuthorizationEvent, OAuthSecretsSet
-from contracts.mcp_registry.check import CheckEvent
+from contracts.mcp_registry.authorization import OAuthSecretsSet
 from contracts.mcp_registry.oauth import OAuthSecrets
-from contracts.mcp_registry.refresh import RefreshEvent
 from contracts.mcp_registry.server import (
     LifecycleEvent,
     ServerChanges,
@@ -34,7 +32,7 @@ SECRET_FIELDS = ("env", "headers")
 
 
 class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
-    """An MCP server: its life cycle, and the folds of all its events.
+    """An MCP server: its life cycle.
 
     The base classes decide about its authorization, the refresh of its tokens, and its checks.
     """
@@ -143,17 +141,6 @@ class McpServer(Aggregate[ServerEvent], Authorizing, Checking):
     def _set_secrets(self, secrets: ServerSecrets) -> None:
         if secrets != self.credentials:
             self.record(ServerSecretsSet(env=secrets.env, headers=secrets.headers))
-
-    def apply(self, event: ServerEvent) -> None:
-        """Fold one event by its subject; the most frequent subject is tested first."""
-        if isinstance(event, CheckEvent):
-            self.apply_check(event)
-        elif isinstance(event, AuthorizationEvent):
-            self.apply_authorization(event)
-        elif isinstance(event, RefreshEvent):
-            self.apply_refresh(event)
-        else:
-            self.apply_lifecycle(event)
 
     def apply_lifecycle(self, event: LifecycleEvent) -> None:
         """Fold one event of the server's life cycle."""

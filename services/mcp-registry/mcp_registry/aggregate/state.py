@@ -20,7 +20,7 @@ class Attempt(Message):
 
 
 class State(ABC):
-    """The state shared by the subjects of an McpServer, which combines and folds them."""
+    """The state shared by the subjects of an McpServer, which combines them."""
 
     id: UUID
     user_id: UUID

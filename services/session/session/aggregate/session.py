@@ -6,11 +6,8 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.secrets import unmasked
 from contracts.session import SessionEvent
-from contracts.session.approval import ApprovalEvent
-from contracts.session.archive import ArchiveEvent, UnarchiveRequested
-from contracts.session.conversation import ConversationEvent
-from contracts.session.fork import MAX_FORKED_MESSAGES, ForkEvent, SessionForked
-from contracts.session.run import RunEvent
+from contracts.session.archive import UnarchiveRequested
+from contracts.session.fork import MAX_FORKED_MESSAGES, SessionForked
 from contracts.session.session import (
     DepthIncreased,
     EnvironmentSet,
@@ -40,7 +37,7 @@ TOO_MANY_MESSAGES = (
 
 
 class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving, UsingMcpServers):
-    """A session: its life cycle, and the folds of all its events. The base classes decide the other subjects."""
+    """A session: its life cycle. The base classes decide and fold the other subjects."""
 
     missing = Code.SESSION_NOT_FOUND
     secrets = {"environment": EnvironmentSet}
@@ -185,23 +182,6 @@ class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, 
     def _set_fields(self, name: str, sdk_options: SdkOptions, metadata: dict[str, Json]) -> None:
         self.name, self.sdk_options, self.metadata = name, sdk_options, metadata
         self.queue.apply_budget(sdk_options.max_budget_usd)
-
-    def apply(self, event: SessionEvent) -> None:
-        """Fold one event by its subject; the most frequent subjects are tested first."""
-        if isinstance(event, ConversationEvent):
-            self.apply_conversation(event)
-        elif isinstance(event, RunEvent):
-            self.apply_run(event)
-        elif isinstance(event, ApprovalEvent):
-            self.apply_approval(event)
-        elif isinstance(event, LifecycleEvent):
-            self.apply_lifecycle(event)
-        elif isinstance(event, ForkEvent):
-            self.apply_fork(event)
-        elif isinstance(event, ArchiveEvent):
-            self.apply_archive(event)
-        else:
-            self.apply_mcp(event)
 
     def apply_lifecycle(self, event: LifecycleEvent) -> None:
         """Fold one event of the session's life cycle."""

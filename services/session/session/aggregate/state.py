@@ -18,7 +18,7 @@ type Phase = Literal["open", "copying", "broken", "packing", "archived", "unpack
 
 
 class State(ABC):
-    """The state shared by the subjects of a Session; Session combines and folds them."""
+    """The state shared by the subjects of a Session, which combines them."""
 
     id: UUID
     user_id: UUID

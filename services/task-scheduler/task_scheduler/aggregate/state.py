@@ -9,7 +9,7 @@ from contracts.task_scheduler.values import PauseReason, TaskDefinition
 
 
 class State(ABC):
-    """The state shared by the subjects of a Task; Task combines and folds them."""
+    """The state shared by the subjects of a Task, which combines them."""
 
     id: UUID
     user_id: UUID

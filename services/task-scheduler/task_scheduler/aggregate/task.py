@@ -7,11 +7,8 @@ from uuid import UUID
 from contracts.refusals import Code
 from contracts.secrets import unmasked
 from contracts.task_scheduler import TaskEvent
-from contracts.task_scheduler.backfill import BackfillEvent
 from contracts.task_scheduler.task import (
     LifecycleEvent,
-    ScheduleEvent,
-    SlotEvent,
     TaskChanged,
     TaskCreated,
     TaskDeleted,
@@ -30,7 +27,7 @@ from task_scheduler.aggregate.trigger import Triggering
 
 
 class Task(Aggregate[TaskEvent], Scheduling, Slots, Backfilling, Triggering):
-    """A task: its life cycle, and the folds of all its events. The base classes decide the other subjects."""
+    """A task: its life cycle. The base classes decide and fold the other subjects."""
 
     missing = Code.TASK_NOT_FOUND
     secrets = {"environment": TaskEnvironmentSet, "trigger_secrets": TriggerSecretsSet}
@@ -116,19 +113,6 @@ class Task(Aggregate[TaskEvent], Scheduling, Slots, Backfilling, Triggering):
     def _set_environment(self, variables: dict[str, str]) -> None:
         if variables != self.environment:
             self.record(TaskEnvironmentSet(variables=variables))
-
-    def apply(self, event: TaskEvent) -> None:
-        """Fold one event by its subject; the most frequent subjects are tested first."""
-        if isinstance(event, SlotEvent):
-            self.apply_slot(event)
-        elif isinstance(event, ScheduleEvent):
-            self.apply_schedule(event)
-        elif isinstance(event, LifecycleEvent):
-            self.apply_lifecycle(event)
-        elif isinstance(event, BackfillEvent):
-            self.apply_backfill(event)
-        else:
-            self.apply_trigger(event)
 
     def apply_lifecycle(self, event: LifecycleEvent) -> None:
         """Fold one event of the task's life cycle."""

@@ -73,7 +73,7 @@ async def project_schedule(event: ScheduleAdvanced, recorded: Recorded[Any], db:
             assert_never(event)
 
 
-def project_slot(event: SlotEvent) -> None:
+async def project_slot(event: SlotEvent, _recorded: Recorded[Any], _db: Connection) -> None:
     """Do nothing: whether an execution waits or runs is projected from its own events."""
     match event:
         case ExecutionEnqueued() | ExecutionAdmitted() | ExecutionReleased():
