@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import cache
 
-from fastapi import APIRouter, Depends
 from starlette.routing import BaseRoute
 
 from gateway.idempotency.requests import Idempotency
@@ -47,7 +46,7 @@ from gateway.routes import (
     user,
     workspace,
 )
-from gateway.routing.parameters import check_parameters
+from gateway.routing.route_index import RouteIndex
 from gateway.schemas.document_texts import INTRODUCTION, TAGS
 from gateway.state import Gateway
 from gateway.throttling import Throttling
@@ -107,9 +106,10 @@ def create_app(
 
 @cache
 def _operations() -> Sequence[BaseRoute]:
-    """Return the routes of all operations; the applications of a process share what the framework builds for them."""
-    api = APIRouter()
-    for router in ROUTERS:
-        checks = [Depends(check_parameters)] if router.prefix.startswith("/api/") else []
-        api.include_router(router, dependencies=checks)
-    return api.routes
+    """Return the routes of all operations; the applications of a process share what the framework builds for them.
+
+    Not as routers within a router, of which the framework would try each route of each, for the match and again to
+    handle it.
+    """
+    routes = [route for router in ROUTERS for route in router.routes]
+    return [RouteIndex(routes), *routes]

@@ -2,12 +2,13 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from contracts.refusals import Code
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 from starlette.requests import Request
@@ -17,6 +18,7 @@ from gateway.problems import EdgeCode, documented
 from gateway.routing.admission import authorize
 from gateway.routing.changes import Handler, declared, reporting
 from gateway.routing.entity_tags import expected_versions, file_precondition, is_current, not_modified, tag_of
+from gateway.routing.parameters import check_parameters, parameter_types
 from gateway.routing.versions import Versions, tracking
 
 ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.RATE_LIMIT_EXCEEDED, EdgeCode.UNAVAILABLE)
@@ -25,6 +27,7 @@ REPEATABLE = (EdgeCode.IDEMPOTENCY_KEY_IN_USE, EdgeCode.IDEMPOTENCY_KEY_REUSED, 
 CONDITIONAL_METHODS = frozenset({"PUT", "PATCH", "DELETE"})
 KEYED_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """The methods of requests that an Idempotency-Key makes safe to repeat."""
+API_PREFIX = "/api/"
 ACCOUNT_PREFIX = "/api/v1/auth/"
 """Where keys count without a token."""
 MAX_KEY_LENGTH = 255
@@ -73,6 +76,9 @@ class ApiRoute(APIRoute):
     its methods and its parameters.
     """
 
+    checks_parameters = True
+    """Whether query parameters that the operation does not declare are refused: below `API_PREFIX`."""
+
     def __init__(self, *args: Any, **declared: Any) -> None:
         super().__init__(*args, **declared)
         responses = _merged(documented(*self._problems()), self.responses)
@@ -92,7 +98,7 @@ class ApiRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         """Return the handler of the framework, with conditional requests, entity tags and entries in the audit log."""
-        handle = super().get_route_handler()
+        handle = self._with_parameters(super().get_route_handler())
         if unrecorded := declared(self.dependant.dependencies):
             handle = reporting(handle, unrecorded)
 
@@ -106,6 +112,23 @@ class ApiRoute(APIRoute):
             return response
 
         return conditional
+
+    @cached_property
+    def _parameter_types(self) -> dict[str, Any]:
+        return parameter_types(self.dependant)
+
+    def _with_parameters(self, handle: Handler) -> Handler:
+        # Not as a dependency, which the framework would resolve for every request.
+        async def checked(request: Request) -> Response:
+            if request.query_params:
+                try:
+                    check_parameters(request, self._parameter_types)
+                except RequestValidationError:
+                    await authorize(request, self)  # whatever its parameters are, it may not call this operation
+                    raise
+            return await handle(request)
+
+        return checked if self.checks_parameters and self.path.startswith(API_PREFIX) else handle
 
     @property
     def is_conditional(self) -> bool:
