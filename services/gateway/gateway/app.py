@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from gateway.idempotency.requests import Idempotency
 from gateway.middleware.cors import Cors, Preflights
 from gateway.middleware.edge import Edge, Lengths
+from gateway.middleware.fairness import Fairness
 from gateway.middleware.guards import Guards
 from gateway.middleware.head import Head
 from gateway.middleware.hosts import Hosts
@@ -94,6 +95,7 @@ def create_app(
     app.add_middleware(Idempotency, records=lambda: gateway.records)
     app.add_middleware(Lengths)
     app.add_middleware(Transfers)
+    app.add_middleware(Fairness)
     app.add_middleware(Throttling)
     if origins:
         app.add_middleware(Preflights, origins=origins)

@@ -19,6 +19,7 @@ from gateway.auth.tokens import Tokens
 from gateway.idempotency.records import Records
 from gateway.metrics import SessionTotals
 from gateway.rates.limiter import RETENTION_SECONDS, Limiter
+from gateway.rates.request_slots import RequestSlots
 from gateway.rates.rules import Rules
 from gateway.rates.stream_limits import StreamLimits
 from gateway.server_files.parser import FileParser
@@ -49,6 +50,7 @@ class Gateway:
     streams: Streams
     totals: SessionTotals
     limiter: Limiter
+    request_slots: RequestSlots
     records: Records
     api_calls: ApiCalls
     audit_reports: AuditReports
@@ -76,6 +78,7 @@ class Gateway:
             streams=Streams(client, bus, tokens, open_streams, heartbeat),
             totals=SessionTotals(bus),
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
+            request_slots=RequestSlots(settings.concurrent_requests_per_user),
             records=Records(client, settings.replay_ring()),
             api_calls=ApiCalls(bus),
             audit_reports=AuditReports(bus),
