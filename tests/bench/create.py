@@ -49,7 +49,7 @@ class Meter:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         pids = stage.system.pids()
-        self.pids = {name: pids[name] for name in ("gateway", "session")}
+        self.pids = {name: pids[name] for name in ("gateway", "session", "identity", "task_scheduler")}
         self.pids |= {"postgres": stage.postgres.child.pid or 0, "nats": stage.nats.child.pid or 0}
         self.reset()
 

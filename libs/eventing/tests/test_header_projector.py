@@ -1,5 +1,6 @@
 """A projector of headers writes all events of a service but the ignored ones, also those that it does not know."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
@@ -19,8 +20,9 @@ from runtime.forever import forever
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads")
 
 
-async def insert_subject(event: EventHeaders, db: Connection) -> None:
-    await db.execute("INSERT INTO subjects (subject) VALUES ($1)", event.subject)
+async def insert_subjects(events: Sequence[EventHeaders], db: Connection) -> None:
+    statement = "INSERT INTO subjects (subject, batch) SELECT *, $2 FROM unnest($1::text[])"
+    await db.execute(statement, [event.subject for event in events], len(events))
 
 
 async def send(js: JetStream, **headers: Any) -> None:
@@ -36,11 +38,14 @@ class Subjects:
         self.database, self.js = database, js
 
     def projecting(self) -> AbstractAsyncContextManager[object]:
-        projector = HeaderProjector("headers", "jar", [MarbleAdded], insert_subject)
+        projector = HeaderProjector("headers", "jar", [MarbleAdded], insert_subjects)
         return background(forever("projector", lambda: projector.run(self.database, self.js)))
 
     async def all(self) -> list[str]:
         return [row["subject"] for row in await self.database.fetch("SELECT subject FROM subjects ORDER BY n")]
+
+    async def checkpoint(self) -> int | None:
+        return await self.database.fetchval("SELECT sequence FROM checkpoints WHERE name = 'headers'")
 
     async def projected(self, *subjects: str) -> None:
         await eventually_equals(self.all, [*subjects])
@@ -48,7 +53,7 @@ class Subjects:
 
 @pytest_asyncio.fixture
 async def subjects(database: Database, js: JetStream) -> Subjects:
-    await database.execute("CREATE TABLE subjects (n int GENERATED ALWAYS AS IDENTITY, subject text)")
+    await database.execute("CREATE TABLE subjects (n int GENERATED ALWAYS AS IDENTITY, subject text, batch int)")
     return Subjects(database, js)
 
 
@@ -57,6 +62,21 @@ async def test_ignored_events_are_skipped(subjects: Subjects, js: JetStream) -> 
     await publish(js, JarOpened.example())
     async with subjects.projecting():
         await subjects.projected("evt.jar.opened")
+
+
+async def test_events_that_wait_are_projected_together(subjects: Subjects, js: JetStream) -> None:
+    for event in (JarOpened.example(), MarbleAdded.example(), JarOpened.example(), JarOpened.example()):
+        await publish(js, event)
+    async with subjects.projecting():
+        await subjects.projected(*["evt.jar.opened"] * 3)
+    assert await subjects.database.fetchval("SELECT array_agg(DISTINCT batch) FROM subjects") == [3]
+
+
+async def test_ignored_events_alone_write_nothing(subjects: Subjects, js: JetStream) -> None:
+    await publish(js, MarbleAdded.example())
+    async with subjects.projecting():
+        await eventually_equals(subjects.checkpoint, 1)
+    assert await subjects.all() == []
 
 
 async def test_an_unknown_event_is_projected(subjects: Subjects, js: JetStream) -> None:
@@ -81,4 +101,4 @@ async def test_a_message_that_is_no_event_is_dead_lettered(subjects: Subjects, j
 
 
 async def test_a_service_that_has_never_started_is_no_failure(database: Database, js: JetStream) -> None:
-    await HeaderProjector("headers", "nowhere", [], insert_subject).run(database, js)
+    await HeaderProjector("headers", "nowhere", [], insert_subjects).run(database, js)

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
@@ -23,13 +24,15 @@ def set_up(service: str, level: str) -> None:
         structlog.processors.format_exc_info,
         lambda _logger, _method, event: {**event, "service": service},
     ]
+    lines = Lines(sys.stdout)
+    # Not as records of the standard library: to make them, and to search for the caller, takes as long as the rest.
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(
+    lines.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
@@ -38,11 +41,28 @@ def set_up(service: str, level: str) -> None:
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[lines], level=level.upper(), force=True)
     # At INFO, `uvicorn.error` logs the URL of each WebSocket, whose query string may contain an access token.
     for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx", "httpx2", "mcp"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.getLogger("uvicorn.error").addFilter(_is_of_server)
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes the records of libraries, and lines that are rendered already. A failed write is no error of a caller."""
+
+    def msg(self, line: str) -> None:
+        """Write one line, whatever its level is."""
+        self.acquire()
+        try:
+            self.stream.write(line + self.terminator)
+            self.flush()
+        except Exception:  # noqa: BLE001  as in `emit`
+            self.handleError(logging.makeLogRecord({"msg": line}))
+        finally:
+            self.release()
+
+    debug = info = warning = error = critical = msg
 
 
 def _is_of_server(record: logging.LogRecord) -> bool:

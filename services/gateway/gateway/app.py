@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from functools import cache
 
-from fastapi import APIRouter, Depends
 from starlette.routing import BaseRoute
 
 from gateway.clients.proxies import Proxies
@@ -13,7 +12,7 @@ from gateway.openapi import HEADERS, Api
 from gateway.problems import translation
 from gateway.routes import console, documentation, operations, routers
 from gateway.routing.body_sizes import BodySizes
-from gateway.routing.parameters import check_parameters
+from gateway.routing.route_index import RouteIndex
 from gateway.schemas.document_texts import INTRODUCTION, TAGS
 from gateway.state import Gateway
 
@@ -53,9 +52,10 @@ def create_app(
 
 @cache
 def _operations() -> Sequence[BaseRoute]:
-    """Return the routes of all operations; the applications of a process share what the framework builds for them."""
-    api = APIRouter()
-    for router in ROUTERS:
-        checks = [Depends(check_parameters)] if router.prefix.startswith("/api/") else []
-        api.include_router(router, dependencies=checks)
-    return api.routes
+    """Return the routes of all operations; the applications of a process share what the framework builds for them.
+
+    Not as routers within a router, of which the framework would try each route of each, for the match and again to
+    handle it.
+    """
+    routes = [route for router in ROUTERS for route in router.routes]
+    return [RouteIndex(routes), *routes]

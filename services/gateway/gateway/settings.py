@@ -5,7 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from runtime.process import ProcessSettings
 from runtime.secrets.key_ring import KeyRingFile, Ring
 
@@ -62,6 +62,7 @@ class Settings(ProcessSettings):
     stream_heartbeat_seconds: PositiveFloat = 15.0
     allowed_hosts: Annotated[str, AfterValidator(_names)] = ""
     streams_per_user: Annotated[str, AfterValidator(_stream_limits)] = "50"
+    concurrent_requests_per_user: PositiveInt = 4
     rate_limits: Annotated[str, AfterValidator(_rate_limits)] = ""
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""

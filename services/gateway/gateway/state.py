@@ -18,6 +18,7 @@ from gateway.clients.auth.revocations import Revocations
 from gateway.clients.auth.tokens import Tokens
 from gateway.clients.presence import disconnected
 from gateway.clients.rates.limiter import RETENTION_SECONDS, Limiter
+from gateway.clients.rates.request_slots import RequestSlots
 from gateway.clients.rates.rules import Rules
 from gateway.clients.rates.stream_limits import StreamLimits
 from gateway.entry.audit_reports import AuditReports
@@ -73,6 +74,7 @@ class Gateway(Parts):
             streams=Streams(client, bus, tokens, open_streams, heartbeat),
             totals=SessionTotals(bus),
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
+            request_slots=RequestSlots(settings.concurrent_requests_per_user),
             records=Records(client, settings.replay_ring()),
             api_calls=ApiCalls(bus),
             audit_reports=AuditReports(bus),

@@ -29,11 +29,15 @@ COLUMNS = (
     "id, at, outcome, action, error_code, user_id, role, credential_kind, credential_id, "
     "resource_type, resource_id, owner_id, client_address, correlation_id, causation_id, detail, size_bytes"
 )
-# What is projected or reported twice, for example after a restart, is there once. With its schema, so that no temporary
-# table of the same name gets the entries.
+# Many entries at once. What is projected or reported twice, for example after a restart, is there once. With its
+# schema, so that no temporary table of the same name gets the entries.
 ADD = f"""
     INSERT INTO identity.audit_log ({COLUMNS})
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    SELECT * FROM unnest(
+        $1::uuid[], $2::timestamptz[], $3::text[], $4::text[], $5::text[],
+        $6::uuid[], $7::text[], $8::text[], $9::uuid[],
+        $10::text[], $11::uuid[], $12::uuid[],
+        $13::text[], $14::text[], $15::uuid[], $16::text[], $17::bigint[])
     ON CONFLICT DO NOTHING"""  # noqa: S608  no input
 # Reads only the first entry of each action.
 ACTIONS = """
@@ -98,11 +102,14 @@ def entry_of(event: EventHeaders) -> AuditEntry:
     )
 
 
-async def add(entry: AuditEntry, connection: Connection) -> None:
-    """Add an entry, unless it is there."""
+async def add(entries: Iterable[AuditEntry], connection: Connection) -> None:
+    """Add at least one entry, and leave out those that are there, with one statement."""
+    await connection.execute(ADD, *map(list, zip(*map(_values, entries), strict=True)))
+
+
+def _values(entry: AuditEntry) -> tuple[object, ...]:
     credential = (entry.credential.kind, entry.credential.id) if entry.credential else (None, None)
-    await connection.execute(
-        ADD,
+    return (
         *(entry.id, entry.at, entry.outcome, entry.action, entry.error_code),
         *(entry.user_id, entry.role, *credential),
         *(entry.resource_type, entry.resource_id, entry.owner_id),
@@ -114,14 +121,14 @@ async def add_event(recorded: Recorded[Any], connection: Connection) -> None:
     """Add the entry of an event of this service, if it records a change."""
     event: Event = recorded.event
     if is_change(type(event)):
-        await add(entry_of(EventHeaders.of(recorded)), connection)
+        await add([entry_of(EventHeaders.of(recorded))], connection)
 
 
 def projectors() -> list[HeaderProjector]:
     """Return the projectors of the other services' events, of which there is one a service."""
 
-    async def project(event: EventHeaders, connection: Connection) -> None:
-        await add(entry_of(event), connection)
+    async def project(events: Sequence[EventHeaders], connection: Connection) -> None:
+        await add(map(entry_of, events), connection)
 
     others = {service: events for service, events in EVENTS.items() if service != "identity"}
     return [
@@ -145,9 +152,10 @@ class AuditLog:
 
     async def add_all(self, entries: Iterable[AuditEntry]) -> None:
         """Add entries that a gateway reports. A repetition adds nothing."""
-        async with self.database.transaction() as connection:
-            for entry in entries:
-                await add(entry.model_copy(update={"id": ordered_id(entry.at, entry.id)}), connection)
+        reported = [entry.model_copy(update={"id": ordered_id(entry.at, entry.id)}) for entry in entries]
+        if reported:
+            async with self.database.connection() as connection:
+                await add(reported, connection)
 
     async def add_pruning(self, cause: Envelope, at: datetime) -> None:
         """Add the entry of a pruning, which an operator did."""
@@ -161,7 +169,7 @@ class AuditLog:
             correlation_id=cause.correlation_id,
         )
         async with self.database.connection() as connection:
-            await add(entry, connection)
+            await add([entry], connection)
 
     async def actions_like(self, patterns: Sequence[str]) -> list[str]:
         """Return the actions of entries that match one of the patterns, in which `*` stands for any characters."""

@@ -8,6 +8,7 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from runtime.bus import Client
 
+from task_scheduler.event_starts import EventStarts
 from task_scheduler.executions import Executions
 from task_scheduler.prompts.prompts import Prompts
 from task_scheduler.settings import Settings
@@ -19,6 +20,7 @@ class Dependencies:
 
     prompts: Prompts
     executions: Executions
+    event_starts: EventStarts
     event_executions_per_hour: int
 
 
@@ -30,4 +32,5 @@ type Context = QueryContext[Dependencies]
 async def dependencies(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Dependencies]:
     """Create the dependencies; on exit, end the processes that render prompts."""
     async with Prompts.open() as prompts:
-        yield Dependencies(prompts, Executions(database), settings.event_executions_per_hour)
+        executions, event_starts = Executions(database), EventStarts(database)
+        yield Dependencies(prompts, executions, event_starts, settings.event_executions_per_hour)

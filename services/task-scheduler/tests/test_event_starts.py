@@ -141,37 +141,6 @@ async def test_an_event_of_the_last_hour_starts_a_task(desk: Desk, source: Event
     assert len(await desk.executions(task.id)) == 1
 
 
-async def test_an_event_that_starts_nothing_costs_one_read(
-    desk: Desk, source: EventSource, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await create(desk, "session.run_failed")
-    statements: list[str] = []
-
-    async def fetch(_: Database, statement: str, *_args: object) -> list[Any]:
-        statements.append(statement)
-        return []
-
-    for name in ("fetch", "fetchrow", "fetchval"):
-        monkeypatch.setattr(Database, name, fetch)
-    await source.publish(SessionCreated.example())
-    assert ["FROM event_starts" in statement for statement in statements] == [True]
-
-
-async def test_the_events_that_start_tasks_are_found_by_the_primary_key(desk: Desk) -> None:
-    await create(desk, "session.created")
-    await desk.database.execute(
-        "INSERT INTO event_starts SELECT gen_random_uuid(), event, task_id, since "
-        "FROM event_starts, generate_series(1, 999)"
-    )
-    await desk.database.execute("ANALYZE event_starts")
-    plan = await desk.database.fetch(
-        "EXPLAIN SELECT task_id FROM event_starts WHERE user_id = $1 AND event = 'session.created' AND since < now() "
-        "ORDER BY task_id LIMIT 21",
-        OWNER.user_id,
-    )
-    assert "event_starts_pkey" in "".join(row["QUERY PLAN"] for row in plan)
-
-
 async def test_a_paused_task_does_not_start(desk: Desk, source: EventSource) -> None:
     task = await create(desk, "session.run_failed")
     await desk.send(PauseTask(task_id=task.id))

@@ -6,7 +6,7 @@ any more is read from the table of the source.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from typing import Any
@@ -36,6 +36,10 @@ log = get_logger()
 
 STOPPED_RETRY_SECONDS = 5.0
 """Pause before a stopped projector tries again."""
+GATHERING_SECONDS = 0.1
+"""Pause of a projector of headers when it has read all, so that the events of this time are one batch."""
+
+type ProjectAll = Callable[[Sequence[wire.EventHeaders], Connection], Awaitable[None]]
 
 
 class Stopped(Exception):
@@ -54,6 +58,8 @@ class Projector:
 
     headers_only = False
     """Whether messages are read without their bodies."""
+    pause_seconds = 0.0
+    """How long it waits for further messages after it has read all."""
 
     def __init__(
         self,
@@ -124,6 +130,8 @@ class Projector:
             async for batch in batches:
                 done = await self._apply(database, js, batch, done) if batch else await self._compare(database, done)
                 self._record_progress()
+                if self.pause_seconds and batch and not batch[-1].metadata.num_pending:
+                    await asyncio.sleep(self.pause_seconds)
 
     async def _resume(self, database: Database, stream: StreamInfo) -> Checkpoint:
         done, created = await Checkpoint.read(database, self.name), relay_position.creation_time(stream)
@@ -171,18 +179,19 @@ class Projector:
         return filled
 
     async def _apply(self, database: Database, js: JetStream, messages: Sequence[Msg], done: Checkpoint) -> Checkpoint:
-        reached, stopped = done, None
+        reached, stopped, events = done, None, list[Any]()
         oldest, dead = await self._oldest(js, messages, done), dead_letter_subject(database.schema, self.name)
+        for message in messages:
+            try:
+                following = reached.after(message, oldest)
+                if not reached.includes(message.headers or {}):
+                    events += await self._read_message(js, dead, message)
+            except (EventTooNew, Dropped) as reason:
+                stopped = reason
+                break
+            reached = following
         async with database.transaction() as connection:
-            for message in messages:
-                try:
-                    following = reached.after(message, oldest)
-                    if not reached.includes(message.headers or {}):
-                        await self._project_message(js, dead, message, connection)
-                except (EventTooNew, Dropped) as reason:
-                    stopped = reason
-                    break
-                reached = following
+            await self._project_all(events, connection)
             await done.move(connection, self.name, reached)
         if isinstance(stopped, EventTooNew):
             raise Stopped(str(stopped))
@@ -195,19 +204,24 @@ class Projector:
         is_complete = messages[-1].metadata.sequence.stream == done.sequence + len(messages)
         return 0 if is_complete else (await js.stream_info(self.stream)).state.first_seq
 
-    async def _project_message(self, js: JetStream, dead: str, message: Msg, connection: Connection) -> None:
+    async def _read_message(self, js: JetStream, dead: str, message: Msg) -> list[Any]:
         try:
-            await self._project_one(message.headers or {}, message.data, connection, self.project)
+            return self._read(message.headers or {}, message.data)
         except Unreadable as error:
             await dead_letters.publish(js, dead, message, str(error))
+            return []
+
+    async def _project_all(self, events: Sequence[Any], connection: Connection) -> None:
+        for event in events:
+            await self.project(event, connection)
 
     async def _project_stored(self, event: SourceEvent, connection: Connection, project: Project | None) -> None:
         with suppress(Unreadable):  # the source keeps it
-            await self._project_one(event.headers, event.data, connection, project or self.project)
+            for each in self._read(event.headers, event.data):
+                await (project or self.project)(each, connection)
 
-    async def _project_one(
-        self, headers: Mapping[str, str], body: bytes, connection: Connection, project: Project
-    ) -> None:
+    def _read(self, headers: Mapping[str, str], body: bytes) -> list[Any]:
+        """Return what is projected of a message, or nothing."""
         try:
             event = self.read(headers, body)
         except EventTooNew:
@@ -216,8 +230,7 @@ class Projector:
             log.exception("an event cannot be read and is skipped", projector=self.name, kind=headers.get("ce-type"))
             metrics.projector_unreadable.labels(self.name).inc()
             raise Unreadable(describe_error(error)) from None
-        if event is not None:
-            await project(event, connection)
+        return [] if event is None else [event]
 
     def read(self, headers: Mapping[str, str], body: bytes) -> Any:
         """Return what is projected of a message; None if it is none of the kinds.
@@ -231,16 +244,22 @@ class Projector:
 
 
 class HeaderProjector(Projector):
-    """Projects the headers of all events of a service except those of some kinds, with `project`.
+    """Projects the headers of all events of a service except those of some kinds, with `project`, many at once.
 
     It never reads their content. So it also projects events that only a newer release can read. It waits for the stream
     of a service that has never started.
     """
 
     headers_only = True
+    pause_seconds = GATHERING_SECONDS
 
-    def __init__(self, name: str, source: str, ignored: list[type[Event]], project: Project) -> None:
-        super().__init__(name, source, ignored, project)
+    def __init__(self, name: str, source: str, ignored: list[type[Event]], project: ProjectAll) -> None:
+        super().__init__(name, source, ignored, lambda event, connection: project([event], connection))
+        self._project_many = project
+
+    async def _project_all(self, events: Sequence[wire.EventHeaders], connection: Connection) -> None:
+        if events:
+            await self._project_many(events, connection)
 
     async def run(self, database: Database, js: JetStream) -> None:
         """Project as `Projector.run` does, or wait while there is no stream."""

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from gateway.clients.proxies import Proxies
 from gateway.entry.cors import Cors, Preflights
 from gateway.entry.edge import Edge
+from gateway.entry.fairness import Fairness
 from gateway.entry.guards import Guards
 from gateway.entry.head import Head
 from gateway.entry.hosts import Hosts
@@ -36,6 +37,8 @@ def layers(
         yield Middleware(Preflights, origins=origins)
     # Finds out who asks, and refuses those who ask too often (RATE_LIMIT_EXCEEDED).
     yield Middleware(Throttling, parts=parts)
+    # Lets other requests of a user wait while some are in progress, and refuses too many (RATE_LIMIT_EXCEEDED).
+    yield Middleware(Fairness, parts=parts)
     # Refuses bodies that are too large (PAYLOAD_TOO_LARGE), or whose client loses its access (UNAUTHENTICATED).
     yield Middleware(Transfers, parts=parts, sizes=sizes)
     # Refuses keys that are not valid, in use or were used for another request (VALIDATION_ERROR, IDEMPOTENCY_KEY_…).

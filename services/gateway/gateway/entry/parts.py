@@ -7,6 +7,7 @@ from runtime.bus import Bus
 from gateway.clients.api_calls import ApiCalls
 from gateway.clients.auth.tokens import Tokens
 from gateway.clients.rates.limiter import Limiter
+from gateway.clients.rates.request_slots import RequestSlots
 from gateway.entry.audit_reports import AuditReports
 from gateway.entry.idempotency.records import Records
 
@@ -18,6 +19,7 @@ class Parts:
     bus: Bus
     tokens: Tokens
     limiter: Limiter
+    request_slots: RequestSlots
     records: Records
     api_calls: ApiCalls
     audit_reports: AuditReports

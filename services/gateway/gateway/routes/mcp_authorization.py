@@ -37,8 +37,13 @@ NOT_AUTHORIZED = PAGE.format(
 PAGE_HEADERS = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
 router = APIRouter(prefix="/api/v1/mcp-servers/{server_id}", tags=["MCP servers"], route_class=JsonRoute)
-callback = APIRouter(route_class=JsonRoute)
-"""Without the prefix of the API, whose operations refuse unknown parameters: OAuth requires to ignore them."""
+
+
+class _CallbackRoute(JsonRoute):
+    checks_parameters = False  # OAuth requires to ignore unknown ones
+
+
+callback = APIRouter(route_class=_CallbackRoute)
 
 
 @router.post(

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway.problems import EdgeCode, documented
 from gateway.routing.changes import Handler, declared, reporting
 from gateway.routing.entity_tags import expected_versions, file_precondition, is_current, not_modified, tag_of
+from gateway.routing.parameters import check_parameters, parameter_types
 from gateway.routing.versions import Versions, tracking
 
 ANY_REQUEST = (EdgeCode.VALIDATION_ERROR, EdgeCode.RATE_LIMIT_EXCEEDED, EdgeCode.UNAVAILABLE)
@@ -24,6 +25,7 @@ REPEATABLE = (EdgeCode.IDEMPOTENCY_KEY_IN_USE, EdgeCode.IDEMPOTENCY_KEY_REUSED, 
 CONDITIONAL_METHODS = frozenset({"PUT", "PATCH", "DELETE"})
 KEYED_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 """The methods of requests that an Idempotency-Key makes safe to repeat."""
+API_PREFIX = "/api/"
 ACCOUNT_PREFIX = "/api/v1/auth/"
 """Where keys count without a token."""
 MAX_BODY_BYTES = 1024 * 1024
@@ -103,6 +105,8 @@ class ApiRoute(APIRoute):
 
     max_body_bytes: int | None = None
     """The limit of bodies that the operation declares; None for the usual one."""
+    checks_parameters = True
+    """Whether query parameters that the operation does not declare are refused: below `API_PREFIX`."""
 
     def __init__(self, *args: Any, **declared: Any) -> None:
         super().__init__(*args, **declared)
@@ -130,7 +134,7 @@ class ApiRoute(APIRoute):
         A client that may not call the operation learns nothing of what is wrong with its request, and cannot make the
         gateway read a large body. Then the body is checked, and last what the client expects of the resource.
         """
-        handle = super().get_route_handler()
+        handle = self._with_parameters(super().get_route_handler())
         if unrecorded := declared(self.dependant.dependencies):
             handle = reporting(handle, unrecorded)
 
@@ -156,6 +160,19 @@ class ApiRoute(APIRoute):
     async def checked(self, request: Request) -> Request:
         """Return a request whose body was checked, if the operation has one."""
         return request
+
+    @cached_property
+    def _parameter_types(self) -> dict[str, Any]:
+        return parameter_types(self.dependant)
+
+    def _with_parameters(self, handle: Handler) -> Handler:
+        # Not as a dependency, which the framework would resolve for every request.
+        async def checked(request: Request) -> Response:
+            if request.query_params:
+                check_parameters(request, self._parameter_types)
+            return await handle(request)
+
+        return checked if self.checks_parameters and self.path.startswith(API_PREFIX) else handle
 
     @property
     def is_conditional(self) -> bool:

@@ -1,32 +1,31 @@
 """Refuses query parameters that the framework would ignore or reinterpret, such as misspelt filters."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Header, Path
-from fastapi.routing import APIRoute
 from starlette.datastructures import QueryParams
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import Request
 
 _INTEGER = re.compile(r"-?[0-9]+")
 """The framework would accept `1_0` and ` 10` as well."""
 
 
-async def check_parameters(connection: HTTPConnection) -> None:
+def check_parameters(request: Request, types: Mapping[str, Any]) -> None:
     """Check that the operation has every query parameter of the request, which is sent once, and that numbers are such.
+
+    `types` are the types of the parameters by name.
 
     Raises:
         RequestValidationError: a parameter is not valid.
     """
-    if not isinstance(connection, Request):  # `streams.socket` checks those of WebSockets, after the handshake
-        return
-    if parameters := connection.query_params:
-        known = _types(connection.scope["route"])
-        if errors := [*unclear_parameters(parameters, known), *_no_integers(parameters, known)]:
-            raise RequestValidationError(errors)
+    parameters = request.query_params
+    if errors := [*unclear_parameters(parameters, types), *_no_integers(parameters, types)]:
+        raise RequestValidationError(errors)
 
 
 def unclear_parameters(parameters: QueryParams, known: Collection[str]) -> list[dict[str, Any]]:
@@ -40,14 +39,15 @@ def unclear_parameters(parameters: QueryParams, known: Collection[str]) -> list[
     return unknown + [_error(name, "repeated", "Must be sent only once") for name in repeated]
 
 
-def _no_integers(parameters: QueryParams, types: dict[str, Any]) -> list[dict[str, Any]]:
+def parameter_types(dependant: Dependant) -> dict[str, Any]:
+    """Return the types of an operation's query parameters by name."""
+    parameters = [(field.alias, field.field_info) for field in get_flat_params(dependant)]
+    return {name: info.annotation for name, info in parameters if not isinstance(info, Path | Header)}
+
+
+def _no_integers(parameters: QueryParams, types: Mapping[str, Any]) -> list[dict[str, Any]]:
     wrong = [name for name, text in parameters.items() if types.get(name) is int and not _INTEGER.fullmatch(text)]
     return [_error(name, "int_parsing") for name in wrong]
-
-
-def _types(route: APIRoute) -> dict[str, Any]:
-    parameters = [(field.alias, field.field_info) for field in get_flat_params(route.dependant)]
-    return {name: info.annotation for name, info in parameters if not isinstance(info, Path | Header)}
 
 
 def _error(name: str, kind: str, text: str = "") -> dict[str, Any]:

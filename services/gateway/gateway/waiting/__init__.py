@@ -11,6 +11,7 @@ from runtime.bus.pubsub import subscribed
 from runtime.waiters import Waiter, Waiters
 
 from gateway.problems import EdgeCode, Problem, WaitAbandoned
+from gateway.rates.request_slots import release_slot
 
 POLL_SECONDS = 5.0
 """Interval of reads where an event is expected to wake the wait: the event may be lost."""
@@ -68,6 +69,8 @@ class Waits:
         """
         intervals, timeout_at = repeat(POLL_SECONDS) if waiter else _growing(), _now() + self.timeout
         waiter = waiter or Waiter()
+        if not ended(value):
+            release_slot()
         while not ended(value) and _now() < min(timeout_at, self._shutdown_at):
             woken = await self._pause(waiter, min(_now() + next(intervals), timeout_at), disconnected)
             value = await read(value, woken)

@@ -13,6 +13,7 @@ from contracts.task_scheduler.values import Variables
 from contracts.wire import event_name
 from eventing.reactions import Reaction, Reactions, Registration
 from eventing.recording import Recorded
+from eventing.retrying import retry_transient
 from runtime.logging import get_logger
 
 from task_scheduler.dependencies import Dependencies
@@ -22,7 +23,8 @@ log = get_logger()
 
 MAX_AGE = timedelta(hours=1)
 """Older events start nothing: they are those of a long outage, or from before this service existed."""
-CONCURRENCY = 16
+CONCURRENCY = 64
+"""Events of a kind at the same time: most of them only wait for a read that they share."""
 NOT_STARTED = frozenset({Code.TASK_NOT_FOUND, Code.USER_INACTIVE, Code.USER_NOT_FOUND})
 """Refusals of a task that was deleted meanwhile, or whose owner was disabled or deleted."""
 
@@ -33,7 +35,12 @@ async def start_tasks(recorded: Recorded[Any], reaction: Reaction[Dependencies])
     """Start the tasks of the event's owner that start on such events, each on behalf of the owner."""
     if reaction.now() - recorded.at > MAX_AGE:
         return
-    name = event_name(recorded.event.subject)
+    name, starts = event_name(recorded.event.subject), reaction.dependencies.event_starts
+    if await retry_transient(lambda: starts.has(recorded.owner, name)):
+        await _start_all(name, recorded, reaction)
+
+
+async def _start_all(name: str, recorded: Recorded[Any], reaction: Reaction[Dependencies]) -> None:
     found = FindEventStarts(user_id=recorded.owner, event=name, at=recorded.at, source_id=recorded.id)
     starts = await reaction.ask(found)
     for task_id in starts.task_ids:

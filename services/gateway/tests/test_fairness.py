@@ -1,0 +1,175 @@
+"""The requests of a user that are in progress are limited: its others wait, and those of other users do not."""
+
+import asyncio
+
+import pytest
+from contracts.samples import SESSION, USER
+from contracts.session.session import GetSession
+from gateway.middleware.fairness import Fairness
+from gateway.problems import Problem
+from gateway.rates import request_slots
+from gateway.rates.request_slots import RequestSlots, Slot, current
+from gateway.settings import Settings
+from gateway.waiting import Waits
+from runtime.testing import background, eventually
+from starlette.types import Message, Receive, Scope, Send
+
+from services.gateway.tests.fake_services import OTHER, FakeServices
+from services.gateway.tests.harness import Harness
+
+ADA, BOB = "ada", "bob"
+PATH = f"/api/v1/sessions/{SESSION}"
+
+
+class Requests:
+    """Requests that remain in progress until the test releases their slots, in the order in which they have begun."""
+
+    def __init__(self, limit: int = 2) -> None:
+        self.slots = RequestSlots(limit)
+        self.begun: list[str] = []
+        self.held: list[Slot] = []
+        self.refused: list[str] = []
+
+    async def send(self, name: str, user: str = ADA) -> None:
+        """Begin a request as soon as it may."""
+        try:
+            self.held.append(await self.slots.acquire(user))
+        except Problem as problem:
+            self.refused.append(f"{name}: {problem.status}, again after {problem.headers['Retry-After']} s")
+        else:
+            self.begun.append(name)
+
+    async def settle(self) -> None:
+        """Let all begin that may."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def requests() -> Requests:
+    return Requests()
+
+
+async def test_the_requests_of_a_user_begin_in_the_order_of_their_arrival(requests: Requests) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        assert requests.begun == ["0", "1"]
+        for slot in (requests.held[1], requests.held[0]):
+            slot.release()
+        await requests.settle()
+        assert requests.begun == ["0", "1", "2", "3"]
+
+
+async def test_nobody_waits_for_another_user(requests: Requests) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(50)), requests.send("of Bob", BOB)):
+        await requests.settle()
+        assert requests.begun == ["0", "1", "of Bob"]
+
+
+async def test_a_slot_is_released_once(requests: Requests) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        for _ in range(3):
+            requests.held[0].release()
+        await requests.settle()
+        assert requests.begun == ["0", "1", "2"]
+
+
+async def test_a_request_that_takes_long_does_not_count(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 0.0)
+    async with background(*(requests.send(f"{n}") for n in range(5))):
+        await eventually(lambda: len(requests.begun) == 5)
+
+
+async def test_a_request_that_waits_too_long_is_refused(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_slots, "MAX_WAIT_SECONDS", 0.0)
+    for n in range(3):
+        await requests.send(f"{n}")
+    assert (requests.begun, requests.refused) == (["0", "1"], ["2: 429, again after 1 s"])
+
+
+async def test_too_many_waiting_requests_are_refused(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_slots, "MAX_WAITING", 1)
+    async with background(*(requests.send(f"{n}") for n in range(4))):
+        await requests.settle()
+        assert (requests.begun, requests.refused) == (["0", "1"], ["3: 429, again after 1 s"])
+
+
+async def test_a_cancelled_request_leaves_its_place_to_the_next(requests: Requests) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(4))) as [*_, cancelled, _last]:
+        await requests.settle()
+        cancelled.cancel()
+        requests.held[0].release()
+        await requests.settle()
+        assert requests.begun == ["0", "1", "3"]
+
+
+async def test_a_request_that_is_cancelled_as_it_may_begin_holds_nothing(requests: Requests) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(4))) as [*_, cancelled, _last]:
+        await requests.settle()
+        requests.held[0].release()
+        cancelled.cancel()
+        await requests.settle()
+        assert requests.begun == ["0", "1", "3"]
+
+
+async def test_nothing_is_kept_of_a_user_without_requests(requests: Requests) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(5))):
+        while len(requests.begun) < 5:
+            await requests.settle()
+            for slot in requests.held:
+                slot.release()
+    assert vars(requests.slots)["_users"] == {}
+
+
+async def test_a_request_that_waits_for_a_result_does_not_count(requests: Requests) -> None:
+    async def connected() -> bool:
+        return False
+
+    async def read(ended: bool, _woken: bool) -> bool:
+        return ended
+
+    async def wait() -> None:
+        current.set(await requests.slots.acquire(ADA))
+        await Waits(timeout=60).until(bool, False, read, connected)
+
+    async with background(*(wait() for _ in range(5)), requests.send("next")):
+        await eventually(lambda: requests.begun == ["next"])
+
+
+@pytest.fixture
+def settings(nats_url: str) -> Settings:
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, concurrent_requests_per_user=2)
+
+
+async def test_a_user_does_not_keep_the_services_from_others(
+    harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 600.0)
+    await services.ignore(GetSession)
+    other = harness.client(None, authorization=f"Bearer {services.token(sub=str(OTHER))}")
+    async with harness.client() as client, other, background(*(client.get(PATH) for _ in range(5))):
+        await eventually(lambda: len(services.of(GetSession)) == 2)
+        async with background(other.get(PATH)):
+            await eventually(lambda: len(services.of(GetSession)) == 3)
+    actors = [envelope.actor and str(envelope.actor.user_id) for _, envelope in services.received]
+    assert actors[-3:] == [USER, USER, str(OTHER)]
+
+
+async def test_responses_that_have_begun_do_not_count(harness: Harness, services: FakeServices) -> None:
+    begun = list[str]()
+
+    async def respond(scope: Scope, _: Receive, send: Send) -> None:
+        begun.append(scope["user_id"])
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def send(_: Message) -> None: ...
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    token = await harness.gateway.tokens.verify(services.token())
+    scope = {"type": "http", "app": harness.app, "authenticated": token, "user_id": ADA}
+    async with background(*(Fairness(respond)(scope, receive, send) for _ in range(5))):
+        await eventually(lambda: begun == [ADA] * 5)
