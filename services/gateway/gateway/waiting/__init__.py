@@ -10,8 +10,8 @@ from runtime.bus import Client
 from runtime.bus.pubsub import subscribed
 from runtime.waiters import Waiter, Waiters
 
+from gateway.clients.rates.request_slots import release_slot
 from gateway.problems import EdgeCode, Problem, WaitAbandoned
-from gateway.rates.request_slots import release_slot
 
 POLL_SECONDS = 5.0
 """Interval of reads where an event is expected to wake the wait: the event may be lost."""
