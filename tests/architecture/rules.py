@@ -77,6 +77,20 @@ def the_box_knows_every_service(root: Path) -> list[str]:
 
 
 @rule
+def every_metric_names_its_owner(root: Path) -> list[str]:
+    wrong: list[str] = []
+    for path in house.python(root, tests=False):
+        calls = [node for node in ast.walk(house.parse(path)) if isinstance(node, ast.Call)]
+        metrics = [call for call in calls if re.search(r"\b(Counter|Gauge|Histogram|Summary)$", ast.unparse(call.func))]
+        ownerless = [call for call in metrics if all(each.arg != "registry" for each in call.keywords)]
+        if ownerless and "prometheus_client" in path.read_text():
+            wrong += [
+                f"{path.relative_to(root)}:{call.lineno} declares a metric without a registry" for call in ownerless
+            ]
+    return wrong
+
+
+@rule
 def migrations_are_numbered_without_a_gap(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):

@@ -165,7 +165,7 @@ class Service[S: ServiceSettings, T]:
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
             checks = _health(database, client, relay, reactor, due_times, projectors)
-            ops = health.serving(health.app(checks), settings.ops_host, settings.ops_port)
+            ops = health.serving(health.app(checks, "eventing", self.name), settings.ops_host, settings.ops_port)
             await stack.enter_async_context(ops)
             own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))

@@ -14,9 +14,9 @@ from eventing.testing.deliveries import dead_letter_count
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
-from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.bus.jetstream import JetStream
+from runtime.metrics import metrics_of
 
 pytestmark = pytest.mark.usefixtures("fast_reactions")
 
@@ -126,4 +126,4 @@ async def test_dead_letters_are_counted_by_reaction(client: Client, js: JetStrea
     reactor = replica(client)
     spy = await give_up(reactor, js, 2)
     async with replaying(reactor, spy):
-        await eventually(lambda: REGISTRY.get_sample_value("dead_letters", {"reaction": "open"}) == 2)
+        await eventually(lambda: metrics_of("eventing").get_sample_value("dead_letters", {"reaction": "open"}) == 2)

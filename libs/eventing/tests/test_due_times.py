@@ -18,9 +18,9 @@ from eventing.testing import background, eventually, jars
 from eventing.testing.closing import CLOSING, LONG_AGO, OPENED, Closing, StoppedClock, failing_with
 from eventing.testing.messages import AddMarble
 from onebox.postgres import EmbeddedPostgres
-from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.bus.envelope import Envelope
+from runtime.metrics import metrics_of
 
 from libs.eventing.tests.servers import shut_down
 
@@ -163,10 +163,10 @@ async def test_a_refused_command_is_not_retried(closing: Closing, database: Data
 
 async def test_the_lateness_is_measured(closing: Closing, stopped_clock: StoppedClock) -> None:
     name, labels = "due_lateness_seconds_sum", {"kind": "closing"}
-    before = REGISTRY.get_sample_value(name, labels) or 0.0
+    before = metrics_of("eventing").get_sample_value(name, labels) or 0.0
     await closing.open_jar(OPENED - timedelta(seconds=7))
     await closing.send_batch()
-    assert (REGISTRY.get_sample_value(name, labels) or 0.0) - before == 7
+    assert (metrics_of("eventing").get_sample_value(name, labels) or 0.0) - before == 7
 
 
 async def test_a_draining_replica_finishes_its_batch(closing: Closing, database: Database) -> None:

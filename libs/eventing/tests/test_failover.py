@@ -3,9 +3,9 @@
 import pytest
 from eventing.testing.following import headers
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
-from prometheus_client import REGISTRY
 from runtime.bus.jetstream import JetStream
 from runtime.http.health import NotReady
+from runtime.metrics import metrics_of
 
 from libs.eventing.tests.servers import Standby
 
@@ -27,13 +27,13 @@ async def test_a_failover_that_lost_events_stops_the_relay_until_a_reread(
         assert "does not have the event of the last message of EVT_JAR" in await reason_for_stopping(relay)
         with pytest.raises(NotReady, match="python -m eventing reread jar"):
             await relay.progress.check()
-        assert REGISTRY.get_sample_value("relay_diverged") == 1
+        assert metrics_of("eventing").get_sample_value("relay_diverged") == 1
         await relayed_store.published(1, 2, 3, 4, 5)
         done = await relayed_store.reread_when_stopped()
         assert (done.sequence, done.last, done.renumbered) == (2, 5, None)
         await relayed_store.published(1, 2, 3, 4, 5, 30, 40, 50, 60, 70)
         await relay.progress.check()
-        assert REGISTRY.get_sample_value("relay_diverged") == 0
+        assert metrics_of("eventing").get_sample_value("relay_diverged") == 0
 
 
 async def test_an_event_with_the_version_of_a_lost_one_is_no_duplicate(

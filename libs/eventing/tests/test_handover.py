@@ -27,11 +27,11 @@ from eventing.testing.offering import count
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy
 from nats.aio.msg import Msg
-from prometheus_client import REGISTRY
 from runtime import bus, clock
 from runtime.bus import Client
 from runtime.bus.jetstream import JetStream
 from runtime.bus.pubsub import subscribe
+from runtime.metrics import metrics_of
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "patient_offers")
 
@@ -45,7 +45,7 @@ async def is_warm(warm: set[UUID], jar: UUID) -> bool:
 
 
 def outcomes(outcome: str) -> float:
-    return REGISTRY.get_sample_value("reactions_total", {"reaction": "open", "outcome": outcome}) or 0
+    return metrics_of("eventing").get_sample_value("reactions_total", {"reaction": "open", "outcome": outcome}) or 0
 
 
 class Replica:

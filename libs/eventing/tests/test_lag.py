@@ -19,9 +19,9 @@ from eventing.testing.following import append, messages
 from eventing.testing.messages import JarOpened, MarbleAdded
 from eventing.testing.relaying import publish_all, running
 from onebox.testing.databases import Databases
-from prometheus_client import REGISTRY
 from runtime.bus.jetstream import JetStream
 from runtime.http.health import Health, NotReady
+from runtime.metrics import metrics_of
 from structlog.testing import capture_logs
 
 pytestmark = pytest.mark.usefixtures("fast_relay")
@@ -61,14 +61,14 @@ async def test_a_transaction_of_another_database_that_blocks_the_relay_is_named(
                 name = url.partition("?")[0].rpartition("/")[2]
                 holder = rf"pid {pid} \(reports, database {name}\) has a transaction open for \d+ s"
                 assert re.search(holder, await reason_for_not_ready(relay))
-                assert (REGISTRY.get_sample_value("relay_lag_seconds") or 0) > 0
-                assert (REGISTRY.get_sample_value("relay_held_back_seconds") or 0) > 0
+                assert (metrics_of("eventing").get_sample_value("relay_lag_seconds") or 0) > 0
+                assert (metrics_of("eventing").get_sample_value("relay_held_back_seconds") or 0) > 0
                 assert await messages(js, "EVT_JAR") == []
         async with running(relay):
             await eventually(lambda: messages(js, "EVT_JAR"))
             await eventually(lambda: not relay.progress.lag_seconds)
             assert await reason_for_not_ready(relay) == ""
-            assert REGISTRY.get_sample_value("relay_held_back_seconds") == 0
+            assert metrics_of("eventing").get_sample_value("relay_held_back_seconds") == 0
 
 
 async def test_a_transaction_that_blocks_the_relay_is_logged_once(

@@ -16,9 +16,9 @@ from eventing.testing.jars import Jar
 from eventing.testing.messages import JAR, JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
-from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.bus.jetstream import JetStream
+from runtime.metrics import metrics_of
 
 pytestmark = pytest.mark.usefixtures("fast_reactions", "few_deliveries")
 
@@ -46,7 +46,7 @@ async def newer_event(js: JetStream, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def wait_count() -> float:
     outcome = {"reaction": "open", "outcome": "waits for a newer release"}
-    return REGISTRY.get_sample_value("reactions_total", outcome) or 0
+    return metrics_of("eventing").get_sample_value("reactions_total", outcome) or 0
 
 
 async def wait_often(waited_before: float) -> None:

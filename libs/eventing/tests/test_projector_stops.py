@@ -13,9 +13,9 @@ from eventing.testing.following import messages
 from eventing.testing.label_model import LabelModel, label_projector
 from eventing.testing.messages import JAR, JarOpened, MarbleAdded
 from eventing.testing.publishing import publish
-from prometheus_client import REGISTRY
 from runtime.bus.jetstream import JetStream
 from runtime.http.health import NotReady
+from runtime.metrics import metrics_of
 
 pytestmark = pytest.mark.usefixtures("fast_ordered_reads", "short_stops")
 
@@ -81,7 +81,7 @@ async def test_events_dropped_before_they_were_projected_stop_a_projector(
         await eventually(lambda: projector.stopped)
         with pytest.raises(NotReady, match="has dropped the messages between 1 and 3"):
             await projector.check()
-        assert REGISTRY.get_sample_value("projector_stopped", {"projector": "jars"}) == 1
+        assert metrics_of("eventing").get_sample_value("projector_stopped", {"projector": "jars"}) == 1
         assert await label_model.labels() == [0]
         await database.execute("UPDATE checkpoints SET sequence = 2")  # as the runbook says
         await label_model.projected(0, 2, 3)

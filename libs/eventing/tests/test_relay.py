@@ -24,9 +24,9 @@ from eventsourcing.persistence import MapperDeserialisationError
 from nats.js.errors import APIError
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
-from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.bus.jetstream import JetStream, headers_of
+from runtime.metrics import metrics_of
 
 from libs.eventing.tests.servers import restart, shut_down
 
@@ -99,10 +99,10 @@ async def test_an_unreadable_event_is_skipped_and_counted(
     await append(postgres_store, JarOpened(label="one"), ADDED, LockSet.example(), ADDED)
     await corrupt(database, 2, "state = convert_to(repeat('[', 201), 'UTF8')")
     await corrupt(database, 3, IN_CLEAR)
-    counted = REGISTRY.get_sample_value("relay_unreadable_total") or 0
+    counted = metrics_of("eventing").get_sample_value("relay_unreadable_total") or 0
     await publish_all(relay)
     assert await published_events(js) == [JarOpened(label="one"), ADDED]
-    assert REGISTRY.get_sample_value("relay_unreadable_total") == counted + 2
+    assert metrics_of("eventing").get_sample_value("relay_unreadable_total") == counted + 2
 
 
 async def test_the_dead_letter_of_an_unreadable_event_has_no_payload(

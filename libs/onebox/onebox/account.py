@@ -201,8 +201,7 @@ def _chown_contents(folder: Path, account: pwd.struct_passwd) -> None:
 
 
 def _code() -> list[Path]:
-    # The first entry of sys.path is the working directory, unless Python runs in safe-path mode; it is not needed.
-    paths = [sys.prefix, sys.base_prefix, sys.executable, sys.argv[0], *sys.path[0 if sys.flags.safe_path else 1 :]]
+    paths = [sys.prefix, sys.base_prefix, sys.executable, sys.argv[0], *sys.path]
     return [path for path in map(Path, paths) if path.is_absolute()]
 
 

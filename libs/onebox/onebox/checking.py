@@ -1,23 +1,20 @@
 """Checks all settings before anything starts, so that every mistake is reported at once.
 
-The settings of services are checked by this module as a program of its own, since they bring the libraries of all
-services along. It runs only if one of them is set.
+Those of services are checked only if one of them is set, since their code has to be loaded for that.
 """
 
 import os
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 
 from contracts.catalogue import SERVICES
+from runtime.loading import loading
 from runtime.settings import InvalidSettings, load
 
-from onebox.children import SERVICE_SETTINGS, allowed_environment
+from onebox.children import SERVICE_SETTINGS
 from onebox.settings import BoxSettings
 
-TIMEOUT = 60.0
 PASSED_ON = (*SERVICE_SETTINGS, "PUBLIC_URL", "ADMIN_PASSWORD")
 """What services check beyond the settings of this system."""
 _environment = os.environ  # noqa: TID251  to learn which settings are set
@@ -53,31 +50,16 @@ def _mistakes_of_services() -> list[str]:
     present = {name for name in PASSED_ON if _environment.get(name)}
     if not present:
         return []
-    environment = allowed_environment() | {name: _environment[name] for name in present}
-    try:
-        ran = subprocess.run(  # noqa: S603  our own program
-            [sys.executable, "-P", "-m", __name__],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []  # each service checks its settings again when it starts
-    return [line for line in ran.stdout.splitlines() if line.partition(":")[0] in present]
+    return [line for line in _mistakes() if line.partition(":")[0] in present]
 
 
-def _check_services() -> None:
-    """Write a line for each invalid setting. Those that the launcher will add are reported as missing, too."""
+def _mistakes() -> Iterator[str]:
+    """Yield a line for each invalid setting of a service. Those that the launcher will add are reported as missing."""
     for name in ("gateway", *SERVICES):
         if find_spec(name):
+            with loading():
+                settings = import_module(f"{name}.settings").Settings
             try:
-                load(import_module(f"{name}.settings").Settings)
+                load(settings)
             except InvalidSettings as error:
-                sys.stdout.write(f"{error}\n")
-
-
-if __name__ == "__main__":
-    _check_services()
+                yield from str(error).splitlines()

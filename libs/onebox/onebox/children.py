@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from onebox.folder import DataFolder
 
@@ -31,6 +32,7 @@ ALLOWED_VARIABLES = (
     *SERVICE_SETTINGS,
 )
 MAX_LOG_BYTES = 10 * 1024 * 1024
+_FORCED_SECONDS = 5.0
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG = 1, 2
 # Loaded before any fork. Only Linux can signal a child when its parent dies. On macOS, children outlive a launcher that
 # was killed with SIGKILL; the next start then reports that the data folder is still locked.
@@ -74,6 +76,23 @@ def following_parent() -> Generator[None]:
             os.kill(os.getpid(), number.value)
 
 
+class Process(Protocol):
+    """A running program."""
+
+    @property
+    def pid(self) -> int:
+        """The process id, also after the process has ended."""
+        ...
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative if a signal ended the process, or None while it runs."""
+        ...
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless the process has ended."""
+        ...
+
+
 @dataclass(frozen=True)
 class Program:
     """A command, its environment, and the signals and the time limit for stopping it."""
@@ -86,6 +105,23 @@ class Program:
     when_orphaned: signal.Signals = signal.SIGKILL
     grace: float = 20.0
 
+    def start(self, log: int, lock: int) -> Process:
+        """Start the program in a session of its own, with the descriptors of its log and of a lock to inherit.
+
+        It is stopped when the calling thread ends, so call this from a long-lived thread.
+        """
+        return subprocess.Popen(  # noqa: S603  our own programs, no shell
+            self.command,
+            env=allowed_environment() | self.environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=(lock,),
+            preexec_fn=signal_on_parent_death(self.when_orphaned),
+        )
+
 
 class Child:
     """A program that runs in its own session, logs to the data folder, and can be restarted."""
@@ -95,7 +131,7 @@ class Child:
         self.log = folder.logs / f"{program.name}.log"
         self._pid_file = folder.run / f"{program.name}.pid"
         self._lock = folder.lock
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int | None:
@@ -112,20 +148,10 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the program. It is stopped when the calling thread ends, so call this from a long-lived thread."""
+        """Start the program, from a long-lived thread (`Program.start`)."""
         self.trim_log()
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  our own programs, no shell
-                self.program.command,
-                env=allowed_environment() | self.program.environment,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                pass_fds=(self._lock,),
-                preexec_fn=signal_on_parent_death(self.program.when_orphaned),
-            )
+            self._process = self.program.start(log.fileno(), self._lock)
         self._pid_file.write_text(str(self._process.pid))
 
     def ask_to_stop(self) -> None:
@@ -137,15 +163,17 @@ class Child:
         """Wait for the end, at most the grace period or until `force_now`; then kill the process and its group."""
         if self._process is None:
             return
-        until = time.monotonic() + self.program.grace
-        while self.running() and time.monotonic() < until and not force_now():
-            time.sleep(0.02)
+        self._wait(self.program.grace, force_now)
         if self.running():
             self._process.send_signal(self.program.force)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(5)
+        self._wait(_FORCED_SECONDS)
         self.kill_group()
         self._pid_file.unlink(missing_ok=True)
+
+    def _wait(self, seconds: float, no_longer: Callable[[], bool] = lambda: False) -> None:
+        until = time.monotonic() + seconds
+        while self.running() and time.monotonic() < until and not no_longer():
+            time.sleep(0.02)
 
     def kill_group(self) -> None:
         """Kill the rest of the process group."""

@@ -15,12 +15,13 @@ from onebox.checking import checked_settings
 from onebox.children import SERVICE_SETTINGS, Child, stop_all
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
+from onebox.forking import Preloading, forget_working_directory
 from onebox.nats import EmbeddedNats
 from onebox.pango import install_in_background
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
-from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Service, services
+from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Service, names, services
 from onebox.settings import PREFIXES, BoxSettings, url_of
 from onebox.supervision import Supervisor
 from onebox.terminal import fail, report
@@ -33,9 +34,14 @@ class Launcher:
     """One run of the system. `table` returns the services to start."""
 
     def __init__(
-        self, settings: BoxSettings, table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT
+        self,
+        settings: BoxSettings,
+        table: ServiceTable = services,
+        ready_timeout: float = READY_TIMEOUT,
+        preloaded: Sequence[str] = (),
     ) -> None:
         self._settings, self._table, self._ready_timeout = settings, table, ready_timeout
+        self._preloading = Preloading(preloaded)
         self._started_at = time.monotonic()
         self._stop = threading.Event()
         self._force_stop = threading.Event()
@@ -51,6 +57,7 @@ class Launcher:
         self._handle_signals()
         with self._cleanup:
             context = self._start_servers()
+            self._preloading.finish()
             checks = self._start_services(context)
             if self._until_ready(checks):
                 self._announce(context, checks)
@@ -76,6 +83,7 @@ class Launcher:
         self._cleanup.callback(folder.close)
         self._cleanup.enter_context(ReservedPort(settings.host, settings.port))
         report(f"Starting. Data directory: {folder.path}")
+        self._preloading.start()
         return LaunchContext(
             settings,
             folder,
@@ -133,9 +141,13 @@ class Launcher:
         context.first_admin.unlink(missing_ok=True)
 
 
-def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -> int:
-    """Run the system with the settings of the environment, and return the exit code."""
+def main(table: ServiceTable | None = None, ready_timeout: float = READY_TIMEOUT) -> int:
+    """Run the system with the settings of the environment, and return the exit code.
+
+    Another `table` than that of the services starts programs whose code this process does not load.
+    """
     try:
+        forget_working_directory()
         settings = checked_settings()
         install_in_background()  # while this process may be root
         drop_root(settings.data_dir, settings.pg_bindir)
@@ -143,7 +155,8 @@ def main(table: ServiceTable = services, ready_timeout: float = READY_TIMEOUT) -
         known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
         for warning in misspelled_settings(known, PREFIXES):
             report(f"Warning: {warning}")
-        Launcher(settings, table, ready_timeout).run()
+        preloaded = () if table else names(settings)
+        Launcher(settings, table or services, ready_timeout, preloaded).run()
     except InvalidSettings as error:
         return fail(f"Invalid settings. Correct or unset them:\n{error}", 2)
     except CannotStart as error:

@@ -10,6 +10,7 @@ from contracts.catalogue import EVENTS, SERVICES
 
 from onebox.children import Program
 from onebox.folder import DataFolder
+from onebox.forking import Module
 from onebox.keys import new_key_ring, new_symmetric_keys
 from onebox.settings import BoxSettings, reachable
 
@@ -74,6 +75,11 @@ class LaunchContext:
         if settings.otel_exporter_otlp_endpoint:
             env["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
         return env
+
+
+def names(settings: BoxSettings) -> tuple[str, ...]:
+    """Return the names of the services, which are those of their packages."""
+    return ("gateway", *SERVICES, *(() if settings.model else ("simulator",)))
 
 
 @dataclass(frozen=True)
@@ -158,5 +164,6 @@ def _internal_service(name: str, context: LaunchContext, own: dict[str, str]) ->
 
 
 def _service(name: str, port: int, env: dict[str, str], host: str = "127.0.0.1") -> Service:
+    kind = Module if sys.platform == "linux" else Program
     # -P: the working directory is not on the import path.
-    return Service(Program(name, [sys.executable, "-P", "-m", name], env), host, port)
+    return Service(kind(name, [sys.executable, "-P", "-m", name], env), host, port)

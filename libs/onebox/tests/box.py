@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from onebox.children import Program
 from onebox.launcher import READY_TIMEOUT, main
 from onebox.services import LaunchContext, Service, services
 
@@ -16,8 +17,9 @@ def fake_services(context: LaunchContext) -> list[Service]:
 
 
 def _standin(row: Service) -> Service:
-    command = [sys.executable, STANDIN, behaviour.get(row.program.name, "")]
-    return replace(row, program=replace(row.program, command=command))
+    own = row.program
+    command = [sys.executable, STANDIN, behaviour.get(own.name, "")]
+    return replace(row, program=Program(own.name, command, own.environment, grace=own.grace))
 
 
 if __name__ == "__main__":

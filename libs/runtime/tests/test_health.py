@@ -9,6 +9,7 @@ from onebox.ports import ReservedPort
 from prometheus_client import Counter
 from runtime.http import health
 from runtime.http.health import Health, app, serving
+from runtime.metrics import metrics_of
 from runtime.testing import eventually
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -132,3 +133,12 @@ class Slow:
 def used_port() -> Generator[int]:
     with socket.create_server((HOST, 0)) as used:
         yield used.getsockname()[1]
+
+
+async def test_metrics_are_those_of_the_process_and_of_the_named_owners() -> None:
+    Counter("jars", "Jars", registry=metrics_of("kitchen")).inc()
+    Counter("shelves", "Shelves", registry=metrics_of("cellar")).inc()
+    transport = httpx.ASGITransport(app(Health(), "kitchen"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
+        text = (await client.get("/metrics")).text
+    assert [name in text for name in ("process_open_fds", "jars_total 1.0", "shelves_total")] == [True, True, False]

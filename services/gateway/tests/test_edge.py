@@ -8,7 +8,7 @@ import httpx
 from contracts.messages import Page
 from contracts.samples import SESSION, USER
 from contracts.session.session import GetSession, ListSessions
-from prometheus_client import REGISTRY
+from runtime.metrics import metrics_of
 from runtime.testing import eventually
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
@@ -21,7 +21,7 @@ ONE = f"/api/v1/sessions/{SESSION}"
 
 
 def request_count(method: str, path: str) -> float:
-    return REGISTRY.get_sample_value("api_requests_total", {"method": method, "path": path}) or 0
+    return metrics_of("gateway").get_sample_value("api_requests_total", {"method": method, "path": path}) or 0
 
 
 @each("request_id", ["abc", "A-1._z", "x" * 128])
@@ -99,21 +99,23 @@ async def test_unknown_methods_are_one_series(client: httpx.AsyncClient):
 
 async def test_durations_are_counted_by_status(client: httpx.AsyncClient):
     labels = {"method": "GET", "path": "/health/live", "status": "200"}
-    before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
+    before = metrics_of("gateway").get_sample_value("api_request_duration_seconds_count", labels) or 0
     await client.get("/health/live")
-    assert REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1
+    assert metrics_of("gateway").get_sample_value("api_request_duration_seconds_count", labels) == before + 1
 
 
 async def test_a_disconnect_during_the_request_is_not_an_error(base_url: str, services: FakeServices):
     labels = {"method": "POST", "path": "/api/v1/sessions", "status": "499"}
-    before = REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) or 0
+    before = metrics_of("gateway").get_sample_value("api_request_duration_seconds_count", labels) or 0
     with capture_logs() as logged:
         _, writer = await asyncio.open_connection("127.0.0.1", int(base_url.rpartition(":")[2]))
         head = f"host: localhost\r\nauthorization: Bearer {services.token()}\r\ncontent-length: 10"
         writer.write(f"POST /api/v1/sessions HTTP/1.1\r\n{head}\r\n\r\n{{".encode())
         await writer.drain()
         writer.close()
-        await eventually(lambda: REGISTRY.get_sample_value("api_request_duration_seconds_count", labels) == before + 1)
+        await eventually(
+            lambda: metrics_of("gateway").get_sample_value("api_request_duration_seconds_count", labels) == before + 1
+        )
     assert [(line["event"], line["status"]) for line in logged] == [("request", 499)]
 
 

@@ -11,7 +11,7 @@ from contracts.wire import AGENT_DEPTH_HEADER
 from gateway.routing.api_route import MAX_BODY_BYTES
 from gateway.settings import Settings
 from onebox.testing.mcp import mcp_client
-from prometheus_client import REGISTRY
+from runtime.metrics import metrics_of
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples
@@ -127,7 +127,10 @@ async def test_a_client_that_accepts_neither_is_406(client: httpx.AsyncClient):
 
 async def test_calls_of_tools_are_counted_by_outcome(client: httpx.AsyncClient, services: FakeServices):
     def counted(outcome: str) -> float:
-        return REGISTRY.get_sample_value("mcp_tool_calls_total", {"tool": "get_session", "outcome": outcome}) or 0
+        return (
+            metrics_of("gateway").get_sample_value("mcp_tool_calls_total", {"tool": "get_session", "outcome": outcome})
+            or 0
+        )
 
     before = counted("OK")
     await services.answer(GetSession, samples.session())

@@ -14,11 +14,11 @@ from gateway.streams import open_streams
 from gateway.streams.open_streams import OpenStreams
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
-from prometheus_client import REGISTRY
 from runtime.bus import Client, connected, holdings
 from runtime.bus.holdings import Holdings, Taken
 from runtime.bus.jetstream import jetstream
 from runtime.forever import forever
+from runtime.metrics import metrics_of
 from runtime.settings import InvalidSettings, load
 from runtime.testing import eventually
 
@@ -85,7 +85,7 @@ async def other(nats_url: str) -> AsyncGenerator[Replica]:
 
 
 def unchecked() -> float:
-    return REGISTRY.get_sample_value("open_streams_unchecked_total") or 0
+    return metrics_of("gateway").get_sample_value("open_streams_unchecked_total") or 0
 
 
 async def test_two_gateways_allow_exactly_the_limit(one: Replica, other: Replica) -> None:

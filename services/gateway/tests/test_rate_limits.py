@@ -19,8 +19,8 @@ from gateway.routes.documentation import OPENAPI
 from gateway.settings import Settings
 from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
-from prometheus_client import REGISTRY
 from runtime.bus import counters
+from runtime.metrics import metrics_of
 from runtime.testing import eventually
 from websockets.exceptions import InvalidStatus
 
@@ -259,7 +259,7 @@ async def test_a_role_without_limits_is_not_counted(harness: Harness):
 
 
 def unchecked() -> float:
-    return REGISTRY.get_sample_value("rate_limit_unchecked_total") or 0
+    return metrics_of("gateway").get_sample_value("rate_limit_unchecked_total") or 0
 
 
 async def test_requests_are_allowed_and_counted_while_the_bus_does_not_count(

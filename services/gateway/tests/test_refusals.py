@@ -19,8 +19,8 @@ from gateway.entry import audit_reports
 from gateway.entry.audit_reports import AuditReports, is_denial
 from gateway.problems import EdgeCode, Problem
 from onebox.testing.mcp import mcp_client
-from prometheus_client import REGISTRY
 from runtime.bus import Unavailable
+from runtime.metrics import metrics_of
 from runtime.testing import eventually
 
 from services.gateway.tests import samples
@@ -259,10 +259,13 @@ async def test_many_refusals_are_reported_in_batches(harness: Harness, services:
 
 async def test_refusals_beyond_the_limit_are_counted(harness: Harness, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(audit_reports, "MAX_WAITING", 2)
-    own, before = AuditReports(harness.gateway.bus), REGISTRY.get_sample_value("audit_entries_lost_total") or 0
+    own, before = (
+        AuditReports(harness.gateway.bus),
+        metrics_of("gateway").get_sample_value("audit_entries_lost_total") or 0,
+    )
     for _ in range(3):
         own.add(scope_of(), Problem(EdgeCode.FORBIDDEN, ""))
-    assert (len(own.waiting), REGISTRY.get_sample_value("audit_entries_lost_total")) == (2, before + 1)
+    assert (len(own.waiting), metrics_of("gateway").get_sample_value("audit_entries_lost_total")) == (2, before + 1)
 
 
 async def test_a_failed_report_is_not_repeated_by_a_concurrent_one(harness: Harness, services: FakeServices):

@@ -14,6 +14,7 @@ from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
 from runtime.bus import Client
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 from runtime.starting import CannotStart
 
 from report.renderer import Renderer
@@ -28,7 +29,9 @@ log = get_logger()
 CHECK_SECONDS = 2.0
 """How long an answer that PDF cannot be created is valid."""
 
-pdf_available = Gauge("report_pdf_available", "Whether reports can be created as PDF (1) or not (0)")
+pdf_available = Gauge(
+    "report_pdf_available", "Whether reports can be created as PDF (1) or not (0)", registry=metrics_of("report")
+)
 
 
 class PdfSupport:

@@ -13,8 +13,8 @@ from contracts.samples import EXECUTION, TASK
 from contracts.task_scheduler.execution import GetExecution
 from contracts.task_scheduler.task import GetTask
 from eventing.reactions.jobs import JobFailed
-from prometheus_client import REGISTRY
 from report.storage import StorageDenied
+from runtime.metrics import metrics_of
 
 from .desk import NOON, STRANGER, Desk, refusal
 
@@ -87,10 +87,10 @@ async def test_rendering_that_fails_fails_the_report(desk: Desk) -> None:
 async def test_a_report_that_somebody_waits_for_fails_when_the_machine_is_busy(desk: Desk) -> None:
     report = await desk.request()
     desk.dependencies.renderer.meanwhile = desk.dependencies.renderer.give_up
-    failures = REGISTRY.get_sample_value("reports_failed_total", {"code": "REPORT_FAILED"}) or 0
+    failures = metrics_of("report").get_sample_value("reports_failed_total", {"code": "REPORT_FAILED"}) or 0
     await desk.create(report.id)
     assert (await desk.latest(report.id)).error_detail == "The machine is busy."
-    assert REGISTRY.get_sample_value("reports_failed_total", {"code": "REPORT_FAILED"}) == failures + 1
+    assert metrics_of("report").get_sample_value("reports_failed_total", {"code": "REPORT_FAILED"}) == failures + 1
 
 
 async def test_a_report_that_waited_for_a_day_fails(desk: Desk) -> None:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from prometheus_client import REGISTRY
 from report import dependencies as module
 from report.dependencies import dependencies
 from report.settings import Settings
+from runtime.metrics import metrics_of
 from runtime.starting import CannotStart
 
 UNUSED = cast(Any, None)
@@ -34,7 +34,7 @@ async def test_the_service_starts_and_shows_whether_there_is_pdf(
     monkeypatch.setattr(module, "why_unavailable", lambda: problem)
     async with dependencies(settings(tmp_path), UNUSED, UNUSED) as opened:
         assert await opened.pdf.available() == (gauge == 1)
-    assert REGISTRY.get_sample_value("report_pdf_available") == gauge
+    assert metrics_of("report").get_sample_value("report_pdf_available") == gauge
 
 
 async def test_pdf_becomes_available_when_its_libraries_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
 from runtime.bus import Client
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 from runtime.waiters import Waiters
 from sandbox import Resources, Sandbox
 
@@ -40,7 +41,9 @@ from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 log = get_logger()
 
-confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)")
+confined = Gauge(
+    "agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)", registry=metrics_of("session")
+)
 
 
 @dataclass(frozen=True)

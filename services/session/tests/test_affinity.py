@@ -11,9 +11,9 @@ from contracts.refusals import Code
 from contracts.wire import work_stream
 from eventing.reactions import offers as offering
 from eventing.testing import eventually
-from prometheus_client import REGISTRY
 from runtime.bus import Client
 from runtime.bus.jetstream import jetstream
+from runtime.metrics import metrics_of
 from simulator.testing import scripted
 
 from services.session.tests.deployment import SLOW, Deployment, ServiceClient
@@ -31,7 +31,10 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def offers(outcome: str) -> float:
     """Return how many offers of this process had an outcome."""
-    return REGISTRY.get_sample_value("work_offered_total", {"reaction": "run_agent", "outcome": outcome}) or 0
+    return (
+        metrics_of("eventing").get_sample_value("work_offered_total", {"reaction": "run_agent", "outcome": outcome})
+        or 0
+    )
 
 
 def agent_of(session_id: UUID) -> int:

@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code
 from eventing.testing import eventually
-from prometheus_client import REGISTRY
+from runtime.metrics import metrics_of
 from sandbox import SandboxedProcess
 from session.agent import AgentEvent, Finished, Limits
 from session.agent.live import Agent
@@ -45,10 +45,10 @@ def warm_of(*names: str) -> list[str]:
 
 
 async def test_the_next_turn_reuses_the_agent_process(replica: Replica) -> None:
-    before = REGISTRY.get_sample_value("agent_starts_total") or 0
+    before = metrics_of("session").get_sample_value("agent_starts_total") or 0
     await replica.bash(f"touch {MARK}")
     assert await replica.bash(f"ls {MARK}") == MARK
-    assert REGISTRY.get_sample_value("agent_starts_total") == before + 1
+    assert metrics_of("session").get_sample_value("agent_starts_total") == before + 1
 
 
 async def test_an_agent_is_warm_between_its_turns(replica: Replica) -> None:

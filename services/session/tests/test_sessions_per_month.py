@@ -16,9 +16,9 @@ from eventing.database import Database
 from eventing.privileges import grant
 from eventing.testing.statements import logged_statements
 from onebox.testing.databases import Databases
-from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.clock import new_id
+from runtime.metrics import metrics_of
 from session.app import service
 from session.quotas.months import end_of_month, month_of
 
@@ -73,7 +73,7 @@ async def test_parallel_creations_over_two_replicas_are_exactly_the_quota(limite
 
 async def test_a_refusal_is_counted_in_the_metrics(limited: Desk) -> None:
     def count() -> float:
-        return REGISTRY.get_sample_value("quota_refused_total", {"quota": "sessions_per_month"}) or 0
+        return metrics_of("session").get_sample_value("quota_refused_total", {"quota": "sessions_per_month"}) or 0
 
     before = count()
     for _ in range(LIMIT):

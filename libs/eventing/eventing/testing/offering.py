@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from uuid import UUID
 
 from nats.aio.msg import Msg
-from prometheus_client import REGISTRY
 from runtime import clock
 from runtime.bus import Client
 from runtime.bus.envelope import Envelope
+from runtime.metrics import metrics_of
 
 from eventing.bus import wire
 from eventing.leases import UnfinishedWork
@@ -71,4 +71,4 @@ async def replicas(*clients: Client, slots: int = 16) -> AsyncGenerator[tuple[Re
 
 def count(outcome: str) -> float:
     """Return how many offers of this process had an outcome."""
-    return REGISTRY.get_sample_value("work_offered_total", {"reaction": "open", "outcome": outcome}) or 0
+    return metrics_of("eventing").get_sample_value("work_offered_total", {"reaction": "open", "outcome": outcome}) or 0

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import uvicorn
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from runtime.http.connections import BoundedProtocol
 from runtime.http.handshakes import WebSocketProtocol
+from runtime.metrics import exposition
 
 CHECK_TIMEOUT = 2.0
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -53,8 +54,8 @@ async def _outcome(check: Check) -> str:
     return "ok"
 
 
-def app(health: Health) -> Starlette:
-    """Return the ASGI application that serves `/health/live`, `/health/ready` and `/metrics`."""
+def app(health: Health, *owners: str) -> Starlette:
+    """Return the ASGI application that serves `/health/live`, `/health/ready` and, of these owners, `/metrics`."""
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -67,7 +68,7 @@ def app(health: Health) -> Starlette:
         )
 
     async def metrics(_: Request) -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposition(*owners), media_type=CONTENT_TYPE_LATEST)
 
     routes = {"/health/live": live, "/health/ready": ready, "/metrics": metrics}
     return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])

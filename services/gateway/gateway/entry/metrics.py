@@ -8,27 +8,35 @@ from functools import cache
 
 from contracts.refusals import Refusal
 from contracts.session.session import CountSessions
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from runtime.bus import Bus, Unavailable
 from runtime.bus.envelope import Envelope
+from runtime.metrics import exposition, metrics_of
 
 UNMATCHED = "unmatched"
 """The path label of requests that no route matches: paths that clients make up must not create series."""
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 COUNT_TIMEOUT_SECONDS, MAX_AGE_SECONDS = 1.0, 10.0
 
-_requests = Counter("api_requests", "Total API requests", ["method", "path"])
+_requests = Counter("api_requests", "Total API requests", ["method", "path"], registry=metrics_of("gateway"))
 _duration = Histogram(
     "api_request_duration_seconds",
     "Duration of requests, in seconds",
     ["method", "path", "status"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900),
+    registry=metrics_of("gateway"),
 )
-_tool_calls = Counter("mcp_tool_calls", "Total calls of tools by MCP clients", ["tool", "outcome"])
+_tool_calls = Counter(
+    "mcp_tool_calls", "Total calls of tools by MCP clients", ["tool", "outcome"], registry=metrics_of("gateway")
+)
 
-lost_audit_entries = Counter("audit_entries_lost", "Refusals and changes that could not be reported to the audit log")
+lost_audit_entries = Counter(
+    "audit_entries_lost",
+    "Refusals and changes that could not be reported to the audit log",
+    registry=metrics_of("gateway"),
+)
 
 
 def count_tool_call(tool: str, outcome: str) -> None:
@@ -60,7 +68,7 @@ class SessionTotals:
         """Return all metrics as text, without those of sessions if the session service does not answer."""
         sessions = CollectorRegistry()
         sessions.register(_Sessions(await self._current()))
-        return generate_latest(REGISTRY) + generate_latest(sessions)
+        return exposition("gateway") + generate_latest(sessions)
 
     async def _current(self) -> dict[str, int]:
         async with self._lock:

@@ -11,6 +11,7 @@ from gateway.clients.presence import disconnected
 from gateway.problems import EdgeCode, Problem
 from gateway.state import Gateway, gateway_of
 
+PATH = "/mcp"
 MAX_DEPTH = 3
 """How many agents may use each other in a row."""
 

@@ -33,7 +33,7 @@ from gateway.entry import metrics
 from gateway.entry.idempotency.keys import MEMBER
 from gateway.entry.idempotency.messages import continuing
 from gateway.mcp_server import approval, conversation, execution, report, run, session, task
-from gateway.mcp_server.call import Call
+from gateway.mcp_server.call import PATH, Call
 from gateway.mcp_server.resources import TEMPLATES, list_resources, read_resource
 from gateway.mcp_server.tool import Tool
 from gateway.problems import Problem, translation
@@ -43,7 +43,6 @@ log = get_logger()
 
 MODULES = (session, run, conversation, task, execution, report, approval)
 TOOLS: dict[str, Tool] = {tool.definition.name: tool for module in MODULES for tool in module.tools.all}
-PATH = "/mcp"
 INSTRUCTIONS = (
     "Runs Claude Code agents in sessions. Create a session, query it, and read its answer, its messages or a report. "
     "Results name ids that other tools take. Errors begin with a code."

@@ -12,6 +12,7 @@ from contracts.messages import Actor
 from runtime.bus import BUS_ERRORS, Unavailable
 from runtime.bus.holdings import Holdings
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 
 from gateway.clients.rates.stream_limits import StreamLimits
 from gateway.problems import EdgeCode, Problem
@@ -29,7 +30,9 @@ RETRY_AFTER_SECONDS = 10
 """`Retry-After` for a user who has too many streams."""
 
 _unchecked = prometheus_client.Counter(
-    "open_streams_unchecked", "Streams opened without a check against other gateways, since the bus did not answer"
+    "open_streams_unchecked",
+    "Streams opened without a check against other gateways, since the bus did not answer",
+    registry=metrics_of("gateway"),
 )
 
 

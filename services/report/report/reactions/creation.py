@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from runtime import clock
 from runtime.bus import NoResponders
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 
 from report.collecting import collect
 from report.content import ReportContent
@@ -26,7 +27,9 @@ from report.storage import StorageDenied
 
 log = get_logger()
 
-reports_failed = Counter("reports_failed_total", "Reports that could not be created", ["code"])
+reports_failed = Counter(
+    "reports_failed_total", "Reports that could not be created", ["code"], registry=metrics_of("report")
+)
 
 MAX_AGE = timedelta(days=1)
 """A report that has not been created as long after its request fails: what it needs has been unavailable for long."""

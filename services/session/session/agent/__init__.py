@@ -13,6 +13,7 @@ from uuid import UUID
 from contracts.refusals import Code
 from prometheus_client import Counter
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 from sandbox import Heartbeats, Sandbox
 
 from session.agent.agent_context import AgentContext
@@ -42,7 +43,11 @@ __all__ = [
 
 log = get_logger()
 
-started = Counter("agent_starts_total", "Starts of agent processes; a turn without one uses a warm agent")
+started = Counter(
+    "agent_starts_total",
+    "Starts of agent processes; a turn without one uses a warm agent",
+    registry=metrics_of("session"),
+)
 
 SHUTDOWN_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0

@@ -6,13 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import Counter
+from runtime.metrics import metrics_of
 
 MIN_SECONDS = 2.0
 """How long a run has waited at least if it is released because no place is free. By then all that its agent did is
 recorded, and a person who was asked has had a moment to answer."""
 
 released = Counter(
-    "runs_released_total", "Runs released while they only waited for approvals, by the reason", ["reason"]
+    "runs_released_total",
+    "Runs released while they only waited for approvals, by the reason",
+    ["reason"],
+    registry=metrics_of("session"),
 )
 
 

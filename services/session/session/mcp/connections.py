@@ -13,8 +13,11 @@ from contracts.mcp_registry.values import ServerConnection
 from contracts.refusals import Code
 from mcp_connection import Callbacks, ConnectionFailed, Upstream
 from prometheus_client import Gauge
+from runtime.metrics import metrics_of
 
-open_connections = Gauge("mcp_connections", "Open connections of sessions to MCP servers")
+open_connections = Gauge(
+    "mcp_connections", "Open connections of sessions to MCP servers", registry=metrics_of("session")
+)
 
 
 class Connects(Protocol):

@@ -6,8 +6,11 @@ from decimal import Decimal
 from contracts.refusals import Code, Refusal
 from prometheus_client import Counter
 from runtime import clock
+from runtime.metrics import metrics_of
 
-refused = Counter("quota_refused", "Commands and runs that a quota has refused or ended", ["quota"])
+refused = Counter(
+    "quota_refused", "Commands and runs that a quota has refused or ended", ["quota"], registry=metrics_of("session")
+)
 
 
 def exceeded(

@@ -33,8 +33,8 @@ class Prompts:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> "AsyncGenerator[Prompts]":
-        """Start the child processes; end them on exit."""
-        async with ChildPool.open(Path(__file__).with_name("child.py"), Limits()) as pool:
+        """Provide the child processes, which start with the first template; end them on exit."""
+        async with ChildPool.open(Path(__file__).with_name("child.py"), Limits(), on_demand=True) as pool:
             yield cls(pool)
 
     async def render(self, template: str, variables: dict[str, Any], user_id: UUID | None = None) -> Rendered:

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 from runtime.bus import BUS_ERRORS, Unavailable
 from runtime.bus.counters import Counters
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 
 from gateway.clients.rates.rules import Kind, Payer, Rule, Rules
 from gateway.clients.rates.windows import Window
@@ -26,8 +27,12 @@ PAUSE_SECONDS = 1.0
 """How long the bus is not asked after it has failed, so that an outage does not delay each request by a timeout."""
 MAX_PREVIOUS = 20_000
 
-_unchecked = Counter("rate_limit_unchecked", "Requests allowed without a check, since the bus did not count them")
-_refused = Counter("rate_limit_refused", "Requests refused by a rate limit", ["rule"])
+_unchecked = Counter(
+    "rate_limit_unchecked",
+    "Requests allowed without a check, since the bus did not count them",
+    registry=metrics_of("gateway"),
+)
+_refused = Counter("rate_limit_refused", "Requests refused by a rate limit", ["rule"], registry=metrics_of("gateway"))
 
 type Headers = list[tuple[str, str]]
 

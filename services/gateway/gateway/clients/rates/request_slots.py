@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from prometheus_client import Counter, Gauge
+from runtime.metrics import metrics_of
 
 from gateway.problems import EdgeCode, Problem
 
@@ -16,8 +17,11 @@ MAX_WAIT_SECONDS = 5.0
 COUNTED_SECONDS = 1.0
 """A request that takes longer does not count any more: it waits for something, such as its client or an agent."""
 
-_waiting = Gauge("requests_waiting", "Requests that wait for others of their user")
-_refused = Counter("requests_crowded_out", "Requests refused because too many others of their user were waiting")
+_METRICS = metrics_of("gateway")
+_waiting = Gauge("requests_waiting", "Requests that wait for others of their user", registry=_METRICS)
+_refused = Counter(
+    "requests_crowded_out", "Requests refused because too many others of their user were waiting", registry=_METRICS
+)
 
 
 class Slot:
