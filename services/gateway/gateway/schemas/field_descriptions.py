@@ -27,7 +27,7 @@ BY_NAME = {
     "default": "Value if none is sent; null if there is none.",
     "default_mode": "Mode of sessions that do not name one.",
     "delivered": "Whether the agent has received the decision.",
-    "depth": "How many agents use each other, over MCP, up to this session; 0 if no agent uses it.",
+    "depth": "Nesting depth over MCP: 0 if a person uses the session, 1 if an agent does, and so on.",
     "description": "What the template is for.",
     "difference": "How the tools differ from those that were accepted; empty unless `health` is `changed`.",
     "disallowed_tools": "Tools that the agent must not use.",
