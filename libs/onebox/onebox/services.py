@@ -35,7 +35,7 @@ class DatabaseUrls:
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """What the services of one system have in common."""
+    """Context that the services of one system share."""
 
     settings: BoxSettings
     folder: DataFolder

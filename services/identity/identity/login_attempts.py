@@ -69,7 +69,7 @@ class Attempt:
 
     @property
     def payer(self) -> str:
-        """What waits together for its turn: attempts of a known client do not wait with those of strangers."""
+        """Key of the queue in which an attempt waits: a known client does not wait with strangers."""
         return next(iter(self.limits)).hex()
 
     async def begin(self) -> None:

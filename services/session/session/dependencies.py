@@ -45,7 +45,7 @@ confined = Gauge("agent_sandbox", "Whether agents run in a sandbox (1), or witho
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service's handlers, queries and reactions use.
+    """Dependencies of the service's handlers, queries and reactions.
 
     `decisions` wakes workers that wait for an approval. `models` are those that sessions may name, any if it is empty,
     as far as `ceilings` allow them to the role of the user.
