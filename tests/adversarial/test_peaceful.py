@@ -1,4 +1,4 @@
-"""What an honest agent works with still works behind the same walls."""
+"""The tools of an honest agent work in the same sandbox."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""What the rules look at, read from the files of a tree: members, services, messages, handlers, aggregates."""
+"""Input of the rules, read from the files of a tree: members, services, messages, handlers, aggregates."""
 
 import ast
 import re

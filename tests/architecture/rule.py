@@ -1,4 +1,4 @@
-"""What a rule is, and all there are."""
+"""The definition of a rule, and the list of all."""
 
 from collections.abc import Callable
 from pathlib import Path

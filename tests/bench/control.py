@@ -31,7 +31,7 @@ class ControlSettings(Settings):
 
 
 class NewSession(BaseModel):
-    """What a client sends, as to the real API."""
+    """A request, as to the real API."""
 
     name: str
     mode: Mode
@@ -39,7 +39,7 @@ class NewSession(BaseModel):
 
 
 class Session(NewSession):
-    """What a client gets, as long as from the real API."""
+    """A response, as long as from the real API."""
 
     id: UUID
     user_id: UUID = UUID(int=0)

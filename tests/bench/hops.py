@@ -1,4 +1,4 @@
-"""What each hop of one command costs: the same client takes them in turn, one at a time."""
+"""Cost of each hop of one command: the same client takes them in turn, one at a time."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -26,7 +26,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Served:
-    """What became of a load: how long it took, and how long each answer."""
+    """Result of a load: its duration, and that of each answer."""
 
     seconds: float
     latencies: list[float] = field(repr=False)

@@ -1,4 +1,4 @@
-"""What was measured, for people: one table, each figure beside its control and its aim, with the machine's load."""
+"""Readable results: one table, each figure beside its control and its aim, with the machine's load."""
 
 import os
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ COLUMNS = ("", "measured", "control", "", "aim", "")
 
 @dataclass(frozen=True)
 class Aim:
-    """What a figure should be, at least or at most."""
+    """Aim of a figure: at least or at most."""
 
     limit: float
     unit: str
@@ -42,7 +42,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """What one benchmark measured, and how much of the machine others used meanwhile."""
+    """Results of one benchmark, and how much of the machine others used meanwhile."""
 
     title: str
     others: float

@@ -1,4 +1,4 @@
-"""What all benchmarks make: sessions of one size, for one user."""
+"""Data of all benchmarks: sessions of one size, for one user."""
 
 from contracts.messages import Actor
 from contracts.session.session import CreateSession

@@ -1,4 +1,4 @@
-"""What is measured: servers with the settings of `make run`, and the whole system on them."""
+"""The measured system: servers with the settings of `make run`, and the whole system on them."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""What must hold of the audit log after all faults: exactly one entry for each change of every service."""
+"""Invariants of the audit log after all faults: exactly one entry for each change of every service."""
 
 from collections import Counter
 from contextlib import suppress

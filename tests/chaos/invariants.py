@@ -1,4 +1,4 @@
-"""What must hold after all faults have ended and the system is idle."""
+"""Invariants after all faults have ended and the system is idle."""
 
 import json
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What must hold of tasks after all faults have ended."""
+"""Invariants of tasks after all faults have ended."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What holds for every message. A test names all messages for which it does not hold."""
+"""Rules for every message. A test names all messages for which it does not hold."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What a whole system has stored, and where a secret is in it."""
+"""Search for secrets in everything that a system has stored."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What administrators read about the whole system: statistics and costs of real runs."""
+"""Figures about the whole system for administrators: statistics and costs of real runs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What one user sees of another: nothing."""
+"""Isolation of users: one sees nothing of another."""
 
 from collections.abc import Generator
 

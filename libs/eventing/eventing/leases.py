@@ -60,7 +60,7 @@ class AttemptFailed(Exception):
 
 
 POSTPONED = (EventTooNew, NoResponders, OtherSuspect)
-"""What an attempt raises that is repeated later, and does not count."""
+"""Exceptions after which an attempt is repeated later, and does not count."""
 
 
 @dataclass(frozen=True)

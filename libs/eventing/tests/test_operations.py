@@ -1,4 +1,4 @@
-"""What every service answers on the bus besides its own messages."""
+"""Messages that every service answers on the bus besides its own."""
 
 from contracts.messages import ping_query
 from eventing.handling import Handlers, subscribers

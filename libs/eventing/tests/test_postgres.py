@@ -1,4 +1,4 @@
-"""What only the PostgreSQL store has: read models in the same transaction, and a feed without gaps."""
+"""Features of the PostgreSQL store alone: read models in the same transaction, and a feed without gaps."""
 
 import asyncio
 from contextlib import suppress

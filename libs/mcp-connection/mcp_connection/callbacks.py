@@ -1,4 +1,4 @@
-"""What a server may ask of its client, and report to it."""
+"""Requests and reports of a server to its client."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

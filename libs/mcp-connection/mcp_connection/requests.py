@@ -1,4 +1,4 @@
-"""What a connected server asks, logs and announces."""
+"""Handling of the requests, logs and notifications of a connected server."""
 
 import json
 

@@ -16,7 +16,7 @@ from onebox.children import SERVICE_SETTINGS
 from onebox.settings import BoxSettings
 
 PASSED_ON = (*SERVICE_SETTINGS, "PUBLIC_URL", "ADMIN_PASSWORD")
-"""What services check beyond the settings of this system."""
+"""Settings that services check, besides those of this system."""
 _environment = os.environ  # noqa: TID251  to learn which settings are set
 
 

@@ -17,7 +17,7 @@ from onebox.settings import BoxSettings, reachable
 # A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
 STOP_ORDER = (("gateway",), SERVICES, ("simulator",), ("nats",), ("postgres",))
 CLOSE_SECONDS = 10.0
-"""What a service has for closing what it has opened, after its work in progress."""
+"""The time that a service has to close its resources, after its work in progress."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class DatabaseUrls:
 
 @dataclass(frozen=True)
 class LaunchContext:
-    """What the services of one system have in common."""
+    """Context that the services of one system share."""
 
     settings: BoxSettings
     folder: DataFolder

@@ -11,7 +11,7 @@ MIN_PAUSE, MAX_PAUSE = 0.1, 5.0
 
 
 class NotYet(Exception):
-    """What the work needs does not exist yet, which was logged where it was noticed."""
+    """A dependency of the work does not exist yet, which was logged where it was noticed."""
 
 
 async def forever(name: str, work: Callable[[], Awaitable[None]], *, until: asyncio.Event | None = None) -> None:

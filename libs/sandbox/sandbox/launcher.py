@@ -20,7 +20,7 @@ MAX_OPEN_FILES = 4096
 REQUEST = b"?"
 KILL_PASSES, PASS_SECONDS = 100, 0.01
 FILE_BYTES = 1024
-"""What the kernel needs for a file in memory, besides its content."""
+"""Memory of the kernel for a file in memory, besides its content."""
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 PR_SET_DUMPABLE = 4
 NICENESS = 10

@@ -23,7 +23,7 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class Remains:
-    """What is in a sandbox between two requests to its program.
+    """The state of a sandbox between two requests to its program.
 
     Attributes:
         processes: besides the program, those that could not be killed.

@@ -186,7 +186,10 @@ async def test_every_operation_needs_its_scope(program: httpx.AsyncClient, servi
 )
 async def test_a_key_cannot_manage_logins_passwords_and_keys(program: httpx.AsyncClient, method: str, path: str):
     response = await program.request(method, path, json={"name": "x", "scopes": ["read"]})
-    assert (response.status_code, response.json()["detail"]) == (403, "This is not possible with an API key. Log in.")
+    assert (response.status_code, response.json()["detail"]) == (
+        403,
+        "API keys cannot do this. Log in, and use an access token.",
+    )
 
 
 async def test_a_write_key_of_a_viewer_cannot_write(program: httpx.AsyncClient, services: FakeServices):

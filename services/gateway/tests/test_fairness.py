@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from contracts.samples import SESSION, USER
 from contracts.session.session import GetSession
-from gateway.middleware.fairness import Fairness
+from gateway.clients.rates import request_slots
+from gateway.clients.rates.request_slots import RequestSlots, Slot, current
+from gateway.entry.fairness import Fairness
 from gateway.problems import Problem
-from gateway.rates import request_slots
-from gateway.rates.request_slots import RequestSlots, Slot, current
 from gateway.settings import Settings
 from gateway.waiting import Waits
 from runtime.testing import background, eventually
@@ -171,5 +171,5 @@ async def test_responses_that_have_begun_do_not_count(harness: Harness, services
 
     token = await harness.gateway.tokens.verify(services.token())
     scope = {"type": "http", "app": harness.app, "authenticated": token, "user_id": ADA}
-    async with background(*(Fairness(respond)(scope, receive, send) for _ in range(5))):
+    async with background(*(Fairness(respond, harness.gateway)(scope, receive, send) for _ in range(5))):
         await eventually(lambda: begun == [ADA] * 5)

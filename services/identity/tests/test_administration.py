@@ -1,4 +1,4 @@
-"""What administrators read: the list of accounts and statistics."""
+"""Queries of administrators: the list of accounts and statistics."""
 
 from datetime import date, timedelta
 from pathlib import Path

@@ -26,7 +26,7 @@ log = get_logger()
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service's handlers, queries and reactions use; a healthy server is checked every `check_seconds`."""
+    """Dependencies of handlers, queries and reactions; a healthy server is checked every `check_seconds`."""
 
     servers: Servers
     connector: Connector

@@ -178,4 +178,4 @@ METRICS: dict[str, Any] = {
     "session": _OF_SESSION,
     "executions": {"__all__": {"totals": _METRICS, "session": _OF_SESSION}},
 }
-"""What a report without metrics leaves out, in the form of pydantic's `exclude`."""
+"""Fields that a report without metrics leaves out, in the form of pydantic's `exclude`."""

@@ -63,7 +63,7 @@ class PdfSupport:
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service's handlers, queries and reactions use.
+    """Dependencies of the service's handlers, queries and reactions.
 
     `workers` is how many reports are created at the same time.
     `retention_days` is 0 if reports are kept for ever. `blocking` runs what would block the event loop.

@@ -50,7 +50,7 @@ async def get_report(query: GetReport, context: Context) -> ReportView:
 
 @answers
 async def list_reports(query: ListReports, context: Context) -> Page[ReportView]:
-    """Return the actor's reports, for an admin all, newest first."""
+    """Return the actor's reports (for an admin, all reports), newest first."""
     filters = Filters(
         session_id=query.session_id,
         task_id=query.task_id,

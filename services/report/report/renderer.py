@@ -25,7 +25,7 @@ TOO_LARGE = "Leave out tool calls, or ask the operator for more memory (`REPORT_
 WALL_FACTOR = 10
 """How much longer than its limit of CPU time a report may take on the clock. On a busy machine it needs that."""
 LIBRARY_BYTES = 256 * 1024 * 1024
-"""What the libraries that draw charts map when they are first used, in addition to what a report may use."""
+"""Memory that the libraries for charts map when they are first used, in addition to what a report may use."""
 MAX_OPEN_FILES = 256
 MAX_REPLY_BYTES = 1024 * 1024
 

@@ -1,4 +1,4 @@
-"""What each format says about a session and a task."""
+"""Sections about a session and a task in each format."""
 
 import re
 from pathlib import Path

@@ -48,7 +48,7 @@ confined = Gauge(
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service's handlers, queries and reactions use.
+    """Dependencies of the service's handlers, queries and reactions.
 
     `decisions` wakes workers that wait for an approval. `ceilings` limit the options of agents.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage

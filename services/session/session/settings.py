@@ -81,7 +81,7 @@ class Settings(SecretServiceSettings):
 
     @property
     def agent_resources(self) -> Resources:
-        """What an agent may use, with all that it starts."""
+        """Resources of an agent, with all that it starts."""
         return Resources(self.agent_memory_bytes, self.agent_processes)
 
     @property

@@ -40,7 +40,7 @@ NOT_STORED = "INSERT 0 0"
 
 
 class Storage:
-    """What the files of sessions occupy, all replicas together."""
+    """Accounting of the bytes that files of sessions occupy, for all replicas."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

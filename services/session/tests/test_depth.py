@@ -1,4 +1,4 @@
-"""The depth of sessions: how many agents use each other up to them."""
+"""The nesting depth of sessions that agents use over MCP."""
 
 from uuid import UUID
 

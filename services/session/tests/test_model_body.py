@@ -1,4 +1,4 @@
-"""What a request body asks for, in any spelling of the JSON."""
+"""Parsing of request bodies, in any spelling of the JSON."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""What users read about errors of the model provider. The notices are those of Claude Code."""
+"""Texts for users about errors of the model provider. The notices are those of Claude Code."""
 
 import pytest
 from session.agent.model_errors import model_error_detail

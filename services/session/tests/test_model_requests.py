@@ -1,4 +1,4 @@
-"""What the real Claude Code CLI sends to the model passes the proxy whole; what it never sends does not."""
+"""Requests of the real Claude Code CLI pass the model proxy unchanged; others do not."""
 
 from base64 import b64decode
 from collections.abc import Mapping

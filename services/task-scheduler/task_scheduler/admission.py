@@ -15,7 +15,7 @@ from task_scheduler.dependencies import Work
 
 
 class Origin(TypedDict, total=False):
-    """What else is known about the start of an execution."""
+    """Further details of the start of an execution."""
 
     scheduled_for: datetime | None
     event: str | None

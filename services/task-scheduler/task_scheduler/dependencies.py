@@ -16,7 +16,7 @@ from task_scheduler.settings import Settings
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What the service's handlers, queries and reactions use; `prompts` renders the templates of users."""
+    """Dependencies of the service's handlers, queries and reactions; `prompts` renders the templates of users."""
 
     prompts: Prompts
     executions: Executions

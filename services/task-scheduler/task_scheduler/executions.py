@@ -43,7 +43,7 @@ class ActiveAttempt:
 
 
 class Assignment(Message):
-    """What an attempt has to run: the present definition of the task, and the variables of the execution."""
+    """Input of an attempt: the present definition of the task, and the variables of the execution."""
 
     task_id: UUID
     user_id: UUID

@@ -1,4 +1,4 @@
-"""What the events of the service say about executions."""
+"""History of executions, from the events of the service."""
 
 import json
 from collections import Counter, defaultdict

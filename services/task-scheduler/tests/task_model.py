@@ -39,7 +39,7 @@ CLOCKWORKS = [
 
 @dataclass
 class TaskModel:
-    """What the statuses of all executions, and the next tick, have to be."""
+    """The expected statuses of all executions, and the expected next tick."""
 
     policy: OverlapPolicy
     clockwork: Clockwork

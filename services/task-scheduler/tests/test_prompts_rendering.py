@@ -1,4 +1,4 @@
-"""What a template renders to, and what is reported about one that does not. These templates need no child process."""
+"""Results of templates, and reports about those that do not render. These templates need no child process."""
 
 from contextlib import suppress
 from typing import Any

@@ -1,4 +1,4 @@
-"""What schedules do when the wall clock is changed: as Debian's cron does, by the rules of its manual page cron(8)."""
+"""Schedules when the wall clock is changed: they behave as Debian's cron, by the rules of its manual page cron(8)."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""What the runs of an execution have used is added to it once, in whatever order it becomes known."""
+"""The usage of an execution's runs is added to it once, in whatever order it becomes known."""
 
 from typing import Any
 

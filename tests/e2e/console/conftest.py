@@ -102,7 +102,7 @@ async def wire(console_system: System) -> AsyncGenerator[Wire]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def far(user: User, wire: Wire, door: Console) -> Console:
+async def remote(user: User, wire: Wire, door: Console) -> Console:
     """As `console`, over a wire, and with a clock to turn."""
     await door.page.clock.install()
     door.base_url = wire.base_url

@@ -26,7 +26,7 @@ def out_of_reach(position: str) -> Callable[[Route], Awaitable[None]]:
     return resume
 
 
-async def test_a_session_is_followed_over_breaks_silence_and_a_gap(far: Console, wire: Wire, user: User) -> None:
+async def test_a_session_is_followed_over_breaks_silence_and_a_gap(remote: Console, wire: Wire, user: User) -> None:
     session_id = user.create()
     said = list[re.Pattern[str]]()
 
@@ -39,37 +39,37 @@ async def test_a_session_is_followed_over_breaks_silence_and_a_gap(far: Console,
         say("echo one", "Said while the page loads.")
         await route.continue_()
 
-    await far.page.route(re.compile("/messages"), late, times=1)
-    await far.open(session_id)
-    await expect(far.entries).to_have_text(said)
+    await remote.page.route(re.compile("/messages"), late, times=1)
+    await remote.open(session_id)
+    await expect(remote.entries).to_have_text(said)
     wire.cut()
-    await expect(far.connection).to_have_text(LOST)
+    await expect(remote.connection).to_have_text(LOST)
     say("echo two", "Said meanwhile.")
     wire.mend()
-    await expect(far.connection).to_have_text("live")
-    await expect(far.entries).to_have_text(said)
-    await expect(far.tools.locator(".chip")).to_have_text(["success", "success"])
+    await expect(remote.connection).to_have_text("live")
+    await expect(remote.entries).to_have_text(said)
+    await expect(remote.tools.locator(".chip")).to_have_text(["success", "success"])
     wire.silence()
     wire.refuse()  # or a connection might replace this one before the page is looked at
     say("Said into silence.")
-    await far.page.clock.fast_forward("01:00")  # silence is noticed
-    await expect(far.connection).to_have_text(LOST)
+    await remote.page.clock.fast_forward("01:00")  # silence is noticed
+    await expect(remote.connection).to_have_text(LOST)
     wire.mend()
-    await far.page.clock.fast_forward("01:00")
-    await expect(far.entries).to_have_text(said)
+    await remote.page.clock.fast_forward("01:00")
+    await expect(remote.entries).to_have_text(said)
     wire.cut()
     say("Said in the gap.")
-    await far.page.route(re.compile("/sessions/.*/events"), out_of_reach("999999999"), times=1)
+    await remote.page.route(re.compile("/sessions/.*/events"), out_of_reach("999999999"), times=1)
     wire.mend()
-    await expect(far.entries).to_have_text(said)
+    await expect(remote.entries).to_have_text(said)
 
 
 @pytest.mark.long
-async def test_a_task_is_reloaded_after_a_gap(far: Console, wire: Wire, user: User) -> None:
+async def test_a_task_is_reloaded_after_a_gap(remote: Console, wire: Wire, user: User) -> None:
     task = UserTask.create(user)
-    await far.open_tasks(task.id)
+    await remote.open_tasks(task.id)
     wire.cut()
     user.http.patch(task.path, json={"name": "Renamed"}).raise_for_status()
-    await far.page.route(re.compile("/events"), out_of_reach("task_scheduler-999999999"), times=1)
+    await remote.page.route(re.compile("/events"), out_of_reach("task_scheduler-999999999"), times=1)
     wire.mend()
-    await expect(far.page.get_by_role("heading", level=2)).to_have_text("Renamed")
+    await expect(remote.page.get_by_role("heading", level=2)).to_have_text("Renamed")

@@ -21,6 +21,6 @@ def swept_system(agent_program: Path | None) -> Generator[System]:
 
 @pytest.fixture(scope="session")
 def sweep(swept_system: System) -> Sweep:
-    """What every client was answered."""
+    """The responses to every client."""
     with ExitStack() as opened:
         return Sweeper(swept_system, opened).run()

@@ -21,7 +21,7 @@ CONTENT: dict[str, dict[str, Any]] = {
 """Bodies that have no example, by media type."""
 
 type Ids = Mapping[str, str]
-"""What path parameters are filled with, by name."""
+"""Values of path parameters, by name."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Operation:
 
     @property
     def scope(self) -> str:
-        """What an API key needs to have for it."""
+        """The scope that an API key needs for it."""
         if self.path.startswith(ADMIN_PREFIX):
             return "admin"
         return "read" if self.method == "GET" else "write"

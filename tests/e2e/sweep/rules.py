@@ -1,4 +1,4 @@
-"""What each client may do: derived from method, path and declared security, so that new operations are covered."""
+"""Permissions of each client: derived from method, path and declared security, so that new operations are covered."""
 
 from typing import Literal
 

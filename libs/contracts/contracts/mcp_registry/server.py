@@ -39,7 +39,7 @@ class GetServer(Query[ServerView]):
 
 
 class ListServers(KeysetWindow, Query[Page[ServerSummary]]):
-    """Return the actor's own and the global MCP servers, for an admin all, newest first."""
+    """Return the actor's own and the global MCP servers (for an admin, all), newest first."""
 
     subject = "qry.mcp_registry.list"
     sample = {"health": "healthy"}

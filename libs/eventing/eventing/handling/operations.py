@@ -1,4 +1,4 @@
-"""What every service answers besides its own messages.
+"""Messages that every service answers besides its own.
 
 That is whether it is ready, which events it has stored, and how far it follows those of another service.
 """

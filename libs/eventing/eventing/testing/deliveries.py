@@ -1,4 +1,4 @@
-"""What the bus reports about a durable consumer of the jars' events, and about dead letters."""
+"""Reports of the bus about a durable consumer of the jars' events, and about dead letters."""
 
 from collections.abc import Awaitable, Callable
 

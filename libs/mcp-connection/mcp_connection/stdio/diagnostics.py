@@ -1,4 +1,4 @@
-"""What a program writes beside its messages: logged without its secrets, and bounded."""
+"""Output of a program beside its messages: logged without its secrets, and bounded."""
 
 from asyncio import StreamReader
 

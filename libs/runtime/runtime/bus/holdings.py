@@ -28,7 +28,7 @@ class Taken:
 
 
 class Holdings:
-    """What this replica, the `holder`, and others hold. Each has one entry for a key, in a stream in memory.
+    """The holdings of this replica, the `holder`, and of others. Each has one entry for a key, in a stream in memory.
 
     An entry that is not renewed for `seconds` expires by the clock of the bus, so a replica that was killed holds
     nothing. The methods raise Unavailable, `nats.errors.Error` and OSError if the bus does not answer.

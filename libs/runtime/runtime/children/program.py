@@ -17,7 +17,7 @@ OUT_OF_MEMORY = 71
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request to a child may use.
+    """Limits of one request to a child.
 
     `memory_bytes` is what the process may map in addition to what it has when it becomes ready. `open_files` includes
     those that it has open then; with 0 it can open nothing. `wall_seconds` is also how long a request may wait.

@@ -29,7 +29,7 @@ LONG_CONTEXT = "[1m]"
 
 
 class Arguments:
-    """What the command line says.
+    """The parsed command line.
 
     Raises:
         SystemExit: an option is not known, or needs what the stand-in does not implement.

@@ -1,4 +1,4 @@
-"""What a shell command does, as far as permissions depend on it."""
+"""Effects of a shell command, as far as permissions depend on them."""
 
 import os
 import re

@@ -9,7 +9,7 @@ FIELDS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta":
 
 
 class Response:
-    """What was received of a response. Each block has the id of its entry in the transcript."""
+    """The received part of a response. Each block has the id of its entry in the transcript."""
 
     def __init__(self) -> None:
         self.message: Frame = {}

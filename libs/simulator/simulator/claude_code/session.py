@@ -1,4 +1,4 @@
-"""What the turns of a process have in common: its options, tools, permissions and usage."""
+"""State that the turns of a process share: its options, tools, permissions and usage."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""What tools return."""
+"""Results of tools."""
 
 from typing import Any
 

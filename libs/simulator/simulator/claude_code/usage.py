@@ -1,4 +1,4 @@
-"""What a process has used so far, and what it costs."""
+"""Usage of a process so far, and its cost."""
 
 from simulator.claude_code.channel import Frame
 

@@ -39,7 +39,7 @@ class _Bearer(Guard):
         user = user_of(request)
         user.check(self.scope or _scope(request), viewers_write=self.viewers_write)
         if self.logins_only and user.token.is_api_key:
-            raise Problem(EdgeCode.FORBIDDEN, "This is not possible with an API key. Log in.")
+            raise Problem(EdgeCode.FORBIDDEN, "API keys cannot do this. Log in, and use an access token.")
         return user
 
     def problems(self) -> Iterator[EdgeCode]:

@@ -1,1 +1,1 @@
-"""What surrounds every request, whichever route serves it."""
+"""Middleware around every request, whichever route serves it."""

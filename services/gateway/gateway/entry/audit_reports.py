@@ -1,4 +1,4 @@
-"""What has no event and is reported to the audit log of the identity service: refusals of permission, and some changes.
+"""Reports to the audit log of what has no event: refusals of permission, and some changes.
 
 No request waits for a refusal to be reported. The response to a change waits until its entry is stored, at most for a
 second.

@@ -24,7 +24,7 @@ async def uploaded_file(request: Request) -> bytes:
     """Return the content of the `file` in a form; it is not written to disk.
 
     Raises:
-        Problem: the body is no form.
+        Problem: the body is not a form.
         RequestValidationError: the form is malformed, has no file, or has other fields.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:

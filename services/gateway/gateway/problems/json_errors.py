@@ -1,4 +1,4 @@
-"""What is wrong with JSON that a client sends, before it is validated: its syntax, its texts and its size."""
+"""Errors of JSON that a client sends, before it is validated: its syntax, its texts and its size."""
 
 import json
 import re

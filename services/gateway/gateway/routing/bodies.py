@@ -23,7 +23,7 @@ class _JsonRequest(Request):
 
 
 class JsonRoute(ApiRoute):
-    """Accepts only JSON bodies, in UTF-8, without NUL and halves of characters, which cannot be stored.
+    """Accepts only JSON bodies, in UTF-8, without NUL characters and lone surrogates, which cannot be stored.
 
     A route without a body refuses fields, unless it reads a body by itself, which it declares as `requestBody`.
     """

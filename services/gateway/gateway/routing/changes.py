@@ -23,7 +23,7 @@ PATH = "path"
 
 @dataclass(frozen=True)
 class Change:
-    """What a request has changed: the owner of the resource, and for files the path (`detail`) and the size."""
+    """The change that a request made: the owner of the resource, and for files the path (`detail`) and the size."""
 
     outcome: Outcome
     owner_id: UUID | None = None
@@ -32,7 +32,7 @@ class Change:
 
 
 class ChangeReports(Protocol):
-    """What reports changes to the audit log: `gateway.entry.audit_reports`, which uses more than routes may import."""
+    """Reports changes to the audit log: `gateway.entry.audit_reports`, which uses more than routes may import."""
 
     async def add_change(self, scope: Scope, change: Change) -> None:
         """Report that a request has changed something, or may have."""

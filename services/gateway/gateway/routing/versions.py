@@ -1,4 +1,4 @@
-"""What a request learns of its resources: the version that was read, what a change expects, and the owner."""
+"""Resources of a request: the version that was read, the one that a change expects, and the owner."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

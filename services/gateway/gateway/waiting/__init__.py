@@ -24,7 +24,7 @@ type Disconnected = Callable[[], Awaitable[bool]]
 
 
 class Waits:
-    """What bounds the waits of all requests: a timeout, their clients, and the shutdown of this process."""
+    """Bounds of the waits of all requests: a timeout, their clients, and the shutdown of this process."""
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout

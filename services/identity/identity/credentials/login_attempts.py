@@ -38,7 +38,7 @@ FORGET = """
     SELECT address, array_agg(at) AS times FROM forgotten, unnest(times, addresses) AS failure (at, address)
     WHERE address IS NOT NULL GROUP BY address ORDER BY address"""
 LAST = b"\xff" * 32
-# Each time once: failures of several accounts may have the same one.
+# EXCEPT ALL removes each time once: failures of several accounts may have the same time.
 REMOVE = """
     UPDATE login_failures SET times = ARRAY(
         SELECT unnest(times) EXCEPT ALL SELECT unnest($2::timestamptz[]) ORDER BY 1) WHERE key = $1"""
@@ -69,7 +69,7 @@ class Attempt:
 
     @property
     def payer(self) -> str:
-        """What waits together for its turn: attempts of a known client do not wait with those of strangers."""
+        """Key of the queue in which an attempt waits: a known client does not wait with strangers."""
         return next(iter(self.limits)).hex()
 
     async def begin(self) -> None:

@@ -104,7 +104,9 @@ class Checking(State):
             Refusal: TOOLS_CHANGED; the owner has seen another list.
         """
         if version != tools_version(self.listed):
-            raise Refusal(Code.TOOLS_CHANGED, "The server lists other tools now. Read them, and accept these.")
+            raise Refusal(
+                Code.TOOLS_CHANGED, "The tools have changed since you read them. Read them again, then accept."
+            )
         if self.unaccepted_lists:
             self.record(ToolsAccepted())
 

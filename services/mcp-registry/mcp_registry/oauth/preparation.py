@@ -26,7 +26,7 @@ BROWSER_SECRET_BYTES = 32
 
 @dataclass(frozen=True)
 class Preparation:
-    """What an authorization is prepared from. `scope` replaces the scopes that the server asks for."""
+    """Input for preparing an authorization. `scope` replaces the scopes that the server asks for."""
 
     server_url: str
     redirect_uri: str

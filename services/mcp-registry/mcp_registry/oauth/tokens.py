@@ -17,7 +17,7 @@ from mcp_registry.oauth.requests import Requests, check_available, parsed
 
 MAX_LIFETIME = timedelta(days=3650)
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
-"""What a header can hold, within a bound."""
+"""Characters that a header can hold, within a bound."""
 _ERROR = re.compile(r"[a-z_]{1,64}")
 
 

@@ -23,7 +23,7 @@ async def get_authorization(query: GetAuthorization, context: Context) -> Author
     await OWN_SERVERS.fetch("id", query.server_id, context)
     row = await context.database.fetchrow(ATTEMPT, query.server_id, query.authorization_id)
     if row is None:
-        raise Refusal(Code.AUTHORIZATION_FAILED, "Another authorization of this server was started, or it was ended.")
+        raise Refusal(Code.AUTHORIZATION_FAILED, "This authorization was replaced or cancelled. Start again.")
     pending = (await get_oauth(query.server_id, context.database)).pending if row["status"] == "offered" else None
     return AuthorizationView(
         **row,

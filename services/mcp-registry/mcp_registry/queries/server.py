@@ -36,7 +36,7 @@ async def get_server(query: GetServer, context: Context) -> ServerView:
 
 @answers
 async def list_servers(query: ListServers, context: Context) -> Page[ServerSummary]:
-    """Return the actor's own and the global servers, for an admin all, newest first."""
+    """Return the actor's own and the global servers (for an admin, all servers), newest first."""
     filters = Filters(
         server_type=query.server_type, is_enabled=query.is_enabled, is_global=query.is_global, health=query.health
     )

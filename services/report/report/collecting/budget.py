@@ -12,7 +12,7 @@ MAX_FULL_READS = 300
 
 
 class Budget:
-    """What may still be added to a report. Its values are cut at a limit each, and left out when all of it is used."""
+    """The space that is left in a report. Its values are cut at a limit each, and left out when all of it is used."""
 
     def __init__(self) -> None:
         self.notes = list[str]()

@@ -26,7 +26,7 @@ MAX_COLOURED_SYMBOLS = 40_000
 _SYMBOL = re.compile(r"[^\w\s]")
 _MARKUP = re.compile(r"[*_`\[|<]")
 _MARKUP_LINES = 0.25
-"""What a character of Markdown that begins or ends an element costs, in lines."""
+"""Cost in lines of a character of Markdown that begins or ends an element."""
 
 
 @dataclass(frozen=True)

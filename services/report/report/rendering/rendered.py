@@ -1,4 +1,4 @@
-"""What rendering a report results in."""
+"""The result of rendering a report."""
 
 from dataclasses import dataclass
 

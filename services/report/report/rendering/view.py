@@ -1,4 +1,4 @@
-"""What the templates show: the parts of a report in order, and the summary on its first page."""
+"""Data for the templates: the parts of a report in order, and the summary on its first page."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What the agents of a replica share."""
+"""State that the agents of a replica share."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an agent writes to its standard error, which may contain secrets, in logs and error messages."""
+"""Standard error of an agent, which may contain secrets, in logs and error messages."""
 
 from collections import deque
 from collections.abc import Iterable

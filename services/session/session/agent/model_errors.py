@@ -1,4 +1,4 @@
-"""What users read about errors of the model provider."""
+"""Texts for users about errors of the model provider."""
 
 import re
 from http import HTTPStatus

@@ -52,7 +52,7 @@ async def get_session(query: GetSession, context: Context) -> SessionView:
 
 @answers
 async def list_sessions(query: ListSessions, context: Context) -> Page[SessionSummary]:
-    """Return the actor's sessions, for an admin all, newest first."""
+    """Return the actor's sessions (for an admin, all sessions), newest first."""
     filters = Filters(status=query.status, mode=query.mode, user_id=query.user_id)
     if query.q is None and not query.metadata:
         return await LISTING.page(query, context, filters, total=await _total_of_all(query, context))

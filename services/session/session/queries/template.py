@@ -26,7 +26,7 @@ async def get_template(query: GetTemplate, context: Context) -> TemplateView:
 
 @answers
 async def list_templates(query: ListTemplates, context: Context) -> Page[TemplateSummary]:
-    """Return the actor's own and the public templates, for an admin all, newest first."""
+    """Return the actor's own and the public templates (for an admin, all), newest first."""
     filters = Filters(category=query.category, is_public=query.is_public)
     filters.add("strpos(lower(name || chr(10) || description), lower({})) > 0", query.q)
     return await LISTING.page(query, context, filters)

@@ -1,4 +1,4 @@
-"""What the service knows of accounts, from the events of identity."""
+"""Accounts as the service knows them from the events of identity."""
 
 from uuid import UUID
 

@@ -80,7 +80,7 @@ async def stop_waiting(session_id: UUID, db: Connection) -> None:
 
 
 async def update_waiting(recorded: Recorded[Any], db: Connection) -> None:
-    """Note whether the session waits, after an event that may change it, and start the sessions that may start."""
+    """Update whether the session waits for a slot after an event that may change it; start those that may start."""
     await lock_user(recorded.owner, db)
     await db.execute(UPDATE_WAITING, recorded.id, recorded.at, recorded.envelope.headers())
     await _start_waiting(recorded, db)

@@ -1,4 +1,4 @@
-"""What a user uses in each calendar month in UTC: sessions and money."""
+"""Usage of a user in each calendar month in UTC: sessions and money."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -42,7 +42,7 @@ CHARGE_RUN = """
 
 @dataclass(frozen=True)
 class Used:
-    """What a user used in a month."""
+    """Usage of a user in a month."""
 
     sessions: int
     cost_usd: Decimal

@@ -1,4 +1,4 @@
-"""What a run spends of its user's budget of the month, which all runs of the user share, in all replicas."""
+"""Spending of a run from its user's budget of the month, which all runs of the user share, in all replicas."""
 
 import asyncio
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What has to be done about quotas when the service starts."""
+"""Initialisation of quotas when the service starts."""
 
 from eventing.database import Database
 from eventing.due import DueTime

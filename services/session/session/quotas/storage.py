@@ -1,4 +1,4 @@
-"""What the files of a user's sessions occupy: workspaces, archives, and files that are being written."""
+"""Storage that a user's sessions occupy: workspaces, archives, and files that are being written."""
 
 from typing import Any
 from uuid import UUID

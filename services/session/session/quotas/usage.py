@@ -1,4 +1,4 @@
-"""What the users of the service may read about their quotas."""
+"""Usage of quotas, as users may read it."""
 
 from uuid import UUID
 

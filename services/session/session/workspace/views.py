@@ -1,4 +1,4 @@
-"""What clients see of the entries of a workspace."""
+"""Views of the entries of a workspace, for clients."""
 
 import os
 import stat

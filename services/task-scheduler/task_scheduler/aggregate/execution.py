@@ -59,7 +59,7 @@ class Execution(Aggregate[ExecutionEvent]):
     missing = Code.EXECUTION_NOT_FOUND
 
     created: ExecutionCreated
-    """What started it, and the limits of the task's definition at that time."""
+    """Its trigger, and the limits of the task's definition at that time."""
     status: ExecutionStatus
     attempt: int
     """The number of the last attempt; 0 if none was started."""

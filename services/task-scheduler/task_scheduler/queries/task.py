@@ -34,7 +34,7 @@ async def get_task(query: GetTask, context: Context) -> TaskView:
 
 @answers
 async def list_tasks(query: ListTasks, context: Context) -> Page[TaskSummary]:
-    """Return the actor's tasks, for an admin all, newest first."""
+    """Return the actor's tasks (for an admin, all tasks), newest first."""
     filters = Filters(is_active=query.is_active, is_scheduled=query.is_scheduled)
     filters.add("strpos(lower(name), lower({})) > 0", query.q)
     return await (LISTING if query.q is None else SEARCH).page(query, context, filters)

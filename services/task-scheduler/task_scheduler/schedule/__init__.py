@@ -39,7 +39,7 @@ class Schedule:
         """
         tick = self._next(self._clock.show(instant).replace(tzinfo=None), instant)
         if not self._cron.has_set_times and (repeated := self._clock.repeated_at(instant)):
-            # The clock will be set back to times that are not after the one it shows now.
+            # The clock is about to be set back to the time that it shows now, or earlier.
             tick = min(tick, self._next(self._clock.show(instant).replace(tzinfo=None) - repeated, instant))
         return tick
 

@@ -15,7 +15,7 @@ from gateway.problems import EdgeCode, Problem
 from gateway.routing import versions
 
 DENIED_SCOPES: Mapping[str, Sequence[Scope]] = {"admin": (), "user": ("admin",), "viewer": ("admin", "write")}
-"""What no credentials allow to a role."""
+"""Scopes that a role lacks, whatever the credentials."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Anyone:
 
     @property
     def credential(self) -> Credential | None:
-        """What the client has authenticated with."""
+        """Credentials of the client."""
         return None
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
@@ -78,7 +78,7 @@ class User(Anyone):
 
     @property
     def scopes(self) -> list[Scope]:
-        """What the client may do: the scopes of its credentials, as far as its role allows them."""
+        """Scopes of the client: those of its credentials, as far as its role allows them."""
         return sorted(self.token.scopes - {*DENIED_SCOPES[self.actor.role]})
 
     def check(self, scope: Scope, *, viewers_write: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What is no longer valid, as the identity service writes it into a bucket on the bus: revoked tokens, changed roles.
+"""Revoked tokens and changed roles, which the identity service writes into a bucket on the bus.
 
 A bucket that the bus lost is missing or new, and may lack revocations: until the identity service has marked it as
 complete again, no token is accepted.

@@ -1,4 +1,4 @@
-"""What a client presents to authenticate, after its verification: an access token or an API key."""
+"""Verified credentials of a client: an access token or an API key."""
 
 from dataclasses import dataclass
 from math import inf

@@ -19,7 +19,7 @@ log = get_logger()
 LEASE_SECONDS, RENEWAL_SECONDS = 5.0, 1.5
 """How long a request counts as running after its gateway has said so, and how often it says so."""
 MAX_READS = 5
-"""How often a record is read that others change meanwhile."""
+"""Maximum number of reads of a record while other gateways change it."""
 RETRY_AFTER = 1
 
 
@@ -90,7 +90,7 @@ async def begin(records: Records, request: KeyedRequest, digest: str) -> Attempt
             response = records.seals.open(stored.record.key_id, stored.record.content, request, digest)
             if response and response.variant == request.variant:
                 return response
-            # The response stays, for whom it can be opened.
+            # Keep the response: another client may be able to open it.
             return Attempt(records, request, digest, stored.record.began, None)
         began = _began(stored)
         if written := await records.write(request, _running(began, digest), stored):
@@ -114,7 +114,7 @@ async def begin_open(records: Records, request: KeyedRequest, digest: str) -> At
 
 
 async def _read_if_full(records: Records, request: KeyedRequest) -> Stored | None:
-    """Return the record of a request that must not add one, if there is one; else None: mostly there is none, so try.
+    """Return the record of a request that must not add one, or None if there is none or the user may add records.
 
     Raises:
         Problem: there is none, and the user has too many. Without an account, the request is carried out unrecorded.

@@ -1,4 +1,4 @@
-"""What is stored of keyed requests, in a bucket of the bus: how far they are, and the response."""
+"""Records of keyed requests, in a bucket of the bus: their state, and the response."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -100,5 +100,5 @@ def _key(of_gateways: bytes, request: KeyedRequest, place: str) -> bytes:
 
 
 def _place(request: KeyedRequest, digest: str) -> str:
-    """Return what a response is bound to: a record that was copied, or whose digest was replaced, cannot be opened."""
+    """Return the associated data that binds a ciphertext to its request: it cannot be opened for another one."""
     return f"response to keyed request {request.id} with digest {digest}"

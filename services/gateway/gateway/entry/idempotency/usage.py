@@ -28,14 +28,14 @@ MAX_ANONYMOUS_BYTES = 2**25
 MAX_DAY_BYTES = 2**27
 """Once the records of all together take as much on one day, none has a response. Two days fill the bucket."""
 MAX_PART = 4
-"""Nobody's records with responses take more than one of so many parts of what is left of `MAX_DAY_BYTES`.
+"""One user's records with responses may take at most 1/MAX_PART of what is left of `MAX_DAY_BYTES`.
 
 So they take less where many users store some: each of `n` users at most one of `n + MAX_PART` parts of the day.
 """
 EVERYBODY = "everybody"
 """The name under which the records of all are counted together."""
 OVERHEAD_BYTES = 256
-"""What the bus stores of a record besides its value: at most as much, for its subject and its headers."""
+"""Upper bound of the bytes that the bus stores for a record besides its value: its subject and headers."""
 MAX_KNOWN = 20_000
 
 

@@ -28,7 +28,7 @@ class InvalidBody(ValueError):
 
 @dataclass
 class Request:
-    """What a request asks for: models, the requested one first, and whether the provider shall search the web."""
+    """The content of a request: models, the requested one first, and whether the provider shall search the web."""
 
     models: list[str] = field(default_factory=list[str])
     searches: bool = False

@@ -1,4 +1,4 @@
-"""What a request to the model may consist of: nothing that makes the provider act outside of the conversation.
+"""Permitted parts of a request to the model: nothing that makes the provider act outside of the conversation.
 
 The provider's API also has tools that it executes itself, connections to MCP servers, files, and content that it
 fetches from URLs. An agent would reach the Internet through them, past its sandbox and all approvals.
@@ -30,7 +30,7 @@ _CONTEXT_EDIT = re.compile(r"(clear_thinking|clear_tool_uses)_20\d{6}")
 
 
 class Level(Enum):
-    """What an object or a list is."""
+    """The place of an object or a list in a request."""
 
     REQUEST = auto()
     TOOLS = auto()
