@@ -4,15 +4,14 @@ import ast
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from contracts.wire import PUBLIC_NAMES
 
-from tests.architecture import columns, house, sizes
+from tests.architecture import columns, house, refusals, sizes
 from tests.architecture.rule import RULES, Rule, rule
 
-__all__ = ["RULES", "Rule", "columns", "sizes"]
+__all__ = ["RULES", "Rule", "columns", "refusals", "sizes"]
 
 ROOMS = ("__init__", "__main__", "app", "settings", "handlers", "aggregate", "projections", "queries", "dependencies")
 TESTS = ("aggregate", "handlers", "projections", "queries", "service")
@@ -35,9 +34,6 @@ LEFT_TO_EVENTING = {
     "compares owners": r"\bmay_see\b|[!=]=.*\b(owner|user_id)\b|\b(owner|user_id)\b\S* [!=]=",
 }
 """What `eventing.handling.reading` and the unit of work do for all services; LIMIT 1 reads one row, and is no page."""
-
-REFUSES = r"\b(?:Refusal|Conflict|raise)\b|\bcheck_\w+\("
-
 
 SENT = re.compile(r"\b([A-Z]\w+)(?:\.model_validate)?\(")
 """A message that is created: a handler only names it as the type of its parameter."""
@@ -253,29 +249,6 @@ def every_event_is_projected(root: Path) -> list[str]:
     return wrong
 
 
-@rule
-def projections_refuse_nothing(root: Path) -> list[str]:
-    wrong: list[str] = []
-    for service in house.event_sourced(root):
-        found = [path for path in service.room("projections") if re.search(REFUSES, path.read_text())]
-        wrong += [f"{path.relative_to(root)} refuses an event: that is a constraint" for path in found]
-        app = "".join(path.read_text() for path in service.room("app"))
-        if service.room("constraints") and "constraints=constrains" not in app:
-            wrong.append(f"{service.package} does not check its constraints")
-    return wrong
-
-
-@rule
-def every_refusal_code_is_said_and_has_a_status(root: Path) -> list[str]:
-    contracts, gateway = root / "libs/contracts", root / "services/gateway"
-    outside = [path for path in house.python(root, tests=False) if not path.is_relative_to(contracts)]
-    said = _codes(path for path in outside if not path.is_relative_to(gateway))
-    answered = _codes(path for path in outside if path.is_relative_to(gateway))
-    known = re.findall(r"^    ([A-Z_]+) =", (contracts / "contracts/refusals.py").read_text(), re.MULTILINE)
-    wrong = [f"nobody says {code}" for code in known if code not in said]
-    return wrong + [f"the gateway does not know {code}" for code in known if code not in answered]
-
-
 def _forgotten(root: Path, room: Path) -> list[str]:
     together = room / "__init__.py"
     text, wrong = together.read_text() if together.exists() else "", list[str]()
@@ -304,7 +277,3 @@ def _unhandled(where: str, found: list[ast.Match], events: frozenset[str]) -> li
     handled = set[str]().union(*map(house.cases, about))
     wrong = [f"{where} has no case for {event}" for event in sorted(events - handled)]
     return wrong + [f"{where} does not end in assert_never" for match in about if not house.is_exhaustive(match)]
-
-
-def _codes(paths: Iterable[Path]) -> set[str]:
-    return {code for path in paths for code in re.findall(r"\bCode\.([A-Z_]+)", path.read_text())}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.architecture import columns, house, rules, sizes
+from tests.architecture import columns, house, refusals, rules, sizes
 from tests.architecture.rules import RULES, Rule
 from tests.architecture.small_house import (
     BOX,
@@ -175,7 +175,7 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
             "shop's projection does not end in assert_never",
         ),
     ],
-    rules.projections_refuse_nothing: [
+    refusals.projections_refuse_nothing: [
         (added(PROJECTIONS, 'raise Refusal(Code.CART_EXISTS, "There is one.")'), "projections.py refuses an event"),
         (added(PROJECTIONS, "await check_carts(recorded, db)"), "projections.py refuses an event"),
         (added(f"{SHOP}/constraints.py", "constrains = Constraints()"), "shop does not check its constraints"),
@@ -187,7 +187,7 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (changed(MIGRATION, "COLUMN paid", "COLUMN owed"), "no migration adds carts.paid"),
         (changed(PROJECTIONS, "(id, open)", "(id, open, colour)"), "no migration adds carts.colour"),
     ],
-    rules.every_refusal_code_is_said_and_has_a_status: [
+    refusals.every_refusal_code_is_said_and_has_a_status: [
         (added(REFUSALS, '    CART_LOST = "CART_LOST"\n'), "nobody says CART_LOST"),
         (changed(f"{GATEWAY}/problems.py", "CART_EXISTS", "OTHER"), "the gateway does not know CART_EXISTS"),
     ],
