@@ -1,5 +1,6 @@
-"""Templates that attack the service: each ends within the limits, and the next one is rendered."""
+"""Templates and values that attack the service: each ends within the limits, and the next one is rendered."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
@@ -9,7 +10,8 @@ import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from jinja2.filters import FILTERS
 from onebox.testing.cases import every_case
-from task_scheduler.prompts.prompts import MAX_TEMPLATE_LENGTH, MAX_VARIABLES_BYTES, Prompts
+from runtime.children.pool import ChildUnavailable
+from task_scheduler.prompts.prompts import MAX_TEMPLATE_LENGTH, MAX_VARIABLES_BYTES, Prompts, Rendered
 
 from .patient_prompts import patient_prompts
 
@@ -189,3 +191,20 @@ async def test_variables_that_are_too_deep_are_refused(prompts: Prompts) -> None
         deep = [deep]
     refused = await refusal(prompts, "a", {"a": deep})
     assert (refused.code, refused.detail) == (Code.TEMPLATE_TOO_EXPENSIVE, "variables: more than 64 levels of nesting")
+
+
+@every_case("value", ["\u202eabc", "a\ud800b", "a\0b", "{{ x }}", 10**400, float("inf"), None])
+async def test_a_hostile_value_does_not_affect_others(prompts: Prompts, value: Any) -> None:
+    rendered = await prompts.render("{{ a }}", {"a": "fine", "b": value})
+    assert rendered == Rendered("fine", ["a"])
+
+
+async def test_concurrent_renderings_do_not_mix(prompts: Prompts) -> None:
+    template = "{% set n = namespace(x=x) %}{% for i in range(200) %}{% endfor %}{{ n.x }}"
+    rendered = await asyncio.gather(*(prompts.render(template, {"x": number}) for number in range(80)))
+    assert [each.text for each in rendered] == [str(number) for number in range(80)]
+
+
+async def test_too_many_renderings_are_refused_for_a_while(prompts: Prompts) -> None:
+    results = await asyncio.gather(*(prompts.render("a", {}) for _ in range(101)), return_exceptions=True)
+    assert [type(result) for result in results] == [Rendered] * 100 + [ChildUnavailable]
