@@ -134,17 +134,16 @@ def test_an_invalid_address_is_reported(refused: Refused, variable: str, value: 
     assert reason in line
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
         ("ADMIN_PASSWORD", "password1", "one of the most common passwords"),
-        pytest.param("ADMIN_PASSWORD", "short", "at least 8 characters", marks=pytest.mark.long),
-        pytest.param("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL", marks=pytest.mark.long),
-        pytest.param("MODEL_BASE_URL", "example.com", "must begin with", marks=pytest.mark.long),
-        pytest.param("PORT", "eighty", "valid integer", marks=pytest.mark.long),
-        pytest.param(
-            "DATA_DIR", "/proc/sys", "Choose an", marks=pytest.mark.long
-        ),  # another one; or, for root, an empty one
+        ("ADMIN_PASSWORD", "short", "at least 8 characters"),
+        ("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL"),
+        ("MODEL_BASE_URL", "example.com", "must begin with"),
+        ("PORT", "eighty", "valid integer"),
+        ("DATA_DIR", "/proc/sys", "Choose an"),  # another one; or, for root, an empty one
     ],
 )
 def test_a_start_with_an_invalid_value_is_refused(variable: str, value: str, reason: str) -> None:

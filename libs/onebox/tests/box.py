@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from onebox import checking
 from onebox.children import Program
 from onebox.launcher import READY_TIMEOUT, main
 from onebox.services import LaunchContext, Service, services
@@ -23,4 +24,5 @@ def _standin(row: Service) -> Service:
 
 
 if __name__ == "__main__":
+    checking.PASSED_ON = ()  # the fake services check their own; the check would import the real ones for seconds
     sys.exit(main(fake_services, float(behaviour.get("ready_timeout", READY_TIMEOUT))))

@@ -1,5 +1,7 @@
 """All settings are checked before anything starts."""
 
+from contextlib import nullcontext
+
 import pytest
 from onebox.checking import checked_settings
 from runtime.settings import InvalidSettings
@@ -31,3 +33,13 @@ def test_settings_of_services_that_the_system_adds_are_not_missed(monkeypatch: p
     monkeypatch.setenv("RATE_LIMITS", "none")
     monkeypatch.setenv("PORT", "8001")
     assert checked_settings().port == 8001
+
+
+@pytest.mark.parametrize(("user", "refused"), [(1000, True), (0, False)])  # root is about to start it as another user
+def test_a_mistake_that_a_service_finds_is_refused_unless_for_root(
+    monkeypatch: pytest.MonkeyPatch, user: int, *, refused: bool
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr("onebox.checking._mistakes_of_services", lambda: ["QUOTAS: wrong"])
+    with pytest.raises(InvalidSettings, match=r"^QUOTAS: wrong$") if refused else nullcontext():
+        checked_settings()

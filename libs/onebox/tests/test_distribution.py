@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from onebox.children import allowed_environment
+
 FIXTURES = """
 import os, pytest
 
@@ -41,8 +43,11 @@ def events(tmp_path: Path, *options: str) -> list[list[str]]:
     (tmp_path / "test_systems.py").write_text(TESTS)
     (tmp_path / "test_others.py").write_text(OTHERS)
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --dist loadgroup --no-loadscope-reorder")
-    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.distribution", *options]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "onebox.testing.distribution", *options]
+    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
+    ran = subprocess.run(  # noqa: S603  no shell
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert "4 passed" in ran.stdout, ran.stdout
     return [line.split(" ", 1) for line in (tmp_path / "events").read_text().splitlines()]
 

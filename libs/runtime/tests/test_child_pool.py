@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import uvloop
+from onebox.testing.cases import every_case
 from runtime.children import process as child_process
 from runtime.children.pool import ChildNotStarted, ChildPool, ChildUnavailable, LimitExceeded, Limits
 from runtime.testing import background, eventually
@@ -62,7 +63,7 @@ def command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
-@pytest.mark.parametrize("value", [None, {"a": [1, 2.5, "ü\ud800\0"]}, "x" * 300_000])
+@every_case("value", [None, {"a": [1, 2.5, "ü\ud800\0"]}, "x" * 300_000])
 async def test_a_reply_is_any_json_value(pool: ChildPool, value: Any) -> None:
     assert await pool.run(["echo", value]) == value
 
@@ -88,8 +89,8 @@ async def test_concurrent_requests_get_their_own_replies(pool: ChildPool) -> Non
     assert replies == list(range(50))
 
 
-@pytest.mark.parametrize(
-    ("request_", "reason"),
+@every_case(
+    "request_, reason",
     [
         (["power_tower", 9], "it used too much CPU time"),
         (["allocate", 300 * MIB], "it used too much memory"),

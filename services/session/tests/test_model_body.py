@@ -4,7 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from session.agent.model_proxy.body import MAX_STEPS, InvalidBody, checked
+from onebox.testing.cases import every_case
+from session.agent.model_proxy import body as body_module
+from session.agent.model_proxy.body import InvalidBody, checked
 
 HOSTILE = [
     b"",
@@ -31,18 +33,17 @@ HOSTILE = [
     '{"model": "m"}'.encode("utf-16-le"),
     b'{"model": "' + b"m" * 1000 + b'"}',
     b'{"model": "m\xff"}',
-    b'{"model": "m", "system": ' + b"[]" * MAX_STEPS + b"}",
 ]
 
 
-@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+@every_case("body", HOSTILE)
 def test_a_body_that_does_not_name_exactly_one_model_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidBody):
         checked(body)
 
 
-@pytest.mark.parametrize(
-    ("body", "named"),
+@every_case(
+    "body, named",
     [
         (b'{"model": "m"}', ["m"]),
         (b' \n{"messages": [], "model" : "m"} \n', ["m"]),
@@ -60,10 +61,11 @@ def test_the_models_named_in_a_body_are_found(body: bytes, named: list[str]) -> 
     assert json.loads(body)["model"] == named[0]
 
 
-@pytest.mark.parametrize("part", [b"[]", b'""', b'"a":', b'"\\\\"'])
-def test_parsing_stops_at_a_body_with_too_many_parts(part: bytes) -> None:
+@every_case("part", [b"[]", b'""', b'"a":', b'"\\\\"'])
+def test_parsing_stops_at_a_body_with_too_many_parts(part: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "MAX_STEPS", 1000)
     with pytest.raises(InvalidBody, match="parts"):
-        checked(b'{"model": "m", "messages": [' + part * (MAX_STEPS + 1))
+        checked(b'{"model": "m", "messages": [' + part * 1001)
 
 
 def in_block(**block: Any) -> dict[str, Any]:
@@ -99,7 +101,7 @@ REFUSED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
+@every_case("name", REFUSED)
 def test_nothing_that_the_provider_executes_or_fetches_is_forwarded(name: str) -> None:
     with pytest.raises(InvalidBody):
         checked(json.dumps({"model": "m", **REFUSED[name]}).encode())
@@ -113,7 +115,7 @@ ESCAPED = [
 ]
 
 
-@pytest.mark.parametrize(("plain", "other"), ESCAPED)
+@every_case("plain, other", ESCAPED)
 def test_no_other_spelling_hides_a_tool(plain: bytes, other: bytes) -> None:
     body = json.dumps({"model": "m", **REFUSED["web_fetch"]}).encode()
     assert plain in body
@@ -140,7 +142,7 @@ FORWARDED: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", FORWARDED)
+@every_case("name", FORWARDED)
 def test_what_stays_between_agent_and_model_is_forwarded(name: str) -> None:
     assert not checked(json.dumps({"model": "m", **FORWARDED[name]}).encode()).searches
 

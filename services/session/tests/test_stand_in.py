@@ -24,11 +24,13 @@ PROGRAMS = {"Claude Code": AGENT, "stand-in": stand_in()}
 OUTPUT = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {"env": {"TOKEN": "plain"}, "system_prompt": "You are a boat."},
-    "asking": {"permission_mode": "default", "disallowed_tools": ["Bash(mkdir:*)"], "allowed_tools": ["Bash(cp:*)"]},
-    "structured": {"output_format": {"type": "json_schema", "schema": OUTPUT}},
-    "short": {"max_turns": 1},
-    "poor": {"max_budget_usd": 0.000001},
-    "crashing": {},
+    "asking": {
+        "permission_mode": "default",
+        "disallowed_tools": ["Bash(mkdir:*)"],
+        "allowed_tools": ["Bash(cp:*)"],
+        "max_turns": 2,
+    },
+    "structured": {"output_format": {"type": "json_schema", "schema": OUTPUT}, "max_budget_usd": 1},
 }
 TURNS = {
     "text": ("plain", scripted({"text": "Hello there.", "chunks": 3, "input_tokens": 1000, "output_tokens": 100})),
@@ -60,9 +62,9 @@ TURNS = {
     "valid": ("structured", tools_prompt(("StructuredOutput", {"n": 42}))),
     "corrected": ("structured", scripted(*(calling(("StructuredOutput", {"n": n})) for n in ("many", 42)))),
     "invalid": ("structured", scripted({"text": "No."})),
-    "max_turns": ("short", bash_prompt("echo 1")),
-    "budget": ("poor", bash_prompt("echo 1")),
-    "crash": ("crashing", bash_prompt("kill -9 2; sleep 60")),
+    "max_turns": ("asking", scripted(bash("echo 1"), bash("echo 2"), {"text": "Done."})),
+    "budget": ("structured", scripted({**bash("echo 1"), "input_tokens": 10**6}, {"text": "Done."})),
+    "crash": ("plain", bash_prompt("kill -9 2; sleep 60")),
 }
 
 
@@ -84,7 +86,7 @@ def spec_of(replica: Replica, name: str) -> AgentSpec:
     return replace(replica.spec(SESSIONS[name], **OPTIONS[name]), servers=servers)
 
 
-SESSIONS = dict(zip(OPTIONS, ("one", "two", "three", "other", "other", "other"), strict=True))
+SESSIONS = dict(zip(OPTIONS, ("one", "two", "three"), strict=True))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=PROGRAMS)

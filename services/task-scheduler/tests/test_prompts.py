@@ -7,14 +7,12 @@ import signal
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
-from runtime.children.pool import ChildUnavailable
 from runtime.clock import new_id
 from runtime.testing import background, eventually
 from task_scheduler.prompts.prompts import Prompts, Rendered
@@ -86,28 +84,11 @@ async def test_a_check_refuses_an_expensive_template() -> None:
     assert refused.value.code is Code.TEMPLATE_TOO_EXPENSIVE
 
 
-@pytest.mark.parametrize("value", ["\u202eabc", "a\ud800b", "a\0b", "{{ x }}", 10**400, float("inf"), None])
-async def test_a_hostile_value_does_not_affect_others(prompts: Prompts, value: Any) -> None:
-    rendered = await prompts.render("{{ a }}", {"a": "fine", "b": value})
-    assert rendered == Rendered("fine", ["a"])
-
-
-async def test_concurrent_renderings_do_not_mix(prompts: Prompts) -> None:
-    template = "{% set n = namespace(x=x) %}{% for i in range(200) %}{% endfor %}{{ n.x }}"
-    rendered = await asyncio.gather(*(prompts.render(template, {"x": number}) for number in range(80)))
-    assert [each.text for each in rendered] == [str(number) for number in range(80)]
-
-
 async def test_a_long_rendering_does_not_delay_others() -> None:
     async with patient_prompts(cpu_seconds=60) as prompts, background(_refused(prompts.check(EXPENSIVE))) as [long]:
         await asyncio.sleep(0)
         assert (await prompts.render("a", {})).text == "a"
         assert not long.done()
-
-
-async def test_too_many_renderings_are_refused_for_a_while(prompts: Prompts) -> None:
-    results = await asyncio.gather(*(prompts.render("a", {}) for _ in range(101)), return_exceptions=True)
-    assert [type(result) for result in results] == [Rendered] * 100 + [ChildUnavailable]
 
 
 async def test_slow_templates_of_a_user_delay_others_by_one_of_them_only(prompts: Prompts) -> None:
