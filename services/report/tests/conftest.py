@@ -13,8 +13,7 @@ from report.storage.local import LocalStorage
 from runtime.blocking import BlockingPool
 
 from .desk import Dependencies, Desk
-from .rendering import rendered
-from .sample_content import session_content
+from .goldens import pdf_of
 
 
 @pytest_asyncio.fixture
@@ -33,8 +32,12 @@ async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
 
 
 @pytest.fixture(scope="session")
-def pdf_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on the default content of a session, which takes seconds to create."""
-    folder = tmp_path_factory.mktemp("pdf")
-    rendered(session_content(), "pdf", folder)
-    return folder / "report.pdf"
+def pdf_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `goldens.pdf_of` keeps its files, which take seconds to create."""
+    return tmp_path_factory.mktemp("pdf")
+
+
+@pytest.fixture(scope="session")
+def pdf_file(pdf_folder: Path) -> Path:
+    """The report on the default content of a session."""
+    return pdf_of("cover", pdf_folder)

@@ -17,8 +17,8 @@ from report.rendering.render import render
 from report.rendering.schema import schema_text
 from report.rendering.theme_files import load_theme
 
-from services.report.tests.rendering import with_message
-from services.report.tests.sample_content import run, session_content, session_section, task_content
+from services.report.tests.rendering import short_session
+from services.report.tests.sample_content import run, session_content, task_content
 
 PICTURES = Path(__file__).with_name("golden")
 DOCS = Path(__file__).parents[3] / "docs"
@@ -41,9 +41,9 @@ PAGES: dict[str, tuple[dict[str, Any], str]] = {
     "charts": (session_content(), "Calls of each tool"),
     "conversation": (session_content(), "I will read the limiter first"),
     "code": (session_content(), "Tests of the rate limiter"),
-    "task": (task_content(), "3 executions:"),
-    "table": (session_content(session_section(runs=[run(n, f"Query {n}", "") for n in range(90)])), "Query 50"),
-    "scripts": (session_content(with_message(SCRIPTS, session_section())), "Greek"),
+    "task": (task_content(include_messages=False, include_tool_calls=False), "3 executions:"),
+    "table": (session_content(short_session() | {"runs": [run(n, f"Query {n}", "") for n in range(90)]}), "Query 50"),
+    "scripts": (session_content(short_session(SCRIPTS), include_metrics=False), "Greek"),
 }
 """The pages that are compared: a content, and words on the page."""
 
@@ -58,9 +58,9 @@ def only_own_fonts(folder: Path) -> Generator[None]:
         yield
 
 
-def picture(name: str, folder: Path) -> Image.Image:
-    """Return the picture of one of `PAGES` in shades of grey; pages of one content are rendered once in a folder."""
-    content, words = PAGES[name]
+def pdf_of(name: str, folder: Path) -> Path:
+    """Return the PDF that one of `PAGES` is in; pages of one content are rendered once in a folder."""
+    content, _ = PAGES[name]
     first = next(each for each, page in PAGES.items() if page[0] == content)
     target = folder / f"{first}.pdf"
     source = folder / f"{first}.json"
@@ -68,7 +68,13 @@ def picture(name: str, folder: Path) -> Image.Image:
         source.write_text(json.dumps(content))
         with only_own_fonts(folder):
             render(source, "pdf", target, load_theme(None))
-    with cast(Any, pypdfium2).PdfDocument(target) as pdf:
+    return target
+
+
+def picture(name: str, folder: Path) -> Image.Image:
+    """Return the picture of one of `PAGES` in shades of grey."""
+    _, words = PAGES[name]
+    with cast(Any, pypdfium2).PdfDocument(pdf_of(name, folder)) as pdf:
         page = next(page for page in pdf if words in page.get_textpage().get_text_range())
         return page.render(scale=SCALE).to_pil().convert("L")
 

@@ -67,3 +67,20 @@ QUERIES = (
     "Also make sure that a clock which steps back does not grant extra requests.",
     "Deploy the fix to staging.",
 )
+
+PARTS = ["Timeline", "Charts", "Conversation", "Tool calls", "Files", "Approvals"]
+"""Titles of the sections of the sample."""
+
+SAID = [
+    "Fix the rate limiter",  # the title
+    "quiet period",  # the query
+    "3 runs: 3 completed",  # the outcome
+    "$0.3517",  # the cost
+    "Bash: 1 of 3 calls failed",
+    "Not before the release on Thursday.",  # why an approval was denied
+    "gains tokens without a bound",  # a message
+    "bucket.updated = now",  # a diff
+    "6 passed in 0.09s",  # an output
+    "tests/test_limits.py",  # a file
+]
+"""What every format shows of the sample."""

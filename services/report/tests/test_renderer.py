@@ -12,6 +12,7 @@ import pytest
 from contracts.refusals import Code
 from eventing.reactions.jobs import JobFailed
 from eventing.testing import background, eventually
+from report import renderer as renderer_module
 from report.renderer import NotRendered, Renderer
 from report.rendering.rendered import Rendered
 
@@ -20,7 +21,7 @@ PROGRAM = Path(__file__).with_name("odd_child.py")
 
 @pytest.fixture
 async def renderer() -> AsyncGenerator[Renderer]:
-    async with limited(seconds=60, workers=2) as renderer:
+    async with limited(seconds=60) as renderer:
         yield renderer
 
 
@@ -64,23 +65,31 @@ async def test_a_report_that_misuses_its_process_fails(
 
 
 async def test_a_report_that_hangs_fails(tmp_path: Path) -> None:
-    async with limited(seconds=0.3) as renderer:
-        with pytest.raises(NotRendered, match=r"within 3 s on the clock.*REPORT_SECONDS") as failed:
+    async with limited(seconds=0.2) as renderer:
+        with pytest.raises(NotRendered, match=r"within 2 s on the clock.*REPORT_SECONDS") as failed:
             await render(renderer, tmp_path, "hang")
         assert failed.value.code == Code.REPORT_FAILED
         assert await eventually(lambda: renders(renderer, tmp_path))
 
 
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a short limit of CPU time be exceeded however busy the machine is."""
+    monkeypatch.setattr(renderer_module, "WALL_FACTOR", 3_000)
+
+
+@pytest.mark.usefixtures("patience")
 async def test_a_report_that_never_ends_is_ended_by_its_cpu_time(tmp_path: Path) -> None:
-    async with limited(seconds=2) as renderer:
-        with pytest.raises(JobFailed, match=r"^Rendering took longer than 2 s \(`REPORT_SECONDS`\). Leave") as failed:
+    async with limited(seconds=0.2) as renderer:
+        with pytest.raises(JobFailed, match=r"^Rendering took longer than 0.2 s \(`REPORT_SECONDS`\). Leave") as failed:
             await render(renderer, tmp_path, "spin")
         assert failed.value.code == Code.REPORT_TOO_LARGE
         assert await eventually(lambda: renders(renderer, tmp_path))
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_report_that_waits_for_the_machine_is_rendered(tmp_path: Path) -> None:
-    async with limited(seconds=1) as renderer:
+    async with limited(seconds=0.2) as renderer:
         assert (await render(renderer, tmp_path, "slow"))[1] == "slow"
 
 
@@ -101,7 +110,7 @@ async def test_processes_share_a_cache_of_fonts_that_lasts(tmp_path: Path) -> No
     assert not await asyncio.to_thread(lock.exists)
 
 
-async def test_a_cache_without_a_folder_is_removed(renderer: Renderer, tmp_path: Path) -> None:
+async def test_a_cache_without_a_folder_is_removed(tmp_path: Path) -> None:
     async with limited(seconds=60) as renderer:
         _, named = await render(renderer, tmp_path, "caches")
         folder = Path(named.split()[1])
@@ -109,8 +118,8 @@ async def test_a_cache_without_a_folder_is_removed(renderer: Renderer, tmp_path:
     assert not await asyncio.to_thread(folder.exists)
 
 
-async def test_a_hanging_report_does_not_delay_another(renderer: Renderer, tmp_path: Path) -> None:
-    async with background(render(renderer, tmp_path, "hang")) as [hanging]:
+async def test_a_hanging_report_does_not_delay_another(tmp_path: Path) -> None:
+    async with limited(seconds=60, workers=2) as renderer, background(render(renderer, tmp_path, "hang")) as [hanging]:
         assert (await render(renderer, tmp_path, "fine"))[1] == "fine"
         assert not hanging.done()
 

@@ -15,7 +15,7 @@ from report.rendering.render import render
 from report.rendering.text import readable
 from report.rendering.theme_files import load_theme
 
-from services.report.tests.rendering import as_html, rendered, with_message
+from services.report.tests.rendering import as_html, rendered, short_session, with_message
 from services.report.tests.sample_content import message, session_content, session_section, tool_call
 
 ELEMENTS = {"script", "style", "iframe", "object", "embed", "img", "link", "form", "input", "base", "video", "use"}
@@ -101,14 +101,18 @@ def test_text_in_every_field_stays_text(text: str, tmp_path: Path) -> None:
     assert "onerror=alert" not in re.sub(r">[^<]*<", "><", page)
 
 
-def test_all_expensive_texts_are_rendered_in_one_pdf(tmp_path: Path) -> None:
-    messages = [with_message(text, session_section())["messages"][0] for text in EXPENSIVE]
-    text, _ = rendered(session_content(session_section() | {"messages": messages}), "pdf", tmp_path)
-    assert "العربية" in text or "中文" in text
+@pytest.mark.parametrize("kind", ["pdf", "html", "markdown", "json"])
+def test_expensive_texts_are_rendered(kind: ReportFormat, tmp_path: Path) -> None:
+    session = short_session()
+    session["messages"] = [session["messages"][0] | {"text": text} for text in EXPENSIVE]
+    session["runs"] = [session["runs"][0] | {"query": text, "answer": text} for text in EXPENSIVE]
+    session["name"] = title = "x".join(EXPENSIVE)
+    text, _ = rendered(session_content(session, title=title, include_metrics=False), kind, tmp_path)
     assert "begin{x}" in text
 
 
-@pytest.mark.parametrize("kind", [pytest.param("pdf", marks=pytest.mark.long), "html", "markdown", "json"])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["pdf", "html", "markdown", "json"])
 @pytest.mark.parametrize("text", EXPENSIVE, ids=range(len(EXPENSIVE)))
 def test_an_expensive_text_is_rendered(kind: ReportFormat, text: str, tmp_path: Path) -> None:
     session = with_message(text, session_section()) | {"name": text}
@@ -157,7 +161,7 @@ def test_characters_that_deceive_become_visible(text: str, shown: str) -> None:
 def test_ten_megabytes_of_output_are_cut_with_a_note(tmp_path: Path) -> None:
     call = tool_call("Bash", 1, input={"command": "yes"}, output="line\n" * 2_000_000)
     session = session_section(messages=[message("assistant", 1, "", call)])
-    page, report = rendered(session_content(session), "html", tmp_path)
+    page, report = rendered(session_content(session, include_metrics=False), "html", tmp_path)
     assert len(page) < 1_000_000
     assert "Inputs, outputs and diffs of tool calls that are shortened: 1." in report.notes
     assert "more lines are left out" in page
@@ -168,7 +172,7 @@ def test_deeply_nested_input_is_cut(tmp_path: Path) -> None:
     for _ in range(500):
         value = {"a": [value]}
     call = tool_call("Deep", 1, input=value)
-    page, _ = rendered(session_content(session_section(messages=[message("assistant", 1, "", call)])), "html", tmp_path)
+    page = as_html(session_content(session_section(messages=[message("assistant", 1, "", call)])), tmp_path)
     assert "nested deeper" in page
 
 

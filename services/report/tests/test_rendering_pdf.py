@@ -11,11 +11,12 @@ from pypdf import PdfReader
 from pypdf.generic import ArrayObject, DictionaryObject, PdfObject
 from report.rendering.pdf import write_pdf
 
-from services.report.tests.rendering import pdf_text, rendered, with_message
-from services.report.tests.sample_content import session_content, session_section
+from services.report.tests.goldens import pdf_of
+from services.report.tests.rendering import in_one_line, pdf_text, rendered, short_session
+from services.report.tests.sample_content import session_content
+from services.report.tests.sample_texts import PARTS, SAID
 
 FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
-PARTS = ["Timeline", "Charts", "Conversation", "Tool calls", "Files", "Approvals"]
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +40,12 @@ def root(pdf: PdfReader) -> DictionaryObject:
 
 def elements(pdf: PdfReader) -> list[DictionaryObject]:
     return structure(cast(DictionaryObject, root(pdf)["/StructTreeRoot"])["/K"])
+
+
+def test_it_shows_what_a_reader_needs(pdf_file: Path) -> None:
+    text = in_one_line(pdf_text(pdf_file))
+    assert [words for words in SAID if words not in text] == []
+    assert [title for title in PARTS if text.count(title) < 2] == []  # in the table of contents, and as a heading
 
 
 def test_it_declares_to_be_tagged_and_accessible(pdf: PdfReader) -> None:
@@ -112,7 +119,7 @@ def test_only_emoji_come_from_an_emoji_font(emoji_font: Path, tmp_path: Path, mo
     (tmp_path / "fonts.conf").write_text(f"<fontconfig>{known}<cachedir>{tmp_path}</cachedir></fontconfig>")
     monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
     text = "On 2026-11-29 🙂 #3 of `4 * 5`"
-    rendered(session_content(with_message(text, session_section())), "pdf", tmp_path)
+    rendered(session_content(short_session(text)), "pdf", tmp_path)
     assert "".join(characters_in("Emoji", tmp_path / "report.pdf")).strip() == "🙂"
 
 
@@ -166,12 +173,12 @@ def test_nothing_that_a_page_names_is_read(html: str, tmp_path: Path) -> None:
 
 def test_characters_without_a_font_are_reported(tmp_path: Path) -> None:
     rare = "\u0378\u0379"  # not assigned
-    _, report = rendered(session_content(with_message(rare, session_section())), "pdf", tmp_path)
+    _, report = rendered(session_content(short_session(rare)), "pdf", tmp_path)
     [note] = report.notes
     assert note == "Characters that no installed font has are shown as boxes: 2 different ones, as U+0378, U+0379."
     assert "U+0378" in pdf_text(tmp_path / "report.pdf")
 
 
 def test_a_report_on_the_same_content_is_the_same_file(pdf_file: Path, tmp_path: Path) -> None:
-    rendered(session_content(), "pdf", tmp_path)
-    assert (tmp_path / "report.pdf").read_bytes() == pdf_file.read_bytes()
+    again = pdf_of("cover", tmp_path)
+    assert again.read_bytes() == pdf_file.read_bytes()

@@ -22,15 +22,10 @@ def difference(first: Image.Image, second: Image.Image) -> float:
     return max(ImageStat.Stat(tile).mean[0] for tile in tiles)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pictures")
-
-
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_looks_like_its_golden(name: str, folder: Path) -> None:
+def test_a_page_looks_like_its_golden(name: str, pdf_folder: Path) -> None:
     with Image.open(PICTURES / f"{name}.png") as golden:
-        assert difference(picture(name, folder), golden) < TOLERANCE
+        assert difference(picture(name, pdf_folder), golden) < TOLERANCE
 
 
 def test_a_line_that_moves_is_noticed() -> None:
@@ -45,5 +40,5 @@ def test_a_sample_in_the_documentation_is_current(kind: ReportFormat, tmp_path: 
     assert made.read_text() == (SAMPLES / made.name).read_text()
 
 
-def test_the_pdf_sample_in_the_documentation_is_current(tmp_path: Path) -> None:
-    assert pdf_text(sample("pdf", tmp_path)) == pdf_text(SAMPLES / "report.pdf")
+def test_the_pdf_sample_in_the_documentation_is_current(pdf_file: Path) -> None:
+    assert pdf_text(pdf_file) == pdf_text(SAMPLES / "report.pdf")

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from report.content import ReportContent
+from report.rendering import reduction
 from report.rendering.reduction import MAX_PDF_LINES, estimated_lines, reduced, shortened
 
 from services.report.tests.sample_content import (
@@ -28,6 +29,14 @@ def outputs(lines: int, calls: int) -> ReportContent:
     return conversation(*(message("assistant", n, "text", tool_call("Bash", n, output=text)) for n in range(calls)))
 
 
+@pytest.fixture
+def tenth(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Lower the limits of a PDF to a tenth, so that a tenth of a content exceeds them; return its lines."""
+    monkeypatch.setattr(reduction, "MAX_PDF_LINES", MAX_PDF_LINES // 10)
+    monkeypatch.setattr(reduction, "MAX_COLOURED_LINES", reduction.MAX_COLOURED_LINES // 10)
+    return MAX_PDF_LINES // 10
+
+
 def test_a_short_report_is_not_changed() -> None:
     content = model(session_content())
     assert reduced(content) == (content, True)
@@ -45,26 +54,27 @@ def test_long_outputs_are_cut_before_anything_else() -> None:
     assert all(entry.tool_calls[0].shortened for entry in content.session.messages)
 
 
+@pytest.mark.usefixtures("tenth")
 def test_messages_in_the_middle_are_left_out_last() -> None:
-    content, _ = reduced(model(long_content(4_000, 1_000)))
+    content, _ = reduced(model(long_content(400, 100)))
     assert content.session
     assert content.session.messages[0].id == UUID(identifier("long 0"))
-    assert content.session.messages[-1].id == UUID(identifier("long 3999"))
+    assert content.session.messages[-1].id == UUID(identifier("long 399"))
     assert any(
         note.startswith("Messages in the middle of the conversation that are left out: ") for note in content.notes
     )
 
 
 @pytest.mark.parametrize("text", ["word " * 10_000, "**b** `c` " * 5_000, "| a " * 9_000, "x\n" * 30_000])
-def test_a_reduced_report_fits_whatever_its_messages_are(text: str) -> None:
-    content, _ = reduced(conversation(*(message("assistant", n, text) for n in range(300))))
-    assert estimated_lines(content) <= MAX_PDF_LINES
+def test_a_reduced_report_fits_whatever_its_messages_are(text: str, tenth: int) -> None:
+    content, _ = reduced(conversation(*(message("assistant", n, text) for n in range(30))))
+    assert estimated_lines(content) <= tenth
 
 
-def test_sessions_of_the_last_executions_of_a_task_are_left_out() -> None:
+def test_sessions_of_the_last_executions_of_a_task_are_left_out(tenth: int) -> None:
     [first, *_] = task_content()["executions"]
-    content, _ = reduced(model(task_content(executions=[first] * 300)))
-    assert estimated_lines(content) <= MAX_PDF_LINES
+    content, _ = reduced(model(task_content(executions=[first] * 30)))
+    assert estimated_lines(content) <= tenth
     assert content.executions[0].session
     assert content.executions[-1].session is None
     assert any(note.startswith("Executions at the end whose details are left out: ") for note in content.notes)

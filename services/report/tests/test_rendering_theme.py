@@ -8,7 +8,7 @@ import pytest
 from report.rendering.theme import ThemeError
 from report.rendering.theme_files import check_theme, load_theme
 
-from services.report.tests.rendering import as_html, rendered
+from services.report.tests.rendering import as_html, in_html, rendered, short_session
 from services.report.tests.sample_content import session_content
 
 EXAMPLE = Path(__file__).parents[3] / "docs/examples/report-theme"
@@ -21,14 +21,14 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_example_changes_colours_logo_footer_and_order(tmp_path: Path) -> None:
     theme = load_theme(EXAMPLE)
-    page, _ = rendered(session_content(), "html", tmp_path, theme)
+    page = in_html(session_content(), tmp_path, theme)
     assert "--accent: #0f766e" in page
     assert 'src="data:image/svg+xml;base64,' in page
     assert page.index('id="files"') < page.index('id="conversation"')
 
 
 def test_the_footer_of_a_theme_is_on_each_page(tmp_path: Path) -> None:
-    text, report = rendered(session_content(), "pdf", tmp_path, load_theme(EXAMPLE))
+    text, report = rendered(session_content(short_session()), "pdf", tmp_path, load_theme(EXAMPLE))
     assert text.count("Internal. Do not distribute.") == report.pages
 
 

@@ -1,7 +1,7 @@
 """The templates of a theme, with everything that they can call."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -16,6 +16,9 @@ from report.rendering.markdown_text import fence, inline, quote
 from report.rendering.text import excerpt, one_line
 from report.rendering.theme import Theme
 from report.rendering.view import answer, changed_files, failures, outcome, parts, question
+
+_KEPT = 4
+"""Environments that are kept with their compiled templates; compiling takes longer than rendering a short report."""
 
 _FILTERS: dict[str, Any] = {
     "call_summary": call_summary,
@@ -33,6 +36,7 @@ _FILTERS: dict[str, Any] = {
 }
 
 
+@lru_cache(maxsize=_KEPT)
 def html_environment(theme: Theme, in_colour: bool) -> Environment:
     """Return the templates of pages; `in_colour` says whether code is shown in colour."""
 
@@ -49,6 +53,7 @@ def html_environment(theme: Theme, in_colour: bool) -> Environment:
     return _environment(theme, filters, autoescape=True)
 
 
+@lru_cache(maxsize=_KEPT)
 def markdown_environment(theme: Theme) -> Environment:
     """Return the templates of the Markdown format, which escape with filters: in Markdown it depends on the place."""
 
