@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from contracts.refusals import Code, Refusal
 from contracts.samples import USER
+from runtime.children.pool import ChildUnavailable
 from runtime.clock import new_id
 from runtime.testing import background, eventually
 from task_scheduler.prompts.prompts import Prompts, Rendered
