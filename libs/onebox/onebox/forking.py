@@ -105,7 +105,12 @@ class _Forked:
 
     def poll(self) -> int | None:
         if self._exit_code is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            try:
+                ended, status = os.waitpid(self.pid, os.WNOHANG)
+            except (
+                ChildProcessError
+            ):  # the parent of this process ignores SIGCHLD, so the kernel has forgotten the child
+                ended, status = self.pid, 0
             if ended:
                 self._exit_code = os.waitstatus_to_exitcode(status)
         return self._exit_code

@@ -173,3 +173,21 @@ async def test_responses_that_have_begun_do_not_count(harness: Harness, services
     scope = {"type": "http", "app": harness.app, "authenticated": token, "user_id": ADA}
     async with background(*(Fairness(respond, harness.gateway)(scope, receive, send) for _ in range(5))):
         await eventually(lambda: begun == [ADA] * 5)
+
+
+async def test_a_request_whose_client_lost_its_access_while_it_waited_is_refused(
+    harness: Harness, services: FakeServices
+) -> None:
+    async def respond(_: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("it was carried out")
+
+    async def send(_: Message) -> None: ...
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    token = await harness.gateway.tokens.verify(services.token())
+    scope = {"type": "http", "app": harness.app, "authenticated": token, "user_id": ADA}
+    harness.gateway.revocations.add(token.family)
+    with pytest.raises(Problem, match="revoked"):
+        await Fairness(respond, harness.gateway)(scope, receive, send)

@@ -69,9 +69,11 @@ async def check_copy(recorded: Recorded[SessionForked], db: DeferredConnection) 
     limit: int | None = await db.expect_none(STORAGE_LIMIT, recorded.owner, role_of(recorded))
     if limit is None:
         return
+    growth = await db.fetchval(COPIED, recorded.event.parent_session_id)
+    if not growth:  # all that writes files of the user would wait for the lock
+        return
     used = await db.fetchval(USED_WITH_LOCK, recorded.owner)
-    growth = await db.fetchval(COPIED, recorded.event.parent_session_id) or 0
-    if growth and used + growth > limit:
+    if used + growth > limit:
         raise exceeded("storage_bytes", used, limit)
 
 

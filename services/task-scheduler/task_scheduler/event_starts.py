@@ -48,7 +48,7 @@ class EventStarts:
             if read.found is None and read.error is None:
                 await self._run(read)
         if read.error:
-            raise read.error
+            raise read.error.with_traceback(None)  # which would grow with each that raises it
         return read.found is not None and pair in read.found
 
     async def _run(self, read: _Read) -> None:

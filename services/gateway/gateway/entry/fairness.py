@@ -17,9 +17,11 @@ class Fairness:
         """Serve one request in a slot of its user until its response begins: streams and downloads do not count.
 
         Raises:
-            Problem: RATE_LIMIT_EXCEEDED, too many other requests of the user wait.
+            Problem: RATE_LIMIT_EXCEEDED, too many other requests of the user wait; UNAUTHENTICATED, the client has lost
+                its access while this one waited.
         """
-        if scope["type"] != "http" or not isinstance(scope.get("authenticated"), Token):
+        client = scope.get("authenticated")
+        if scope["type"] != "http" or not isinstance(client, Token):
             await self.app(scope, receive, send)
             return
         slot = await self.parts.request_slots.acquire(scope["user_id"])
@@ -31,6 +33,7 @@ class Fairness:
 
         token = current.set(slot)
         try:
+            self.parts.tokens.check_access(client)
             await self.app(scope, receive, send_in_slot)
         finally:
             current.reset(token)

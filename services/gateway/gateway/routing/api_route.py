@@ -131,8 +131,9 @@ class ApiRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return the handler of the framework, after what precedes the parameters of the operation.
 
-        A client that may not call the operation learns nothing of what is wrong with its request, and cannot make the
-        gateway read a large body. Then the body is checked, and last what the client expects of the resource.
+        A client that may not call the operation learns nothing of what is wrong with its request, and its body is not
+        read, unless the request has an `Idempotency-Key`. Then the body is checked, and last what the client expects of
+        the resource.
         """
         handle = self._with_parameters(super().get_route_handler())
         if unrecorded := declared(self.dependant.dependencies):
