@@ -9,7 +9,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -105,7 +104,7 @@ class Cluster:
                 environment = row.program.environment | unlimited
                 name = f"{row.program.name}-{n}"
                 command = self.surroundings.with_clock(name, row.program.command)
-                program = replace(row.program, name=name, command=command, environment=environment)
+                program = Program(name, command, environment, grace=row.program.grace)
                 checks.append(ReadyCheck(Child(program, self.folder), row.host, row.port))
         return checks
 

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from tests.e2e.user import User
 
 FINE = scripted({"text": "Fine."})
-EVERY_MINUTE = "* * * * *"
+EVERY_MINUTE, EVERY_YEAR = "* * * * *", "0 0 1 1 *"
 TICK_SECONDS = 90
 """Longer than the wait for the next minute, and the execution that it starts."""
 TERMINAL = {"completed", "failed", "cancelled", "skipped", "missed", "timed_out"}

@@ -8,7 +8,7 @@ from onebox.testing.system import System, until
 from runtime import clock
 from simulator.testing import bash, scripted
 
-from tests.e2e.tasks import EVERY_MINUTE, TICK_SECONDS, UserTask, fire
+from tests.e2e.tasks import EVERY_MINUTE, EVERY_YEAR, TICK_SECONDS, UserTask, fire
 from tests.e2e.user import HELD, User, error, let_go
 
 SLEEPING = scripted(bash("sleep 300"), {"text": "never"})
@@ -135,7 +135,7 @@ def test_a_tick_starts_an_execution_with_free_variables_in_its_zone(shared_user:
 
 @pytest.mark.long
 def test_a_tick_during_an_execution_is_skipped(shared_user: User, system: System) -> None:
-    task = UserTask.create(shared_user, HELD)
+    task = UserTask.create(shared_user, HELD, schedule_cron=EVERY_YEAR)
     session_id = task.started()["session_id"]
     task.tick_every_minute()
     execution = task.first(TICK_SECONDS, trigger="scheduled")
