@@ -55,11 +55,12 @@ def _mistakes_of_services() -> list[str]:
 
 def _mistakes() -> Iterator[str]:
     """Yield a line for each invalid setting of a service. Those that the launcher will add are reported as missing."""
-    for name in ("gateway", *SERVICES):
-        if find_spec(name):
+    for name in filter(find_spec, ("gateway", *SERVICES)):
+        try:
             with loading():
                 settings = import_module(f"{name}.settings").Settings
-            try:
-                load(settings)
-            except InvalidSettings as error:
-                yield from str(error).splitlines()
+            load(settings)
+        except ImportError:  # the service says in its log what is missing, when it starts
+            continue
+        except InvalidSettings as error:
+            yield from str(error).splitlines()

@@ -75,7 +75,7 @@ class Module(Program):
         unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
             if pid := os.fork():
-                return _Forked(pid)
+                return Forked(pid)
             _end_with(lambda: self._run(follow_parent, log, lock, unblocked))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
@@ -96,7 +96,7 @@ class Module(Program):
         runpy.run_module(self.name, run_name="__main__", alter_sys=True)
 
 
-class _Forked:
+class Forked:
     """A process that was forked from this one."""
 
     def __init__(self, pid: int) -> None:
@@ -104,18 +104,19 @@ class _Forked:
         self._exit_code: int | None = None
 
     def poll(self) -> int | None:
+        """Return the exit code, as `Process.poll`."""
         if self._exit_code is None:
             try:
                 ended, status = os.waitpid(self.pid, os.WNOHANG)
-            except (
-                ChildProcessError
-            ):  # the parent of this process ignores SIGCHLD, so the kernel has forgotten the child
+            except ChildProcessError:
+                # This process was started with SIGCHLD ignored, so the kernel has forgotten how the child ended.
                 ended, status = self.pid, 0
             if ended:
                 self._exit_code = os.waitstatus_to_exitcode(status)
         return self._exit_code
 
     def send_signal(self, sig: int) -> None:
+        """Send a signal, unless the process has ended."""
         if self.poll() is None:
             os.kill(self.pid, sig)
 

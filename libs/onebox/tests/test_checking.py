@@ -43,3 +43,13 @@ def test_a_mistake_that_a_service_finds_is_refused_unless_for_root(
     monkeypatch.setattr("onebox.checking._mistakes_of_services", lambda: ["QUOTAS: wrong"])
     with pytest.raises(InvalidSettings, match=r"^QUOTAS: wrong$") if refused else nullcontext():
         checked_settings()
+
+
+def test_a_service_that_cannot_be_imported_is_left_to_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setenv("QUOTAS", "bogus")
+    monkeypatch.setattr("onebox.checking.import_module", fail)
+    assert checked_settings()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from onebox.forking import Forked
 from onebox.testing.system import has_ended, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere programs are started")
@@ -71,3 +72,7 @@ def test_a_forked_program_ends_when_its_parent_is_killed(tmp_path: Path) -> None
         child = int((parent.stdout or sys.stdin).readline())
         parent.send_signal(signal.SIGKILL)
     until(lambda: has_ended(child))
+
+
+def test_a_program_whose_end_the_kernel_has_forgotten_counts_as_ended() -> None:
+    assert Forked(os.getppid()).poll() == 0  # no child of this process, as those of one that ignores SIGCHLD
