@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,11 +14,18 @@ from runtime.starting import CannotStart
 from eventing.database import Database
 from eventing.privileges import grant, warn_if_unrestricted
 
-OWN = Path(__file__).parent / "migrations"
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT = 60.0
 HAS_TABLE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')"
 STATEMENT_TIMEOUT = 3600.0  # for one file, which may build an index on a large table
+
+
+def migrations_of(package: str) -> Path:
+    """Return the folder of the migrations in an importable package."""
+    return Path(str(resources.files(package) / "migrations"))
+
+
+OWN = migrations_of("eventing")
 
 
 class MigrationError(CannotStart):
@@ -36,7 +44,8 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
         The names of the applied files.
 
     Raises:
-        MigrationError: a file was changed after it was applied, a number is missing, or the database is newer.
+        MigrationError: a folder has no files, a file was changed after it was applied, a number is missing, or the
+            database is newer.
         TimeoutError: another replica was still applying files after 60 s.
     """
     async with asyncio.timeout(LOCK_TIMEOUT) as waiting:
@@ -114,6 +123,8 @@ async def _apply(database: Database, origin: str, name: str, content: bytes) -> 
 
 def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.sql"))
+    if not files:
+        raise MigrationError(f"there are no migrations in {folder}: install the complete package")
     if misnamed := [path.name for path in files if not NAME.fullmatch(path.name)]:
         raise MigrationError(f"migrations must be named like 0001_some_words.sql: {misnamed}")
     return files

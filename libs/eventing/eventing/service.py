@@ -39,7 +39,7 @@ from eventing.handling import Handlers, subscribers
 from eventing.handling.dispatch import Dispatcher
 from eventing.handling.operations import operations
 from eventing.leases import Leases
-from eventing.migrating import migrate_as_owner
+from eventing.migrating import migrate_as_owner, migrations_of
 from eventing.projectors import Projectors
 from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
@@ -90,7 +90,8 @@ class Service[S: ServiceSettings, T]:
     `constraints` check its own events, and `project` writes their read models, in the transaction that stores them.
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
     which are erased only after that. `dependencies` opens what handlers and reactions need. `started` is called before
-    the service accepts messages. `secrets` are the tables of secret values.
+    the service accepts messages. `secrets` are the tables of secret values. `package` has the migrations; without it,
+    the package with the name of the service has them.
     """
 
     name: str
@@ -98,7 +99,6 @@ class Service[S: ServiceSettings, T]:
     commands: Handlers
     queries: Handlers
     project: Projection
-    migrations: Path
     dependencies: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     constraints: Constraints = field(default_factory=Constraints)
     reactions: Reactions = field(default_factory=Reactions)
@@ -106,6 +106,7 @@ class Service[S: ServiceSettings, T]:
     followers: Sequence[str] = ()
     due: Sequence[DueKind] = ()
     secrets: Sequence[Secrets] = ()
+    package: str | None = None
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
@@ -129,6 +130,11 @@ class Service[S: ServiceSettings, T]:
     def events(self) -> dict[str, type[Event]]:
         """All events that the service records, by subject."""
         return {subject: event for kind in self.aggregates for subject, event in kind.events.items()}
+
+    @property
+    def migrations(self) -> Path:
+        """The folder of the service's migrations."""
+        return migrations_of(self.package or self.name)
 
     def store(self, database: Database) -> PostgresStore:
         """Return the store of the service's events in a database."""
