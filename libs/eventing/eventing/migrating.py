@@ -12,7 +12,8 @@ from runtime import clock
 from runtime.starting import CannotStart
 
 from eventing.database import Database
-from eventing.privileges import grant, warn_if_unrestricted
+from eventing.database.start import migrate_advice
+from eventing.privileges import grant
 
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT = 60.0
@@ -64,8 +65,6 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
 async def migrate_as_owner(database: Database, folder: Path, owner_url: str | None) -> list[str]:
     """Migrate with the role in `owner_url`, or without one with the role of the service, and return the applied files.
 
-    Logs a warning if the role of the service is not restricted afterwards.
-
     Raises:
         CannotStart: the role may not apply them, the URLs are of two databases, and what `migrate` raises.
     """
@@ -77,11 +76,10 @@ async def migrate_as_owner(database: Database, folder: Path, owner_url: str | No
                 applied = await migrate(owned, folder, role)
         else:
             applied = await migrate(database, folder)
-        await warn_if_unrestricted(database)
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
-            f"the database role may not apply the migrations of this release ({error}). Set MIGRATION_DATABASE_URL to "
-            f"the role that owns the schema '{database.schema}'"
+            f"the database role may not apply the migrations of this release ({error}). "
+            f"{migrate_advice(database.schema)}"
         ) from None
     return applied
 
@@ -107,7 +105,7 @@ async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:
 
 
 async def _fresh(database: Database, origin: str, folder: Path) -> list[Path]:
-    rows = await database.fetch("SELECT name, sha256 FROM migrations WHERE origin = $1", origin)
+    rows = await database.fetch(f'SELECT name, sha256 FROM "{database.schema}".migrations WHERE origin = $1', origin)  # noqa: S608
     applied = {row["name"]: row["sha256"] for row in rows}
     files = _files(folder)
     _check(files, applied)

@@ -40,6 +40,7 @@ from eventing.handling.dispatch import Dispatcher
 from eventing.handling.operations import operations
 from eventing.leases import Leases
 from eventing.migrating import migrate_as_owner, migrations_of
+from eventing.privileges import check_role
 from eventing.projectors import Projectors
 from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
@@ -61,8 +62,8 @@ type Task = Callable[[], Coroutine[Any, Any, None]]
 class ServiceSettings(ProcessSettings):
     """The settings of every service. Probes and metrics are served on `ops_port`.
 
-    `migration_database_url` is the same database, with the role that owns the tables. Without it, that is the role in
-    `database_url`.
+    `migration_database_url` is the same database, with the role that owns the tables, to apply migrations at start. It
+    is not needed if they have been applied (`python -m <package> migrate`), or if `database_url` has that role.
 
     `stream_max_bytes` limits the events that stay on the bus, for clients to resume from. `stream_replicas` is the
     number of servers of a NATS cluster that store a new stream. A service that stops finishes its work in progress for
@@ -154,6 +155,7 @@ class Service[S: ServiceSettings, T]:
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
             applied = await migrate_as_owner(database, self.migrations, owner_url)
+            await check_role(database)
             await database.data_keys.check(database)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)

@@ -1,8 +1,8 @@
-"""The command lines of programs: services take no arguments but `--help`, since all settings are variables."""
+"""The command lines of programs: services take a command and `--help` at most, since all settings are variables."""
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic.fields import FieldInfo
 
@@ -11,10 +11,30 @@ from runtime.settings import Settings
 
 def refuse_arguments(name: str, settings: type[Settings]) -> None:
     """Exit if the process has arguments: after the help of the service with 0, or else with 2."""
+    chosen_command(name, settings, {})
+
+
+def chosen_command(
+    name: str, settings: type[Settings], commands: Mapping[str, tuple[str, type[Settings]]]
+) -> str | None:
+    """Return the command that the process was started with, or None if it has no arguments.
+
+    Exits if there are others: after the help of the service or of the command with 0, or else with 2.
+
+    Args:
+        name: the package of the service.
+        settings: what the service reads.
+        commands: what each command does, and what it reads.
+    """
     parser = ArgumentParser(f"python -m {name}", formatter_class=RawDescriptionHelpFormatter)
-    parser.description = "Run the service until SIGTERM or SIGINT."
+    parser.description = f"Run the service until SIGTERM or SIGINT{', or a command' if commands else ''}."
     parser.epilog = variables(settings)
-    parser.parse_args()
+    subparsers = parser.add_subparsers(dest="command", metavar="command") if commands else None
+    for command, (about, read) in commands.items():
+        if subparsers:
+            own = subparsers.add_parser(command, help=about, formatter_class=RawDescriptionHelpFormatter)
+            own.description, own.epilog = f"{about[0].upper()}{about[1:]}.", variables(read)
+    return vars(parser.parse_args()).get("command")
 
 
 def variables(settings: type[Settings]) -> str:

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import Field
 from runtime.settings import Settings
-from runtime.usage import refuse_arguments, show_help, variables
+from runtime.usage import chosen_command, refuse_arguments, show_help, variables
 
 
 class ShopSettings(Settings):
@@ -10,6 +10,10 @@ class ShopSettings(Settings):
     motto: str | None = None
     is_public: bool = True
     tills: int = Field(default_factory=lambda: 3)
+
+
+class RestockSettings(Settings):
+    shelves: int
 
 
 def exit_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
@@ -41,6 +45,38 @@ def test_a_service_refuses_an_argument(monkeypatch: pytest.MonkeyPatch, capsys: 
 def test_a_service_without_arguments_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["shop"])
     refuse_arguments("shop", ShopSettings)
+
+
+COMMANDS = {"restock": ("fill the shelves", RestockSettings)}
+
+
+def test_a_command_of_a_service_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["shop", "restock"])
+    assert chosen_command("shop", ShopSettings, COMMANDS) == "restock"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--help"], 0, ["DATABASE_URL required", "restock fill the shelves"]),
+        (["restock", "--help"], 0, ["Fill the shelves.", "SHELVES required"]),
+        (["close"], 2, ["invalid choice: 'close'"]),
+        (["restock", "now"], 2, ["unrecognized arguments: now"]),
+    ],
+)
+def test_other_arguments_end_a_service_with_commands(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    said: list[str],
+) -> None:
+    monkeypatch.setattr("sys.argv", ["shop", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        chosen_command("shop", ShopSettings, COMMANDS)
+    assert ended.value.code == code
+    words = " ".join("".join(capsys.readouterr()).split())
+    assert [text for text in said if text not in words] == []
 
 
 def test_a_command_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
