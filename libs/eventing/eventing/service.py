@@ -70,9 +70,9 @@ class ServiceSettings(ProcessSettings):
     up to `drain_seconds`.
     """
 
-    database_url: str
+    database_url: str = Field(repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
-    nats_url: str
+    nats_url: str = Field(repr=False)
     ops_host: str = "127.0.0.1"
     ops_port: int = 0
     stream_max_bytes: int = Field(default=MAX_STREAM_BYTES, ge=MIN_STREAM_BYTES)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from runtime.settings import InvalidSettings, misspelled_settings
+from runtime.settings import InvalidSettings, misspelled_settings, variables_of
 from sandbox.cgroups import divide_own_cgroup
 
 from onebox.account import drop_root
@@ -152,7 +152,7 @@ def main(table: ServiceTable | None = None, ready_timeout: float = READY_TIMEOUT
         install_in_background()  # while this process may be root
         drop_root(settings.data_dir, settings.pg_bindir)
         divide_own_cgroup()  # before the services start, which have to be in a part of it
-        known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
+        known = variables_of(BoxSettings) | {*SERVICE_SETTINGS}
         for warning in misspelled_settings(known, PREFIXES):
             report(f"Warning: {warning}")
         preloaded = () if table else names(settings)

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from pydantic.fields import FieldInfo
 
-from runtime.settings import Settings
+from runtime.settings import Settings, is_secret
+
+MARK = " *"
+ABOUT_MARK = "* a secret; instead, the variable with _FILE at the end may name a file that contains it"
 
 
 def refuse_arguments(name: str, settings: type[Settings]) -> None:
@@ -39,11 +42,10 @@ def chosen_command(
 
 def variables(settings: type[Settings]) -> str:
     """Return a list of the environment variables that a program reads, with their defaults."""
-    width = max(map(len, settings.model_fields)) + 1
-    rows = [
-        f"  {field.upper():<{width}} {_shown(info)}".rstrip() for field, info in sorted(settings.model_fields.items())
-    ]
-    return "\n".join(["environment variables (docs/guides/settings.md describes them):", *rows])
+    fields = {f"{name.upper()}{MARK if is_secret(info) else ''}": info for name, info in settings.model_fields.items()}
+    width = max(map(len, fields)) + 1
+    rows = [f"  {name:<{width}} {_shown(info)}".rstrip() for name, info in sorted(fields.items())]
+    return "\n".join(["environment variables (docs/guides/settings.md describes them):", *rows, ABOUT_MARK])
 
 
 def _shown(info: FieldInfo) -> str:
