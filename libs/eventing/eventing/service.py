@@ -151,7 +151,7 @@ class Service[S: ServiceSettings, T]:
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
         wait, owner_url = settings.dependency_wait_seconds, settings.migration_database_url
         await database_ready(settings.database_url, owner_url, self.name, within=wait, stop=stop)
-        await wait_for_bus(settings.nats_url, within=wait, stop=stop)
+        await wait_for_bus(settings.nats_url, self.name, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
             applied = await migrate_as_owner(database, self.migrations, owner_url)

@@ -88,7 +88,7 @@ class Launcher:
             settings,
             folder,
             self._start_database(folder),
-            settings.nats_url or self._start_embedded(EmbeddedNats(folder)),
+            self._start_bus(folder),
             self._free_port,
         )
 
@@ -98,6 +98,13 @@ class Launcher:
             return DatabaseUrls(settings.database_url, settings.migration_database_url)
         server = EmbeddedPostgres(folder, bindir=settings.pg_bindir)
         return DatabaseUrls(server.service_url, self._start_embedded(server))
+
+    def _start_bus(self, folder: DataFolder) -> Callable[[str], str]:
+        if external := self._settings.nats_url:
+            return lambda _: external
+        server = EmbeddedNats(folder)
+        self._start_embedded(server)
+        return server.url_of
 
     def _start_embedded(self, server: EmbeddedPostgres | EmbeddedNats) -> str:
         self._cleanup.callback(server.stop)
