@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz
+.PHONY: help environment run demo secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -14,6 +14,9 @@ run: environment ## Start the whole system; set HOST, PORT, DATA_DIR, MODEL_API_
 
 demo: environment ## Run a demo client against the running system
 	@exec .venv/bin/python -m onebox.demo
+
+secrets: environment ## Create what is missing of the secrets of an installation in containers, in SECRETS or deploy/secrets
+	@.venv/bin/python -m onebox.installation $(or $(SECRETS),deploy/secrets)
 
 check: style types imports dependencies goldens ## Run all static checks: style, types, imports, dependencies, goldens
 

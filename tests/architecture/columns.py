@@ -24,7 +24,7 @@ END = re.compile(r"\b(?:WHERE|FROM|RETURNING)\b|\)")
 def migrations_add_what_services_write(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
-        known = added([*(root / "libs/eventing").rglob("*.sql"), *(service.folder / "migrations").glob("*.sql")])
+        known = added([*(root / "libs/eventing").rglob("*.sql"), *service.migrations.glob("*.sql")])
         for path in sorted(service.source.rglob("*.py")):
             missing = sorted(written(path) - known)
             wrong += [f"{path.relative_to(root)}: no migration adds {table}.{column}" for table, column in missing]

@@ -26,6 +26,10 @@ class Member:
     def source(self) -> Path:
         return self.folder / self.package
 
+    @property
+    def migrations(self) -> Path:
+        return self.source / "migrations"
+
     def room(self, name: str) -> list[Path]:
         """The files of a room: one file, or a package of the same name."""
         file = self.source / f"{name}.py"

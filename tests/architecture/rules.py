@@ -90,10 +90,11 @@ def every_metric_names_its_owner(root: Path) -> list[str]:
 def migrations_are_numbered_without_a_gap(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
-        files = sorted(path.name for path in (service.folder / "migrations").glob("*"))
+        files = sorted(path.name for path in (service.migrations).glob("*"))
         numbers = [int(name[:4]) for name in files if re.fullmatch(r"\d{4}_[a-z0-9_]+\.sql", name)]
         if not files or numbers != list(range(1, len(files) + 1)):
-            wrong.append(f"{service.folder.name}/migrations is not 0001_….sql, 0002_….sql and so on: {files}")
+            folder = service.migrations.relative_to(root)
+            wrong.append(f"{folder} is not 0001_….sql, 0002_….sql and so on: {files}")
     return wrong
 
 

@@ -17,7 +17,7 @@ DELETIONS = [
 
 
 def declared(service: str) -> list[str]:
-    migrations = house.ROOT / "services" / service.replace("_", "-") / "migrations"
+    [migrations] = [member.migrations for member in house.members(house.ROOT) if member.package == service]
     return [subject for file in migrations.glob("*.sql") for subject in DECLARATION.findall(file.read_text())]
 
 

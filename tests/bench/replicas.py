@@ -9,8 +9,7 @@ from contracts.messages import Actor
 from contracts.session.run import SubmitQuery
 from contracts.session.session import CreateSession
 from contracts.session.values import SdkOptions
-from contracts.wire import work_stream
-from eventing.bus.consumers import durable
+from contracts.wire import durable, work_stream
 from eventing.testing.key_rings import ring_json
 from nats.aio.subscription import Subscription
 from nats.js.errors import NotFoundError

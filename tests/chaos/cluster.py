@@ -98,7 +98,7 @@ class Cluster:
             )
             self.gateways.append(f"http://127.0.0.1:{settings.port}")
             urls = DatabaseUrls(self.postgres.service_url, self.postgres.url)
-            context = LaunchContext(settings, self.folder, urls, self.nats.url, self._free_port)
+            context = LaunchContext(settings, self.folder, urls, self.nats.url_of, self._free_port)
             for row in services(context):
                 unlimited = {"RATE_LIMITS": "none", "QUOTAS": "concurrent_runs=none"}  # one user sends all the load
                 environment = row.program.environment | unlimited

@@ -16,12 +16,13 @@ from contracts.wire import (
     RATE_LIMITS,
     REVOCATIONS,
     dead_letter_subject,
+    durable,
     event_stream,
     offer_subject,
     work_stream,
 )
 from eventing.bus import wire
-from eventing.bus.consumers import Consumers, durable
+from eventing.bus.consumers import Consumers
 from eventing.service import Service
 
 from tests.architecture import house

@@ -37,7 +37,7 @@ async def _wait(environment: Mapping[str, str], within: float, stop: asyncio.Eve
     if url := environment.get("DATABASE_URL"):
         await database_ready(url, None, "session", within=within, stop=stop)
     else:
-        await wait_for_bus(environment["NATS_URL"], within=within, stop=stop)
+        await wait_for_bus(environment["NATS_URL"], "session", within=within, stop=stop)
 
 
 def refusal_by_start(**environment: str) -> str:

@@ -20,7 +20,7 @@ from onebox.ports import ReservedPort
 from onebox.settings import BoxSettings
 from onebox.testing.system import System, until
 from report import settings as report
-from runtime.settings import load
+from runtime.settings import is_secret, load
 from session import settings as session
 from simulator import settings as simulator
 from task_scheduler import settings as task_scheduler
@@ -118,12 +118,28 @@ def test_every_guide_and_runbook_is_listed() -> None:
     assert [page for page in pages if f"({page})" not in README] == []
 
 
+PROGRAMS = (gateway, identity, mcp_registry, report, session, simulator, task_scheduler)
+FIELDS = {
+    name.upper(): field
+    for kind in (BoxSettings, DemoSettings, *(program.Settings for program in PROGRAMS))
+    for name, field in kind.model_fields.items()
+}
+ROWS = re.findall(r"^\| (`[A-Z0-9_]+`(?: ²)?(?:, `[A-Z0-9_]+`(?: ²)?)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)
+
+
 def test_every_setting_is_in_the_table() -> None:
-    programs = (gateway, identity, mcp_registry, report, session, simulator, task_scheduler)
-    kinds = (BoxSettings, DemoSettings, *(program.Settings for program in programs))
-    known = {name.upper() for kind in kinds for name in kind.model_fields} | set(SERVICE_SETTINGS)
-    rows = re.findall(r"^\| (`[A-Z0-9_]+`(?:, `[A-Z0-9_]+`)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)
-    assert {name for row in rows for name in re.findall(r"[A-Z0-9_]+", row)} == known
+    assert {name for row in ROWS for name in re.findall(r"[A-Z0-9_]+", row)} == FIELDS.keys() | set(SERVICE_SETTINGS)
+
+
+def test_the_secrets_among_the_settings_are_marked() -> None:
+    marked = {name for row in ROWS for name in re.findall(r"([A-Z0-9_]+)` ²", row)}
+    assert marked == {name for name, field in FIELDS.items() if is_secret(field)}
+
+
+def test_what_is_named_like_a_secret_is_one() -> None:
+    named = {name for name in FIELDS if re.search(r"PASSWORD|_KEYS?$|(DATABASE|NATS)_URL$", name)}
+    assert {"DATABASE_URL", "NATS_URL", "SECRETS_KEYS"} < named
+    assert [name for name in sorted(named) if not is_secret(FIELDS[name])] == []
 
 
 def make_keys(folder: Path) -> None:

@@ -51,10 +51,15 @@ class BusMessage(Message):
 class Query[R](BusMessage):
     """A request for an `R` from a service. It changes nothing."""
 
+    senders: ClassVar[tuple[str, ...]] = ("gateway",)
+    """The other services that may send it over the bus, besides its own one, which does not use the bus."""
+
 
 class Command[R](BusMessage):
     """A request to a service to change something. The result is an `R`; a refused command has recorded nothing."""
 
+    senders: ClassVar[tuple[str, ...]] = ("gateway",)
+    """As those of a query."""
     outcome_query: ClassVar[type[Query[Any]] | None] = None
     """The query whose answer is the result of this command; None if the handler returns the result itself."""
 

@@ -27,6 +27,9 @@ IDEMPOTENCY = "IDEMPOTENCY"
 IDEMPOTENCY_USAGE, IDEMPOTENCY_PREFIX = "IDEMPOTENCY_USAGE", "keyed"
 """The stream that counts how many bytes each user has in that bucket, and the first token of its subjects."""
 
+INBOX = "_INBOX"
+"""The first token of the subjects of replies: `_INBOX.<service>.<connection>.<replying service>.<request>`."""
+
 TOKEN_ISSUER = TOKEN_AUDIENCE = "agentapi"
 TOKEN_ALGORITHM = "EdDSA"
 
@@ -86,6 +89,11 @@ def to_work_subject(event_subject: str) -> str:
 def offer_subject(service: str, reaction: str, aggregate: str) -> str:
     """Return the subject of offers of work on an aggregate, from one replica of a service to another."""
     return f"{OFFER_PREFIX}.{service}.{reaction}.{aggregate}"
+
+
+def durable(service: str, reaction: str) -> str:
+    """Return the name of the consumer that delivers to a reaction, shared by the replicas of its service."""
+    return f"{service}-{reaction}"
 
 
 def dead_letter_subject(service: str, name: str) -> str:

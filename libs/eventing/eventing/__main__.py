@@ -44,9 +44,9 @@ MAX_DEAD_LETTERS = 100
 class Stores(Settings):
     """The addresses of the service's database and of the bus, from the same variables that the service reads."""
 
-    database_url: str
+    database_url: str = Field(repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
-    nats_url: str
+    nats_url: str = Field(repr=False)
 
     @property
     def owner_url(self) -> str:
@@ -65,7 +65,7 @@ async def _reread(stores: Stores, service: str) -> str:
 class DatabaseSettings(Settings):
     """The address of the service's database."""
 
-    database_url: str
+    database_url: str = Field(repr=False)
 
 
 async def _rebuild(settings: DatabaseSettings, service: str, projector: str) -> str:
@@ -77,7 +77,7 @@ async def _rebuild(settings: DatabaseSettings, service: str, projector: str) -> 
 class BusSettings(Settings):
     """The address of the bus."""
 
-    nats_url: str
+    nats_url: str = Field(repr=False)
 
 
 async def _dead_letters(settings: BusSettings, service: str) -> str:
@@ -103,7 +103,7 @@ async def _replay(settings: BusSettings, service: str, name: str = "*") -> str:
 class KeySettings(SecretsSettings):
     """The address of the service's database, and its ring of master keys."""
 
-    database_url: str
+    database_url: str = Field(repr=False)
 
 
 async def _rotate_keys(settings: KeySettings, service: str) -> str:

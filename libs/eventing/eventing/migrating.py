@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,13 +12,21 @@ from runtime import clock
 from runtime.starting import CannotStart
 
 from eventing.database import Database
-from eventing.privileges import grant, warn_if_unrestricted
+from eventing.database.start import migrate_advice
+from eventing.privileges import grant
 
-OWN = Path(__file__).parent / "migrations"
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 LOCK_TIMEOUT = 60.0
 HAS_TABLE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')"
 STATEMENT_TIMEOUT = 3600.0  # for one file, which may build an index on a large table
+
+
+def migrations_of(package: str) -> Path:
+    """Return the folder of the migrations in an importable package."""
+    return Path(str(resources.files(package) / "migrations"))
+
+
+OWN = migrations_of("eventing")
 
 
 class MigrationError(CannotStart):
@@ -36,7 +45,8 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
         The names of the applied files.
 
     Raises:
-        MigrationError: a file was changed after it was applied, a number is missing, or the database is newer.
+        MigrationError: a folder has no files, a file was changed after it was applied, a number is missing, or the
+            database is newer.
         TimeoutError: another replica was still applying files after 60 s.
     """
     async with asyncio.timeout(LOCK_TIMEOUT) as waiting:
@@ -55,8 +65,6 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
 async def migrate_as_owner(database: Database, folder: Path, owner_url: str | None) -> list[str]:
     """Migrate with the role in `owner_url`, or without one with the role of the service, and return the applied files.
 
-    Logs a warning if the role of the service is not restricted afterwards.
-
     Raises:
         CannotStart: the role may not apply them, the URLs are of two databases, and what `migrate` raises.
     """
@@ -68,11 +76,10 @@ async def migrate_as_owner(database: Database, folder: Path, owner_url: str | No
                 applied = await migrate(owned, folder, role)
         else:
             applied = await migrate(database, folder)
-        await warn_if_unrestricted(database)
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
-            f"the database role may not apply the migrations of this release ({error}). Set MIGRATION_DATABASE_URL to "
-            f"the role that owns the schema '{database.schema}'"
+            f"the database role may not apply the migrations of this release ({error}). "
+            f"{migrate_advice(database.schema)}"
         ) from None
     return applied
 
@@ -98,7 +105,7 @@ async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:
 
 
 async def _fresh(database: Database, origin: str, folder: Path) -> list[Path]:
-    rows = await database.fetch("SELECT name, sha256 FROM migrations WHERE origin = $1", origin)
+    rows = await database.fetch(f'SELECT name, sha256 FROM "{database.schema}".migrations WHERE origin = $1', origin)  # noqa: S608
     applied = {row["name"]: row["sha256"] for row in rows}
     files = _files(folder)
     _check(files, applied)
@@ -114,6 +121,8 @@ async def _apply(database: Database, origin: str, name: str, content: bytes) -> 
 
 def _files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("*.sql"))
+    if not files:
+        raise MigrationError(f"there are no migrations in {folder}: install the complete package")
     if misnamed := [path.name for path in files if not NAME.fullmatch(path.name)]:
         raise MigrationError(f"migrations must be named like 0001_some_words.sql: {misnamed}")
     return files

@@ -1,8 +1,11 @@
 """Privileges of the role that a service runs with, on tables and functions that another role owns."""
 
+import asyncpg
 from runtime.logging import get_logger
+from runtime.starting import CannotStart
 
 from eventing.database import Connection, Database
+from eventing.database.start import migrate_advice
 
 log = get_logger()
 
@@ -24,6 +27,19 @@ MISSING_FUNCTIONS = """
     SELECT p.oid::regprocedure::text AS name FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
     WHERE n.nspname = $2 AND p.prosecdef AND p.prorettype <> 'trigger'::regtype
         AND NOT has_function_privilege($1::regrole, p.oid, 'EXECUTE')"""
+# What the present role cannot do with tables and functions, also not by privileges of other roles or of everybody.
+LACKING = f"""
+    SELECT c.oid::regclass::text AS name
+    FROM pg_class AS c LEFT JOIN privileges AS p ON p.table_name = c.relname
+    WHERE c.relnamespace = $1::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm') AND EXISTS (
+        SELECT FROM unnest(coalesce(p.granted, '{DEFAULT}')) AS privilege
+        WHERE NOT has_table_privilege(c.oid, privilege))
+    UNION ALL
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE pronamespace = $1::regnamespace AND prosecdef AND prorettype <> 'trigger'::regtype
+        AND NOT has_function_privilege(oid, 'EXECUTE')
+    ORDER BY name"""  # noqa: S608  no input
+MAX_NAMED = 3
 MAY_USE = "SELECT has_schema_privilege($1, $2, 'USAGE')"
 # A role that may act as an owner can do anything with its tables. Below PostgreSQL 16, a role that may create roles can
 # make itself a member of the owner.
@@ -58,8 +74,21 @@ async def _grant(connection: Connection, table: str, wanted: list[str], role: st
     await connection.execute(f"GRANT {', '.join(wanted)} ON {table} TO {_quoted(role)}")
 
 
-async def warn_if_unrestricted(database: Database) -> None:
-    """Log a warning if the role of the service can do more with its tables than the service does."""
+async def check_role(database: Database) -> None:
+    """Check that the role of the service has the privileges that it needs.
+
+    Logs a warning if it can do more with its tables than the service does.
+
+    Raises:
+        CannotStart: it lacks privileges, since the migrations were applied for no role, or for another one.
+    """
+    try:
+        lacking = [row["name"] for row in await database.fetch(LACKING, database.schema)]
+    except asyncpg.InsufficientPrivilegeError:
+        lacking = ["privileges"]
+    if lacking:
+        names = ", ".join(lacking[:MAX_NAMED])
+        raise CannotStart(f"the database role lacks privileges on {names}. {migrate_advice(database.schema)}")
     if await database.fetchval(UNRESTRICTED, database.schema):
         log.warning(
             "the database role of this service may change its own privileges, so its append-only tables are protected "

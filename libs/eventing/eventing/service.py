@@ -39,7 +39,8 @@ from eventing.handling import Handlers, subscribers
 from eventing.handling.dispatch import Dispatcher
 from eventing.handling.operations import operations
 from eventing.leases import Leases
-from eventing.migrating import migrate_as_owner
+from eventing.migrating import migrate_as_owner, migrations_of
+from eventing.privileges import check_role
 from eventing.projectors import Projectors
 from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
@@ -61,17 +62,17 @@ type Task = Callable[[], Coroutine[Any, Any, None]]
 class ServiceSettings(ProcessSettings):
     """The settings of every service. Probes and metrics are served on `ops_port`.
 
-    `migration_database_url` is the same database, with the role that owns the tables. Without it, that is the role in
-    `database_url`.
+    `migration_database_url` is the same database, with the role that owns the tables, to apply migrations at start. It
+    is not needed if they have been applied (`python -m <package> migrate`), or if `database_url` has that role.
 
     `stream_max_bytes` limits the events that stay on the bus, for clients to resume from. `stream_replicas` is the
     number of servers of a NATS cluster that store a new stream. A service that stops finishes its work in progress for
     up to `drain_seconds`.
     """
 
-    database_url: str
+    database_url: str = Field(repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
-    nats_url: str
+    nats_url: str = Field(repr=False)
     ops_host: str = "127.0.0.1"
     ops_port: int = 0
     stream_max_bytes: int = Field(default=MAX_STREAM_BYTES, ge=MIN_STREAM_BYTES)
@@ -90,7 +91,8 @@ class Service[S: ServiceSettings, T]:
     `constraints` check its own events, and `project` writes their read models, in the transaction that stores them.
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
     which are erased only after that. `dependencies` opens what handlers and reactions need. `started` is called before
-    the service accepts messages. `secrets` are the tables of secret values.
+    the service accepts messages. `secrets` are the tables of secret values. `package` has the migrations; without it,
+    the package with the name of the service has them.
     """
 
     name: str
@@ -98,7 +100,6 @@ class Service[S: ServiceSettings, T]:
     commands: Handlers
     queries: Handlers
     project: Projection
-    migrations: Path
     dependencies: Callable[[S, Database, Client], AbstractAsyncContextManager[T]]
     constraints: Constraints = field(default_factory=Constraints)
     reactions: Reactions = field(default_factory=Reactions)
@@ -106,6 +107,7 @@ class Service[S: ServiceSettings, T]:
     followers: Sequence[str] = ()
     due: Sequence[DueKind] = ()
     secrets: Sequence[Secrets] = ()
+    package: str | None = None
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
 
@@ -130,6 +132,11 @@ class Service[S: ServiceSettings, T]:
         """All events that the service records, by subject."""
         return {subject: event for kind in self.aggregates for subject, event in kind.events.items()}
 
+    @property
+    def migrations(self) -> Path:
+        """The folder of the service's migrations."""
+        return migrations_of(self.package or self.name)
+
     def store(self, database: Database) -> PostgresStore:
         """Return the store of the service's events in a database."""
         return PostgresStore(database, self.events, self.project, self.constraints)
@@ -144,10 +151,11 @@ class Service[S: ServiceSettings, T]:
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
         wait, owner_url = settings.dependency_wait_seconds, settings.migration_database_url
         await database_ready(settings.database_url, owner_url, self.name, within=wait, stop=stop)
-        await wait_for_bus(settings.nats_url, within=wait, stop=stop)
+        await wait_for_bus(settings.nats_url, self.name, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
             applied = await migrate_as_owner(database, self.migrations, owner_url)
+            await check_role(database)
             await database.data_keys.check(database)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)

@@ -46,7 +46,7 @@ def jar() -> Service[JarSettings, bool]:
         commands=commands(),
         queries=jars.answers,
         project=jars.project,
-        migrations=jars.MIGRATIONS,
+        package="eventing.testing",
         dependencies=dependencies,
         unique_violations=jars.UNIQUE_VIOLATIONS,
     )

@@ -97,6 +97,13 @@ async def test_a_folder_with_a_gap_or_a_wrong_name_changes_nothing(empty: Databa
     assert not await has_table(empty, "events")
 
 
+@pytest.mark.parametrize("exists", [True, False])
+async def test_a_folder_without_migrations_is_refused(empty: Database, tmp_path: Path, exists: bool) -> None:
+    with pytest.raises(MigrationError, match=r"there are no migrations in .*: install the complete package"):
+        await migrate(empty, tmp_path if exists else tmp_path / "missing")
+    assert not await has_table(empty, "events")
+
+
 async def test_one_of_several_replicas_migrates_and_the_others_wait(empty: Database, folder: Path) -> None:
     applied = await asyncio.gather(*(migrate(empty, folder) for _ in range(3)))
     assert sorted(map(len, applied)) == [0, 0, len(OWN_FILES) + 1]

@@ -8,8 +8,9 @@ import pytest
 import pytest_asyncio
 from eventing.database import Database
 from eventing.migrating import MigrationError, migrate_as_owner
-from eventing.privileges import UNRESTRICTED, grant
+from eventing.privileges import UNRESTRICTED, check_role, grant
 from onebox.testing.databases import Databases
+from runtime.starting import CannotStart
 from structlog.testing import capture_logs
 
 TABLES = (
@@ -88,6 +89,7 @@ async def test_one_role_under_both_urls_stays_able_to_migrate(single: Database, 
 async def test_one_role_under_both_urls_is_reported(single: Database, folder: Path) -> None:
     with capture_logs() as logs:
         await migrate_as_owner(single, folder, single.url)
+        await check_role(single)
     assert [entry["log_level"] for entry in logs if "MIGRATION_DATABASE_URL" in entry["event"]] == ["warning"]
 
 
@@ -156,9 +158,36 @@ async def test_a_restricted_role_alone_cannot_migrate(
         await migrate_as_owner(restricted, folder, None)
 
 
+async def test_migrations_that_were_applied_for_no_role_are_reported(
+    owner: Database, restricted: Database, folder: Path
+) -> None:
+    await migrate_as_owner(owner, folder, None)
+    with pytest.raises(MigrationError, match="run `python -m jar migrate` with both URLs"):
+        await migrate_as_owner(restricted, folder, None)
+
+
+@pytest.mark.parametrize(
+    ("revoked", "lacking"),
+    [
+        ("INSERT ON log", "log"),
+        ("SELECT ON jars", "jars"),
+        ("SELECT ON privileges", "privileges"),
+        ("EXECUTE ON FUNCTION erase_events", "erase_"),
+    ],
+)
+async def test_a_service_does_not_start_without_a_privilege(
+    owner: Database, restricted: Database, folder: Path, revoked: str, lacking: str
+) -> None:
+    await migrate_as_owner(restricted, folder, owner.url)
+    await owner.execute(f"REVOKE {revoked} FROM {await restricted.fetchval(ROLE_OF)}")
+    with pytest.raises(CannotStart, match=rf"lacks privileges on .*{lacking}.*run `python -m jar migrate`"):
+        await check_role(restricted)
+
+
 async def test_a_role_that_owns_the_tables_is_reported(owner: Database, folder: Path) -> None:
     with capture_logs() as logs:
         await migrate_as_owner(owner, folder, None)
+        await check_role(owner)
     assert [entry["log_level"] for entry in logs if "MIGRATION_DATABASE_URL" in entry["event"]] == ["warning"]
 
 
@@ -185,4 +214,5 @@ async def test_a_role_that_could_change_a_restricted_table_is_found(
 async def test_two_roles_are_not_reported(owner: Database, restricted: Database, folder: Path) -> None:
     with capture_logs() as logs:
         await migrate_as_owner(restricted, folder, owner.url)
+        await check_role(restricted)
     assert not [entry for entry in logs if entry["log_level"] == "warning"]

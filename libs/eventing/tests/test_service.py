@@ -15,7 +15,7 @@ from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
 from eventing.testing import background, eventually
 from eventing.testing.closing import CLOSING, LONG_AGO
-from eventing.testing.jars import MIGRATIONS, UNIQUE_VIOLATIONS, Jar, answers, handles, project
+from eventing.testing.jars import UNIQUE_VIOLATIONS, Jar, answers, handles, project
 from eventing.testing.messages import AddMarble, GetJar, JarOpened, MarbleAdded, OpenJar
 from nats.aio.client import Client as NatsClient
 from onebox.ports import ReservedPort
@@ -56,7 +56,7 @@ class Jars:
             commands=handles,
             queries=answers,
             project=project,
-            migrations=MIGRATIONS,
+            package="eventing.testing",
             dependencies=self.dependencies,
             reactions=reactions,
             unique_violations=UNIQUE_VIOLATIONS,

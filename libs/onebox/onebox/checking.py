@@ -15,7 +15,7 @@ from runtime.settings import InvalidSettings, load
 from onebox.children import SERVICE_SETTINGS
 from onebox.settings import BoxSettings
 
-PASSED_ON = (*SERVICE_SETTINGS, "PUBLIC_URL", "ADMIN_PASSWORD")
+PASSED_ON = (*SERVICE_SETTINGS, "PUBLIC_URL", "ADMIN_PASSWORD", "ADMIN_PASSWORD_FILE")
 """Settings that services check, besides those of this system."""
 _environment = os.environ  # noqa: TID251  to learn which settings are set
 

@@ -42,20 +42,27 @@ class DataFolder:
         """Return the secret in a file; if there is none, create it, readable only by this user."""
         if path.exists():
             return path.read_text()
-        secret, unfinished = create(), path.with_name(f"{path.name}.new")
-        unfinished.unlink(missing_ok=True)
-        unfinished.touch(mode=0o600)
-        with unfinished.open("w") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.rename(path)  # atomic: the file is complete or does not exist
+        secret = create()
+        write_whole(path, secret)
         return secret
 
     def _subfolder(self, name: str) -> Path:
         folder = self.path / name
         _create(folder, 0o700)
         return folder
+
+
+def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
+    """Write a file that is complete, or else not replaced, also after a crash. It never has another mode than this."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    with unfinished.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+    unfinished.rename(path)
 
 
 def _create(folder: Path, mode: int) -> None:

@@ -21,7 +21,7 @@ from runtime.loading import loading
 
 from onebox.children import Process, Program, allowed_environment, signal_on_parent_death
 
-_COMMON = ("runtime.main",)
+_COMMON = ("eventing.main",)
 _OF_SERVICES = ("app", "operations", "settings")
 """The modules that are loaded of each service that has them. Together they import what it needs."""
 _HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)

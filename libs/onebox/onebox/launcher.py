@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from runtime.settings import InvalidSettings, misspelled_settings
+from runtime.settings import InvalidSettings, misspelled_settings, variables_of
 from sandbox.cgroups import divide_own_cgroup
 
 from onebox.account import drop_root
@@ -88,7 +88,7 @@ class Launcher:
             settings,
             folder,
             self._start_database(folder),
-            settings.nats_url or self._start_embedded(EmbeddedNats(folder)),
+            self._start_bus(folder),
             self._free_port,
         )
 
@@ -98,6 +98,13 @@ class Launcher:
             return DatabaseUrls(settings.database_url, settings.migration_database_url)
         server = EmbeddedPostgres(folder, bindir=settings.pg_bindir)
         return DatabaseUrls(server.service_url, self._start_embedded(server))
+
+    def _start_bus(self, folder: DataFolder) -> Callable[[str], str]:
+        if external := self._settings.nats_url:
+            return lambda _: external
+        server = EmbeddedNats(folder)
+        self._start_embedded(server)
+        return server.url_of
 
     def _start_embedded(self, server: EmbeddedPostgres | EmbeddedNats) -> str:
         self._cleanup.callback(server.stop)
@@ -152,7 +159,7 @@ def main(table: ServiceTable | None = None, ready_timeout: float = READY_TIMEOUT
         install_in_background()  # while this process may be root
         drop_root(settings.data_dir, settings.pg_bindir)
         divide_own_cgroup()  # before the services start, which have to be in a part of it
-        known = {field.upper() for field in BoxSettings.model_fields} | {*SERVICE_SETTINGS}
+        known = variables_of(BoxSettings) | {*SERVICE_SETTINGS}
         for warning in misspelled_settings(known, PREFIXES):
             report(f"Warning: {warning}")
         preloaded = () if table else names(settings)

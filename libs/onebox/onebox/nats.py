@@ -1,6 +1,7 @@
-"""NATS with JetStream as a child process, on the loopback interface, protected by a password."""
+"""NATS with JetStream as a child process, on the loopback interface, with a user and a password for each service."""
 
-import json
+import base64
+import hmac
 import secrets
 import shutil
 import signal
@@ -9,9 +10,12 @@ import sysconfig
 import time
 from pathlib import Path
 
+from runtime.bus import permissions
+
 from onebox.children import Child, Program
 from onebox.errors import CannotStart, tail
 from onebox.folder import DataFolder
+from onebox.nats_conf import NatsConfiguration
 from onebox.ports import ReservedPort
 from onebox.programs import version_of
 
@@ -23,26 +27,24 @@ class EmbeddedNats:
     """A NATS server that stores its streams in the data folder.
 
     Args:
-        folder: the folder for streams, configuration and password.
+        folder: the folder for streams, configuration, and the secret that passwords derive from.
         program: the server program; by default it is searched for.
         port: the port to listen on; 0 chooses a free one.
     """
 
-    max_store = "10GB"
-    sync_interval = "1s"
-    """How often streams are flushed to disk: a power cut may lose the messages since then, and the relay publishes
-    again what the streams lack of the events in PostgreSQL. With "always", publishing is 7 times slower (5,500/s
-    instead of 37,000/s)."""
-    ping_seconds = 5
-    """A client that hangs is disconnected at the third ping; until then it still receives its share of requests."""
+    max_store = NatsConfiguration.max_file_store
+    sync_interval = NatsConfiguration.sync_interval
+    ping_seconds = NatsConfiguration.ping_seconds
+    updates = True
+    """Whether services may change their streams: a setting may require larger ones, and here nobody else would."""
 
     def __init__(self, folder: DataFolder, *, program: Path | None = None, port: int = 0) -> None:
         server = _checked(program or _found())
         self._port = ReservedPort(port=port)
         self._folder = folder.path / "nats"
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        self._password = folder.secret(self._folder / "password", lambda: secrets.token_urlsafe(24))
-        self.url = self.url_of("agentapi")
+        self._secret = folder.secret(self._folder / "password", lambda: secrets.token_urlsafe(24))
+        self.url = self.url_of(permissions.OPERATOR)
         configuration = self._configure()
         self.child = Child(
             Program("nats", [str(server), "-c", str(configuration)], when_orphaned=signal.SIGTERM), folder
@@ -65,30 +67,31 @@ class EmbeddedNats:
         self._port.release()
 
     def url_of(self, user: str) -> str:
-        """Return the URL for a user, including the password."""
-        return f"nats://{user}:{self._password}@127.0.0.1:{self._port.number}"
+        """Return the URL for a user, such as a service, including the password."""
+        return f"nats://{user}:{self.password_of(user)}@127.0.0.1:{self._port.number}"
+
+    def password_of(self, user: str) -> str:
+        """Return the password of a user, which says nothing about that of another one."""
+        return base64.urlsafe_b64encode(hmac.digest(self._secret.encode(), user.encode(), "sha256")).decode()
 
     def users(self) -> str:
         """Return the part of the configuration that defines the users."""
-        return f"authorization {{ user: agentapi, password: {json.dumps(self._password)} }}"
+        passwords = {user: self.password_of(user) for user in permissions.USERS}
+        return permissions.authorization(passwords, updates=self.updates)
 
     def _configure(self) -> Path:
+        configuration = NatsConfiguration(
+            listen=f"127.0.0.1:{self._port.number}",
+            users=self.users(),
+            store_dir=str(self._folder),
+            server_name="onebox",
+            max_file_store=self.max_store,
+            sync_interval=self.sync_interval,
+            ping_seconds=self.ping_seconds,
+        )
         file = self._folder / "nats.conf"
         file.touch(mode=0o600)
-        file.write_text(f"""
-listen: "127.0.0.1:{self._port.number}"
-server_name: onebox
-ping_interval: "{self.ping_seconds}s"
-ping_max: 2
-max_payload: 8MB
-jetstream {{
-  store_dir: {json.dumps(str(self._folder))}
-  max_memory_store: 256MB
-  max_file_store: {self.max_store}
-  sync_interval: {self.sync_interval}
-}}
-{self.users()}
-""")
+        file.write_text(str(configuration))
         return file
 
     def _ready(self) -> bool:

@@ -42,7 +42,8 @@ class LaunchContext:
     settings: BoxSettings
     folder: DataFolder
     database: DatabaseUrls
-    nats_url: str
+    nats_url: Callable[[str], str]
+    """The URL of NATS for a service, by its name."""
     free_port: Callable[[], int]
 
     @property
@@ -67,14 +68,18 @@ class LaunchContext:
 
     @property
     def common_env(self) -> dict[str, str]:
-        """The environment variables of every service."""
+        """The environment variables of every program."""
         settings = self.settings
-        env = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level, "NATS_URL": self.nats_url}
+        env = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level}
         env["DEPENDENCY_WAIT_SECONDS"] = str(settings.dependency_wait_seconds)
         env["DRAIN_SECONDS"] = str(settings.drain_seconds)
         if settings.otel_exporter_otlp_endpoint:
             env["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
         return env
+
+    def service_env(self, name: str) -> dict[str, str]:
+        """Return the environment variables that every service on the bus has."""
+        return self.common_env | {"NATS_URL": self.nats_url(name)}
 
 
 def names(settings: BoxSettings) -> tuple[str, ...]:
@@ -148,7 +153,7 @@ def _report(context: LaunchContext) -> dict[str, str]:
 
 def _gateway(context: LaunchContext) -> Service:
     settings = context.settings
-    env = context.common_env | {"HOST": settings.host, "PORT": str(settings.port)}
+    env = context.service_env("gateway") | {"HOST": settings.host, "PORT": str(settings.port)}
     env["REPLAY_KEY_FILE"] = str(context.replay_keys)
     return _service("gateway", settings.port, env, reachable(settings.host))
 
@@ -156,7 +161,7 @@ def _gateway(context: LaunchContext) -> Service:
 def _internal_service(name: str, context: LaunchContext, own: dict[str, str]) -> Service:
     """Return a service that is reached only over the bus; its port is for health and metrics."""
     port = context.free_port()
-    env = context.common_env | context.database.env | {"OPS_PORT": str(port)} | own
+    env = context.service_env(name) | context.database.env | {"OPS_PORT": str(port)} | own
     if any(event.secret for event in EVENTS[name]):
         env["SECRETS_KEY_FILE"] = str(context.master_keys)
     service = _service(name, port, env)

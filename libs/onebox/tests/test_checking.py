@@ -1,6 +1,7 @@
 """All settings are checked before anything starts."""
 
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 from onebox.checking import checked_settings
@@ -26,6 +27,14 @@ def test_mistakes_in_settings_of_all_services_are_reported_at_once(monkeypatch: 
         checked_settings()
     assert sorted(line.partition(":")[0] for line in str(refusal.value).splitlines()) == sorted(WRONG)
     assert "password1" not in str(refusal.value)
+
+
+def test_a_password_in_a_file_is_checked_by_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("password1")
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setenv("ADMIN_PASSWORD_FILE", str(tmp_path / "password"))
+    with pytest.raises(InvalidSettings, match=r"^ADMIN_PASSWORD_FILE: is one of the most common passwords.*$"):
+        checked_settings()
 
 
 def test_settings_of_services_that_the_system_adds_are_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,12 @@ def test_help_lists_the_targets() -> None:
     assert {"run", "demo", "help"} <= {line.split()[1] for line in shown.splitlines()}
 
 
+def test_secrets_are_created_in_the_folder_that_is_named() -> None:
+    command = ["make", "-n", "secrets", "SECRETS=/some/folder"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    assert "-m onebox.installation /some/folder\n" in shown
+
+
 def test_if_uv_cannot_be_installed_the_errors_and_advice_are_shown(machine: Path) -> None:
     done = run(machine)
     assert done.returncode == 1

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from onebox.settings import PUBLIC_MODEL, BoxSettings
 from runtime.settings import InvalidSettings, load
@@ -54,6 +56,13 @@ def test_an_invalid_setting_is_named_with_the_reason(
     with pytest.raises(InvalidSettings, match=f"^{name}: .*{reason}") as refusal:
         load(BoxSettings)
     assert "secret" not in str(refusal.value)
+
+
+def test_the_url_of_a_database_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "url").write_text("mysql://localhost/app\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    with pytest.raises(InvalidSettings, match=r"^DATABASE_URL_FILE: must begin with postgresql://"):
+        load(BoxSettings)
 
 
 def test_secrets_are_not_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:

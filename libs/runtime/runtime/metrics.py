@@ -16,5 +16,5 @@ def metrics_of(owner: str) -> CollectorRegistry:
 
 
 def exposition(*owners: str) -> bytes:
-    """Return the metrics of this process and of these owners, in the text format of Prometheus."""
-    return b"".join(map(generate_latest, (REGISTRY, *map(metrics_of, owners))))
+    """Return the metrics of this process, of `runtime` and of these owners, in the text format of Prometheus."""
+    return b"".join(map(generate_latest, (REGISTRY, *map(metrics_of, ("runtime", *owners)))))

@@ -38,7 +38,7 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     except settings.InvalidSettings as error:
         sys.exit(_print_error(f"{name} cannot start.\n{error}", 2))
     logging.set_up(name, values.log_level)
-    for warning in settings.misspelled_settings({field.upper() for field in kind.model_fields}):
+    for warning in settings.misspelled_settings(settings.variables_of(kind)):
         logging.get_logger().warning(warning)
     _raise_descriptor_limit()
     telemetry.set_up(name, values.otel_exporter_otlp_endpoint)

@@ -4,12 +4,14 @@ import os
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BeforeValidator, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from runtime.http.addresses import AddressRules
+from runtime.secrets.secret_file import read_secret
 
 
 def _addresses(text: str) -> str:
@@ -43,7 +45,10 @@ IGNORED_PREFIXES = ("ANTHROPIC_", "CLAUDE_")
 
 
 class Settings(BaseSettings):
-    """Base class of settings. A field `nats_url` is read from `NATS_URL`; an empty variable counts as unset."""
+    """Base class of settings. A field `nats_url` is read from `NATS_URL`; an empty variable counts as unset.
+
+    If the field is a secret (`is_secret`), it may also be in a file, which `NATS_URL_FILE` names.
+    """
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -56,20 +61,55 @@ class InvalidSettings(Exception):
 
 
 def load[S: Settings](settings: type[S]) -> S:
-    """Read `settings` from the environment.
+    """Read `settings` from the environment, and from the files that it names.
 
     Raises:
-        InvalidSettings: a variable is missing or has an invalid value.
+        InvalidSettings: a variable is missing or has an invalid value, or a file cannot be used.
     """
+    values, unusable = _from_files(settings)
     try:
-        return settings()
+        result = cast(Any, settings)(**values)
     except ValidationError as error:
-        raise InvalidSettings(
-            "\n".join(
-                f"{str(e['loc'][0]).upper() if e['loc'] else settings.__name__}: {_reason(e['type'], e['msg'])}"
-                for e in error.errors(include_url=False, include_input=False)
-            )
-        ) from None
+        wrong = [(e["loc"][:1], _reason(e["type"], e["msg"])) for e in error.errors(include_input=False)]
+        lines = [f"{_variable(loc, settings, values)}: {why}" for loc, why in wrong if {*loc}.isdisjoint(unusable)]
+        raise InvalidSettings("\n".join([*unusable.values(), *lines])) from None
+    if unusable:
+        raise InvalidSettings("\n".join(unusable.values()))
+    return result
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Return whether a setting is a secret: one that `repr` does not show, or a `SecretStr`."""
+    return not field.repr or SecretStr in (field.annotation, *get_args(field.annotation))
+
+
+def variables_of(settings: type[Settings]) -> set[str]:
+    """Return the names of all variables that settings are read from."""
+    files = {f"{name.upper()}_FILE" for name, field in settings.model_fields.items() if is_secret(field)}
+    return files | {name.upper() for name in settings.model_fields}
+
+
+def _from_files(settings: type[Settings]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the secrets that are in files, and a line with the reason for each one whose file cannot be used."""
+    environment = {name.upper(): value for name, value in os.environ.items() if value}  # noqa: TID251  as pydantic does
+    values, unusable = dict[str, str](), dict[str, str]()
+    for field in filter(lambda field: is_secret(settings.model_fields[field]), settings.model_fields):
+        name, path = field.upper(), environment.get(f"{field.upper()}_FILE")
+        if path and name in environment:
+            unusable[field] = f"{name}_FILE: {name} is set, too. Unset one of the two"
+        elif path:
+            try:
+                values[field] = read_secret(Path(path))
+            except ValueError as error:
+                unusable[field] = f"{name}_FILE: {error}"
+    return values, unusable
+
+
+def _variable(loc: tuple[int | str, ...], settings: type[Settings], from_files: Collection[str]) -> str:
+    """Return the name of the variable that is wrong, or that of the settings if all of them are together."""
+    if not loc:
+        return settings.__name__
+    return f"{loc[0]}_FILE".upper() if loc[0] in from_files else f"{loc[0]}".upper()
 
 
 def _reason(kind: str, message: str) -> str:
@@ -84,7 +124,7 @@ def misspelled_settings(known: Collection[str], prefixes: tuple[str, ...] = ()) 
     """Return a warning for each environment variable that looks like a misspelled setting. Values are not read.
 
     Args:
-        known: the names of all settings, in upper case.
+        known: the names of all variables (`variables_of`).
         prefixes: a variable with such a prefix counts as a misspelling of the most similar setting, however different.
     """
     names = [name for name in os.environ if len(name) <= MAX_NAME_LENGTH]  # noqa: TID251  only names

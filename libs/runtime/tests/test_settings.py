@@ -1,8 +1,10 @@
+import os
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from runtime.settings import FolderList, InvalidSettings, Settings, folders, load, misspelled_settings
+from pydantic import Field, SecretStr
+from runtime.settings import FolderList, InvalidSettings, Settings, folders, load, misspelled_settings, variables_of
 
 
 class Sample(Settings):
@@ -81,3 +83,90 @@ def test_a_relative_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PROGRAM_DIRS", "/opt/tools:srv")
     with pytest.raises(InvalidSettings, match=r"^PROGRAM_DIRS: must contain absolute paths only"):
         load(WithFolders)
+
+
+class WithSecrets(Settings):
+    bus_url: str = Field(repr=False, pattern="^nats:")
+    password: SecretStr | None = None
+    port: int = 1
+
+
+@pytest.fixture
+def secret_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "bus-url"
+    path.write_text("nats://here\n")
+    monkeypatch.setenv("BUS_URL_FILE", str(path))
+    return path
+
+
+def test_a_secret_is_read_from_the_file_that_a_variable_names(secret_file: Path) -> None:
+    assert load(WithSecrets).bus_url == "nats://here"
+
+
+def test_a_secret_that_is_a_secret_string_is_read_from_a_file(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD_FILE", str(secret_file))
+    assert load(WithSecrets).password == SecretStr("nats://here")
+
+
+def test_what_is_no_secret_is_not_read_from_a_file(secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT_FILE", str(secret_file))
+    assert load(WithSecrets).port == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\r\n\n", "the file is empty"),
+        (b"\xff", "the file does not contain UTF-8 text"),
+        (b"n" * 65_537, "the file has more than 65536 bytes"),
+        (b"http://here", "String should match pattern"),
+    ],
+)
+def test_an_unusable_secret_in_a_file_is_reported(secret_file: Path, content: bytes, reason: str) -> None:
+    secret_file.write_bytes(content)
+    with pytest.raises(InvalidSettings, match=f"^BUS_URL_FILE: {reason}[^\n]*$"):
+        load(WithSecrets)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("missing", r"the file cannot be read \(No such file"), ("", "this is not a file")]
+)
+def test_a_path_without_a_file_is_reported_but_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    monkeypatch.setenv("BUS_URL_FILE", str(tmp_path / name))
+    with pytest.raises(InvalidSettings, match=f"^BUS_URL_FILE: {reason}") as refusal:
+        load(WithSecrets)
+    assert str(tmp_path) not in str(refusal.value)
+
+
+def test_a_named_pipe_is_refused_instead_of_waited_for(secret_file: Path) -> None:
+    secret_file.unlink()
+    os.mkfifo(secret_file)
+    with pytest.raises(InvalidSettings, match=r"^BUS_URL_FILE: this is not a file$"):
+        load(WithSecrets)
+
+
+def test_a_secret_that_is_given_twice_is_refused(secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUS_URL", "nats://there")
+    with pytest.raises(InvalidSettings, match=r"^BUS_URL_FILE: BUS_URL is set, too\. Unset one of the two$"):
+        load(WithSecrets)
+
+
+def test_mistakes_in_files_and_variables_are_reported_together(
+    secret_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret_file.write_text("")
+    monkeypatch.setenv("PORT", "first")
+    with pytest.raises(InvalidSettings, match=r"^BUS_URL_FILE: .*\nPORT: [^\n]*$"):
+        load(WithSecrets)
+
+
+def test_a_misspelled_name_of_a_file_of_a_secret_warns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUS_URL_FILE", "x")
+    monkeypatch.setenv("BUS_URL_FLIE", "x")
+    [warning] = misspelled_settings(variables_of(WithSecrets))
+    assert warning == "BUS_URL_FLIE is not a setting and has no effect. Did you mean BUS_URL_FILE?"

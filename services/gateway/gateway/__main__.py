@@ -31,7 +31,7 @@ LAST_WAIT_SECONDS = 8.0
 async def main(settings: Settings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set; then accept no new requests, and let open ones finish."""
     check_port(settings.host, settings.port, "PORT")
-    await wait_for_bus(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
+    await wait_for_bus(settings.nats_url, "gateway", within=settings.dependency_wait_seconds, stop=stop)
     async with (
         connected(settings.nats_url, "gateway") as client,
         FileParser.open() as files,

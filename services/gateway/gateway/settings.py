@@ -56,7 +56,7 @@ class Settings(ProcessSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65_535)
-    nats_url: str
+    nats_url: str = Field(repr=False)
     ask_timeout_seconds: PositiveFloat = 5.0
     query_wait_seconds: PositiveFloat = 900.0
     stream_heartbeat_seconds: PositiveFloat = 15.0

@@ -2,10 +2,10 @@
 
 import sys
 
+from eventing.main import COMMANDS, run_service
 from runtime.loading import loading
-from runtime.main import run_service
 
-if len(sys.argv) == 1:
+if len(sys.argv) == 1 or sys.argv[1] in COMMANDS:
     run_service("identity")
 else:
     with loading():

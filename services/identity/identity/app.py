@@ -1,7 +1,5 @@
 """The definition of the identity service."""
 
-from pathlib import Path
-
 from eventing.service import Service
 
 from identity.aggregate import User
@@ -21,7 +19,6 @@ service: Service[Settings, Dependencies] = Service(
     commands=handles,
     queries=answers,
     project=project,
-    migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,

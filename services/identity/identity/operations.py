@@ -26,6 +26,7 @@ from identity.names import normalized_email
 from identity.settings import DatabaseSettings, KeySettings, Settings
 
 USAGE = """usage: python -m identity                            run the service
+       python -m identity migrate                    apply the migrations of this release, and exit
        python -m identity reset-password <e-mail>    set a new password, which is printed
        python -m identity rotate-keys                add a new key for access tokens
        python -m identity prune-audit <days>         delete the entries of the audit log that are older"""

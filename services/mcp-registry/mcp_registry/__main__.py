@@ -1,5 +1,5 @@
 """The entry point `python -m mcp_registry`."""
 
-from runtime.main import run_service
+from eventing.main import run_service
 
 run_service("mcp_registry")

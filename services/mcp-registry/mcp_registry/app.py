@@ -1,7 +1,5 @@
 """The mcp-registry service as a whole."""
 
-from pathlib import Path
-
 from contracts.refusals import Code, Refusal
 from eventing.service import Service
 
@@ -21,7 +19,6 @@ service: Service[Settings, Dependencies] = Service(
     commands=handles,
     queries=answers,
     project=project,
-    migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
     followers=["identity"],

@@ -1,5 +1,5 @@
 """The entry point `python -m report`."""
 
-from runtime.main import run_service
+from eventing.main import run_service
 
 run_service("report")

@@ -1,7 +1,5 @@
 """The report service as a whole."""
 
-from pathlib import Path
-
 from eventing.service import Service
 
 from report.aggregate import Report
@@ -19,7 +17,6 @@ service: Service[Settings, Dependencies] = Service(
     commands=handles,
     queries=answers,
     project=project,
-    migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     reactions=reactions,
     followers=["identity"],

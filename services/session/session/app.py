@@ -1,7 +1,5 @@
 """The session service as a whole."""
 
-from pathlib import Path
-
 from eventing.service import Service
 
 from session.agent.environments import VARIABLES
@@ -23,7 +21,6 @@ service: Service[Settings, Dependencies] = Service(
     commands=handles,
     queries=answers,
     project=project,
-    migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,

@@ -39,9 +39,7 @@ from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
 from services.session.tests.replica import PROVIDER_KEY, SESSIONS, NewReplica, Replica
 
-MIGRATIONS = [
-    Path(__file__).parent.parent / "migrations" / name for name in ("0002_transcript.sql", "0008_conversations.sql")
-]
+MIGRATIONS = [service.migrations / name for name in ("0002_transcript.sql", "0008_conversations.sql")]
 # Only what the statements of the transcript need of the tables of sessions and runs.
 SESSIONS_AND_RUNS = """
     CREATE TABLE sessions (id uuid PRIMARY KEY);

@@ -21,11 +21,11 @@ from eventing.database.counters import Counters
 from eventing.migrating import migrate
 from onebox.testing.databases import Databases
 from runtime.clock import new_id
+from session.app import service
 from session.queries import run as run_queries
 
 from services.session.tests.desk import STRANGER, Desk
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
 ADD_SESSION = (
     "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
     "VALUES ($1, gen_random_uuid(), 'x', 'interactive', $2, '{}', now(), now())"
@@ -115,7 +115,7 @@ async def test_totals_take_few_rows_with_many_users(desk: Desk) -> None:
 
 
 async def test_the_migration_counts_and_completes_existing_sessions(databases: Databases, tmp_path: Path) -> None:
-    before = [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0010"]
+    before = [path for path in sorted(service.migrations.glob("*.sql")) if path.name < "0010"]
     for path in before:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     async with databases.fresh() as url, Database.open(url, "session") as database:
@@ -126,19 +126,19 @@ async def test_the_migration_counts_and_completes_existing_sessions(databases: D
                 "VALUES ($1, $2, 'x', $3, 'active', '{}', now(), now())",
                 new_id(), UUID(USER), mode,
             )  # fmt: skip
-        await migrate(database, MIGRATIONS)
+        await migrate(database, service.migrations)
         rows = await database.fetch("SELECT status, sum(n)::int AS n FROM session_totals GROUP BY status")
     assert {row["status"]: row["n"] for row in rows} == {"active": 1, "completed": 1}
 
 
 async def test_an_upgrade_counts_existing_sessions(databases: Databases, tmp_path: Path) -> None:
-    for path in [path for path in sorted(MIGRATIONS.glob("*.sql")) if path.name < "0011"]:
+    for path in [path for path in sorted(service.migrations.glob("*.sql")) if path.name < "0011"]:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     async with databases.fresh() as url, Database.open(url, "session") as database:
         await migrate(database, tmp_path)
         for status in ("created", "active", "active"):
             await database.execute(ADD_SESSION, new_id(), status)
-        await migrate(database, MIGRATIONS)
+        await migrate(database, service.migrations)
         await database.execute(ADD_SESSION, new_id(), "active")
         await database.execute("UPDATE sessions SET status = 'paused' WHERE status = 'created'")
         for counters in ("session_counts", "session_totals"):

@@ -1,5 +1,5 @@
 """The entry point `python -m task_scheduler`."""
 
-from runtime.main import run_service
+from eventing.main import run_service
 
 run_service("task_scheduler")

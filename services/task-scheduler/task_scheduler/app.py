@@ -1,7 +1,5 @@
 """The task-scheduler service as a whole."""
 
-from pathlib import Path
-
 from eventing.service import Service
 
 from task_scheduler.aggregate import Execution, Task
@@ -21,7 +19,6 @@ service: Service[Settings, Dependencies] = Service(
     commands=handles,
     queries=answers,
     project=project,
-    migrations=Path(__file__).parent.parent / "migrations",
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,

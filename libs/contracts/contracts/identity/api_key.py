@@ -54,6 +54,7 @@ class GetApiKey(Query[ApiKeyView]):
     """Return an API key of the actor."""
 
     subject = "qry.identity.get_api_key"
+    senders = ()
     sample = {"key_id": API_KEY}
 
     key_id: UUID

@@ -61,6 +61,7 @@ class GetUser(Query[UserView]):
     """Return one account."""
 
     subject = "qry.identity.get_user"
+    senders = ("gateway", "report")
     sample = {"user_id": USER}
 
     user_id: UUID
@@ -85,6 +86,7 @@ class GetActor(Query[Actor]):
     """Return a user with their current role, for other services; refused if the user does not exist or is disabled."""
 
     subject = "qry.identity.get_actor"
+    senders = ("mcp_registry", "report", "session", "task_scheduler")
     sample = {"user_id": USER}
 
     user_id: UUID
@@ -114,6 +116,7 @@ class EnsureAdmin(Command[None]):
     """Create the first administrator; do nothing if there is one."""
 
     subject = "cmd.identity.ensure_admin"
+    senders = ()
     sample = {"user_id": USER, "email": "admin@example.com", "password": "analytical engine"}
 
     user_id: UUID

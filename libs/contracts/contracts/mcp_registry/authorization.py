@@ -67,6 +67,7 @@ class OfferAuthorization(Command[None]):
     """Record the URL that the owner has to open; `state_hash` is the SHA-256 of its `state` in hexadecimal."""
 
     subject = "cmd.mcp_registry.offer_authorization"
+    senders = ()
     sample = {
         "server_id": MCP_SERVER,
         "authorization_id": AUTHORIZATION,
@@ -105,6 +106,7 @@ class CompleteAuthorization(Command[None]):
     """Record the tokens that were exchanged for the code."""
 
     subject = "cmd.mcp_registry.complete_authorization"
+    senders = ()
     sample = {"server_id": MCP_SERVER, "authorization_id": AUTHORIZATION, "tokens": TOKENS_SAMPLE}
 
     server_id: UUID
@@ -116,6 +118,7 @@ class FailAuthorization(Failure, Command[None]):
     """Record that an attempt to authorize a server failed."""
 
     subject = "cmd.mcp_registry.fail_authorization"
+    senders = ()
     sample = _FAILURE | {"server_id": MCP_SERVER, "authorization_id": AUTHORIZATION}
 
     server_id: UUID
@@ -126,6 +129,7 @@ class ExpireAuthorization(Command[None]):
     """Fail an attempt to authorize a server that its owner has not completed in time."""
 
     subject = "cmd.mcp_registry.expire_authorization"
+    senders = ()
     sample = {"server_id": MCP_SERVER, "authorization_id": AUTHORIZATION}
 
     server_id: UUID

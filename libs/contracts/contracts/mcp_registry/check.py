@@ -31,6 +31,7 @@ class RecordCheck(Command[None]):
     """Record the result of a check, with the tools if they could be listed. That of an outdated check is ignored."""
 
     subject = "cmd.mcp_registry.record_check"
+    senders = ()
     sample = {"server_id": MCP_SERVER, "check_id": CHECK, "result": {"latency_ms": 41.5}, "tools": [_TOOL]}
 
     server_id: UUID

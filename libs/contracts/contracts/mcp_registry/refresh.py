@@ -13,6 +13,7 @@ class RequestRefresh(Command[None]):
     """Request new tokens, before those of a server expire."""
 
     subject = "cmd.mcp_registry.request_refresh"
+    senders = ()
     sample = {"server_id": MCP_SERVER}
 
     server_id: UUID
@@ -22,6 +23,7 @@ class RecordRefresh(Command[None]):
     """Record the tokens that a refresh returned."""
 
     subject = "cmd.mcp_registry.record_refresh"
+    senders = ()
     sample = {"server_id": MCP_SERVER, "refresh_id": AUTHORIZATION, "tokens": TOKENS_SAMPLE}
 
     server_id: UUID
@@ -33,6 +35,7 @@ class PostponeRefresh(Command[None]):
     """Record that the authorization server is unavailable: the refresh is requested again later."""
 
     subject = "cmd.mcp_registry.postpone_refresh"
+    senders = ()
     sample = {"server_id": MCP_SERVER, "refresh_id": AUTHORIZATION}
 
     server_id: UUID
@@ -43,6 +46,7 @@ class LoseAuthorization(Command[None]):
     """Record that the authorization server refuses to refresh the tokens: the server has to be authorized again."""
 
     subject = "cmd.mcp_registry.lose_authorization"
+    senders = ()
     sample = {"server_id": MCP_SERVER, "refresh_id": AUTHORIZATION, "detail": "The refresh token has expired."}
 
     server_id: UUID

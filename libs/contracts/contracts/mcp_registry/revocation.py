@@ -13,6 +13,7 @@ class EndRevocation(Command[None]):
     """Record that tokens were revoked, or that this was given up."""
 
     subject = "cmd.mcp_registry.end_revocation"
+    senders = ()
     sample = {"revocation_id": AUTHORIZATION, "revoked": True}
 
     revocation_id: UUID

@@ -67,6 +67,7 @@ class ResolveServers(Query[list[ResolvedServer]]):
     """
 
     subject = "qry.mcp_registry.resolve"
+    senders = ("session",)
     sample = {"references": ["kubernetes", MCP_SERVER]}
 
     references: list[str] = Field(max_length=MAX_RESOLVED)

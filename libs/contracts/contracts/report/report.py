@@ -157,6 +157,7 @@ class RecordProgress(Command[None]):
     """Record how far the work on a report is."""
 
     subject = "cmd.report.record_progress"
+    senders = ()
     sample = {"report_id": REPORT, "percent": 40, "step": "rendering"}
 
     report_id: UUID
@@ -168,6 +169,7 @@ class CompleteReport(Command[None]):
     """Record the file of a report."""
 
     subject = "cmd.report.complete"
+    senders = ()
     sample = {"report_id": REPORT, "title": "My Session", "file": _FILE}
 
     report_id: UUID
@@ -179,6 +181,7 @@ class FailReport(Failure, Command[None]):
     """Record that a report could not be created."""
 
     subject = "cmd.report.fail"
+    senders = ()
     sample = {"report_id": REPORT, "error_code": "REPORT_FAILED", "error_detail": "Rendering took too long."}
 
     report_id: UUID
@@ -188,6 +191,7 @@ class ExpireReport(Command[None]):
     """Delete a report whose retention time has passed."""
 
     subject = "cmd.report.expire"
+    senders = ()
     sample = {"report_id": REPORT}
 
     report_id: UUID

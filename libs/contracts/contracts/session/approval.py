@@ -77,6 +77,7 @@ class ListApprovals(KeysetWindow, Query[Page[ApprovalView]]):
     """Return the approvals of the actor's sessions, newest first."""
 
     subject = "qry.session.list_approvals"
+    senders = ("gateway", "report")
     sample = {"status": "pending"}
 
     status: ApprovalStatus | None = None
@@ -91,6 +92,7 @@ class RequestApproval(Command[ApprovalOutcome | None]):
     """
 
     subject = "cmd.session.request_approval"
+    senders = ()
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
@@ -145,6 +147,7 @@ class DeliverDecisions(Command[list[ApprovalOutcome] | None]):
     """
 
     subject = "cmd.session.deliver_decisions"
+    senders = ()
     sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "approval_ids": [APPROVAL]}
 
     session_id: UUID
@@ -157,6 +160,7 @@ class ExpireApproval(Command[None]):
     """Expire an approval that was not decided in time; one that was decided is not changed."""
 
     subject = "cmd.session.expire_approval"
+    senders = ()
     sample = {"session_id": SESSION, "approval_id": APPROVAL}
 
     session_id: UUID

@@ -80,6 +80,7 @@ class CompleteArchive(Command[None]):
     """Report that the workspace is packed, and now exists only in the archive."""
 
     subject = "cmd.session.complete_archive"
+    senders = ()
     sample = {"session_id": SESSION, "archive_id": ARCHIVE, "size_bytes": 1048576, "file_count": 42, "left_out": 0}
 
     session_id: UUID
@@ -93,6 +94,7 @@ class FailArchive(Failure, Command[None]):
     """Report that the workspace could not be packed; it is unchanged."""
 
     subject = "cmd.session.fail_archive"
+    senders = ()
     sample = {
         "session_id": SESSION,
         "archive_id": ARCHIVE,
@@ -108,6 +110,7 @@ class CompleteUnarchive(Command[None]):
     """Report that the workspace is unpacked, and the bytes of its files."""
 
     subject = "cmd.session.complete_unarchive"
+    senders = ()
     sample = {"session_id": SESSION, "archive_id": ARCHIVE, "size_bytes": 2097152}
 
     session_id: UUID
@@ -119,6 +122,7 @@ class FailUnarchive(Failure, Command[None]):
     """Report that the workspace could not be unpacked; the archive is unchanged."""
 
     subject = "cmd.session.fail_unarchive"
+    senders = ()
     sample = FailArchive.sample
 
     session_id: UUID

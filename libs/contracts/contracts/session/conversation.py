@@ -80,6 +80,7 @@ class ListMessages(KeysetWindow, Query[Page[MessageView]]):
     """Return the messages of a session, oldest first, or newest first if `order` is `desc`."""
 
     subject = "qry.session.list_messages"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION, "order": "desc"}
 
     session_id: UUID
@@ -91,6 +92,7 @@ class GetMessage(Query[MessageView]):
     """Return one message, not truncated."""
 
     subject = "qry.session.get_message"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION, "message_id": MESSAGE}
 
     session_id: UUID
@@ -101,6 +103,7 @@ class ListMessageIds(Query[list[UUID]]):
     """Return the ids of a session's messages in order, up to and including `until` if given."""
 
     subject = "qry.session.list_message_ids"
+    senders = ()
     sample = {"session_id": SESSION, "until": MESSAGE}
 
     session_id: UUID
@@ -111,6 +114,7 @@ class ListToolCalls(KeysetWindow, Query[Page[ToolCallView]]):
     """Return the tool calls of a session, oldest first, or newest first if `order` is `desc`."""
 
     subject = "qry.session.list_tool_calls"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION, "run_id": RUN}
 
     session_id: UUID
@@ -122,6 +126,7 @@ class GetToolCall(Query[ToolCallView]):
     """Return one tool call, not truncated."""
 
     subject = "qry.session.get_tool_call"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION, "tool_call_id": TOOL_CALL}
 
     session_id: UUID
@@ -135,6 +140,7 @@ class RecordMessage(Command[None]):
     """
 
     subject = "cmd.session.record_message"
+    senders = ()
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
@@ -169,6 +175,7 @@ class RecordToolResult(Command[None]):
     """
 
     subject = "cmd.session.record_tool_result"
+    senders = ()
     sample = {
         "session_id": SESSION,
         "run_id": RUN,

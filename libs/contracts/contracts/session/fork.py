@@ -28,6 +28,7 @@ class CompleteFork(Command[None]):
     """Report that a fork has its copy of the parent's conversation and workspace."""
 
     subject = "cmd.session.complete_fork"
+    senders = ()
     sample = {"session_id": FORK, "file_count": 42, "left_out": 0, "size_bytes": 2097152}
 
     session_id: UUID
@@ -40,6 +41,7 @@ class FailFork(Failure, Command[None]):
     """Report that the parent's conversation or workspace could not be copied to a fork."""
 
     subject = "cmd.session.fail_fork"
+    senders = ()
     sample = {"session_id": FORK, "error_code": "STORAGE_FAILED", "error_detail": "No space left on device."}
 
     session_id: UUID

@@ -56,6 +56,7 @@ class RecordMcpServers(Command[None]):
     """Record which MCP servers the agent of a run has. `attempt` fences a worker that was replaced."""
 
     subject = "cmd.session.record_mcp_servers"
+    senders = ()
     sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "servers": [_SERVER]}
 
     session_id: UUID

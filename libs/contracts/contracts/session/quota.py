@@ -49,6 +49,7 @@ class GetRunCharge(Query[Decimal]):
     """Return what a run has cost so far by the budget of the month: also if its worker was lost before the report."""
 
     subject = "qry.session.get_run_charge"
+    senders = ()
     sample = {"session_id": SESSION, "run_id": RUN}
 
     session_id: UUID
@@ -79,6 +80,7 @@ class GetAllowance(Query[Allowance]):
     """
 
     subject = "qry.session.get_allowance"
+    senders = ()
     sample = {"session_id": SESSION}
 
     session_id: UUID

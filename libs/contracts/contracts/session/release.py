@@ -14,6 +14,7 @@ class ReleaseRun(Command[None]):
     """
 
     subject = "cmd.session.release_run"
+    senders = ()
     sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "usage": {"cost_usd": "0.0012"}}
 
     session_id: UUID

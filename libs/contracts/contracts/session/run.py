@@ -33,6 +33,7 @@ class GetRunSummary(Query[RunSummary]):
     """Return the status of one run of a session without its result; cheap enough for polling."""
 
     subject = "qry.session.get_run_summary"
+    senders = ("gateway", "task_scheduler")
     sample = {"session_id": SESSION, "run_id": RUN}
 
     session_id: UUID
@@ -43,6 +44,7 @@ class ListRuns(KeysetWindow, Query[Page[RunSummary]]):
     """Return the runs of a session, newest first."""
 
     subject = "qry.session.list_runs"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION, "status": "queued"}
 
     session_id: UUID
@@ -57,6 +59,7 @@ class SubmitQuery(Command[RunView]):
     """
 
     subject = "cmd.session.submit_query"
+    senders = ("gateway", "task_scheduler")
     outcome_query = GetRun
     sample = {
         "session_id": SESSION,
@@ -80,6 +83,7 @@ class CancelRun(Command[RunView]):
     """
 
     subject = "cmd.session.cancel_run"
+    senders = ("gateway", "task_scheduler")
     outcome_query = GetRun
     sample = {"session_id": SESSION, "run_id": RUN}
 
@@ -106,6 +110,7 @@ class StartRun(Command[RunSummary]):
     """
 
     subject = "cmd.session.start_run"
+    senders = ()
     outcome_query = GetRunSummary
     sample = {"session_id": SESSION, "run_id": RUN}
 
@@ -120,6 +125,7 @@ class EndRun(Command[None]):
     """
 
     subject = "cmd.session.end_run"
+    senders = ()
     sample = {
         "session_id": SESSION,
         "run_id": RUN,
@@ -140,6 +146,7 @@ class RecordRunUsage(Command[None]):
     """Record the usage of a run that was cancelled because its session was deleted; nothing if it was recorded."""
 
     subject = "cmd.session.record_run_usage"
+    senders = ()
     sample = {"session_id": SESSION, "run_id": RUN, "attempt": 1, "usage": {"cost_usd": "0.0012"}}
 
     session_id: UUID
@@ -152,6 +159,7 @@ class StartWaiting(Command[None]):
     """Start the first queued run of a session that waits because its owner has too many concurrent runs."""
 
     subject = "cmd.session.start_waiting"
+    senders = ()
     sample = {"session_id": SESSION}
 
     session_id: UUID

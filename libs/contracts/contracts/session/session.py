@@ -19,6 +19,7 @@ class GetSession(Query[SessionView]):
     """Return one session."""
 
     subject = "qry.session.get"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION}
 
     session_id: UUID
@@ -77,6 +78,7 @@ class CreateSession(Command[SessionView]):
     """
 
     subject = "cmd.session.create"
+    senders = ("gateway", "task_scheduler")
     outcome_query = GetSession
     sample = {
         "session_id": SESSION,

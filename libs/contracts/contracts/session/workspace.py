@@ -43,6 +43,7 @@ class ListFiles(Window, Query[FilesPage]):
     """Return the entries of a workspace, ordered by path."""
 
     subject = "qry.session.list_files"
+    senders = ("gateway", "report")
     sample = {"session_id": SESSION}
 
     session_id: UUID

@@ -13,6 +13,7 @@ class RecordSubmission(Command[None]):
     """Record that an attempt's prompt was submitted to its session."""
 
     subject = "cmd.task_scheduler.record_submission"
+    senders = ()
     sample = {"execution_id": EXECUTION, "attempt": 1, "prompt": "Analyze logs from 2025-10-19"}
 
     execution_id: UUID
@@ -24,6 +25,7 @@ class EndAttempt(Command[None]):
     """End an attempt, successfully or with an error; a retryable error leads to another attempt if one is left."""
 
     subject = "cmd.task_scheduler.end_attempt"
+    senders = ()
     sample = {"execution_id": EXECUTION, "attempt": 1, "usage": {}}
 
     execution_id: UUID
@@ -37,6 +39,7 @@ class RecordUsage(Command[None]):
     """Record the usage of a run of an execution, unless it is known: that of a cancelled run is reported later."""
 
     subject = "cmd.task_scheduler.record_usage"
+    senders = ()
     sample = {"execution_id": EXECUTION, "run_id": RUN, "usage": {"cost_usd": "0.0012"}}
 
     execution_id: UUID
@@ -48,6 +51,7 @@ class StartNextAttempt(Command[None]):
     """Start the next attempt of an execution, after the pause that followed a failure."""
 
     subject = "cmd.task_scheduler.start_next_attempt"
+    senders = ()
     sample = {"execution_id": EXECUTION}
 
     execution_id: UUID

@@ -59,6 +59,7 @@ class ListCompletedTicks(Query[list[datetime]]):
     """Return those of some ticks for which a task has an execution that was completed."""
 
     subject = "qry.task_scheduler.list_completed_ticks"
+    senders = ()
     sample = {"task_id": TASK, "ticks": [TIME]}
 
     task_id: UUID

@@ -25,6 +25,7 @@ class FindEventStarts(Query[EventStarts]):
     """
 
     subject = "qry.task_scheduler.find_event_starts"
+    senders = ()
     sample = {"user_id": USER, "event": "session.run_failed", "at": TIME, "source_id": SESSION}
 
     user_id: UUID

@@ -15,6 +15,7 @@ class GetExecution(Query[ExecutionView]):
     """Return one execution of a task."""
 
     subject = "qry.task_scheduler.get_execution"
+    senders = ("gateway", "report")
     sample = {"task_id": TASK, "execution_id": EXECUTION}
 
     task_id: UUID
@@ -25,6 +26,7 @@ class ListExecutions(KeysetWindow, Query[Page[ExecutionSummary]]):
     """Return the executions of a task, newest first."""
 
     subject = "qry.task_scheduler.list_executions"
+    senders = ("gateway", "report")
     sample = {"task_id": TASK, "status": "failed"}
 
     task_id: UUID
@@ -76,6 +78,7 @@ class StartOnEvent(Command[None]):
     """Start an execution because of an event; `chain` names the tasks that led to it, the first one first."""
 
     subject = "cmd.task_scheduler.start_on_event"
+    senders = ()
     sample = {"task_id": TASK, "execution_id": EXECUTION, "event": "session.run_failed", "variables": {}, "chain": []}
 
     task_id: UUID
@@ -89,6 +92,7 @@ class TimeOutExecution(Command[None]):
     """End an execution that has reached its `timeout_seconds`."""
 
     subject = "cmd.task_scheduler.time_out_execution"
+    senders = ()
     sample = {"execution_id": EXECUTION}
 
     execution_id: UUID
@@ -98,6 +102,7 @@ class ExpireExecution(Command[None]):
     """End an execution that could not start within its `start_deadline_seconds`."""
 
     subject = "cmd.task_scheduler.expire_execution"
+    senders = ()
     sample = {"execution_id": EXECUTION}
 
     execution_id: UUID
@@ -107,6 +112,7 @@ class CheckExecution(Command[None]):
     """Request a check whether the run of an execution has ended without this service noticing."""
 
     subject = "cmd.task_scheduler.check_execution"
+    senders = ()
     sample = {"execution_id": EXECUTION}
 
     execution_id: UUID

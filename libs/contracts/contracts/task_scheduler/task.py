@@ -28,6 +28,7 @@ class GetTask(Query[TaskView]):
     """Return one task."""
 
     subject = "qry.task_scheduler.get"
+    senders = ("gateway", "report")
     sample = {"task_id": TASK}
 
     task_id: UUID
@@ -128,6 +129,7 @@ class AdvanceSchedule(Command[None]):
     """Create an execution for each tick of a schedule that is due, and set the time of the next one."""
 
     subject = "cmd.task_scheduler.advance_schedule"
+    senders = ()
     sample = {"task_id": TASK}
 
     task_id: UUID

@@ -1,7 +1,7 @@
 """The durable consumers that deliver to the replicas of a service the events to react to."""
 
 from contracts.messages import Event
-from contracts.wire import event_stream, work_stream
+from contracts.wire import durable, event_stream, work_stream
 from nats.js.api import AckPolicy, ConsumerConfig
 from runtime.bus.jetstream import JetStream
 
@@ -10,11 +10,6 @@ from eventing.bus.missing import stream_required
 
 MAX_UNACKNOWLEDGED = 100_000
 """Messages in progress or awaiting redelivery after which the bus delivers no others."""
-
-
-def durable(service: str, reaction: str) -> str:
-    """Return the name of the consumer that the replicas of a service share."""
-    return f"{service}-{reaction}"
 
 
 def stream_of(service: str, kind: type[Event]) -> str:

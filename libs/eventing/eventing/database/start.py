@@ -15,11 +15,11 @@ MAY_CREATE = """
 
 
 async def database_ready(
-    url: str, migration_url: str | None, schema: str, *, within: float, stop: asyncio.Event
+    url: str | None, migration_url: str | None, schema: str, *, within: float, stop: asyncio.Event
 ) -> None:
     """Wait up to `within` seconds until the PostgreSQL at DATABASE_URL can be used for `schema`.
 
-    With a MIGRATION_DATABASE_URL, wait for that one, too: it is the one that creates the schema.
+    With a MIGRATION_DATABASE_URL, wait for that one, too, and first: it is the one that creates the schema.
 
     Raises:
         CannotStart: it does not answer in that time, refuses the credentials, lacks the database, is too old, or does
@@ -28,7 +28,16 @@ async def database_ready(
     """
     if migration_url:
         await _ready("MIGRATION_DATABASE_URL", migration_url, schema, within, stop)
-    await _ready("DATABASE_URL", url, None if migration_url else schema, within, stop)
+    if url:
+        await _ready("DATABASE_URL", url, None if migration_url else schema, within, stop)
+
+
+def migrate_advice(schema: str) -> str:
+    """Return the advice, as a sentence, for a role that may not do what only the owner of the tables may."""
+    return (
+        f"Set MIGRATION_DATABASE_URL to the role that owns the database, or run `python -m {schema} migrate` with both "
+        "URLs before."
+    )
 
 
 async def _ready(variable: str, url: str, schema: str | None, within: float, stop: asyncio.Event) -> None:
@@ -48,10 +57,7 @@ async def _attempt(variable: str, url: str, schema: str | None) -> None:
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         raise _start_error(error, variable, where) from None
     if not may_create:
-        raise CannotStart(
-            f"{where}: this user may not create the schema '{schema}'. Run GRANT CREATE ON DATABASE … for this "
-            f"user, or correct {variable}."
-        )
+        raise CannotStart(f"{where}: this user may not create the schema '{schema}'. {migrate_advice(str(schema))}")
 
 
 def _check_version(version: int, variable: str, where: str) -> None:

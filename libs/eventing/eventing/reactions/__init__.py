@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from functools import partial
 from typing import Any
 
-from contracts.wire import dead_letter_subject
+from contracts.wire import dead_letter_subject, durable
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.errors import TimeoutError as NoMessage
@@ -25,7 +25,7 @@ from runtime.telemetry import span
 
 from eventing import metrics
 from eventing.bus import dead_letters, wire
-from eventing.bus.consumers import Consumers, durable
+from eventing.bus.consumers import Consumers
 from eventing.bus.message_lease import MessageLease
 from eventing.database import TRANSIENT_ERRORS
 from eventing.failures import Failures

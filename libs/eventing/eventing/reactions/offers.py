@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from contracts.wire import offer_subject
+from contracts.wire import durable, offer_subject
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error, NoRespondersError
@@ -21,7 +21,7 @@ from runtime.logging import get_logger
 
 from eventing import metrics
 from eventing.bus import wire
-from eventing.bus.consumers import durable, stream_of
+from eventing.bus.consumers import stream_of
 from eventing.reactions.registration import Registration
 from eventing.reactions.slots import Slots
 

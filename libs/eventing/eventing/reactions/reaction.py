@@ -8,9 +8,9 @@ from uuid import UUID, uuid5
 
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal
+from contracts.wire import durable
 from runtime.bus.envelope import Envelope
 
-from eventing.bus.consumers import durable
 from eventing.handling.routing import Router
 from eventing.recording import Recorded
 from eventing.retrying import retry_transient

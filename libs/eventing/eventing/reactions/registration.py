@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args, get_type_hints
 from uuid import UUID
 
 from contracts.messages import Event
+from contracts.wire import durable
 
 from eventing.bus import wire
-from eventing.bus.consumers import durable
 from eventing.leases import UnfinishedWork
 from eventing.reactions.persistence import After, at_once, open_work
 

@@ -1,6 +1,5 @@
 """A service for tests only: jars with marbles."""
 
-from pathlib import Path
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from contracts.refusals import Code, Refusal
 from eventing.aggregate import Aggregate
 from eventing.database import Connection
 from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.migrating import migrations_of
 from eventing.recording import Recorded
 from eventing.testing.messages import (
     AddMarble,
@@ -22,7 +22,7 @@ from eventing.testing.messages import (
     OpenJar,
 )
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = migrations_of("eventing.testing")
 UNIQUE_VIOLATIONS = {"jars_label": Refusal(Code.USERNAME_TAKEN, "A jar has this label already.")}
 MAX_MARBLES = 100
 

@@ -23,10 +23,8 @@ class SharedNats(EmbeddedNats):
 
     def users(self) -> str:
         """Return one account per name, each with one user of the same name."""
-        accounts = (
-            f"{name} {{ jetstream: enabled, users: [ {{ user: {name}, password: {json.dumps(self._password)} }} ] }}"
-            for name in self.names
-        )
+        users = ((name, f"{{ user: {name}, password: {json.dumps(self.password_of(name))} }}") for name in self.names)
+        accounts = (f"{name} {{ jetstream: enabled, users: [ {user} ] }}" for name, user in users)
         return "accounts {\n" + "\n".join(accounts) + "\n}"
 
 

@@ -8,12 +8,13 @@ from functools import cache, partial
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
 from contracts.wire import RESOURCE_OWNER
 from pydantic import TypeAdapter, ValidationError
 
+from runtime.bus.client import Client as Client
+from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.logging import get_logger
 
@@ -61,47 +62,9 @@ class _Received:
     owner: UUID | None
 
 
-class Client(nats.aio.client.Client):
-    """A connection to the bus."""
-
-    async def publish(
-        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
-    ) -> None:
-        """Publish a message.
-
-        Raises:
-            MaxPayloadError: the message, headers included, exceeds the server's limit.
-        """
-        # The server counts the headers too, nats-py does not: the server would close the connection for good.
-        lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""] if headers else []
-        if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
-            raise nats.errors.MaxPayloadError
-        await super().publish(subject, payload, reply, headers)
-
-    async def flush(self, timeout: int = 10) -> None:  # noqa: ASYNC109  overrides the method of nats-py
-        """Return when the server has processed all earlier commands, such as subscriptions.
-
-        Raises:
-            FlushTimeoutError: the server did not answer one of two pings within `timeout` seconds.
-            ConnectionClosedError: the connection is closed.
-        """
-        # nats-py writes its ping at once, ahead of the commands that wait in its buffer. They are written before the
-        # answer arrives, so a second ping follows them.
-        await super().flush(timeout)
-        await super().flush(timeout)
-
-    async def _process_pong(self) -> None:
-        # The answer may be that of a flush that has timed out or was cancelled: nats-py would fail to set its result,
-        # and read nothing more until it notices after 15 s that the connection is stale.
-        pings = cast(list[asyncio.Future[bool]], self._pongs)  # pyright: ignore[reportUnknownMemberType]
-        if pings and pings[0].done():
-            pings[0] = asyncio.Future()
-        await super()._process_pong()
-
-
 @asynccontextmanager
 async def connected(url: str, name: str) -> AsyncGenerator[Client]:
-    """Connect to NATS. A lost connection is re-established in the background.
+    """Connect to NATS as the service `name`. A lost connection is re-established in the background.
 
     Raises:
         TimeoutError: no server answered within 30 s.
@@ -161,7 +124,8 @@ class Bus:
             Refusal: the service refused it.
             OutcomeUnknown: a command was not answered within the timeout, or the answer was a fault.
             NoResponders: no replica of the service is connected.
-            Unavailable: a query was not answered, or the answer was a fault; or the message is too large.
+            Unavailable: a query was not answered, or the answer was a fault; or the message is too large, or not
+                permitted.
         """
         ask = partial(self._ask, message, envelope.within(self.timeout))
         try:
@@ -169,8 +133,8 @@ class Bus:
                 answer = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())
         except nats.errors.NoRespondersError:
             raise NoResponders(f"{message.subject}: NoRespondersError") from None
-        except nats.errors.MaxPayloadError:
-            raise Unavailable(f"{message.subject}: MaxPayloadError") from None
+        except (nats.errors.MaxPayloadError, NotPermitted) as error:
+            raise Unavailable(f"{message.subject}: {type(error).__name__}") from None
         except (nats.errors.Error, TimeoutError, OSError) as error:
             raise _failed(type(message), type(error).__name__) from None
         match answer.reply:

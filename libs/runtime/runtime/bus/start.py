@@ -4,9 +4,9 @@ import asyncio
 from contextlib import suppress
 
 import nats.errors
-from nats.aio.client import Client
 from nats.js.errors import ServiceUnavailableError
 
+from runtime.bus.client import Client, NotPermitted
 from runtime.bus.jetstream import jetstream
 from runtime.starting import CannotStart, DependencyUnavailable, describe_error, display_url, wait_for_dependency
 
@@ -15,18 +15,19 @@ MIN_VERSION = (2, 12)
 ATTEMPT_TIMEOUT = 3.0
 
 
-async def wait_for_bus(url: str, *, within: float, stop: asyncio.Event) -> None:
-    """Wait at most `within` seconds until the NATS server at NATS_URL can be used.
+async def wait_for_bus(url: str, name: str, *, within: float, stop: asyncio.Event) -> None:
+    """Wait at most `within` seconds until the NATS server at NATS_URL can be used by the service `name`.
 
     Raises:
-        CannotStart: it does not answer in time, refuses the credentials, is too old, or has no JetStream.
+        CannotStart: it does not answer in time, refuses the credentials, permits the user too little, is too old, or
+            has no JetStream.
         Stopped: the process was asked to stop while it waited.
     """
     where = display_url("NATS_URL", url)
-    await wait_for_dependency(lambda: _attempt(url, where), where, within=within, stop=stop)
+    await wait_for_dependency(lambda: _attempt(url, name, where), where, within=within, stop=stop)
 
 
-async def _attempt(url: str, where: str) -> None:
+async def _attempt(url: str, name: str, where: str) -> None:
     client, errors = Client(), list[Exception]()
 
     async def record(error: Exception) -> None:
@@ -36,7 +37,7 @@ async def _attempt(url: str, where: str) -> None:
         async with asyncio.timeout(ATTEMPT_TIMEOUT):
             await client.connect(
                 url,
-                name="start",
+                name=name,
                 allow_reconnect=False,
                 connect_timeout=2,
                 max_reconnect_attempts=1,
@@ -44,6 +45,8 @@ async def _attempt(url: str, where: str) -> None:
                 error_cb=record,
             )
             await _check(client, where)
+    except NotPermitted:
+        raise CannotStart(f"{where}: this user of NATS has no permissions for {name}. Use the one of {name}.") from None
     except (OSError, nats.errors.Error) as error:
         raise _startup_error(errors[-1] if errors else error, where) from None
     finally:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from runtime.bus import Client
 
@@ -16,8 +15,6 @@ from eventing.service import Service, ServiceSettings
 from eventing.testing.messages import AddMarble, MarbleAdded
 from eventing.testing.shelf.messages import ListMarbles, OrderPlaced, PlaceOrder
 from eventing.testing.shelf.order import Order
-
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 handles, answers, reactions = Handlers(), Handlers(), Reactions()
 
@@ -75,7 +72,7 @@ def shelf() -> Service[ShelfSettings, asyncio.Event]:
         commands=handles,
         queries=answers,
         project=project,
-        migrations=MIGRATIONS,
+        package=__name__,
         dependencies=dependencies,
         reactions=reactions,
         projectors=[Projector("marbles", "jar", [MarbleAdded], add_marble)],

@@ -1,0 +1,43 @@
+"""Migrations as a job of their own: with them, running services need no role that owns their tables."""
+
+import asyncio
+import sys
+
+from pydantic import Field
+from runtime.process import ProcessSettings
+
+from eventing.database import Database
+from eventing.database.start import database_ready
+from eventing.migrating import migrate_as_owner, migrations_of
+
+
+class MigrationSettings(ProcessSettings):
+    """The settings of the job. The role in `database_url`, if it is set, gets the privileges that the service needs."""
+
+    migration_database_url: str = Field(repr=False)
+    database_url: str | None = Field(default=None, repr=False)
+
+
+async def run_migrations(package: str, settings: MigrationSettings, stop: asyncio.Event) -> None:
+    """Apply the migrations of the service in a package, and write what was done to standard output.
+
+    Jobs and services may run at the same time: the others wait for the first one.
+
+    Raises:
+        CannotStart: the database cannot be used, or the migrations do not match it.
+        Stopped: `stop` was set while waiting for the database.
+    """
+    url, owner_url = settings.database_url, settings.migration_database_url
+    await database_ready(url, owner_url, package, within=settings.dependency_wait_seconds, stop=stop)
+    async with Database.open(url or owner_url, package, size=1) as database:
+        applied = await migrate_as_owner(database, migrations_of(package), owner_url)
+        role = await database.fetchval("SELECT current_user")
+    sys.stdout.write(f"{package}: {_described(applied)}\n")
+    granted = f"the role {role} has its privileges" if url else "no role got privileges, since DATABASE_URL is not set"
+    sys.stdout.write(f"{package}: {granted}\n")
+
+
+def _described(applied: list[str]) -> str:
+    if not applied:
+        return "all migrations were applied before"
+    return f"{len(applied)} migrations applied: {', '.join(applied)}"

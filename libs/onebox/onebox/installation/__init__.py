@@ -1,0 +1,1 @@
+"""Secrets of an installation in containers, as `docker-compose.yml` mounts them."""

@@ -1,0 +1,28 @@
+"""Create the secrets of an installation: `python -m onebox.installation FOLDER`, which `make secrets` runs."""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from onebox.errors import CannotStart
+from onebox.installation.creating import create
+from onebox.terminal import fail, report
+
+
+def main(arguments: list[str]) -> int:
+    """Create what is missing in a folder, say what that was, and return the exit code."""
+    parser = ArgumentParser("python -m onebox.installation", description="Create the secrets of an installation.")
+    parser.add_argument("folder", type=Path, help="a folder that only you may read; created if it does not exist")
+    folder: Path = parser.parse_args(arguments).folder
+    try:
+        written, notes = create(folder)
+    except (CannotStart, OSError) as error:
+        return fail(f"The secrets cannot be created: {error}")
+    report(f"{folder}: {f'wrote {", ".join(written)}' if written else 'nothing was missing'}")
+    for note in notes:
+        report(note)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,140 @@
+"""A connection to the bus: whose it is, what it may not do, and what nats-py gets wrong."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from secrets import token_urlsafe
+from typing import Any, cast
+
+import nats.aio.client
+import nats.errors
+from contracts.wire import INBOX
+from nats.aio.msg import Msg
+from prometheus_client import Counter
+
+from runtime.logging import get_logger
+from runtime.metrics import metrics_of
+
+log = get_logger()
+
+NO_RESPONDERS = "503"
+VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
+
+refused = Counter(
+    "bus_refused", "Messages and subscriptions that the bus did not permit", ["kind"], registry=metrics_of("runtime")
+)
+
+type OnError = Callable[[Exception], Awaitable[None]]
+
+
+class NotPermitted(nats.errors.Error):
+    """The user of this connection may not send this message, so nothing was done."""
+
+
+class Client(nats.aio.client.Client):
+    """A connection to the bus.
+
+    Replies arrive at `_INBOX.<name>.<connection>.<service that replies>.<request>`: a service can subscribe to its own
+    ones only, and send only those that are its own. What the server does not permit is logged and counted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._requests = dict[str, tuple[str, asyncio.Future[Msg]]]()
+        """The subject and the reply of each request in progress, by the subject that it awaits its reply at."""
+        self._replies = ""
+        self._on_error: OnError | None = None
+
+    async def connect(self, *servers: Any, **options: Any) -> None:
+        """Connect as the service `name`. The arguments are those of nats-py."""
+        self._on_error = options.get("error_cb")
+        options |= {"inbox_prefix": f"{INBOX}.{options['name']}", "error_cb": self._report}
+        await super().connect(*servers, **options)
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109  overrides the method of nats-py
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Send a request, and return its reply.
+
+        Raises:
+            NotPermitted: this user may not send it.
+            NoRespondersError: nobody has subscribed to the subject.
+            TimeoutError: there was no reply within `timeout` seconds.
+        """
+        if not self._replies:
+            self._replies = self.new_inbox()
+            await cast(Any, self).subscribe(f"{self._replies}.*.*", cb=self._receive)  # nats-py lacks types
+        service = subject.split(".", 2)[1] if "." in subject else subject
+        inbox, reply = f"{self._replies}.{service}.{token_urlsafe(12)}", asyncio.get_running_loop().create_future()
+        self._requests[inbox] = subject, reply
+        try:
+            await self.publish(subject, payload, reply=inbox, headers=headers)
+            async with asyncio.timeout(timeout):
+                message = await reply
+        except TimeoutError:
+            raise nats.errors.TimeoutError from None
+        finally:
+            del self._requests[inbox]
+        if message.headers and message.headers.get("Status") == NO_RESPONDERS:
+            raise nats.errors.NoRespondersError
+        return message
+
+    async def _receive(self, message: Msg) -> None:
+        _, reply = self._requests.get(message.subject, ("", None))
+        if reply and not reply.done():
+            reply.set_result(message)
+
+    async def _report(self, error: Exception) -> None:
+        if violation := VIOLATION.search(str(error)):
+            kind, subject = violation[1].lower(), violation[2]
+            log.error("the bus does not permit it", kind=kind, subject=subject)
+            refused.labels(kind).inc()
+            self._refuse(kind, subject)
+        elif self._on_error:
+            await self._on_error(error)
+
+    def _refuse(self, kind: str, subject: str) -> None:
+        # nats-py changes the subject to lower case.
+        is_inbox = kind == "subscription" and subject.startswith(self._replies.lower())
+        for sent, reply in self._requests.values():
+            if (is_inbox or sent.lower() == subject) and not reply.done():
+                reply.set_exception(NotPermitted(f"{sent}: the user of this connection has no permission"))
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        """Publish a message.
+
+        Raises:
+            MaxPayloadError: the message, headers included, exceeds the server's limit.
+        """
+        # The server counts the headers too, nats-py does not: the server would close the connection for good.
+        lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""] if headers else []
+        if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
+            raise nats.errors.MaxPayloadError
+        await super().publish(subject, payload, reply, headers)
+
+    async def flush(self, timeout: int = 10) -> None:  # noqa: ASYNC109  overrides the method of nats-py
+        """Return when the server has processed all earlier commands, such as subscriptions.
+
+        Raises:
+            FlushTimeoutError: the server did not answer one of two pings within `timeout` seconds.
+            ConnectionClosedError: the connection is closed.
+        """
+        # nats-py writes its ping at once, ahead of the commands that wait in its buffer. They are written before the
+        # answer arrives, so a second ping follows them.
+        await super().flush(timeout)
+        await super().flush(timeout)
+
+    async def _process_pong(self) -> None:
+        # The answer may be that of a flush that has timed out or was cancelled: nats-py would fail to set its result,
+        # and read nothing more until it notices after 15 s that the connection is stale.
+        pings = cast(list[asyncio.Future[bool]], self._pongs)  # pyright: ignore[reportUnknownMemberType]
+        if pings and pings[0].done():
+            pings[0] = asyncio.Future()
+        await super()._process_pong()
