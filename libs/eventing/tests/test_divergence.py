@@ -9,7 +9,7 @@ from eventing.__main__ import main
 from eventing.database import Database
 from eventing.relay.position import Server
 from eventing.relay.progress import Progress
-from eventing.relay.reread import NoCommonEvent, RelayRunning
+from eventing.relay.reread import NoCommonEvent, RelayRunning, start_restored
 from eventing.testing.label_model import LabelModel
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
 from eventing.testing.relaying import open_jars, wait_until_saved
@@ -116,6 +116,23 @@ async def test_projectors_continue_after_a_restore_with_an_empty_bus(
         await relayed_store.reread_when_stopped()
         await open_jars(relayed_store.store, 5)
         await label_model.projected(1, 2, 3, 4, 5)
+
+
+async def test_a_restored_service_that_has_not_run_continues_without_an_operator(
+    relayed_store: RelayedStore, foreign_store: RelayedStore, label_model: LabelModel, js: JetStream
+) -> None:
+    await advance_transactions(foreign_store.database)
+    await open_jars(foreign_store.store, 1, 2)
+    async with foreign_store.relaying(), label_model.projecting():
+        await label_model.projected(1, 2)
+    await open_jars(foreign_store.store, 3)  # not projected yet
+    await restore_dump(foreign_store.database, relayed_store.database)
+    await js.delete_stream("EVT_JAR")
+    await js.delete_stream("WORK_JAR")
+    await start_restored(relayed_store.database)
+    async with relayed_store.relaying(), label_model.projecting():
+        await open_jars(relayed_store.store, 4)
+        await label_model.projected(1, 2, 3, 4)
 
 
 async def test_a_repeated_reread_begins_no_further_generation(

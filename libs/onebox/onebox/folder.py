@@ -10,6 +10,8 @@ from pathlib import Path
 from onebox.errors import CannotStart
 from onebox.processes import is_alive
 
+UNFINISHED_RESTORE = "restore-unfinished"
+"""A file that marks a data folder to which a backup is being restored, or was not restored to the end."""
 LOCK_TIMEOUT = 20.0
 ADDRESS = "address"
 """The file in `run` with the URL of the running system."""
@@ -18,10 +20,11 @@ ADDRESS = "address"
 class DataFolder:
     """A data folder that this process has locked.
 
-    Children inherit the lock, so it is released only when the last of them has ended, however the launcher ended.
+    Children inherit the lock, so it is released only when the last of them has ended, however the launcher ended. One
+    that a backup is being restored to is refused, unless `restoring`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, restoring: bool = False) -> None:
         self.path = path.expanduser().resolve()
         _create(self.path, 0o700)
         self.logs = self._subfolder("logs")
@@ -33,6 +36,11 @@ class DataFolder:
         self.cache = self._subfolder("cache")
         self.address = self.run / ADDRESS
         self.lock = _locked(self.run / "launcher.pid", self.path)
+        if not restoring and (self.path / UNFINISHED_RESTORE).exists():
+            self.close()
+            raise CannotStart(
+                f"A restore to {self.path} was interrupted. Repeat it, which begins again, or choose another DATA_DIR."
+            )
 
     def close(self) -> None:
         """Release the lock of this process; running children keep theirs."""

@@ -12,6 +12,7 @@ from onebox.children import Child, Program
 from onebox.cluster import NAME, SERVICE_ROLE, Cluster, major_of
 from onebox.errors import CannotStart, tail
 from onebox.folder import DataFolder
+from onebox.processes import is_alive
 from onebox.programs import find_postgres
 
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -43,7 +44,7 @@ class EmbeddedPostgres:
 
     def url_of(self, database: str, role: str = NAME) -> str:
         """Return the URL of a database, for its owner or for another role."""
-        return f"postgresql://{role}@/{database}?host={quote(str(self._socket), safe='/')}"
+        return _url(self._socket, database, role)
 
     def start(self) -> str:
         """Start the server, wait until it is ready, and return the URL of the database for its owner.
@@ -97,9 +98,27 @@ class EmbeddedPostgres:
             time.sleep(0.01)
 
     def _ready(self) -> bool:
-        # As pg_ctl does: line 1 of the file is the process id, line 8 the state.
-        try:
-            lines = (self.data / "postmaster.pid").read_text().splitlines()
-        except OSError:
-            return False
-        return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+        lines = _state(self.data)
+        return bool(lines) and lines[0] == str(self.child.pid)
+
+
+def url_of_running(data: Path) -> str | None:
+    """Return the URL of the database, for its owner, that a server runs on; None if none is ready."""
+    lines = _state(data)
+    return _url(Path(lines[4]), NAME, NAME) if lines and is_alive(int(lines[0])) else None
+
+
+def _state(data: Path) -> list[str]:
+    """Return what a server that is ready has written; nothing if there is none.
+
+    As pg_ctl reads it: line 1 is the process id, line 5 the folder of the socket, line 8 the state.
+    """
+    try:
+        lines = (data / "postmaster.pid").read_text().splitlines()
+    except OSError:
+        return []
+    return lines if len(lines) >= 8 and lines[7].strip() == "ready" else []
+
+
+def _url(socket: Path, database: str, role: str) -> str:
+    return f"postgresql://{role}@/{database}?host={quote(str(socket), safe='/')}"

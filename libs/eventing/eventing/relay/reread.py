@@ -8,7 +8,7 @@ keep their numbers. Then a new generation begins, whose numbers are above all ea
 continues after the last event that it has projected. The few events that were stored since the restore are renumbered.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 from contracts.wire import event_stream
@@ -101,6 +101,19 @@ async def reread(database: Database, js: JetStream, service: str) -> Reread:
             await position.write(changing)
             renumbered = await _begin_generation(changing) if is_moved or native is False else None
     return Reread(point, sequence, stream.state.last_seq, renumbered)
+
+
+async def start_restored(database: Database) -> None:
+    """Let the relay of a service, whose tables were just restored from a dump, fill an empty bus from all its events.
+
+    No replica may run yet, so that nothing was stored since. A bus that is not empty, and does not end with an event of
+    the dump, stops the relay until `reread`.
+    """
+    async with database.transaction() as connection:
+        saved, server = await RelayPosition.read(connection) or RelayPosition(START), await Server.read(connection)
+        end = {"created": None, "sequence": None, "system": server.system, "timeline": server.timeline}
+        await replace(saved, cursor=START, **end).write(connection)
+        await connection.execute(RAISE)
 
 
 async def _begin_generation(connection: Connection) -> int:

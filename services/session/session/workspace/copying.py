@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.files.paths import FILE, is_gone, opened
+from runtime.files.writing import create_file, create_folder, create_symlink
 
 from session.workspace.quota import Quota
 from session.workspace.walking import Entry, walk
-from session.workspace.writing import create_file, create_folder, create_symlink
 
 
 @dataclass

@@ -8,11 +8,11 @@ from typing import IO
 
 from contracts.session.values import Compression
 from runtime.files.paths import FILE, FOLDER, is_gone, open_entry, opened
+from runtime.files.writing import create_file, create_folder, create_symlink
 
 from session.workspace.copying import CopyResult
 from session.workspace.quota import Quota
 from session.workspace.walking import Entry, walk
-from session.workspace.writing import create_file, create_folder, create_symlink
 
 if sys.version_info >= (3, 14):
     import tarfile
