@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import parse_qs
@@ -91,6 +92,8 @@ def describe_error(error: BaseException) -> str:
     match error:
         case socket.gaierror():
             return f"unknown host name ({error.strerror})"
+        case ssl.SSLError():  # its number is not one of the system
+            return f"the TLS handshake failed ({error.reason or 'the connection was closed'})"
         case OSError(errno=int(number)):
             return f"cannot connect ({os.strerror(number)})"
         case TimeoutError():

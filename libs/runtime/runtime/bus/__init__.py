@@ -1,6 +1,7 @@
 """The client side of the bus: send a command or a query to a service, and return its result or raise its refusal."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -12,9 +13,11 @@ import nats.aio.client
 import nats.errors
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, reply_adapter, result_type
 from contracts.wire import RESOURCE_OWNER
+from nats.aio.client import DEFAULT_BUFFER_SIZE, Srv
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.bus.envelope import Envelope
+from runtime.bus.transport import TcpTransport
 from runtime.logging import get_logger
 
 log = get_logger()
@@ -89,6 +92,14 @@ class Client(nats.aio.client.Client):
         # answer arrives, so a second ping follows them.
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if s.uri.scheme in ("ws", "wss"):
+            await super()._connect_to_server(s)
+        else:
+            s.last_attempt = time.monotonic()
+            self._transport = TcpTransport()
+            await self._transport.connect(s.uri, DEFAULT_BUFFER_SIZE, self.options["connect_timeout"])
 
     async def _process_pong(self) -> None:
         # The answer may be that of a flush that has timed out or was cancelled: nats-py would fail to set its result,
