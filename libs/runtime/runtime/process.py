@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine
 
 import uvloop
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from runtime import logging, settings, starting, telemetry
 
@@ -25,6 +25,13 @@ class ProcessSettings(settings.Settings):
 
     dependency_wait_seconds: PositiveFloat = 60.0
     otel_exporter_otlp_endpoint: str | None = None
+
+
+class OpsSettings(ProcessSettings):
+    """Settings of a process that serves its probes and metrics on a port of its own; 0 is any free one."""
+
+    ops_host: str = "127.0.0.1"
+    ops_port: int = Field(default=0, ge=0, le=65_535)
 
 
 def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:

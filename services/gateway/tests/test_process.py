@@ -29,6 +29,13 @@ def port() -> Generator[int]:
         yield reserved.number
 
 
+@pytest.fixture
+def ops_port() -> Generator[int]:
+    """Another one, for its probes."""
+    with ReservedPort() as reserved:
+        yield reserved.number
+
+
 async def start(*program: str, **environment: str) -> Process:
     command = program or ("-m", "gateway")
     return await asyncio.create_subprocess_exec(
@@ -67,6 +74,23 @@ async def test_the_error_of_an_invalid_setting_names_it():
     assert b"PORT:" in output
     assert b"NATS_URL:" in output
     assert process.returncode == 2
+
+
+async def test_the_port_of_probes_must_be_another_one(nats_url: str):
+    process = await start(NATS_URL=nats_url, PORT="8000", OPS_PORT="8000")
+    output, _ = await process.communicate()
+    assert (process.returncode, b"PORT: must not be the same as OPS_PORT" in output) == (2, True)
+
+
+async def test_the_port_of_probes_serves_any_host_name(nats_url: str, port: int, ops_port: int):
+    async with (
+        running(nats_url, port, OPS_PORT=str(ops_port)),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}", headers={"host": "gateway:9090"}) as probe,
+    ):
+        answers = [await probe.get(path) for path in ("/health/live", "/metrics", "/health/services")]
+    assert [answer.status_code for answer in answers] == [200, 200, 503]
+    assert "api_requests_total" in answers[1].text
+    assert answers[2].json()["checks"]["session"] == "the service does not reply"
 
 
 async def test_it_shuts_down_immediately_when_idle(nats_url: str, port: int):

@@ -23,7 +23,7 @@ class TcpTransport(transport.TcpTransport):
     async def connect(self, uri: ParseResult, buffer_size: int, connect_timeout: int) -> None:
         """Connect without TLS, to receive the first message of the server."""
         await super().connect(uri, buffer_size, connect_timeout)
-        # nats-py would send the password in plain text to whoever answers in place of the server.
+        # nats-py would send the password in plain text if another server answered in its place.
         self.unprotected = uri.scheme == "tls"
 
     async def connect_tls(
