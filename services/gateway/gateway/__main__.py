@@ -78,7 +78,8 @@ async def _serve(gateway: Gateway, stop: asyncio.Event, ops: health.Server) -> N
         log.info("ready", host=settings.host, port=settings.port, ops_port=ops.address[1])
         await stop.wait()
         readiness.closed = "this server is about to stop"
-        log.info("draining")
+        log.info("draining", delay_seconds=settings.drain_delay_seconds)
+        await asyncio.sleep(settings.drain_delay_seconds)  # until those who send requests here have noticed
         gateway.waits.shut_down(LAST_WAIT_SECONDS)
         await gateway.streams.close()
 

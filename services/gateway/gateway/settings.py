@@ -52,7 +52,10 @@ def _split(text: str) -> list[str]:
 
 
 class Settings(OpsSettings):
-    """Addresses, timeouts and limits of the gateway, and the hosts and origins by which it may be used."""
+    """Addresses, timeouts and limits of the gateway, and the hosts and origins by which it may be used.
+
+    A gateway that stops goes on serving requests for `drain_delay_seconds`, until it gets no more of them.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65_535)
@@ -68,6 +71,7 @@ class Settings(OpsSettings):
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
     replay_key_file: Path | None = None
     metrics_public: bool = False
+    drain_delay_seconds: float = Field(default=0.0, ge=0, le=3600)
 
     def replay_ring(self) -> Ring | None:
         """Return a function that returns the present ring of the keys that seal stored responses, or None.

@@ -12,7 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import httpx
 import pytest
 from contracts.session.run import GetRun, SubmitQuery
+from contracts.session.session import GetSession
 from onebox.ports import ReservedPort
+from runtime.testing import eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -93,8 +95,34 @@ async def test_the_port_of_probes_serves_any_host_name(nats_url: str, port: int,
     assert answers[2].json()["checks"]["session"] == "the service does not reply"
 
 
-async def test_it_shuts_down_immediately_when_idle(nats_url: str, port: int):
-    async with running(nats_url, port, LOG_LEVEL="debug") as process, asyncio.timeout(60):
+async def test_requests_are_served_for_some_time_after_it_is_no_longer_ready(
+    nats_url: str, port: int, ops_port: int, services: FakeServices
+):
+    await services.create_streams()
+    await services.answer(GetSession, samples.session())
+    delayed = {"OPS_PORT": str(ops_port), "DRAIN_DELAY_SECONDS": "3600"}
+    async with (
+        running(nats_url, port, **delayed) as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}") as probe,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        asyncio.timeout(60),
+    ):
+        await eventually(lambda: status_of(probe, 200))
+        process.send_signal(signal.SIGTERM)
+        await eventually(lambda: status_of(probe, 503))
+        assert (await client.get("/health")).status_code == 200
+        async with open_websocket(f"http://127.0.0.1:{port}", services.token()) as socket_client:
+            assert (await socket_client.next())[0] == "connected"
+            assert await socket_client.send("ping") == ("pong", {})
+
+
+async def status_of(probe: httpx.AsyncClient, status: int) -> bool:
+    return (await probe.get("/health/ready")).status_code == status
+
+
+@pytest.mark.parametrize("delay", ["0", "0.1"])
+async def test_it_shuts_down_after_the_delay_when_idle(nats_url: str, port: int, delay: str):
+    async with running(nats_url, port, LOG_LEVEL="debug", DRAIN_DELAY_SECONDS=delay) as process, asyncio.timeout(60):
         process.send_signal(signal.SIGTERM)
         assert process.stdout
         log = (await process.stdout.read()).decode()
