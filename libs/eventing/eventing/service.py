@@ -29,6 +29,7 @@ from eventing.bus.streams import (
     check_size,
     provision,
     provision_work,
+    provisioning,
 )
 from eventing.constraints import Constraints
 from eventing.database import Database
@@ -151,7 +152,8 @@ class Service[S: ServiceSettings, T]:
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
-            await self._provision(js, settings)
+            with provisioning(client):
+                await self._provision(js, settings)
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
             store = self.store(database)
             dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)

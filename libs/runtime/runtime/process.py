@@ -4,7 +4,7 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 
 import uvloop
 from pydantic import Field, PositiveFloat
@@ -38,7 +38,7 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     """Run `main(settings, stop)` until it returns. SIGTERM and SIGINT set `stop`, upon which `main` shuts down.
 
     Exits with 2 if a setting is invalid, with 69 if `main` raises `CannotStart` (its text goes to stderr), and with 1
-    if it raises anything else.
+    if it raises anything else. Both may be in a group, with what they have caused.
     """
     try:
         values = settings.load(kind)
@@ -54,13 +54,30 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
             runner.run(_until_signalled(values, main))
     except starting.Stopped:
         logging.get_logger().info("stopped during startup")
-    except starting.CannotStart as reason:
-        sys.exit(_print_error(f"{name} cannot start: {reason}", starting.EXIT_CODE))
-    except Exception:  # noqa: BLE001  the outermost handler
-        logging.get_logger().exception("process failed")
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  the outermost handler
+        sys.exit(_exit_code(name, error))
     finally:
         telemetry.shut_down()
+
+
+def _exit_code(name: str, error: Exception) -> int:
+    """Write the reason why the process ends, and return its exit code."""
+    for reason in _leaves(error):
+        if isinstance(reason, starting.CannotStart):
+            return _print_error(f"{name} cannot start: {reason}", starting.EXIT_CODE)
+        if isinstance(reason, starting.CannotContinue):
+            logging.get_logger().error("process failed", reason=str(reason))
+            return 1
+    logging.get_logger().error("process failed", exc_info=error)
+    return 1
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
 async def _until_signalled[S: ProcessSettings](values: S, main: Main[S]) -> None:

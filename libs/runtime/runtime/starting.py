@@ -21,6 +21,10 @@ class CannotStart(Exception):
     """The process cannot start. The message is one line: the variable, what is wrong, and how to fix it."""
 
 
+class CannotContinue(Exception):
+    """The process has to end, and may succeed if it is started again. The message is one line that says why."""
+
+
 class Stopped(Exception):
     """The process was asked to stop during startup."""
 
