@@ -5,6 +5,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from typing import cast
 
 import uvloop
 from pydantic import Field, PositiveFloat
@@ -74,7 +75,7 @@ def _exit_code(name: str, error: Exception) -> int:
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
+        for each in cast(BaseExceptionGroup[BaseException], error).exceptions:
             yield from _leaves(each)
     else:
         yield error
