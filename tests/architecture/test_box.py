@@ -10,8 +10,8 @@ from onebox.children import SERVICE_SETTINGS
 from pydantic import BaseModel
 
 LAUNCHER = Path(services.__file__).read_text()
-INTERNAL = {"OPS_HOST", "SECRETS_KEYS"}
-"""What is right for a process on this machine as it is; its secrets have SECRETS_KEY_FILE."""
+INTERNAL = {"OPS_HOST", "SECRETS_KEYS", "DRAIN_DELAY_SECONDS"}
+"""What is right for a process on this machine as it is; its secrets have SECRETS_KEY_FILE, and nothing replaces it."""
 
 
 def untold(settings: type[BaseModel]) -> list[str]:

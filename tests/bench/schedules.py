@@ -71,7 +71,7 @@ class Alone:
         settings["SECRETS_KEYS"] = ring_json("bench")
         child = self.stage.start("task_scheduler", settings)
         try:
-            yield ReadyCheck(child, "127.0.0.1", port)
+            yield ReadyCheck(child, port)
         finally:
             await asyncio.to_thread(_stop, child)
 

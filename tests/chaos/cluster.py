@@ -87,7 +87,7 @@ class Cluster:
         port = self._free_port()
         environment = {"HOST": "127.0.0.1", "PORT": str(port)}
         model = Program("simulator", [sys.executable, "-P", "-m", "simulator"], environment)
-        checks = [ReadyCheck(Child(model, self.folder), "127.0.0.1", port)]
+        checks = [ReadyCheck(Child(model, self.folder), port)]
         for n in REPLICAS:
             settings = BoxSettings(
                 port=self._free_port(),
@@ -105,7 +105,7 @@ class Cluster:
                 name = f"{row.program.name}-{n}"
                 command = self.surroundings.with_clock(name, row.program.command)
                 program = Program(name, command, environment, grace=row.program.grace)
-                checks.append(ReadyCheck(Child(program, self.folder), row.host, row.port))
+                checks.append(ReadyCheck(Child(program, self.folder), row.port))
         return checks
 
     def _free_port(self) -> int:

@@ -19,7 +19,8 @@ from runtime.bus.start import wait_for_bus
 from runtime.forever import forever
 from runtime.http import health
 from runtime.logging import get_logger
-from runtime.process import ProcessSettings
+from runtime.metrics import exposition
+from runtime.process import OpsSettings
 from runtime.starting import check_port
 
 from eventing.bus.streams import (
@@ -28,6 +29,7 @@ from eventing.bus.streams import (
     check_size,
     provision,
     provision_work,
+    provisioning,
 )
 from eventing.constraints import Constraints
 from eventing.database import Database
@@ -59,8 +61,8 @@ log = get_logger()
 type Task = Callable[[], Coroutine[Any, Any, None]]
 
 
-class ServiceSettings(ProcessSettings):
-    """The settings of every service. Probes and metrics are served on `ops_port`.
+class ServiceSettings(OpsSettings):
+    """The settings of every service.
 
     `migration_database_url` is the same database, with the role that owns the tables, to apply migrations at start. It
     is not needed if they have been applied (`python -m <package> migrate`), or if `database_url` has that role.
@@ -73,8 +75,6 @@ class ServiceSettings(ProcessSettings):
     database_url: str = Field(repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
     nats_url: str = Field(repr=False)
-    ops_host: str = "127.0.0.1"
-    ops_port: int = 0
     stream_max_bytes: int = Field(default=MAX_STREAM_BYTES, ge=MIN_STREAM_BYTES)
     stream_replicas: int = Field(default=1, ge=1, le=5)
     drain_seconds: float = Field(default=10.0, ge=0, le=3600)
@@ -160,7 +160,8 @@ class Service[S: ServiceSettings, T]:
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
-            await self._provision(js, settings)
+            with provisioning(client):
+                await self._provision(js, settings)
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
             store = self.store(database)
             dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
@@ -173,11 +174,11 @@ class Service[S: ServiceSettings, T]:
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
             checks = _health(database, client, relay, reactor, due_times, projectors)
-            ops = health.serving(health.app(checks, "eventing", self.name), settings.ops_host, settings.ops_port)
-            await stack.enter_async_context(ops)
             own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
-            log.info("ready", migrations=applied)
+            probes = health.app(checks, partial(exposition, "eventing", self.name))
+            ops = await stack.enter_async_context(health.serving(probes, settings.ops_host, settings.ops_port))
+            log.info("ready", migrations=applied, ops_port=ops.address[1])
             always = self._endless_tasks(store, relay, reactor, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
             await _work(always, self._draining_tasks(reactor, due_times, stop), stop, settings.drain_seconds)

@@ -6,14 +6,27 @@ from typing import Any, cast
 
 import pytest
 from eventing.bus import streams
-from eventing.bus.streams import EVENT_RETENTION_SECONDS, BusTooOld, BusTooSmall, check_size, provision, provision_work
+from eventing.bus.consumers import Consumers
+from eventing.bus.missing import StreamMissing
+from eventing.bus.streams import (
+    EVENT_RETENTION_SECONDS,
+    BusTooOld,
+    BusTooSmall,
+    StreamsRefused,
+    check_size,
+    provision,
+    provision_work,
+    provisioning,
+)
 from eventing.testing import eventually
+from eventing.testing.messages import MarbleAdded
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import APIError
 from runtime.bus import Client
 from runtime.bus.jetstream import jetstream
 from runtime.bus.pubsub import subscribe
+from structlog.testing import capture_logs
 
 
 async def test_a_new_stream_has_the_required_configuration(client: Client) -> None:
@@ -21,6 +34,23 @@ async def test_a_new_stream_has_the_required_configuration(client: Client) -> No
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     config = (await js.stream_info("EVT_JAR")).config
     assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, "file")
+
+
+async def test_reactions_wait_for_the_stream_of_another_service_and_say_so_once(client: Client) -> None:
+    consumers = Consumers(jetstream(client), "shelf")
+    with capture_logs() as logs:
+        for name in ("one", "two"):
+            with pytest.raises(StreamMissing, match="EVT_JAR does not exist yet"):
+                await consumers.create(name, MarbleAdded, 6.0)
+    await provision(consumers.js, "EVT_JAR", ["evt.jar.>"])
+    await consumers.create("one", MarbleAdded, 6.0)
+    assert [entry["event"] for entry in logs] == ["waiting for the stream of a service that has not started yet"]
+
+
+async def test_a_stream_that_the_server_refuses_is_named_with_the_reason(client: Client) -> None:
+    named = pytest.raises(StreamsRefused, match=r"^NATS_URL: .*replicas > 1 not supported.* permissions of the user")
+    with named, provisioning(client):
+        await provision(jetstream(client), "EVT_JAR", ["evt.jar.>"], replicas=3)
 
 
 async def test_an_existing_stream_keeps_its_messages(client: Client) -> None:

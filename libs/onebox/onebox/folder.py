@@ -15,6 +15,8 @@ UNFINISHED_RESTORE = "restore-unfinished"
 LOCK_TIMEOUT = 20.0
 ADDRESS = "address"
 """The file in `run` with the URL of the running system."""
+OPS = "ops.json"
+"""The file in `run` with the ports for probes and metrics, as Prometheus reads it (`file_sd_configs`)."""
 
 
 class DataFolder:
@@ -34,7 +36,7 @@ class DataFolder:
         self.archives = self._subfolder("archives")
         self.reports = self._subfolder("reports")
         self.cache = self._subfolder("cache")
-        self.address = self.run / ADDRESS
+        self.address, self.ops = self.run / ADDRESS, self.run / OPS
         self.lock = _locked(self.run / "launcher.pid", self.path)
         if not restoring and (self.path / UNFINISHED_RESTORE).exists():
             self.close()

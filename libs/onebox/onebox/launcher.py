@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from runtime.settings import InvalidSettings, misspelled_settings, variables_of
 from sandbox.cgroups import divide_own_cgroup
@@ -20,7 +21,7 @@ from onebox.nats import EmbeddedNats
 from onebox.pango import install_in_background
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
-from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
+from onebox.readiness import ReadyCheck, describe_not_ready, not_ready, scrape_targets
 from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Service, names, services
 from onebox.settings import PREFIXES, BoxSettings, url_of
 from onebox.supervision import Supervisor
@@ -117,7 +118,7 @@ class Launcher:
 
     def _start_services(self, context: LaunchContext) -> list[ReadyCheck]:
         table = self._table(context)
-        checks = [ReadyCheck(Child(row.program, context.folder), row.host, row.port) for row in table]
+        checks = [ReadyCheck(Child(row.program, context.folder), row.port) for row in table]
         for stage in reversed(STOP_ORDER):
             children = [check.child for check in checks if check.child.name in stage]
             self._cleanup.callback(stop_all, children, self._force_stop.is_set)
@@ -139,13 +140,18 @@ class Launcher:
     def _announce(self, context: LaunchContext, checks: Sequence[ReadyCheck]) -> None:
         unconfined = any(check.has_sample("agent_sandbox 0.0") for check in checks)
         without_pdf = any(check.has_sample("report_pdf_available 0.0") for check in checks)
-        self._cleanup.callback(context.folder.address.unlink, missing_ok=True)
-        context.folder.address.write_text(url_of(self._settings.host, self._settings.port))
+        self._record(context.folder.address, url_of(self._settings.host, self._settings.port))
+        self._record(context.folder.ops, scrape_targets(checks))
         self._supervisor.started = True
         seconds = time.monotonic() - self._started_at
         report(banner(context, seconds, unconfined=unconfined, without_pdf=without_pdf))
         # Deleted last, so that the password is shown again if the launcher crashes before this line.
         context.first_admin.unlink(missing_ok=True)
+
+    def _record(self, file: Path, text: str) -> None:
+        """Write a file that exists while the system runs."""
+        self._cleanup.callback(file.unlink, missing_ok=True)
+        file.write_text(text)
 
 
 def main(table: ServiceTable | None = None, ready_timeout: float = READY_TIMEOUT) -> int:

@@ -1,6 +1,7 @@
 """Readiness checks of the services."""
 
 import http.client
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,9 @@ READY_SECONDS, METRICS_SECONDS = 2.0, 30.0
 
 @dataclass(frozen=True)
 class ReadyCheck:
-    """A child, and the address at which it serves its readiness."""
+    """A child, and the port of this machine at which it serves its readiness and its metrics."""
 
     child: Child
-    host: str
     port: int
 
     def reason(self) -> str | None:
@@ -32,7 +32,7 @@ class ReadyCheck:
         return sample in self._get("/metrics", METRICS_SECONDS)[1].splitlines()
 
     def _get(self, path: str, seconds: float) -> tuple[int | None, str]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -41,6 +41,12 @@ class ReadyCheck:
             return None, ""
         finally:
             connection.close()
+
+
+def scrape_targets(checks: Sequence[ReadyCheck]) -> str:
+    """Return where services serve their probes and metrics, as Prometheus reads it (`file_sd_configs`)."""
+    ports = {check.child.name: check.port for check in checks if "OPS_PORT" in check.child.program.environment}
+    return json.dumps([{"targets": [f"127.0.0.1:{ports[name]}"], "labels": {"service": name}} for name in ports])
 
 
 def not_ready(checks: Sequence[ReadyCheck]) -> list[ReadyCheck]:

@@ -12,7 +12,7 @@ from onebox.children import Program
 from onebox.folder import DataFolder
 from onebox.forking import Module
 from onebox.keys import new_key_ring, new_symmetric_keys
-from onebox.settings import BoxSettings, reachable
+from onebox.settings import BoxSettings
 
 # A service stops before those it depends on: first the gateway, later the model of the agents, the stores last.
 STOP_ORDER = (("gateway",), SERVICES, ("simulator",), ("nats",), ("postgres",))
@@ -89,10 +89,9 @@ def names(settings: BoxSettings) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Service:
-    """A program, and the address at which it serves its readiness."""
+    """A program, and the port of this machine at which it serves its readiness and its metrics."""
 
     program: Program
-    host: str
     port: int
 
 
@@ -153,13 +152,15 @@ def _report(context: LaunchContext) -> dict[str, str]:
 
 def _gateway(context: LaunchContext) -> Service:
     settings = context.settings
-    env = context.service_env("gateway") | {"HOST": settings.host, "PORT": str(settings.port)}
+    port = context.free_port()
+    env = context.service_env("gateway") | {"HOST": settings.host, "PORT": str(settings.port), "OPS_PORT": str(port)}
+    env["METRICS_PUBLIC"] = str(settings.metrics_public)
     env["REPLAY_KEY_FILE"] = str(context.replay_keys)
-    return _service("gateway", settings.port, env, reachable(settings.host))
+    return _service("gateway", port, env)
 
 
 def _internal_service(name: str, context: LaunchContext, own: dict[str, str]) -> Service:
-    """Return a service that is reached only over the bus; its port is for health and metrics."""
+    """Return a service that is reached only over the bus."""
     port = context.free_port()
     env = context.service_env(name) | context.database.env | {"OPS_PORT": str(port)} | own
     if any(event.secret for event in EVENTS[name]):
@@ -168,7 +169,7 @@ def _internal_service(name: str, context: LaunchContext, own: dict[str, str]) ->
     return replace(service, program=replace(service.program, grace=context.settings.drain_seconds + CLOSE_SECONDS))
 
 
-def _service(name: str, port: int, env: dict[str, str], host: str = "127.0.0.1") -> Service:
+def _service(name: str, port: int, env: dict[str, str]) -> Service:
     kind = Module if sys.platform == "linux" else Program
     # -P: the working directory is not on the import path.
-    return Service(kind(name, [sys.executable, "-P", "-m", name], env), host, port)
+    return Service(kind(name, [sys.executable, "-P", "-m", name], env), port)

@@ -23,14 +23,9 @@ PREFIXES = (
 """A variable with such a prefix that is not a setting is probably misspelled."""
 
 
-def reachable(host: str) -> str:
-    """Return the address at which this machine reaches a server that listens at `host`, which may be a wildcard."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
-
-
 def url_of(host: str, port: int) -> str:
     """Return the URL to open in a browser; a wildcard host becomes the loopback address."""
-    local = reachable(host)
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  asked for by HOST
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
@@ -52,6 +47,7 @@ class BoxSettings(Settings):
     report_theme_dir: Path | None = None
     dependency_wait_seconds: PositiveFloat = 8.0
     drain_seconds: float = Field(default=10.0, ge=0, le=3600)
+    metrics_public: bool = True
     pg_bindir: Path | None = None
     otel_exporter_otlp_endpoint: str | None = None
 

@@ -1,4 +1,4 @@
-"""A fake service: it answers on its port, and stops on SIGTERM.
+"""A fake service: it answers on its ports, and stops on SIGTERM.
 
 Arguments: fail | wrong | unready | unconfined."""
 
@@ -31,8 +31,11 @@ if "wrong" in behaviour:
     sys.exit(2)
 if "FIRST_ADMIN_FILE" in env and "ADMIN_PASSWORD" not in env:
     Path(env["FIRST_ADMIN_FILE"]).write_text(json.dumps({"email": "admin@localhost", "password": "made up"}))
-server = HTTPServer(("127.0.0.1", int(env.get("PORT") or env["OPS_PORT"])), Answer)
-signal.signal(signal.SIGTERM, lambda _number, _frame: Thread(target=server.shutdown).start())
-server.serve_forever(poll_interval=0.02)
-server.server_close()
+servers = [HTTPServer(("127.0.0.1", int(env[name])), Answer) for name in ("PORT", "OPS_PORT") if name in env]
+threads = [Thread(target=server.serve_forever, args=(0.02,)) for server in servers]
+signal.signal(signal.SIGTERM, lambda *_: [Thread(target=server.shutdown).start() for server in servers])
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
 sys.stdout.write("stopped\n")

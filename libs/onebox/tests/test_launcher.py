@@ -1,4 +1,5 @@
 import http.client
+import json
 import os
 import signal
 import sys
@@ -117,6 +118,18 @@ def test_every_service_has_a_process_and_a_log(running: System) -> None:
     assert {log.stem for log in (running.data_dir / "logs").glob("*.log")} == ALL_PROCESSES - {LAUNCHER}
 
 
+def test_every_service_has_a_recorded_port_for_probes_and_metrics(running: System) -> None:
+    targets = json.loads((running.data_dir / "run" / "ops.json").read_text())
+    assert {row["labels"]["service"] for row in targets} == {"gateway", *SERVICES}
+    assert {row["targets"][0] for row in targets} == {
+        f"127.0.0.1:{environment_of(running, name)['OPS_PORT']}" for name in ("gateway", *SERVICES)
+    }
+
+
+def test_the_metrics_are_public_on_one_machine(running: System) -> None:
+    assert environment_of(running, "gateway")["METRICS_PUBLIC"] == "True"
+
+
 def test_the_gateway_gets_no_secret_except_the_url_of_the_bus(running: System) -> None:
     env = environment_of(running, "gateway")
     assert not {
@@ -159,11 +172,11 @@ def test_a_port_in_use_is_refused(running: System, box: Box) -> None:
     "number", [SIGTERM, *(pytest.param(each, marks=pytest.mark.long) for each in (SIGINT, SIGHUP))]
 )
 def test_a_signal_stops_everything(reused: System, number: signal.Signals) -> None:
-    pids, address = reused.pids(), reused.data_dir / "run" / "address"
-    assert address.read_text() == reused.base_url
+    pids, run = reused.pids(), reused.data_dir / "run"
+    assert (run / "address").read_text() == reused.base_url
     assert reused.stop(number) == 0
     assert all(map(has_ended, pids.values()))
-    assert not address.exists()
+    assert not [*run.glob("address"), *run.glob("ops.json")]
     assert reused.output.endswith("Stopped.\n")
     assert order_of_ends(reused) == ["gateway", *sorted(SERVICES), "simulator", "nats", "postgres"]
 

@@ -47,7 +47,7 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[int]:
 
 
 def check_of(folder: DataFolder, port: int) -> ReadyCheck:
-    return ReadyCheck(Child(Program("session", ["true"]), folder), "127.0.0.1", port)
+    return ReadyCheck(Child(Program("session", ["true"]), folder), port)
 
 
 def test_the_response_of_a_service_that_is_not_ready_is_the_reason(

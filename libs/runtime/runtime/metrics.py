@@ -15,6 +15,9 @@ def metrics_of(owner: str) -> CollectorRegistry:
     return CollectorRegistry()
 
 
-def exposition(*owners: str) -> bytes:
-    """Return the metrics of this process, of `runtime` and of these owners, in the text format of Prometheus."""
+async def exposition(*owners: str) -> bytes:
+    """Return the metrics of this process, of `runtime` and of these owners, in the text format of Prometheus.
+
+    Asynchronous because those of the gateway are, which also has metrics of the system.
+    """
     return b"".join(map(generate_latest, (REGISTRY, *map(metrics_of, ("runtime", *owners)))))

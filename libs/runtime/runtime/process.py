@@ -4,10 +4,11 @@ import asyncio
 import resource
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from typing import cast
 
 import uvloop
-from pydantic import PositiveFloat
+from pydantic import Field, PositiveFloat
 
 from runtime import logging, settings, starting, telemetry
 
@@ -27,11 +28,18 @@ class ProcessSettings(settings.Settings):
     otel_exporter_otlp_endpoint: str | None = None
 
 
+class OpsSettings(ProcessSettings):
+    """Settings of a process that serves its probes and metrics on a port of its own; 0 is any free one."""
+
+    ops_host: str = "127.0.0.1"
+    ops_port: int = Field(default=0, ge=0, le=65_535)
+
+
 def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     """Run `main(settings, stop)` until it returns. SIGTERM and SIGINT set `stop`, upon which `main` shuts down.
 
     Exits with 2 if a setting is invalid, with 69 if `main` raises `CannotStart` (its text goes to stderr), and with 1
-    if it raises anything else.
+    if it raises anything else. Both may be in a group, with what they have caused.
     """
     try:
         values = settings.load(kind)
@@ -47,13 +55,30 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
             runner.run(_until_signalled(values, main))
     except starting.Stopped:
         logging.get_logger().info("stopped during startup")
-    except starting.CannotStart as reason:
-        sys.exit(_print_error(f"{name} cannot start: {reason}", starting.EXIT_CODE))
-    except Exception:  # noqa: BLE001  the outermost handler
-        logging.get_logger().exception("process failed")
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  the outermost handler
+        sys.exit(_exit_code(name, error))
     finally:
         telemetry.shut_down()
+
+
+def _exit_code(name: str, error: Exception) -> int:
+    """Write the reason why the process ends, and return its exit code."""
+    for reason in _leaves(error):
+        if isinstance(reason, starting.CannotStart):
+            return _print_error(f"{name} cannot start: {reason}", starting.EXIT_CODE)
+        if isinstance(reason, starting.CannotContinue):
+            logging.get_logger().error("process failed", reason=str(reason))
+            return 1
+    logging.get_logger().error("process failed", exc_info=error)
+    return 1
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in cast(BaseExceptionGroup[BaseException], error).exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
 
 
 async def _until_signalled[S: ProcessSettings](values: S, main: Main[S]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import parse_qs
@@ -18,6 +19,10 @@ RETRY_SECONDS = 0.5
 
 class CannotStart(Exception):
     """The process cannot start. The message is one line: the variable, what is wrong, and how to fix it."""
+
+
+class CannotContinue(Exception):
+    """The process has to end, and may succeed if it is started again. The message is one line that says why."""
 
 
 class Stopped(Exception):
@@ -91,6 +96,8 @@ def describe_error(error: BaseException) -> str:
     match error:
         case socket.gaierror():
             return f"unknown host name ({error.strerror})"
+        case ssl.SSLError():  # its number is not one of the system
+            return f"the TLS handshake failed ({error.reason or 'the connection was closed'})"
         case OSError(errno=int(number)):
             return f"cannot connect ({os.strerror(number)})"
         case TimeoutError():

@@ -7,7 +7,7 @@ from typing import Literal
 
 from runtime.logging import bound_contextvars, get_logger
 from runtime.process import ProcessSettings, run
-from runtime.starting import CannotStart
+from runtime.starting import CannotContinue, CannotStart
 
 log = get_logger()
 
@@ -15,7 +15,7 @@ log = get_logger()
 class Settings(ProcessSettings):
     """Settings that a test passes."""
 
-    act: Literal["wait", "fail", "refuse", "log"]
+    act: Literal["wait", "fail", "refuse", "refuse in a group", "end", "log"]
     size: int = 1
 
 
@@ -31,6 +31,10 @@ async def main(settings: Settings, stop: asyncio.Event) -> None:
             raise LookupError("nothing there")
         case "refuse":
             raise CannotStart("NATS_URL=nats://bus: cannot connect. Start it.")
+        case "refuse in a group":
+            raise ExceptionGroup("tasks", [LookupError("a consequence"), ExceptionGroup("more", [CannotStart("Why.")])])
+        case "end":
+            raise ExceptionGroup("tasks", [CannotContinue("the bus closed the connection")])
         case "log":
             with bound_contextvars(correlation_id="story"):
                 log.info("structured", answer=42)

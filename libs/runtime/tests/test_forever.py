@@ -3,8 +3,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from runtime import forever as module
-from runtime.forever import forever
-from runtime.testing import eventually
+from runtime.forever import NotYet, forever
+from runtime.testing import background, eventually
+from structlog.testing import capture_logs
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +32,10 @@ async def fail() -> None:
     raise OSError("connection lost")
 
 
+async def wait_for_another() -> None:
+    raise NotYet
+
+
 async def end_as_cancelled() -> None:
     raise asyncio.CancelledError  # as a library does if its own task was cancelled
 
@@ -48,6 +53,14 @@ async def test_failed_work_is_repeated() -> None:
         running = tasks.create_task(forever("work", work))
         await eventually(lambda: work.calls == 3)
         running.cancel()
+
+
+async def test_failures_are_logged_except_what_was_logged_before() -> None:
+    work = Work(wait_for_another, fail, wait_for_another)
+    with capture_logs() as logs:
+        async with background(forever("work", work)):
+            await eventually(lambda: work.calls == 4)
+    assert [entry["error"] for entry in logs] == ["OSError('connection lost')"]
 
 
 async def test_work_that_raises_cancelled_error_is_repeated() -> None:

@@ -2,6 +2,7 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
 import httpx
 import pytest
@@ -9,7 +10,7 @@ from onebox.ports import ReservedPort
 from prometheus_client import Counter
 from runtime.http import health
 from runtime.http.health import Health, app, serving
-from runtime.metrics import metrics_of
+from runtime.metrics import exposition, metrics_of
 from runtime.testing import eventually
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -33,7 +34,7 @@ async def hang() -> None:
 
 @asynccontextmanager
 async def client_of(checks: Health) -> AsyncGenerator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app(checks))
+    transport = httpx.ASGITransport(app(checks, exposition))
     async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
         yield client
 
@@ -71,6 +72,19 @@ async def test_a_process_that_is_not_ready_is_alive() -> None:
         assert (await client.get("/health/live")).json() == {"status": "alive"}
 
 
+async def test_a_further_report_has_a_path_of_its_own() -> None:
+    transport = httpx.ASGITransport(app(Health(), exposition, system=Health({"database": down}).report))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
+        answers = [await client.get(f"/health/{name}") for name in ("ready", "system")]
+    assert [answer.status_code for answer in answers] == [200, 503]
+    assert answers[1].json() == {"status": "not ready", "checks": {"database": "ConnectionRefusedError"}}
+
+
+async def test_any_host_name_is_served() -> None:
+    async with client_of(Health()) as client:
+        assert (await client.get("/metrics", headers={"host": "gateway:9090"})).status_code == 200
+
+
 async def test_metrics_have_the_format_of_prometheus() -> None:
     Counter("test_of_health", "Something").inc()
     async with client_of(Health()) as client:
@@ -80,7 +94,7 @@ async def test_metrics_have_the_format_of_prometheus() -> None:
 
 
 async def test_a_server_answers_at_its_address() -> None:
-    async with serving(app(Health()), HOST, 0) as server, httpx.AsyncClient(timeout=60) as client:
+    async with serving(app(Health(), exposition), HOST, 0) as server, httpx.AsyncClient(timeout=60) as client:
         host, port = server.address
         assert (await client.get(f"http://{host}:{port}/health/live")).status_code == 200
 
@@ -88,19 +102,19 @@ async def test_a_server_answers_at_its_address() -> None:
 async def test_closing_the_server_frees_the_port() -> None:
     with ReservedPort() as port:  # which nobody else takes in between
         for _ in range(2):
-            async with serving(app(Health()), HOST, port.number) as server:
+            async with serving(app(Health(), exposition), HOST, port.number) as server:
                 assert server.address[1] == port.number
 
 
 async def test_a_port_in_use_raises_os_error() -> None:
     with used_port() as port, pytest.raises(OSError, match=f"cannot serve on {HOST}:{port}"):
-        async with serving(app(Health()), HOST, port):
+        async with serving(app(Health(), exposition), HOST, port):
             pass
 
 
 async def test_an_error_inside_the_context_is_not_wrapped() -> None:
     with pytest.raises(LookupError, match="mine"):
-        async with serving(app(Health()), HOST, 0):
+        async with serving(app(Health(), exposition), HOST, 0):
             raise LookupError("mine")
 
 
@@ -138,7 +152,7 @@ def used_port() -> Generator[int]:
 async def test_metrics_are_those_of_the_process_and_of_the_named_owners() -> None:
     Counter("jars", "Jars", registry=metrics_of("kitchen")).inc()
     Counter("shelves", "Shelves", registry=metrics_of("cellar")).inc()
-    transport = httpx.ASGITransport(app(Health(), "kitchen"))
+    transport = httpx.ASGITransport(app(Health(), partial(exposition, "kitchen")))
     async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
         text = (await client.get("/metrics")).text
     assert [name in text for name in ("process_open_fds", "jars_total 1.0", "shelves_total")] == [True, True, False]

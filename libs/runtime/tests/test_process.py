@@ -73,6 +73,20 @@ def test_a_startup_error_is_one_plain_line_and_exits_with_69(start: Start) -> No
     assert child.returncode == 69
 
 
+def test_the_reason_is_found_in_a_group_of_errors(start: Start) -> None:
+    child = start(ACT="refuse in a group")
+    assert child.communicate(timeout=60) == ("", "child cannot start: Why.\n")
+    assert child.returncode == 69
+
+
+def test_a_process_that_cannot_continue_logs_one_line_and_exits_with_1(start: Start) -> None:
+    child = start(ACT="end")
+    out, _ = child.communicate(timeout=60)
+    line = json.loads(out)
+    assert (line["event"], line["reason"]) == ("process failed", "the bus closed the connection")
+    assert ("exception" in line, child.returncode) == (False, 1)
+
+
 def test_a_misspelled_setting_is_logged_as_a_warning(start: Start) -> None:
     lines = logged(start, OTEL_EXPORTER_OTLP_ENDPOINTS="secret")
     assert "Did you mean OTEL_EXPORTER_OTLP_ENDPOINT?" in lines[0]["event"]

@@ -5,8 +5,8 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
-from runtime.process import ProcessSettings
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from runtime.process import OpsSettings
 from runtime.secrets.key_ring import KeyRingFile, Ring
 
 from gateway.clients.proxies import Network
@@ -51,8 +51,11 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text else []
 
 
-class Settings(ProcessSettings):
-    """Addresses, timeouts and limits of the gateway, and the hosts and origins by which it may be used."""
+class Settings(OpsSettings):
+    """Addresses, timeouts and limits of the gateway, and the hosts and origins by which it may be used.
+
+    A gateway that stops goes on serving requests for `drain_delay_seconds`, until it gets no more of them.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65_535)
@@ -67,6 +70,8 @@ class Settings(ProcessSettings):
     trusted_proxies: Annotated[str, AfterValidator(_networks)] = ""
     cors_origins: Annotated[str, AfterValidator(_origins)] = ""
     replay_key_file: Path | None = None
+    metrics_public: bool = False
+    drain_delay_seconds: float = Field(default=0.0, ge=0, le=3600)
 
     def replay_ring(self) -> Ring | None:
         """Return a function that returns the present ring of the keys that seal stored responses, or None.
@@ -75,6 +80,13 @@ class Settings(ProcessSettings):
             InvalidKeyRing: the ring cannot be used.
         """
         return self.replay_key_file and KeyRingFile(self.replay_key_file, "REPLAY_KEY_FILE")
+
+    @field_validator("port")
+    @classmethod
+    def _not_for_probes(cls, value: int, info: ValidationInfo) -> int:
+        if value == info.data.get("ops_port"):
+            raise ValueError("must not be the same as OPS_PORT")
+        return value
 
     @property
     def origins(self) -> list[str]:

@@ -25,6 +25,7 @@ from gateway.entry.audit_reports import AuditReports
 from gateway.entry.idempotency.records import Records
 from gateway.entry.metrics import SessionTotals
 from gateway.entry.parts import Parts
+from gateway.entry.readiness import Readiness
 from gateway.server_files.parser import FileParser
 from gateway.settings import Settings
 from gateway.streams.fan_out import Streams
@@ -50,6 +51,7 @@ class Gateway(Parts):
     files: FileParser
     streams: Streams
     totals: SessionTotals
+    readiness: Readiness
 
     @classmethod
     def on(cls, client: Client, settings: Settings, files: FileParser) -> Self:
@@ -73,6 +75,7 @@ class Gateway(Parts):
             files=files,
             streams=Streams(client, bus, tokens, open_streams, heartbeat),
             totals=SessionTotals(bus),
+            readiness=Readiness(bus, keys, revocations),
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
             request_slots=RequestSlots(settings.concurrent_requests_per_user),
             records=Records(client, settings.replay_ring()),

@@ -37,7 +37,7 @@ async def services(nats_url: str) -> AsyncGenerator[FakeServices]:
 
 @pytest.fixture
 def settings(nats_url: str) -> Settings:
-    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60)
+    return Settings(nats_url=nats_url, rate_limits="none", ask_timeout_seconds=60, metrics_public=True)
 
 
 @pytest.fixture

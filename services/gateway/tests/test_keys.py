@@ -6,6 +6,9 @@ from contracts.identity.login import GetKeys
 from contracts.identity.user import GetUser
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.clients.auth import keys
+from runtime.bus import Bus, connected
+from runtime.forever import NotYet
+from structlog.testing import capture_logs
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -23,6 +26,18 @@ async def test_a_new_key_is_fetched_for_its_first_token(anonymous: httpx.AsyncCl
     services.keys.append(Ed25519PrivateKey.generate())
     response = await anonymous.get(ME, headers={"authorization": f"Bearer {services.token(1)}"})
     assert response.status_code == 200
+
+
+async def test_waiting_for_an_identity_service_is_logged_once(nats_url: str):
+    async with connected(nats_url, "gateway") as client:
+        own = keys.Keys(Bus(client))
+        with capture_logs() as logs:
+            for _ in range(3):
+                with pytest.raises(NotYet):
+                    await own.stay_fresh()
+    assert [entry["event"] for entry in logs] == [
+        "waiting for the identity service, which has the keys of access tokens"
+    ]
 
 
 async def test_keys_are_fetched_at_most_once_per_pause(anonymous: httpx.AsyncClient, services: FakeServices):

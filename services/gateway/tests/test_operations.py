@@ -9,11 +9,12 @@ from contracts.messages import ping_query
 from contracts.session.session import CountSessions
 from gateway.entry import metrics
 from gateway.routes.operations import VERSION
+from gateway.settings import Settings
 from runtime import bus
 from runtime.http import health
 
 from services.gateway.tests.fake_services import FakeServices
-from services.gateway.tests.harness import Harness
+from services.gateway.tests.harness import Harness, running_gateway
 
 
 @pytest.fixture(autouse=True)
@@ -38,31 +39,27 @@ async def test_liveness_does_not_depend_on_the_bus(anonymous: httpx.AsyncClient,
     assert (await anonymous.get("/health/live")).json() == {"status": "alive"}
 
 
-async def test_ready_if_all_dependencies_are_available(anonymous: httpx.AsyncClient, services: FakeServices):
-    for service in SERVICES:
-        await services.answer(ping_query(service), {"database": "ok"})
+async def test_ready_without_any_service(anonymous: httpx.AsyncClient):
     response = await anonymous.get("/health/ready")
     assert response.status_code == 200
-    names = {"bus", "revocations", *SERVICES, *(f"{service}_database" for service in SERVICES)}
-    assert response.json()["checks"] == dict.fromkeys(names, "ok")
+    assert response.json() == {"status": "ready", "checks": dict.fromkeys(("bus", "keys", "revocations", "open"), "ok")}
 
 
-async def test_not_ready_if_the_database_of_a_service_is_unavailable(
-    anonymous: httpx.AsyncClient, services: FakeServices
-):
-    await services.answer(ping_query("identity"), {"database": "ok"})
+async def test_the_report_of_the_system_has_each_service_and_what_it_says(harness: Harness, services: FakeServices):
+    for service in SERVICES:
+        await services.answer(ping_query(service), {"database": "ok"})
+    names = {"bus", "keys", "revocations", "open", *SERVICES, *(f"{service}_database" for service in SERVICES)}
+    assert await harness.gateway.readiness.of_system() == dict.fromkeys(names, "ok")
+
+
+async def test_the_report_of_the_system_says_what_a_service_lacks(harness: Harness, services: FakeServices):
     await services.answer(ping_query("session"), {"database": "no response within 2 s"})
-    response = await anonymous.get("/health/ready")
-    assert (response.status_code, response.json()["checks"]["session"]) == (503, "ok")
-    assert response.json()["checks"]["session_database"] == "no response within 2 s"
+    report = await harness.gateway.readiness.of_system()
+    assert (report["session"], report["session_database"]) == ("ok", "no response within 2 s")
 
 
-async def test_not_ready_if_a_service_is_unavailable(anonymous: httpx.AsyncClient, services: FakeServices):
-    await services.answer(ping_query("identity"), {"database": "ok"})
-    response = await anonymous.get("/health/ready")
-    checks = response.json()["checks"]
-    assert (response.status_code, response.json()["status"]) == (503, "not ready")
-    assert (checks["identity"], checks["session"]) == ("ok", "the service does not reply")
+async def test_the_report_of_the_system_names_a_service_that_does_not_reply(harness: Harness):
+    assert (await harness.gateway.readiness.of_system())["identity"] == "the service does not reply"
 
 
 async def test_not_ready_if_the_bus_is_unavailable(anonymous: httpx.AsyncClient, harness: Harness):
@@ -76,6 +73,25 @@ async def test_not_ready_until_the_revocations_are_known(anonymous: httpx.AsyncC
     assert (await anonymous.get("/health/ready")).json()["checks"][
         "revocations"
     ] == "the revoked tokens are not loaded yet"
+
+
+async def test_not_ready_until_the_keys_of_tokens_are_known(anonymous: httpx.AsyncClient, harness: Harness):
+    harness.gateway.keys.published = None
+    response = await anonymous.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["checks"]["keys"] == "the keys of access tokens are not loaded yet"
+
+
+async def test_not_ready_when_it_is_about_to_stop(anonymous: httpx.AsyncClient, harness: Harness):
+    harness.gateway.readiness.closed = "this server is about to stop"
+    response = await anonymous.get("/health/ready")
+    assert (response.status_code, response.json()["checks"]["open"]) == (503, "this server is about to stop")
+
+
+async def test_metrics_are_not_public_by_default(settings: Settings, services: FakeServices):
+    async with running_gateway(settings.model_copy(update={"metrics_public": False})) as gateway:
+        response = await Harness(gateway, services).client(None).get("/metrics")
+    assert (response.status_code, response.json()["error_code"]) == (404, "NOT_FOUND")
 
 
 async def test_sessions_are_counted_by_status(anonymous: httpx.AsyncClient, services: FakeServices):

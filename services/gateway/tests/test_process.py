@@ -12,7 +12,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 import httpx
 import pytest
 from contracts.session.run import GetRun, SubmitQuery
+from contracts.session.session import GetSession
 from onebox.ports import ReservedPort
+from runtime.testing import eventually
 
 from services.gateway.tests import samples
 from services.gateway.tests.fake_services import FakeServices
@@ -25,6 +27,13 @@ pytestmark = pytest.mark.usefixtures("servers")
 @pytest.fixture
 def port() -> Generator[int]:
     """A port that nothing else gets until the gateway listens on it."""
+    with ReservedPort() as reserved:
+        yield reserved.number
+
+
+@pytest.fixture
+def ops_port() -> Generator[int]:
+    """Another one, for its probes."""
     with ReservedPort() as reserved:
         yield reserved.number
 
@@ -69,8 +78,51 @@ async def test_the_error_of_an_invalid_setting_names_it():
     assert process.returncode == 2
 
 
-async def test_it_shuts_down_immediately_when_idle(nats_url: str, port: int):
-    async with running(nats_url, port, LOG_LEVEL="debug") as process, asyncio.timeout(60):
+async def test_the_port_of_probes_must_be_another_one(nats_url: str):
+    process = await start(NATS_URL=nats_url, PORT="8000", OPS_PORT="8000")
+    output, _ = await process.communicate()
+    assert (process.returncode, b"PORT: must not be the same as OPS_PORT" in output) == (2, True)
+
+
+async def test_the_port_of_probes_serves_any_host_name(nats_url: str, port: int, ops_port: int):
+    async with (
+        running(nats_url, port, OPS_PORT=str(ops_port)),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}", headers={"host": "gateway:9090"}) as probe,
+    ):
+        answers = [await probe.get(path) for path in ("/health/live", "/metrics", "/health/services")]
+    assert [answer.status_code for answer in answers] == [200, 200, 503]
+    assert "api_requests_total" in answers[1].text
+    assert answers[2].json()["checks"]["session"] == "the service does not reply"
+
+
+async def test_requests_are_served_for_some_time_after_it_is_no_longer_ready(
+    nats_url: str, port: int, ops_port: int, services: FakeServices
+):
+    await services.create_streams()
+    await services.answer(GetSession, samples.session())
+    delayed = {"OPS_PORT": str(ops_port), "DRAIN_DELAY_SECONDS": "3600"}
+    async with (
+        running(nats_url, port, **delayed) as process,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}") as probe,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        asyncio.timeout(60),
+    ):
+        await eventually(lambda: status_of(probe, 200))
+        process.send_signal(signal.SIGTERM)
+        await eventually(lambda: status_of(probe, 503))
+        assert (await client.get("/health")).status_code == 200
+        async with open_websocket(f"http://127.0.0.1:{port}", services.token()) as socket_client:
+            assert (await socket_client.next())[0] == "connected"
+            assert await socket_client.send("ping") == ("pong", {})
+
+
+async def status_of(probe: httpx.AsyncClient, status: int) -> bool:
+    return (await probe.get("/health/ready")).status_code == status
+
+
+@pytest.mark.parametrize("delay", ["0", "0.1"])
+async def test_it_shuts_down_after_the_delay_when_idle(nats_url: str, port: int, delay: str):
+    async with running(nats_url, port, LOG_LEVEL="debug", DRAIN_DELAY_SECONDS=delay) as process, asyncio.timeout(60):
         process.send_signal(signal.SIGTERM)
         assert process.stdout
         log = (await process.stdout.read()).decode()

@@ -66,7 +66,13 @@ def rate_limits() -> str:
 
 @pytest.fixture
 def settings(nats_url: str, rate_limits: str) -> Settings:
-    return Settings(nats_url=nats_url, ask_timeout_seconds=60, rate_limits=rate_limits, trusted_proxies="127.0.0.1")
+    return Settings(
+        nats_url=nats_url,
+        ask_timeout_seconds=60,
+        rate_limits=rate_limits,
+        trusted_proxies="127.0.0.1",
+        metrics_public=True,
+    )
 
 
 @pytest.fixture

@@ -118,6 +118,17 @@ def test_a_missing_library_is_a_reason_and_no_failure(error: Exception, monkeypa
     assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"
 
 
+def test_nothing_is_printed_where_a_library_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("cannot load library")
+
+    monkeypatch.setattr("cffi.FFI.dlopen", fail)
+    assert pdf.why_unavailable()
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("error", [OSError("cannot load library"), ImportError("no module")])
 def test_other_formats_are_rendered_where_weasyprint_cannot_be_imported(
     monkeypatch: pytest.MonkeyPatch, error: Exception

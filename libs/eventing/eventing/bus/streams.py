@@ -1,14 +1,17 @@
 """Provisions the JetStream streams. PostgreSQL is the source of truth: a lost stream is filled again from it."""
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from contracts.wire import work_filter, work_stream
+from nats.errors import Error
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, BadRequestError
 from runtime.bus import Client
 from runtime.bus.jetstream import JetStream, client_of
-from runtime.starting import CannotStart
+from runtime.starting import CannotStart, describe_error
 
 from eventing.bus import wire
 from eventing.recording import MAX_EVENT_BYTES
@@ -31,6 +34,10 @@ class BusTooSmall(CannotStart):
     """The NATS server does not accept messages as large as events may be."""
 
 
+class StreamsRefused(CannotStart):
+    """The NATS server does not let a service create its streams."""
+
+
 def check_size(client: Client) -> None:
     """Check that every event can be published: one that cannot would block all events after it.
 
@@ -41,6 +48,24 @@ def check_size(client: Client) -> None:
         raise BusTooSmall(
             f"nats-server accepts messages of up to {client.max_payload} bytes: set its max_payload to 8MB"
         )
+
+
+@contextmanager
+def provisioning(client: Client) -> Generator[None]:
+    """Create streams on a connection at the start.
+
+    Raises:
+        StreamsRefused: the server does not allow that.
+    """
+    try:
+        yield
+    except (Error, OSError) as error:
+        # A refused request is not answered. The reason arrives beside it.
+        reason = client.last_error if isinstance(error, TimeoutError) and client.last_error else error
+        raise StreamsRefused(
+            f"NATS_URL: streams cannot be created ({describe_error(reason)}). Check the permissions of the user, and "
+            "the limits of JetStream."
+        ) from None
 
 
 async def provision(

@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import json
 import os
 import shutil
 import signal
@@ -20,7 +21,7 @@ from urllib.request import urlopen
 
 from onebox.children import allowed_environment, signal_on_parent_death
 from onebox.cluster import NAME
-from onebox.folder import DataFolder
+from onebox.folder import OPS, DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import is_alive
 from onebox.supervision import MAX_EXITS, WINDOW_SECONDS
@@ -185,10 +186,15 @@ class System:
     def ready(self) -> bool:
         """Return whether every service is ready."""
         try:
-            with urlopen(f"{self.base_url}/health/ready", timeout=5) as answer:  # noqa: S310  our own address
+            with urlopen(f"{self.ops_url('gateway')}/health/services", timeout=5) as answer:  # noqa: S310  our own
                 return answer.status == HTTPStatus.OK
         except OSError:
             return False
+
+    def ops_url(self, service: str) -> str:
+        """Return the URL at which a service of the running system serves its probes and metrics."""
+        targets = json.loads((self.data_dir / "run" / OPS).read_text())
+        return next(f"http://{row['targets'][0]}" for row in targets if row["labels"]["service"] == service)
 
     def running(self) -> bool:
         """Return whether the launcher runs."""

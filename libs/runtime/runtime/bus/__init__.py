@@ -1,6 +1,7 @@
 """The client side of the bus: send a command or a query to a service, and return its result or raise its refusal."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from runtime.bus.client import Client as Client
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.logging import get_logger
+from runtime.starting import CannotContinue
 
 log = get_logger()
 
@@ -39,6 +41,10 @@ class Unavailable(Exception):
 
 class NoResponders(Unavailable):
     """No replica of the service is connected, so nothing was done."""
+
+
+class Closed(Unavailable, CannotContinue):
+    """The bus closed the connection for good."""
 
 
 class OutcomeUnknown(Unavailable):
@@ -97,11 +103,11 @@ async def wait_until_closed(client: Client) -> None:
     """Wait until the connection is closed for good; a lost connection is re-established and does not count.
 
     Raises:
-        Unavailable: the server closed it, as it does after a protocol violation.
+        Closed: the server did so, as after a protocol violation or when the credentials are no longer valid.
     """
     while not client.is_closed:  # noqa: ASYNC110  nats-py has no event for it
         await asyncio.sleep(1)
-    raise Unavailable(f"the bus closed the connection: {client.last_error}")
+    raise Closed(f"the bus closed the connection: {client.last_error}")
 
 
 class Bus:

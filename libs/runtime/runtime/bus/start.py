@@ -1,6 +1,7 @@
 """Check that NATS can be used before a process starts."""
 
 import asyncio
+import ssl
 from contextlib import suppress
 
 import nats.errors
@@ -8,6 +9,7 @@ from nats.js.errors import ServiceUnavailableError
 
 from runtime.bus.client import Client, NotPermitted
 from runtime.bus.jetstream import jetstream
+from runtime.bus.transport import TlsNotRequired
 from runtime.starting import CannotStart, DependencyUnavailable, describe_error, display_url, wait_for_dependency
 
 MIN_VERSION = (2, 12)
@@ -51,7 +53,8 @@ async def _attempt(url: str, name: str, where: str) -> None:
         raise _startup_error(errors[-1] if errors else error, where) from None
     finally:
         with suppress(Exception):  # closing a connection that was never open fails in many ways
-            await client.close()
+            async with asyncio.timeout(ATTEMPT_TIMEOUT):
+                await client.close()
 
 
 async def _check(client: Client, where: str) -> None:
@@ -69,6 +72,19 @@ async def _check(client: Client, where: str) -> None:
 
 
 def _startup_error(error: BaseException, where: str) -> Exception:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return CannotStart(
+                f"{where}: the certificate of NATS is not trusted ({error.verify_message.rstrip('.')}). Set "
+                "SSL_CERT_FILE to the certificate of the authority that issued it, and use a host that it names."
+            )
+        case TlsNotRequired():
+            return CannotStart(f"{where}: NATS does not require TLS. Configure `tls` in NATS, or use nats://.")
+        case _:
+            return _connection_error(error, where)
+
+
+def _connection_error(error: BaseException, where: str) -> Exception:
     text = str(error).lower()
     if "authorization" in text or "authentication" in text:
         return CannotStart(f"{where}: NATS rejected the credentials. Correct the user and the password in NATS_URL.")

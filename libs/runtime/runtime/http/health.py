@@ -1,7 +1,10 @@
-"""Liveness, readiness and metrics of a process, over HTTP for probes and scrapers."""
+"""Liveness, readiness and metrics of a process, over HTTP for probes and scrapers.
+
+They have a port of their own, which needs no check of the header `Host`: probes and scrapers use any name.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,7 +17,6 @@ from starlette.routing import Route
 
 from runtime.http.connections import BoundedProtocol
 from runtime.http.handshakes import WebSocketProtocol
-from runtime.metrics import exposition
 
 CHECK_TIMEOUT = 2.0
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -23,6 +25,10 @@ IDLE_TIMEOUT = 5
 """Seconds that a connection stays open without a request."""
 
 type Check = Callable[[], Awaitable[None]]
+type Report = Callable[[], Awaitable[Mapping[str, str]]]
+"""Returns the result of each check: `ok`, or what is wrong."""
+type Metrics = Callable[[], Awaitable[bytes]]
+"""Returns metrics in the text format of Prometheus."""
 
 
 class NotReady(Exception):
@@ -54,24 +60,35 @@ async def _outcome(check: Check) -> str:
     return "ok"
 
 
-def app(health: Health, *owners: str) -> Starlette:
-    """Return the ASGI application that serves `/health/live`, `/health/ready` and, of these owners, `/metrics`."""
+def response(report: Mapping[str, str]) -> JSONResponse:
+    """Return the response with the results of checks; its status is 200 if all are `ok`, else 503."""
+    healthy = all(result == "ok" for result in report.values())
+    status = "ready" if healthy else "not ready"
+    return JSONResponse({"status": status, "checks": report}, status_code=200 if healthy else 503)
+
+
+def app(health: Health, metrics: Metrics, **further: Report) -> Starlette:
+    """Return the ASGI application that serves `/health/live`, `/health/ready` and `/metrics`.
+
+    Each `further` report is served below `/health/`, at its name.
+    """
 
     async def live(_: Request) -> Response:
         return JSONResponse({"status": "alive"})
 
-    async def ready(_: Request) -> Response:
-        report = await health.report()
-        healthy = all(result == "ok" for result in report.values())
-        return JSONResponse(
-            {"status": "ready" if healthy else "not ready", "checks": report}, status_code=200 if healthy else 503
-        )
+    async def scrape(_: Request) -> Response:
+        return Response(await metrics(), media_type=CONTENT_TYPE_LATEST)
 
-    async def metrics(_: Request) -> Response:
-        return Response(exposition(*owners), media_type=CONTENT_TYPE_LATEST)
+    reports = {"ready": health.report, **further}
+    routes = [Route("/health/live", live), Route("/metrics", scrape)]
+    return Starlette(routes=[*routes, *(Route(f"/health/{name}", _serving(each)) for name, each in reports.items())])
 
-    routes = {"/health/live": live, "/health/ready": ready, "/metrics": metrics}
-    return Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+
+def _serving(report: Report) -> Callable[[Request], Awaitable[Response]]:
+    async def respond(_: Request) -> Response:
+        return response(await report())
+
+    return respond
 
 
 class Server(uvicorn.Server):

@@ -68,7 +68,7 @@ class SessionTotals:
         """Return all metrics as text, without those of sessions if the session service does not answer."""
         sessions = CollectorRegistry()
         sessions.register(_Sessions(await self._current()))
-        return exposition("gateway") + generate_latest(sessions)
+        return await exposition("gateway") + generate_latest(sessions)
 
     async def _current(self) -> dict[str, int]:
         async with self._lock:

@@ -1,26 +1,20 @@
 """Monitoring: health for people and probes, metrics for scrapers."""
 
-import asyncio
 from importlib.metadata import version
 from typing import Annotated
 
-from contracts.catalogue import SERVICES
-from contracts.messages import ping_query
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import Field
-from runtime.bus import Unavailable
-from runtime.bus.envelope import Envelope
-from runtime.http.health import Health, NotReady
+from runtime.http import health
 
+from gateway.problems import EdgeCode, Problem, documented
 from gateway.schemas.base import ResponseModel
-from gateway.state import Gateway, gateway_of
+from gateway.state import gateway_of
 
 SERVICE = "AI-Agent-API-Service"
 VERSION = version("agentapi-gateway")
-PINGS = {service: ping_query(service)() for service in SERVICES}
-"""The query that asks each service for the state of its own dependencies."""
 
 router = APIRouter(tags=["Monitoring"])
 
@@ -45,28 +39,17 @@ class Liveness(ResponseModel):
 
 
 class Readiness(ResponseModel):
-    """The state of each dependency: `ok`, or an error message."""
+    """The state of what this server needs to answer: `ok`, or an error message."""
 
-    sample = {
-        "status": "ready",
-        "checks": {
-            "bus": "ok",
-            "revocations": "ok",
-            "identity": "ok",
-            "identity_database": "ok",
-            "session": "ok",
-            "session_database": "ok",
-            "session_relay": "ok",
-        },
-    }
+    sample = {"status": "ready", "checks": {"bus": "ok", "keys": "ok", "revocations": "ok", "open": "ok"}}
 
     status: Annotated[str, Field(description="`ready`, or `not ready` if a check failed.")]
     checks: Annotated[dict[str, str], Field(description="The result of each check: `ok`, or what is wrong.")]
 
 
 @router.get("/health", operation_id="getHealth", summary="Get the service status", response_model=Status)
-async def health(request: Request) -> Response:
-    """Returns the name, the version and the environment. `/health/ready` checks the dependencies."""
+async def status(request: Request) -> Response:
+    """Returns the name, the version and the environment. `/health/ready` says whether requests can be answered."""
     return JSONResponse(Status(environment=gateway_of(request).settings.environment).model_dump())
 
 
@@ -81,19 +64,14 @@ async def live() -> Response:
     operation_id="getReadiness",
     summary="Check readiness",
     response_model=Readiness,
-    responses={503: {"model": Readiness, "description": "A dependency is unavailable"}},
+    responses={503: {"model": Readiness, "description": "Requests should be sent to another server"}},
 )
 async def ready(request: Request) -> Response:
-    """Checks the bus, whether the revoked tokens are loaded, and what each service reports of itself.
+    """Checks this server alone: its connection to the bus, and whether it knows the keys and the revoked tokens.
 
-    Among that are whether its database accepts changes, and whether it passes on and follows events. Returns 503 if a
-    check fails; `checks` names the dependency.
+    Returns 503 if a check fails, or when the server is about to stop (`open`). It says nothing about other services.
     """
-    own, of_services = await asyncio.gather(_checks(gateway_of(request)).report(), _of_services(gateway_of(request)))
-    report = own | of_services
-    is_ready = all(result == "ok" for result in report.values())
-    body = {"status": "ready" if is_ready else "not ready", "checks": report}
-    return JSONResponse(body, 200 if is_ready else 503)
+    return health.response(await gateway_of(request).readiness.health.report())
 
 
 @router.get(
@@ -101,7 +79,8 @@ async def ready(request: Request) -> Response:
     operation_id="getMetrics",
     summary="Get metrics",
     response_class=Response,
-    responses={
+    responses=documented(EdgeCode.NOT_FOUND)
+    | {
         200: {
             "content": {
                 CONTENT_TYPE_LATEST.partition(";")[0]: {
@@ -113,32 +92,8 @@ async def ready(request: Request) -> Response:
     },
 )
 async def scrape(request: Request) -> Response:
-    """Returns all metrics in the Prometheus text format."""
-    return Response(await gateway_of(request).totals.exposition(), media_type=CONTENT_TYPE_LATEST)
-
-
-def _checks(gateway: Gateway) -> Health:
-    async def revocations() -> None:
-        if not gateway.revocations.known:
-            raise NotReady("the revoked tokens are not loaded yet")
-
-    return Health({"bus": gateway.bus.check, "revocations": revocations})
-
-
-async def _of_services(gateway: Gateway) -> dict[str, str]:
-    """Return the state of each service, and of its own dependencies as it reports them."""
-    reports = await asyncio.gather(*(_of_service(name, gateway) for name in PINGS))
-    return {name: result for report in reports for name, result in report.items()}
-
-
-async def _of_service(name: str, gateway: Gateway) -> dict[str, str]:
-    found: dict[str, str] = {}
-
-    async def ask() -> None:
-        try:
-            found.update(await gateway.bus.ask(PINGS[name], Envelope.begin()))
-        except Unavailable:
-            raise NotReady("the service does not reply") from None
-
-    report = await Health({name: ask}).report()
-    return report | {f"{name}_{dependency}": result for dependency, result in found.items()}
+    """Returns all metrics in the Prometheus text format, if the operator has made them public (otherwise 404)."""
+    gateway = gateway_of(request)
+    if not gateway.settings.metrics_public:
+        raise Problem(EdgeCode.NOT_FOUND, "The metrics of this server are not public.")
+    return Response(await gateway.totals.exposition(), media_type=CONTENT_TYPE_LATEST)

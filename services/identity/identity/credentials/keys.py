@@ -16,6 +16,7 @@ from contracts.wire import TOKEN_ALGORITHM, TOKEN_AUDIENCE, TOKEN_ISSUER
 from runtime import clock
 from runtime.logging import get_logger
 from runtime.secrets.signing_key import new_signing_key
+from runtime.starting import CannotStart
 
 log = get_logger()
 
@@ -27,7 +28,7 @@ NOT_BEFORE = "nbf"
 """The member of a key that holds the time from which it signs, in seconds since 1970; without it, it signs at once."""
 
 
-class InvalidKeyRing(Exception):
+class InvalidKeyRing(CannotStart):
     """The key ring cannot be used."""
 
 

@@ -1,9 +1,10 @@
 """PDF by WeasyPrint, which needs Pango from the system. Without Pango the other formats work."""
 
 import logging
-from contextlib import suppress
+from contextlib import AbstractContextManager, redirect_stdout, suppress
 from importlib import import_module
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from runpy import run_path
 from typing import Any, cast
@@ -17,7 +18,8 @@ def why_unavailable() -> str | None:
     Only the module that loads the libraries of the system is run: all of WeasyPrint takes a second to import.
     """
     try:
-        run_path(str(_libraries()))
+        with _silence():
+            run_path(str(_libraries()))
     except (OSError, ImportError) as error:  # OSError: a shared library is missing
         return f"WeasyPrint cannot be loaded: {str(error).strip().splitlines()[0]}"
     return None
@@ -32,8 +34,13 @@ def _libraries() -> Path:
 
 def preload() -> None:
     """Import WeasyPrint if it can be imported; otherwise only PDF fails, not the reports of other formats."""
-    with suppress(ImportError, OSError):
+    with suppress(ImportError, OSError), _silence():
         import_module("weasyprint")
+
+
+def _silence() -> AbstractContextManager[object]:
+    """Discard what WeasyPrint prints among the lines of the log if a library is missing: its exception says it."""
+    return redirect_stdout(StringIO())
 
 
 def write_pdf(html: str, target: Path) -> int:

@@ -6,8 +6,12 @@ import time
 import jwt
 from contracts.identity.login import GetKeys, KeysView
 from contracts.wire import TOKEN_ALGORITHM
-from runtime.bus import Bus, Unavailable
+from runtime.bus import Bus, NoResponders, Unavailable
 from runtime.bus.envelope import Envelope
+from runtime.forever import NotYet
+from runtime.logging import get_logger
+
+log = get_logger()
 
 REFRESH_SECONDS = 60.0
 MIN_PAUSE_SECONDS = 10.0
@@ -23,6 +27,7 @@ class Keys:
         self.by_id: dict[str, jwt.PyJWK] = {}
         self._asked, self._answered = -MIN_PAUSE_SECONDS, False
         self._asking = asyncio.Lock()
+        self._waiting = False
 
     async def refresh(self) -> None:
         """Fetch the keys from the identity service.
@@ -36,8 +41,20 @@ class Keys:
         self.published = published
 
     async def stay_fresh(self) -> None:
-        """Fetch the keys, and return when they are due again; run repeatedly, so that withdrawn keys are noticed."""
-        await self.refresh()
+        """Fetch the keys, and return when they are due again; run repeatedly, so that withdrawn keys are noticed.
+
+        Raises:
+            NotYet: no identity service is running, which is logged once.
+            Unavailable: one did not answer.
+        """
+        try:
+            await self.refresh()
+        except NoResponders:
+            if not self._waiting:
+                log.info("waiting for the identity service, which has the keys of access tokens")
+            self._waiting = True
+            raise NotYet from None
+        self._waiting = False
         await asyncio.sleep(REFRESH_SECONDS)
 
     async def find(self, key_id: str) -> jwt.PyJWK | None:
