@@ -68,6 +68,12 @@ def test_keys_of_the_host_are_not_listed(attacker: Attacker) -> None:
     assert attacker.bash("cat /proc/keys /proc/key-users 2> /dev/null | wc -c") == "0"
 
 
+def test_what_engines_hide_from_containers_is_hidden(attacker: Attacker) -> None:
+    hidden = ("acpi", "asound", "interrupts", "kcore", "latency_stats", "sched_debug", "scsi", "timer_list")
+    attacker.put(b"")
+    assert attacker.bash(f"cd /proc; find {' '.join(hidden)} -mindepth 1 2>&-; cat {' '.join(hidden)} 2>&-; true") == ""
+
+
 def test_other_socket_families_are_denied(attacker: Attacker) -> None:
     families = ("AF_VSOCK", "AF_ALG", "AF_PACKET", "AF_CAN", "AF_TIPC")
     tried = [f"attempt(lambda: socket.socket(socket.{family}, socket.SOCK_STREAM))" for family in families]

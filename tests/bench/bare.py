@@ -9,7 +9,7 @@ from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermiss
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
 from sandbox import Sandbox
-from session.agent.agent_process import find_sandbox, prepare_agent
+from session.agent.agent_process import prepare_agent, probe_of
 from session.agent.model_proxy import Access, ModelProxy
 from session.agent.options import AgentSpec, Limits, options, variables
 
@@ -25,7 +25,7 @@ class BareAgent:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
         self._process = prepare_agent(sandbox, spec.workspace, variables(self._token, spec, Limits()))
-        wanted = options(spec, self._process, resuming=False, confined=sandbox.bwrap is not None)
+        wanted = options(spec, self._process, resuming=False, confined=sandbox.confines)
         self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, stderr=_drop))
         self._started = False
 
@@ -33,7 +33,7 @@ class BareAgent:
     @asynccontextmanager
     async def some(cls, stage: Stage, number: int) -> AsyncGenerator[list[Self]]:
         """Make so many, which are all ended in the end."""
-        sandbox, _ = await find_sandbox()
+        sandbox, _ = await Sandbox.find(probe_of())
         async with ModelProxy(stage.model, None) as proxy:
             agents = [cls(stage, sandbox, proxy) for _ in range(number)]
             try:

@@ -90,9 +90,9 @@ class Service[S: ServiceSettings, T]:
 
     `constraints` check its own events, and `project` writes their read models, in the transaction that stores them.
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
-    which are erased only after that. `dependencies` opens what handlers and reactions need. `started` is called before
-    the service accepts messages. `secrets` are the tables of secret values. `package` has the migrations; without it,
-    the package with the name of the service has them.
+    which are erased only after that. `dependencies` opens what handlers and reactions need; `checks` are those of its
+    own for readiness. `started` is called before the service accepts messages. `secrets` are the tables of secret
+    values. `package` has the migrations; without it, the package with the name of the service has them.
     """
 
     name: str
@@ -110,6 +110,7 @@ class Service[S: ServiceSettings, T]:
     package: str | None = None
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
+    checks: Callable[[T], dict[str, health.Check]] | None = None
 
     def __post_init__(self) -> None:
         """Check that names are unique, and that constraints and persistent reactions are about own events.
@@ -174,6 +175,7 @@ class Service[S: ServiceSettings, T]:
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
             checks = _health(database, client, relay, reactor, due_times, projectors)
+            checks.checks |= self.checks(dependencies) if self.checks else {}
             own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
             probes = health.app(checks, partial(exposition, "eventing", self.name))

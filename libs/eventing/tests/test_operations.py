@@ -7,7 +7,7 @@ from eventing.handling.operations import SEE_SERVICE, operations
 from eventing.store.postgres import PostgresStore
 from runtime.bus import Bus, Client
 from runtime.bus.envelope import Envelope
-from runtime.http.health import Health, NotReady
+from runtime.http.health import Health, NotReady, Reduced
 
 
 async def test_a_ping_returns_the_readiness_without_private_reasons(
@@ -16,9 +16,13 @@ async def test_a_ping_returns_the_readiness_without_private_reasons(
     async def stopped() -> None:
         raise NotReady("pid 7 (reports, database customers) has a transaction open")
 
+    async def open_walls() -> None:
+        raise Reduced("without walls")
+
     database = postgres_store.database
-    queries = operations("jar", postgres_store, Health({"database": database.check, "relay": stopped}))
+    checks = Health({"database": database.check, "relay": stopped, "sandbox": open_walls})
+    queries = operations("jar", postgres_store, checks)
     dispatcher = Dispatcher(postgres_store, database, None, Handlers(), Handlers())
     async with subscribers.serving(nats_url, "jar", dispatcher, queries):
         report = await Bus(client).ask(ping_query("jar")(), Envelope.begin())
-    assert report == {"database": "ok", "relay": SEE_SERVICE}
+    assert report == {"database": "ok", "relay": SEE_SERVICE, "sandbox": "ok, but without walls"}

@@ -48,8 +48,8 @@ class Connector:
         *,
         readable: tuple[Path, ...] = (),
     ) -> None:
-        self.limits = limits
-        self._stdio = StdioTransport(sandbox, rules, limits, readable)
+        self.sandbox, self.limits = sandbox or Sandbox(None), limits
+        self._stdio = StdioTransport(self.sandbox, rules, limits, readable)
         self._transports: Mapping[ServerType, TransportFactory] = {
             "STDIO": self._stdio,
             "HTTP": http_transport(rules, limits),

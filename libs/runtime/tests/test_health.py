@@ -9,7 +9,7 @@ import pytest
 from onebox.ports import ReservedPort
 from prometheus_client import Counter
 from runtime.http import health
-from runtime.http.health import Health, app, serving
+from runtime.http.health import Health, Reduced, app, serving
 from runtime.metrics import exposition, metrics_of
 from runtime.testing import eventually
 from starlette.applications import Starlette
@@ -30,6 +30,10 @@ async def down() -> None:
 
 async def hang() -> None:
     await asyncio.Event().wait()
+
+
+async def reduced() -> None:
+    raise Reduced("half of it is missing")
 
 
 @asynccontextmanager
@@ -65,6 +69,12 @@ async def test_a_process_is_not_ready_if_one_check_fails() -> None:
     async with client_of(Health({"bus": healthy, "database": down})) as client:
         answer = await client.get("/health/ready")
     assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+
+
+async def test_a_process_that_does_less_is_ready_and_says_what() -> None:
+    async with client_of(Health({"sandbox": reduced})) as client:
+        answer = await client.get("/health/ready")
+    assert (answer.status_code, answer.json()["checks"]) == (200, {"sandbox": "ok, but half of it is missing"})
 
 
 async def test_a_process_that_is_not_ready_is_alive() -> None:

@@ -44,6 +44,11 @@ class Sandbox:
     def __init__(self, bwrap: Path | None, namespace: Namespace | None = None, cgroups: Cgroups | None = None) -> None:
         self.bwrap, self.namespace, self.cgroups = bwrap, namespace, cgroups
 
+    @property
+    def confines(self) -> bool:
+        """Whether programs are confined."""
+        return self.bwrap is not None
+
     @classmethod
     async def find(cls, probe: Program = PROBE) -> tuple["Sandbox", str | None]:
         """Return this machine's sandbox, and the reason if it cannot confine processes. Log which limits hold.

@@ -18,13 +18,13 @@ BASE_ARGS = (
 
 # bubblewrap 0.11 covers /proc/sys only if it is writable, and checks that as an account without rights on it. The
 # kernel checks the host's user id alone, so a program started by the host's root could change the kernel's settings.
-READ_ONLY_PATHS = [
-    f"/proc/{name}"
-    for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "acpi", "asound", "scsi", "sysrq-trigger")
-]
+READ_ONLY_PATHS = [f"/proc/{name}" for name in ("sys", "mtrr", "pressure", "irq", "bus", "fs", "sysrq-trigger")]
+# What engines mask in a container, too; from `interrupts`, keystrokes of others can be timed.
 MASKED_PATHS = [
-    f"/proc/{name}" for name in ("keys", "key-users", "kcore", "timer_list", "latency_stats", "sched_debug")
+    f"/proc/{name}"
+    for name in ("keys", "key-users", "kcore", "timer_list", "latency_stats", "sched_debug", "interrupts")
 ]
+MASKED_FOLDERS = [f"/proc/{name}" for name in ("acpi", "asound", "scsi")]
 
 
 def bwrap_args(
@@ -56,6 +56,8 @@ def _kernel() -> list[str]:
     covers = [word for path in READ_ONLY_PATHS for word in _bind(path)]
     for path in MASKED_PATHS:
         covers += _bind("/dev/null", path) if Path(path).exists() else []
+    for path in MASKED_FOLDERS:
+        covers += ["--tmpfs", path, "--remount-ro", path] if Path(path).exists() else []
     return covers
 
 

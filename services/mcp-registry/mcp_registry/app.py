@@ -4,7 +4,7 @@ from contracts.refusals import Code, Refusal
 from eventing.service import Service
 
 from mcp_registry.aggregate import McpServer, Revocation
-from mcp_registry.dependencies import Dependencies, dependencies
+from mcp_registry.dependencies import Dependencies, checks, dependencies
 from mcp_registry.due import DUE_KINDS
 from mcp_registry.handlers import handles
 from mcp_registry.projections import project
@@ -20,6 +20,7 @@ service: Service[Settings, Dependencies] = Service(
     queries=answers,
     project=project,
     dependencies=dependencies,
+    checks=checks,
     reactions=reactions,
     followers=["identity"],
     due=DUE_KINDS,

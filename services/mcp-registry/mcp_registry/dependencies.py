@@ -11,8 +11,9 @@ from eventing.handling import QueryContext, UnitOfWork
 from mcp_connection import ConnectionLimits, Connector
 from runtime.bus import Bus, Client
 from runtime.http.guarded_client import guarded_client
-from runtime.logging import get_logger
-from sandbox import Resources, Sandbox
+from runtime.http.health import Check
+from sandbox import Resources
+from sandbox.required import check_of, find_sandbox
 
 from mcp_registry.catalog import Catalog
 from mcp_registry.commands import AllowedCommands
@@ -21,7 +22,7 @@ from mcp_registry.oauth.requests import MAX_RESPONSE_BYTES, Requests
 from mcp_registry.servers import Servers
 from mcp_registry.settings import Settings
 
-log = get_logger()
+WITHOUT_SANDBOX = "STDIO servers are not started, because there is no sandbox"
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ type Context = QueryContext[Dependencies]
 
 @asynccontextmanager
 async def dependencies(settings: Settings, database: Database, client: Client) -> AsyncGenerator[Dependencies]:
-    """Create the dependencies; on exit, end all connections."""
-    sandbox, reason = await Sandbox.find()
-    if reason:
-        log.warning("stdio servers cannot be checked", reason=reason)
+    """Create the dependencies; on exit, end all connections.
+
+    Raises:
+        CannotStart: a required sandbox is missing.
+    """
+    sandbox = await find_sandbox(WITHOUT_SANDBOX, required=settings.sandbox_required)
     catalog = await asyncio.to_thread(Catalog.load, settings.mcp_catalog_file)
     commands = AllowedCommands(settings.allowed_commands)
     limits = ConnectionLimits(program_resources=Resources(settings.mcp_program_memory_bytes))
@@ -55,3 +58,8 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     ):
         oauth = OAuth(Requests(http, settings.address_rules), settings.redirect_uri)
         yield Dependencies(servers, connector, settings.mcp_check_seconds, catalog, oauth)
+
+
+def checks(dependencies: Dependencies) -> dict[str, Check]:
+    """Return the checks for readiness that only this service has."""
+    return {"sandbox": check_of(dependencies.connector.sandbox, WITHOUT_SANDBOX)}

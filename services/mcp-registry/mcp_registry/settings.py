@@ -8,6 +8,7 @@ from mcp_connection import PROGRAM_MEMORY_BYTES
 from pydantic import AfterValidator, Field, FilePath, HttpUrl, PositiveFloat
 from runtime.http.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
+from sandbox.required import SandboxSettings
 
 
 def _public_url(url: HttpUrl) -> HttpUrl:
@@ -21,7 +22,7 @@ def _public_url(url: HttpUrl) -> HttpUrl:
 CALLBACK_PATH = "/api/v1/mcp-servers/oauth/callback"
 
 
-class Settings(SecretServiceSettings):
+class Settings(SecretServiceSettings, SandboxSettings):
     """Settings, read from the environment.
 
     Users who are not administrators may start only the programs in `mcp_allowed_commands`. HTTP and SSE servers may be

@@ -29,6 +29,7 @@ from mcp_registry.reactions.check import CheckServerJob
 from mcp_registry.servers import Servers
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
+from sandbox import Sandbox
 
 from .samples import ADMIN, NOON, OWNER, STRANGER, program, remote, tool
 from .scripted_server import REDIRECT_URI, ScriptedServer
@@ -55,6 +56,7 @@ class FakeConnector:
     """Connects to a server that lists `tools`, unless `failure` is set; `meanwhile` is called before."""
 
     def __init__(self) -> None:
+        self.sandbox = Sandbox(None)
         self.tools = [tool("search")]
         self.failure: Exception | None = None
         self.meanwhile: Callable[[], Awaitable[object]] | None = None

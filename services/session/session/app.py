@@ -5,7 +5,7 @@ from eventing.service import Service
 from session.agent.environments import VARIABLES
 from session.aggregate import Session, SessionTemplate
 from session.constraints import constrains
-from session.dependencies import Dependencies, dependencies
+from session.dependencies import Dependencies, checks, dependencies
 from session.handlers import handles
 from session.projections import project
 from session.projections.account import ACCOUNTS
@@ -22,6 +22,7 @@ service: Service[Settings, Dependencies] = Service(
     queries=answers,
     project=project,
     dependencies=dependencies,
+    checks=checks,
     constraints=constrains,
     reactions=reactions,
     followers=["identity"],

@@ -16,13 +16,14 @@ from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
 from runtime.blocking import BlockingPool
 from runtime.bus import Client
-from runtime.logging import get_logger
+from runtime.http.health import Check
 from runtime.metrics import metrics_of
 from runtime.waiters import Waiters
 from sandbox import Resources, Sandbox
+from sandbox.required import check_of, find_sandbox
 
 from session.agent import Agents, Limits
-from session.agent.agent_process import AGENT, find_sandbox
+from session.agent.agent_process import AGENT, probe_of
 from session.agent.deltas import Deltas
 from session.agent.environments import Environments
 from session.agent.model_proxy import ModelProxy
@@ -39,7 +40,7 @@ from session.shared_folders import check_mounted, check_shared
 from session.storage import Storage
 from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
-log = get_logger()
+WITHOUT_SANDBOX = "agents run without a sandbox and therefore without tools"
 
 confined = Gauge(
     "agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)", registry=metrics_of("session")
@@ -108,10 +109,10 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     """Create the dependencies; on exit, end all agents.
 
     Raises:
-        CannotStart: the folders of the service are not those of its other replicas.
+        CannotStart: the folders of the service are not those of its other replicas, or a required sandbox is missing.
     """
     await _check_folders(settings, database)
-    sandbox = await _find_sandbox(program := settings.agent_path or AGENT)
+    sandbox = await _find_sandbox(program := settings.agent_path or AGENT, settings)
     await apply_rules(settings.quota_rules, database)
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
@@ -157,12 +158,15 @@ async def _check_folders(settings: Settings, database: Database) -> None:
         await check_shared("ARCHIVES_DIR", settings.archives_dir, database)
 
 
-async def _find_sandbox(program: Path) -> Sandbox:
-    sandbox, reason = await find_sandbox(program)
-    confined.set(reason is None)
-    if reason:
-        log.warning("agents run without a sandbox and therefore without tools", reason=reason)
+async def _find_sandbox(program: Path, settings: Settings) -> Sandbox:
+    sandbox = await find_sandbox(WITHOUT_SANDBOX, probe_of(program), required=settings.sandbox_required)
+    confined.set(sandbox.confines)
     return sandbox
+
+
+def checks(dependencies: Dependencies) -> dict[str, Check]:
+    """Return the checks for readiness that only this service has."""
+    return {"sandbox": check_of(dependencies.agents.sandbox, WITHOUT_SANDBOX)}
 
 
 def _connection_limits(settings: Settings) -> ConnectionLimits:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt,
 from runtime.http.addresses import AddressRules
 from runtime.settings import AddressList, FolderList, folders
 from sandbox import Resources
+from sandbox.required import SandboxSettings
 
 from session.ceilings import Ceilings
 from session.quotas.rules import Rules
@@ -32,7 +33,7 @@ def _executable(path: Path) -> Path:
     return path
 
 
-class Settings(SecretServiceSettings):
+class Settings(SecretServiceSettings, SandboxSettings):
     """Settings, read from the environment.
 
     `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any,

@@ -25,7 +25,7 @@ from runtime.blocking import BlockingPool
 from runtime.bus import connected
 from sandbox import Sandbox
 from session.agent import Agents, Limits
-from session.agent.agent_process import AGENT, find_sandbox
+from session.agent.agent_process import AGENT, probe_of
 from session.agent.model_proxy import BODY_LIMIT, ModelProxy
 from session.agent.transcript import Transcripts
 from session.app import service
@@ -81,7 +81,7 @@ def program_of(node: pytest.Item | pytest.Module, agent_program: Path | None) ->
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def sandbox(agent_program: Path | None) -> Sandbox:
-    sandbox, reason = await find_sandbox(agent_program or AGENT)
+    sandbox, reason = await Sandbox.find(probe_of(agent_program or AGENT))
     if reason:
         pytest.skip(f"no sandbox on this machine: {reason}")
     return sandbox

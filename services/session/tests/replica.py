@@ -18,8 +18,9 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock
 from eventing.database import Database
 from mcp_connection.testing import InMemoryConnector
+from sandbox import Sandbox
 from session.agent import AgentEvent, Agents, AgentSpec, Ask, AssistantMessage, Finished, ToolReturned
-from session.agent.agent_process import find_sandbox
+from session.agent.agent_process import probe_of
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import deny_all
 from session.agent.transcript import Transcripts
@@ -111,7 +112,7 @@ type NewReplica = Callable[..., AbstractAsyncContextManager[Replica]]
 async def _run_turn(
     database_url: str, model_url: str, workspaces: str, prompt: str, sessions: str, program: str
 ) -> None:
-    sandbox, _ = await find_sandbox(Path(program))
+    sandbox, _ = await Sandbox.find(probe_of(Path(program)))
     async with (
         Database.open(database_url, "session") as database,
         ModelProxy(model_url, None) as proxy,

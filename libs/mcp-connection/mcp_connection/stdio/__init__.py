@@ -38,7 +38,7 @@ class StdioTransport:
     """
 
     def __init__(
-        self, sandbox: Sandbox | None, rules: AddressRules, limits: ConnectionLimits, readable: tuple[Path, ...] = ()
+        self, sandbox: Sandbox, rules: AddressRules, limits: ConnectionLimits, readable: tuple[Path, ...] = ()
     ) -> None:
         self._sandbox, self._egress, self._limits, self._readable = sandbox, EgressProxy(rules), limits, readable
         self._count, self._processes = 0, set[SandboxedProcess]()
@@ -62,7 +62,7 @@ class StdioTransport:
         Raises:
             ConnectionFailed: the program could not be started.
         """
-        if self._sandbox is None or self._sandbox.bwrap is None:
+        if not self._sandbox.confines:
             raise ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, NO_SANDBOX)
         hosts, diagnostics = _allowed_hosts(server), Diagnostics(server)
         received, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)

@@ -24,6 +24,8 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 IDLE_TIMEOUT = 5
 """Seconds that a connection stays open without a request."""
 
+OK = "ok"
+
 type Check = Callable[[], Awaitable[None]]
 type Report = Callable[[], Awaitable[Mapping[str, str]]]
 """Returns the result of each check: `ok`, or what is wrong."""
@@ -35,6 +37,10 @@ class NotReady(Exception):
     """Raised by a check to report its reason. The text is shown to clients, so it must not contain anything private."""
 
 
+class Reduced(NotReady):
+    """Raised by a check if the process is ready, but does less than it could. The text is shown to clients, too."""
+
+
 @dataclass
 class Health:
     """The checks of a process, by dependency. A check returns if the dependency is healthy, and raises if not."""
@@ -42,7 +48,7 @@ class Health:
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
 
     async def report(self) -> dict[str, str]:
-        """Run all checks concurrently, and return `ok` or the reason of the failure for each."""
+        """Run all checks concurrently, and return for each what `passed` reads: `ok`, or the reason of the failure."""
         results = await asyncio.gather(*(_outcome(check) for check in self.checks.values()))
         return dict(zip(self.checks, results, strict=True))
 
@@ -53,16 +59,23 @@ async def _outcome(check: Check) -> str:
             await check()
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT:g} s"
+    except Reduced as reason:
+        return f"{OK}, but {reason}"
     except NotReady as reason:
         return str(reason)
     except Exception as error:  # noqa: BLE001  any error means not healthy
         return type(error).__name__
-    return "ok"
+    return OK
+
+
+def passed(result: str) -> bool:
+    """Return whether the result of a check lets the process be ready."""
+    return result.partition(",")[0] == OK
 
 
 def response(report: Mapping[str, str]) -> JSONResponse:
     """Return the response with the results of checks; its status is 200 if all are `ok`, else 503."""
-    healthy = all(result == "ok" for result in report.values())
+    healthy = all(map(passed, report.values()))
     status = "ready" if healthy else "not ready"
     return JSONResponse({"status": status, "checks": report}, status_code=200 if healthy else 503)
 

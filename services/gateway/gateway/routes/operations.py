@@ -44,7 +44,10 @@ class Readiness(ResponseModel):
     sample = {"status": "ready", "checks": {"bus": "ok", "keys": "ok", "revocations": "ok", "open": "ok"}}
 
     status: Annotated[str, Field(description="`ready`, or `not ready` if a check failed.")]
-    checks: Annotated[dict[str, str], Field(description="The result of each check: `ok`, or what is wrong.")]
+    checks: Annotated[
+        dict[str, str],
+        Field(description="The result of each check: `ok`, `ok, but` and what is reduced, or what is wrong."),
+    ]
 
 
 @router.get("/health", operation_id="getHealth", summary="Get the service status", response_model=Status)

@@ -80,6 +80,11 @@ class Agents:
         # Starting takes CPU time. Many concurrent starts would all be late and starve the service that they depend on.
         self._start_slots = asyncio.Semaphore(self._context.limits.max_concurrent_starts)
 
+    @property
+    def sandbox(self) -> Sandbox:
+        """The sandbox that agents run in."""
+        return self._context.sandbox
+
     async def __aenter__(self) -> Self:
         """Start the sweep of idle agents and the heartbeats."""
         self._tasks = await asyncio.TaskGroup().__aenter__()

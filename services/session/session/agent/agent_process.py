@@ -16,9 +16,9 @@ SHELL_SETUP, SHELL_VARIABLES = "shell_setup", "shell_variables"
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "CLAUDE_CODE_ENTRYPOINT": "sdk-py"}
 
 
-async def find_sandbox(agent: Path = AGENT) -> tuple[Sandbox, str | None]:
-    """Return this machine's sandbox, and the reason if agents cannot run in it."""
-    return await Sandbox.find(Program(command=(str(agent), "--version"), readable=(agent,)))
+def probe_of(agent: Path = AGENT) -> Program:
+    """Return the program that shows whether agents can run in a sandbox."""
+    return Program(command=(str(agent), "--version"), readable=(agent,))
 
 
 def prepare_agent(
@@ -37,7 +37,7 @@ def prepare_agent(
     reserved or make programs run other code: variables of Claude Code itself can make it run code that no rule and no
     approval allows. Without a sandbox there are no shells.
     """
-    shell_variables = _permitted(own_variables or {}) if sandbox.bwrap else {}
+    shell_variables = _permitted(own_variables or {}) if sandbox.confines else {}
     program = Program(
         command=(str(agent),),
         variables={**VARIABLES, **variables},

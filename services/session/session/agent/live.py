@@ -125,7 +125,7 @@ class Agent:
         async with self._lifecycle:
             if self._stop_requested:
                 raise AgentFailed(STOPPED)
-            confined = self._context.sandbox.bwrap is not None
+            confined = self._context.sandbox.confines
             if resuming:
                 await self._write_conversation()
             if self._stop_requested:  # while the conversation was written

@@ -15,7 +15,7 @@ async def settles(process: SandboxedProcess, sandbox: Sandbox, memory_bytes: int
 
     Programs hold memory beyond their end, too: in files of the sandbox, or in the agent's own process.
     """
-    if sandbox.bwrap is None:  # the agent has no tools
+    if not sandbox.confines:  # the agent has no tools
         return True
     try:
         async with asyncio.timeout(TIMEOUT):
