@@ -74,6 +74,8 @@ class Sandbox:
         process = self.prepare(probe)
         try:
             return await _run_probe(process.entrypoint)
+        except PermissionError:  # the default of Docker for file systems in memory
+            return f"no file in {process.folder.parent} can be executed: mount it with the option exec"
         finally:
             await asyncio.to_thread(process.remove)
 

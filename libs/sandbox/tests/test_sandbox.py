@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -30,6 +31,15 @@ print(opened, "of many" if len(files) > 100 else files)
 
 async def test_an_unavailable_sandbox_reports_the_reason() -> None:
     assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"
+
+
+async def test_a_folder_of_temporary_files_without_programs_is_the_reason(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(Path, "chmod", lambda *_: None)  # like a file system that is mounted with noexec
+    reason = f"no file in {tmp_path} can be executed: mount it with the option exec"
+    assert await sandbox.unavailable() == reason
 
 
 async def test_a_cancelled_probe_of_a_sandbox_has_ended(tmp_path: Path) -> None:
