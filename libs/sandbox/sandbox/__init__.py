@@ -156,7 +156,8 @@ def _log_limits(no_cgroups: str | None, no_namespace: str | None) -> None:
         enforced.append("processes")
     if no_cgroups:
         enforced.append("memory of each process")
-        missing["memory of a sandbox"] = f"{no_cgroups}; delegate a cgroup to the service (Delegate=yes in systemd)"
+        advice = "delegate a cgroup to the service (Delegate=yes in systemd), or limit its container"
+        missing["memory of a sandbox"] = f"{no_cgroups}; {advice}"
     else:
         enforced.append("memory of a sandbox")
     if no_namespace:
