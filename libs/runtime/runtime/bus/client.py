@@ -24,11 +24,22 @@ refused = Counter(
     "bus_refused", "Messages and subscriptions that the bus did not permit", ["kind"], registry=metrics_of("runtime")
 )
 
+STREAM_HEADER = "Nats-Stream"
+"""The header of a message that the server has read from a stream."""
+
 type OnError = Callable[[Exception], Awaitable[None]]
 
 
 class NotPermitted(nats.errors.Error):
     """The user of this connection may not send this message, so nothing was done."""
+
+
+def is_sent(message: Msg, subject: str) -> bool:
+    """Return whether a message on a subject was sent there by somebody who may.
+
+    Whoever may read a stream can have the server deliver its messages anywhere, with the content that they have stored.
+    """
+    return message.subject == subject and STREAM_HEADER not in (message.headers or {})
 
 
 class Client(nats.aio.client.Client):
