@@ -1,7 +1,6 @@
 """Answering commands and queries over the bus: replies, faults, draining, and outages."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -18,11 +17,9 @@ from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually, jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS
 from eventing.testing.messages import AddMarble, GetJar, JarView, OpenJar
-from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
-from runtime.bus.jetstream import jetstream
 from structlog.testing import capture_logs
 
 from libs.eventing.tests.servers import restart, shut_down
@@ -99,21 +96,6 @@ async def test_a_refusal_is_returned_as_a_refusal(bus: Bus) -> None:
     with pytest.raises(Refusal) as refusal:
         await bus.ask(GetJar.example(), ENVELOPE)
     assert refusal.value.code == Code.SESSION_NOT_FOUND
-
-
-@pytest.mark.usefixtures("serving")
-@pytest.mark.parametrize("call", ["CONSUMER.MSG.NEXT.SPY.spy", "DIRECT.GET.SPY"])
-async def test_a_command_that_a_stream_delivers_is_refused(bus: Bus, client: Client, call: str) -> None:
-    js, subject = jetstream(client), OpenJar.subject
-    await js.add_stream(StreamConfig(name="SPY", subjects=["spy.>"], allow_direct=True))
-    await js.publish("spy.forged", OpenJar.example().model_dump_json().encode(), headers={**Envelope.begin().headers()})
-    await js.add_consumer("SPY", ConsumerConfig(name="spy", ack_policy=AckPolicy.NONE))
-    request = {"seq": 1} if call.startswith("DIRECT") else {"batch": 1}
-    with capture_logs() as logs:
-        await client.publish(f"$JS.API.{call}", json.dumps(request).encode(), reply=subject)
-        await eventually(lambda: any(entry["event"] == "message from a stream refused" for entry in logs))
-    with pytest.raises(Refusal):
-        await bus.ask(GetJar.example(), ENVELOPE)
 
 
 @pytest.mark.usefixtures("serving")

@@ -37,7 +37,7 @@ class NotPermitted(nats.errors.Error):
 def is_sent(message: Msg, subject: str) -> bool:
     """Return whether a message on a subject was sent there by somebody who may.
 
-    Whoever may read a stream can have the server deliver its messages anywhere, with the content that they have stored.
+    A reader of a stream can have the server deliver its messages anywhere, with content that the reader has stored.
     """
     return message.subject == subject and STREAM_HEADER not in (message.headers or {})
 

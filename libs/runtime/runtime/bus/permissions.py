@@ -123,11 +123,12 @@ def sent(service: str) -> list[str]:
 
 @cache
 def questions() -> tuple[type[Command[Any] | Query[Any]], ...]:
-    """Return all commands and queries of the contracts."""
+    """Return all commands and queries of the contracts, except those that every service answers."""
     for module in pkgutil.walk_packages(contracts.__path__, "contracts."):
         importlib.import_module(module.name)
     found = {*_heirs(Command), *_heirs(Query)}
-    return tuple(kind for kind in found if "subject" in vars(kind) and kind.__module__.startswith("contracts."))
+    modules = tuple(f"contracts.{service}." for service in SERVICES)
+    return tuple(kind for kind in found if "subject" in vars(kind) and kind.__module__.startswith(modules))
 
 
 def _heirs(kind: type[Any]) -> Iterator[type[Any]]:
