@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import nats
 import pytest
 from contracts.catalogue import SERVICES
-from contracts.flows import REACTIONS
+from contracts.flows import GATEWAY, OPERATOR, REACTIONS
 from contracts.messages import feed_query
 from contracts.wire import (
     DEAD_LETTERS,
@@ -27,7 +27,7 @@ from runtime.bus import Bus, Unavailable, connected
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import jetstream
-from runtime.bus.permissions import GATEWAY, OPERATOR, authorization, questions, sent
+from runtime.bus.permissions import authorization, questions, sent
 from runtime.bus.start import wait_for_bus
 from runtime.metrics import metrics_of
 from runtime.starting import CannotStart

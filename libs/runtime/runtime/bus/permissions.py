@@ -16,7 +16,7 @@ from typing import Any
 
 import contracts
 from contracts.catalogue import SERVICES
-from contracts.flows import OFFERING, PROJECTED, REACTIONS
+from contracts.flows import GATEWAY, OFFERING, OPERATOR, PROJECTED, REACTIONS
 from contracts.messages import Command, Query
 from contracts.session.deltas import DELTA_SUBJECTS
 from contracts.wire import (
@@ -43,8 +43,6 @@ from contracts.wire import (
     work_stream,
 )
 
-GATEWAY, OPERATOR = "gateway", "operator"
-"""The operator's user may do everything: replay dead letters, and change or delete streams."""
 USERS = (GATEWAY, *SERVICES, OPERATOR)
 API = "$JS.API"
 PASSWORD = re.compile(r"(?!\$2)[\x21-\x7e]+")
