@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from contracts.catalogue import SERVICES
-from contracts.flows import OFFERING, PROJECTED, REACTIONS
+from contracts.flows import GATEWAY, OFFERING, PROJECTED, REACTIONS
 from contracts.identity.user import GetActor
 from eventing.bus import wire
-from runtime.bus.permissions import GATEWAY, questions
+from runtime.bus.permissions import questions
 
 from tests.architecture import house
 from tests.contracts.names import AnyService, services

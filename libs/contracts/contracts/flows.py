@@ -5,6 +5,8 @@ Tests compare it with the services. Which services send a command or a query is 
 
 from contracts.catalogue import SERVICES
 
+GATEWAY, OPERATOR = "gateway", "operator"
+"""The operator's user may do everything: replay dead letters, and change or delete streams."""
 PROJECTED: dict[str, tuple[str, ...]] = {
     "identity": tuple(service for service in SERVICES if service != "identity"),
     "session": ("identity",),

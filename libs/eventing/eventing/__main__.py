@@ -57,7 +57,7 @@ class Stores(Settings):
 async def _reread(stores: Stores, service: str) -> str:
     async with (
         Database.open(stores.owner_url, service) as database,
-        bus.connected(stores.nats_url, "reread") as client,
+        bus.connected(stores.nats_url, service) as client,
     ):
         return str(await reread(database, jetstream(client), service))
 

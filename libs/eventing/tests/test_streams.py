@@ -13,6 +13,7 @@ from eventing.bus.streams import (
     BusTooOld,
     BusTooSmall,
     StreamsRefused,
+    StreamUnchanged,
     check_size,
     provision,
     provision_work,
@@ -23,7 +24,8 @@ from eventing.testing.messages import MarbleAdded
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import APIError
-from runtime.bus import Client
+from onebox.nats import EmbeddedNats
+from runtime.bus import Client, connected
 from runtime.bus.jetstream import jetstream
 from runtime.bus.pubsub import subscribe
 from structlog.testing import capture_logs
@@ -88,6 +90,14 @@ async def test_a_stream_keeps_the_settings_of_its_operator(client: Client) -> No
     before = (await js.stream_info("EVT_JAR")).config
     await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25, replicas=1)
     assert (await js.stream_info("EVT_JAR")).config == before
+
+
+async def test_a_service_that_may_not_update_its_stream_names_the_way(installed_nats: EmbeddedNats) -> None:
+    async with connected(installed_nats.url, "operator") as operator:
+        await jetstream(operator).add_stream(StreamConfig(name="EVT_REPORT", subjects=["evt.report.>"], max_age=60))
+    async with connected(installed_nats.url_of("report"), "report") as client:
+        with pytest.raises(StreamUnchanged, match="operator's user"):
+            await provision(jetstream(client), "EVT_REPORT", ["evt.report.>"])
 
 
 async def test_updating_a_stream_keeps_fields_that_nats_py_does_not_know(client: Client) -> None:

@@ -10,7 +10,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from runtime.bus import permissions
+from contracts.flows import OPERATOR
 
 from onebox.children import Child, Program
 from onebox.errors import CannotStart, tail
@@ -44,7 +44,7 @@ class EmbeddedNats:
         self._folder = folder.path / "nats"
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._secret = folder.secret(self._folder / "password", lambda: secrets.token_urlsafe(24))
-        self.url = self.url_of(permissions.OPERATOR)
+        self.url = self.url_of(OPERATOR)
         configuration = self._configure()
         self.child = Child(
             Program("nats", [str(server), "-c", str(configuration)], when_orphaned=signal.SIGTERM), folder
@@ -76,6 +76,8 @@ class EmbeddedNats:
 
     def users(self) -> str:
         """Return the part of the configuration that defines the users."""
+        from runtime.bus import permissions  # not before: the launcher loads what this needs in the background
+
         passwords = {user: self.password_of(user) for user in permissions.USERS}
         return permissions.authorization(passwords, updates=self.updates)
 

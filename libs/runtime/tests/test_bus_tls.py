@@ -27,7 +27,7 @@ class Settings(process.ProcessSettings):
     nats_url: str
 
 async def main(settings, stop):
-    await wait_for_bus(settings.nats_url, within=settings.dependency_wait_seconds, stop=stop)
+    await wait_for_bus(settings.nats_url, "test", within=settings.dependency_wait_seconds, stop=stop)
 
 process.run("test", Settings, main)
 """
@@ -60,7 +60,7 @@ def run(loop: Loop, work: Coroutine[object, object, None]) -> None:
 
 
 def start(url: str, within: float = 60) -> Coroutine[object, object, None]:
-    return wait_for_bus(url, within=within, stop=asyncio.Event())
+    return wait_for_bus(url, "test", within=within, stop=asyncio.Event())
 
 
 async def exchange(url: str) -> None:

@@ -4,12 +4,12 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import nats
 import pytest
 from contracts.catalogue import SERVICES
-from contracts.flows import REACTIONS
+from contracts.flows import GATEWAY, OPERATOR, REACTIONS
 from contracts.messages import feed_query
 from contracts.wire import (
     DEAD_LETTERS,
@@ -22,14 +22,12 @@ from contracts.wire import (
     event_stream,
     work_stream,
 )
-from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
-from onebox.testing.folders import temporary_folder
 from runtime.bus import Bus, Unavailable, connected
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import jetstream
-from runtime.bus.permissions import GATEWAY, OPERATOR, authorization, questions, sent
+from runtime.bus.permissions import authorization, questions, sent
 from runtime.bus.start import wait_for_bus
 from runtime.metrics import metrics_of
 from runtime.starting import CannotStart
@@ -59,23 +57,6 @@ EVERYTHING = (
     "$JS.EVENT.>",
 )
 BUCKETS = {REVOCATIONS: "identity", IDEMPOTENCY: GATEWAY}
-
-
-class Installed(EmbeddedNats):
-    updates = False
-
-
-@pytest.fixture(scope="module")
-def installed(servers: None) -> Generator[EmbeddedNats]:
-    with temporary_folder() as path:
-        folder = DataFolder(path / "nats")
-        server = Installed(folder)
-        try:
-            server.start()
-            yield server
-        finally:
-            server.stop()
-            folder.close()
 
 
 def of_another(name: str, other: str) -> Iterator[str]:
@@ -126,14 +107,14 @@ async def refused_to(name: str, url: str, publishes: set[str], subscribes: set[s
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_service_publishes_nothing_that_is_of_another_one(name: str, installed: EmbeddedNats) -> None:
+async def test_a_service_publishes_nothing_that_is_of_another_one(name: str, installed_nats: EmbeddedNats) -> None:
     wanted = forbidden(name)
-    found = await refused_to(name, installed.url_of(name), wanted, set())
+    found = await refused_to(name, installed_nats.url_of(name), wanted, set())
     assert {subject.replace("*", "x").lower() for subject in wanted} - found == set()
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_service_hears_nothing_that_is_for_another_one(name: str, installed: EmbeddedNats) -> None:
+async def test_a_service_hears_nothing_that_is_for_another_one(name: str, installed_nats: EmbeddedNats) -> None:
     wanted = set(EVERYTHING) | {
         f"{subject}.{other}.>"
         for other in NAMES
@@ -141,27 +122,27 @@ async def test_a_service_hears_nothing_that_is_for_another_one(name: str, instal
         for subject in ("cmd", "qry", "_INBOX", "work", "offer")
     }
     assert {subject.lower() for subject in wanted} - await refused_to(
-        name, installed.url_of(name), set(), wanted
+        name, installed_nats.url_of(name), set(), wanted
     ) == set()
 
 
-async def test_a_request_that_is_refused_fails_at_once(installed: EmbeddedNats) -> None:
-    async with connected(installed.url_of("report"), "report") as client:
+async def test_a_request_that_is_refused_fails_at_once(installed_nats: EmbeddedNats) -> None:
+    async with connected(installed_nats.url_of("report"), "report") as client:
         with pytest.raises(NotPermitted, match=r"cmd\.session\.create"):
             await client.request("cmd.session.create", timeout=600)
 
 
-async def test_a_query_that_is_refused_is_unavailable_at_once(installed: EmbeddedNats) -> None:
-    async with connected(installed.url_of("report"), "report") as client:
+async def test_a_query_that_is_refused_is_unavailable_at_once(installed_nats: EmbeddedNats) -> None:
+    async with connected(installed_nats.url_of("report"), "report") as client:
         with pytest.raises(Unavailable, match="NotPermitted"):
             await Bus(client, timeout=600).ask(feed_query("session")(after="0:0"), Envelope.begin())
 
 
 async def test_a_refused_publish_is_counted_and_logged(
-    installed: EmbeddedNats, capsys: pytest.CaptureFixture[str]
+    installed_nats: EmbeddedNats, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = counted()
-    async with connected(installed.url_of("report"), "report") as client:
+    async with connected(installed_nats.url_of("report"), "report") as client:
         await client.publish("$JS.API.STREAM.DELETE.EVT_SESSION")
         await client.flush()
     assert counted() == before + 1
@@ -172,19 +153,19 @@ def counted() -> float:
     return metrics_of("runtime").get_sample_value("bus_refused_total", {"kind": "publish"}) or 0
 
 
-async def test_a_connection_with_the_user_of_another_service_gets_no_replies(installed: EmbeddedNats) -> None:
-    async with connected(installed.url_of("report"), "session") as client:
+async def test_a_connection_with_the_user_of_another_service_gets_no_replies(installed_nats: EmbeddedNats) -> None:
+    async with connected(installed_nats.url_of("report"), "session") as client:
         with pytest.raises(NotPermitted):
             await jetstream(client, timeout=600).account_info()
 
 
-async def test_the_start_names_a_user_without_the_permissions_of_the_service(installed: EmbeddedNats) -> None:
+async def test_the_start_names_a_user_without_the_permissions_of_the_service(installed_nats: EmbeddedNats) -> None:
     with pytest.raises(CannotStart, match="no permissions for session"):
-        await wait_for_bus(installed.url_of("report"), "session", within=600, stop=asyncio.Event())
+        await wait_for_bus(installed_nats.url_of("report"), "session", within=600, stop=asyncio.Event())
 
 
-async def test_the_operator_may_do_everything(installed: EmbeddedNats) -> None:
-    assert await refused_to(OPERATOR, installed.url, {*OF_NOBODY}, {">"}) == set()
+async def test_the_operator_may_do_everything(installed_nats: EmbeddedNats) -> None:
+    assert await refused_to(OPERATOR, installed_nats.url, {*OF_NOBODY}, {">"}) == set()
 
 
 @pytest.mark.parametrize("password", ["", "a b", "schlüssel", "line\nbreak", "$2a$11$hash"])

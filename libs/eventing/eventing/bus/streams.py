@@ -10,6 +10,7 @@ from nats.errors import Error
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError, BadRequestError
 from runtime.bus import Client
+from runtime.bus.client import NotPermitted
 from runtime.bus.jetstream import JetStream, client_of
 from runtime.starting import CannotStart, describe_error
 
@@ -36,6 +37,10 @@ class BusTooSmall(CannotStart):
 
 class StreamsRefused(CannotStart):
     """The NATS server does not let a service create its streams."""
+
+
+class StreamUnchanged(CannotStart):
+    """A stream needs other settings, and the service may not change them."""
 
 
 def check_size(client: Client) -> None:
@@ -78,6 +83,7 @@ async def provision(
 
     Raises:
         BusTooOld: the server is older than 2.12.
+        StreamUnchanged: the stream needs other settings, and this user may not change them.
     """
     config = StreamConfig(
         name=name,
@@ -129,7 +135,13 @@ async def _adjust(js: JetStream, wanted: StreamConfig) -> None:
         if 0 < present.get(name, 0) < cast(int, required.get(name) or 0):  # 0 and -1 mean unlimited
             changed[name] = required[name]
     if changed != present:
-        await _request(js, f"STREAM.UPDATE.{wanted.name}", changed)
+        try:
+            await _request(js, f"STREAM.UPDATE.{wanted.name}", changed)
+        except NotPermitted:
+            raise StreamUnchanged(
+                f"the stream {wanted.name} needs larger limits or other subjects, which this user of NATS may not "
+                "change. Start the service once with the operator's user in NATS_URL."
+            ) from None
 
 
 async def _request(js: JetStream, call: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

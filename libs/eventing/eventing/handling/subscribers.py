@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.errors import Error
 from runtime import bus
 from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Answer, Unavailable
+from runtime.bus.client import is_sent
 from runtime.bus.envelope import Envelope
 from runtime.http.health import CHECK_TIMEOUT
 from runtime.logging import bound_contextvars, get_logger
@@ -199,14 +200,10 @@ def _answering(
         return NatsResponse(body, headers=headers)
 
     async def decide(message: StreamMessage[Any]) -> tuple[Reply[Any], dict[str, str]]:
-        try:
-            envelope = Envelope.from_headers(message.headers)
-            body = kind.model_validate_json(message.body)
-        except ValueError as error:
-            log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
-            return Faulted(detail="The message cannot be read."), {}
-        if envelope.expired:
-            return Faulted(detail="The message arrived after its deadline."), {}
+        read = _read(kind, message)
+        if isinstance(read, Faulted):
+            return read, {}
+        envelope, body = read
         with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
             try:
                 answer = await handle(body, envelope)
@@ -218,6 +215,19 @@ def _answering(
                 return Faulted(detail="The service could not handle the message; try again later."), {}
 
     return answer
+
+
+def _read(kind: Message, message: StreamMessage[Any]) -> tuple[Envelope, Command[Any] | Query[Any]] | Faulted:
+    """Return the envelope and the content of a message, or the reply to one that is not to be handled."""
+    if not is_sent(message.raw_message, kind.subject):
+        log.error("message from a stream refused", subject=kind.subject, stored=message.raw_message.subject)
+        return Faulted(detail="The message comes from a stream.")
+    try:
+        envelope, body = Envelope.from_headers(message.headers), kind.model_validate_json(message.body)
+    except ValueError as error:
+        log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
+        return Faulted(detail="The message cannot be read.")
+    return Faulted(detail="The message arrived after its deadline.") if envelope.expired else (envelope, body)
 
 
 def _headers(answer: Answer[Any]) -> dict[str, str]:

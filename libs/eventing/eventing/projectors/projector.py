@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from contracts.messages import Event
-from contracts.wire import dead_letter_subject, event_stream
+from contracts.wire import dead_letter_subject, event_filter, event_stream
 from nats.aio.msg import Msg
 from nats.js.api import StreamInfo
 from nats.js.errors import NotFoundError
@@ -125,7 +125,8 @@ class Projector:
         done = await self._resume(database, stream)
         if done.sequence == REBUILDING or done.sequence + 1 < stream.state.first_seq:
             done = await self._fill(database, js, done, stream)
-        reading = ordered.messages(js, self.stream, done.sequence, headers_only=self.headers_only)
+        subjects = event_filter(self.source.service)  # consumers can put messages of other subjects into a stream
+        reading = ordered.messages(js, self.stream, done.sequence, subjects, headers_only=self.headers_only)
         async with aclosing(reading) as batches:
             async for batch in batches:
                 done = await self._apply(database, js, batch, done) if batch else await self._compare(database, done)

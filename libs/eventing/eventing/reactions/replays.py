@@ -6,6 +6,7 @@ from contextlib import suppress
 from contracts.wire import replay_subject
 from nats.aio.msg import Msg
 from runtime.bus import BUS_ERRORS, Unavailable
+from runtime.bus.client import is_sent
 from runtime.bus.pubsub import subscribe
 from runtime.logging import get_logger
 
@@ -64,6 +65,8 @@ class Replays[T]:
             await self.reactor.client.publish(request.reply, failure.encode())
 
     async def _replay(self, request: Msg) -> None:
+        if not is_sent(request, replay_subject(self.reactor.service)):
+            raise LookupError("the request comes from a stream")
         name = (request.headers or {}).get(dead_letters.SUBJECT, "")
         registration = self.reactions.by_name.get(name)
         if registration is None:

@@ -108,6 +108,24 @@ def nats_server(open_folder: Path, servers: None) -> Generator[EmbeddedNats]:
         folder.close()
 
 
+class _Installed(EmbeddedNats):
+    updates = False
+
+
+@pytest.fixture(scope="session")
+def installed_nats(servers: None) -> Generator[EmbeddedNats]:
+    """Yield a NATS server with the users of an installation, where only the operator changes streams."""
+    with temporary_folder() as path:
+        folder = DataFolder(path / "nats")
+        server = _Installed(folder)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            folder.close()
+
+
 @pytest.fixture(scope="session")
 def buses(servers: None) -> Generator[Buses]:
     """Yield a factory of buses."""

@@ -138,6 +138,7 @@ class System:
             self._end()
             if error is None:
                 check_files(self._folder)
+                self._check_permitted()
         finally:
             self._end()
             self._port.release()
@@ -209,6 +210,12 @@ class System:
         if pid and is_alive(pid):
             url = f"postgresql://{NAME}@/{NAME}?host={quote(str(socket), safe='/')}"
             check_none(url, revealed_in_compressed_rows(url))
+
+    def _check_permitted(self) -> None:
+        """Check that the bus has refused no service what it needs."""
+        lines = [line for log in (self.data_dir / "logs").glob("nats*") for line in log.read_text().splitlines()]
+        if refused := [line for line in lines if " Violation " in line]:
+            raise AssertionError("the bus has refused what a service needs:\n" + "\n".join(refused))
 
     def _end(self) -> None:
         # Without a graceful shutdown: the data is discarded, and the kernel ends the children with the launcher.

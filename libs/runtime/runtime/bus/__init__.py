@@ -1,7 +1,6 @@
 """The client side of the bus: send a command or a query to a service, and return its result or raise its refusal."""
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass

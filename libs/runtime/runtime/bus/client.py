@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from secrets import token_urlsafe
 from typing import Any, cast
@@ -9,9 +10,11 @@ from typing import Any, cast
 import nats.aio.client
 import nats.errors
 from contracts.wire import INBOX
+from nats.aio.client import DEFAULT_BUFFER_SIZE, Srv
 from nats.aio.msg import Msg
 from prometheus_client import Counter
 
+from runtime.bus.transport import TcpTransport
 from runtime.logging import get_logger
 from runtime.metrics import metrics_of
 
@@ -24,11 +27,22 @@ refused = Counter(
     "bus_refused", "Messages and subscriptions that the bus did not permit", ["kind"], registry=metrics_of("runtime")
 )
 
+STREAM_HEADER = "Nats-Stream"
+"""The header of a message that the server has read from a stream."""
+
 type OnError = Callable[[Exception], Awaitable[None]]
 
 
 class NotPermitted(nats.errors.Error):
     """The user of this connection may not send this message, so nothing was done."""
+
+
+def is_sent(message: Msg, subject: str) -> bool:
+    """Return whether a message on a subject was sent there by somebody who may.
+
+    A reader of a stream can have the server deliver its messages anywhere, with content that the reader has stored.
+    """
+    return message.subject == subject and STREAM_HEADER not in (message.headers or {})
 
 
 class Client(nats.aio.client.Client):
@@ -130,6 +144,14 @@ class Client(nats.aio.client.Client):
         # answer arrives, so a second ping follows them.
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if s.uri.scheme in ("ws", "wss"):
+            await super()._connect_to_server(s)
+        else:
+            s.last_attempt = time.monotonic()
+            self._transport = TcpTransport()
+            await self._transport.connect(s.uri, DEFAULT_BUFFER_SIZE, self.options["connect_timeout"])
 
     async def _process_pong(self) -> None:
         # The answer may be that of a flush that has timed out or was cancelled: nats-py would fail to set its result,

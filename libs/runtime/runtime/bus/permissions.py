@@ -16,7 +16,7 @@ from typing import Any
 
 import contracts
 from contracts.catalogue import SERVICES
-from contracts.flows import OFFERING, PROJECTED, REACTIONS
+from contracts.flows import GATEWAY, OFFERING, OPERATOR, PROJECTED, REACTIONS
 from contracts.messages import Command, Query
 from contracts.session.deltas import DELTA_SUBJECTS
 from contracts.wire import (
@@ -43,8 +43,6 @@ from contracts.wire import (
     work_stream,
 )
 
-GATEWAY, OPERATOR = "gateway", "operator"
-"""The operator's user may do everything: replay dead letters, and change or delete streams."""
 USERS = (GATEWAY, *SERVICES, OPERATOR)
 API = "$JS.API"
 PASSWORD = re.compile(r"(?!\$2)[\x21-\x7e]+")
@@ -123,11 +121,12 @@ def sent(service: str) -> list[str]:
 
 @cache
 def questions() -> tuple[type[Command[Any] | Query[Any]], ...]:
-    """Return all commands and queries of the contracts."""
+    """Return all commands and queries of the contracts, except those that every service answers."""
     for module in pkgutil.walk_packages(contracts.__path__, "contracts."):
         importlib.import_module(module.name)
     found = {*_heirs(Command), *_heirs(Query)}
-    return tuple(kind for kind in found if "subject" in vars(kind) and kind.__module__.startswith("contracts."))
+    modules = tuple(f"contracts.{service}." for service in SERVICES)
+    return tuple(kind for kind in found if "subject" in vars(kind) and kind.__module__.startswith(modules))
 
 
 def _heirs(kind: type[Any]) -> Iterator[type[Any]]:

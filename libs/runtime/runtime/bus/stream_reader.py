@@ -45,9 +45,7 @@ class StreamReader:
         state = (await self.js.stream_info(self.stream)).state
         return Bounds(state.first_seq, state.last_seq)
 
-    async def messages(
-        self, after: int, subject: str = ">", *, stored: bool = False
-    ) -> AsyncGenerator[list[StreamMessage]]:
+    async def messages(self, after: int, subject: str, *, stored: bool = False) -> AsyncGenerator[list[StreamMessage]]:
         """Yield batches of the messages after the sequence number `after`, and wait for new ones.
 
         With `stored`, end after the messages that are stored now. The reader may clear a batch to free its memory.

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from contracts.wire import EVENT_PREFIX, event_stream
+from contracts.wire import EVENT_PREFIX, event_filter, event_stream
 from runtime.bus import Client
 from runtime.bus.stream_reader import Bounds, StreamMessage, StreamReader
 
@@ -28,7 +28,7 @@ class Feed:
         if self.position is None or self.position > newest:
             self.position = newest
         self.live.set()
-        async with aclosing(self.reader.messages(self.position)) as batches:
+        async with aclosing(self.reader.messages(self.position, event_filter(self.service))) as batches:
             async for batch in batches:
                 for message in batch:
                     self.position = message.sequence
