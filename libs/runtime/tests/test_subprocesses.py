@@ -20,7 +20,7 @@ from runtime.subprocesses import running
 type Run = Callable[[Coroutine[Any, Any, bool]], bool]
 
 CHILD = Path(__file__).with_name("answering_child.py")
-SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
+SLEEP = ("sleep", "60")
 
 
 async def run_child() -> None:
