@@ -228,6 +228,7 @@ def test_nothing():
 """
 
 
+@pytest.mark.usefixtures("servers")
 def test_a_test_that_writes_or_logs_a_secret_fails(tmp_path: Path) -> None:
     (tmp_path / "test_leaks.py").write_text(LEAKS)
     command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.captured", "--rootdir", ".", "."]

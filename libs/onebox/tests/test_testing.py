@@ -124,6 +124,7 @@ def test_one(request):
 """
 
 
+@pytest.mark.usefixtures("servers")
 def test_an_unmarked_test_fails_if_it_requests_a_server(tmp_path: Path) -> None:
     (tmp_path / "test_unmarked.py").write_text(UNMARKED)
     command = [sys.executable, "-m", "pytest", "-p", "onebox.testing", "-m", f"not {SERVER}", "--rootdir", ".", "."]
@@ -154,6 +155,7 @@ def test_that_passes(some_system):
 """
 
 
+@pytest.mark.usefixtures("servers")
 def test_a_failed_test_shows_what_the_services_of_its_system_complained_of(tmp_path: Path) -> None:
     (tmp_path / "test_failing.py").write_text(FAILING)
     command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.failures", "--rootdir", ".", "."]

@@ -17,6 +17,8 @@ from runtime.children.process import ChildProcess
 from runtime.children.program import Limits
 from runtime.subprocesses import running
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 type Run = Callable[[Coroutine[Any, Any, bool]], bool]
 
 CHILD = Path(__file__).with_name("answering_child.py")
