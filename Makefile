@@ -66,7 +66,7 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 	@.venv/bin/pytest -n auto -m "long or (agent and not claude_code)" --claude-code --durations=30
 	@.venv/bin/pytest -q -n auto -m "not server and hypothesis" --hypothesis-profile=thorough
 
-quick: environment ## Run only the tests that need no server, browser or agent
+quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes
 	@.venv/bin/pytest -q -n auto -m "not server and not long"
 
 golden: environment ## Update the golden files of messages, names and API, for review of their diff

@@ -13,6 +13,8 @@ from mcp_connection.testing.hostile import hostile
 from onebox.testing.cases import every_case
 from runtime.http.addresses import AddressRules
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 PATIENT = ConnectionLimits(connect_seconds=60, list_seconds=60, close_seconds=0.5)
 IMPATIENT = ConnectionLimits(connect_seconds=1, list_seconds=60, close_seconds=0.5)
 IMPATIENT_LATER = ConnectionLimits(connect_seconds=60, list_seconds=1, close_seconds=0.5)

@@ -21,7 +21,7 @@ from mcp_types import CallToolResult, ElicitResult, TextContent, TextResourceCon
 from runtime.http.addresses import AddressRules
 from runtime.testing import eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("servers")]
 
 LOOPBACK = AddressRules.parse("127.0.0.1")
 LIMITS = ConnectionLimits(call_seconds=60, result_bytes=4096)

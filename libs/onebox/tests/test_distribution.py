@@ -2,7 +2,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from onebox.children import allowed_environment
+
+pytestmark = pytest.mark.usefixtures("servers")
 
 FIXTURES = """
 import os, pytest

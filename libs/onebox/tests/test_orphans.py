@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from onebox.children import allowed_environment
 from onebox.testing.system import has_ended, until
 
 BOX = Path(__file__).with_name("box.py")
@@ -45,9 +46,10 @@ def below(pid: int, of: dict[int, list[int]]) -> Iterator[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
 def test_all_processes_of_a_killed_test_run_end(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
-    plugins = ["-p", "onebox.testing", "-p", "onebox.testing.orphans"]
+    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
+    plugins = ["-p", "xdist", "-p", "onebox.testing", "-p", "onebox.testing.orphans"]
     command = [sys.executable, "-m", "pytest", *plugins, "-n", "1", "--rootdir", ".", "."]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL) as run:  # noqa: S603  no shell
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as run:  # noqa: S603  no shell
         until((tmp_path / "begun").exists)
         started = [*below(run.pid, children())]
         commands = " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in started)

@@ -13,6 +13,7 @@ from unittest.mock import Mock
 import asyncpg
 import nats
 import pytest
+from onebox.children import allowed_environment
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.planted import check_files, planted, revealed, revealed_in_files, searchable
@@ -228,9 +229,13 @@ def test_nothing():
 """
 
 
+@pytest.mark.usefixtures("servers")
 def test_a_test_that_writes_or_logs_a_secret_fails(tmp_path: Path) -> None:
     (tmp_path / "test_leaks.py").write_text(LEAKS)
     command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.captured", "--rootdir", ".", "."]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
+    ran = subprocess.run(  # noqa: S603  no shell
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
     assert "6 failed, 1 passed" in ran.stdout
     assert "secrets in the output or the logs of this test" in ran.stdout

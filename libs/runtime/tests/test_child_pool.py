@@ -20,6 +20,8 @@ from runtime.children.pool import ChildNotStarted, ChildPool, ChildUnavailable, 
 from runtime.testing import background, eventually
 from structlog.testing import capture_logs
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 PROGRAM = Path(__file__).with_name("answering_child.py")
 OWNER = Path(__file__).with_name("pool_owner.py")
 SLOW_START = """

@@ -17,10 +17,12 @@ from runtime.children.process import ChildProcess
 from runtime.children.program import Limits
 from runtime.subprocesses import running
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 type Run = Callable[[Coroutine[Any, Any, bool]], bool]
 
 CHILD = Path(__file__).with_name("answering_child.py")
-SLEEP = (sys.executable, "-c", "import time; time.sleep(60)")
+SLEEP = ("sleep", "60")
 
 
 async def run_child() -> None:

@@ -16,6 +16,8 @@ from report import renderer as renderer_module
 from report.renderer import NotRendered, Renderer
 from report.rendering.rendered import Rendered
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 PROGRAM = Path(__file__).with_name("odd_child.py")
 
 

@@ -15,7 +15,7 @@ from runtime.children.pool import ChildPool, LimitExceeded, Limits
 from services.report.tests.rendering import short_session
 from services.report.tests.sample_content import session_content
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("servers")]
 
 PROGRAM = Path(child.__file__)
 LIMITS = Limits(cpu_seconds=120, wall_seconds=600, memory_bytes=2**30, open_files=256)

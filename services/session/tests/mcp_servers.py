@@ -1,19 +1,13 @@
 """MCP servers for tests, and how the registry describes them."""
 
-import asyncio
-import socket
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Annotated, Any
 from uuid import NAMESPACE_OID, uuid5
 
-import uvicorn
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel
 from sandbox.bwrap_args import PYTHON
-from starlette.applications import Starlette
 
 SECRET = "plantedsecret-of-the-server"
 
@@ -110,16 +104,3 @@ class Lab(MCPServer):
     def note(self) -> str:
         """Return the content of a resource."""
         return f"A note with {SECRET}."
-
-
-@asynccontextmanager
-async def serving(app: Starlette) -> AsyncGenerator[str]:
-    """Serve an application on the loopback interface, and yield its origin."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(sockets=[listener]))
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            finally:
-                server.should_exit = server.force_exit = True

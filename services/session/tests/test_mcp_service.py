@@ -18,16 +18,15 @@ from contracts.session.run_view import RunView
 from eventing import retrying
 from eventing.database import Database
 from eventing.testing import eventually
-from mcp.server.transport_security import TransportSecuritySettings
 from mcp_connection.testing.application import application
-from mcp_connection.testing.server import http_app
+from mcp_connection.testing.server import ANY_HOST, http_app, serving
 from session.reactions import mcp
 from simulator.testing import DONE, calling, scripted, tools_prompt
 
 from services.gateway.tests.fake_services import FakeServices
 from services.session.tests.deployment import Deployment, ServiceClient
 from services.session.tests.desk import OWNER
-from services.session.tests.mcp_servers import SECRET, Lab, program, resolved, serving
+from services.session.tests.mcp_servers import SECRET, Lab, program, resolved
 from services.session.tests.processes import agents_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,7 +34,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 ECHO = ("mcp__lab__echo", {"text": "hello there"})
 DEPTH = ("mcp__lab__header", {"name": "x-agent-depth"})
 PAINT: tuple[str, dict[str, Any]] = ("mcp__lab__paint", {})
-ANY_HOST = TransportSecuritySettings(enable_dns_rebinding_protection=False)
 TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'session'"
 
 

@@ -20,6 +20,8 @@ from task_scheduler.prompts.prompts import Prompts, Rendered
 
 from .patient_prompts import patient_prompts
 
+pytestmark = pytest.mark.usefixtures("servers")
+
 EXPENSIVE = "{{ 9 ** (9 ** 9) }}"
 """Uses CPU time until it is stopped, even if it is only compiled."""
 LONG = "{% for i in range(1000) %}{% for j in range(5000) %}{% endfor %}{% endfor %}done"

@@ -15,7 +15,7 @@ from task_scheduler.prompts.prompts import MAX_TEMPLATE_LENGTH, MAX_VARIABLES_BY
 
 from .patient_prompts import patient_prompts
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("servers")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

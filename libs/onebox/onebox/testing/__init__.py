@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Register the markers, and choose the program of agents."""
     System.claude_code = config.option.claude_code
     for name, meaning in (
-        (SERVER, "needs a server, a browser or an agent (set from the fixtures of the test)"),
+        (SERVER, "needs a server, a browser, an agent or other processes (set from the fixtures of the test)"),
         (AGENT, "runs an agent (set from the fixtures of the test)"),
         (LONG, "a long form of what other tests prove: only `make test-all` runs it"),
         (CLAUDE_CODE, "always runs agents with Claude Code, not with its stand-in"),
@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def servers(pytestconfig: pytest.Config) -> None:
-    """Mark a test as one that needs a server, a browser or an agent; fixtures that start one use this."""
+    """Mark a test as one that needs a server, a browser, an agent or other processes; what starts one uses this."""
     if pytestconfig.option.markexpr.startswith(f"not {SERVER}"):
         pytest.fail(
             f"This test needs a server but is not marked: it requests the fixture at run time. Mark it `{SERVER}`."

@@ -55,7 +55,7 @@ _SHAPES = (
     f"[?&]link={_TOKEN}{{43}}",  # a link to a report
 )
 PATTERN = "|".join([*(form.replace("+", r"\+") for form in _FORMS), *_SHAPES])
-"""A regular expression for Python, PostgreSQL and `grep -E`."""
+"""A regular expression for Python and `grep -E`."""
 _SECRET = re.compile(PATTERN.encode())
 
 

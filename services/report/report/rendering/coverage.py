@@ -4,13 +4,12 @@ import ctypes
 import re
 from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 
 from fontTools.ttLib import TTFont
 
 from report.rendering.text import INVISIBLE
+from report.rendering.typefaces import REGULAR, file_of
 
-FONTS = Path(__file__).with_name("fonts")
 _NEEDS_NO_GLYPH = re.compile(f"[\x00-\x20{INVISIBLE}]")
 
 
@@ -22,7 +21,7 @@ def without_font(texts: Iterable[str]) -> list[str]:
 
 @cache
 def _own() -> frozenset[int]:
-    with TTFont(FONTS / "IBMPlexSans-Regular.woff2", lazy=True) as font:
+    with TTFont(file_of(REGULAR), lazy=True) as font:
         return frozenset(font.getBestCmap() or ())
 
 

@@ -1,12 +1,7 @@
 """The page of HTML that is the HTML format, and the source of the PDF; and the Markdown format."""
 
-import base64
 import re
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
-
-from markupsafe import Markup
 
 from report.content import ReportContent
 from report.rendering.chapter_charts import charts
@@ -14,16 +9,8 @@ from report.rendering.charts import Chart, Palette
 from report.rendering.markdown_text import heading_anchors
 from report.rendering.template_environment import html_environment, markdown_environment, variables
 from report.rendering.theme import Theme
+from report.rendering.typefaces import font_faces
 from report.rendering.view import parts
-
-FONTS = Path(__file__).with_name("fonts")
-FACES = (
-    ("Plex Sans", "IBMPlexSans-Regular", 400, "normal"),
-    ("Plex Sans", "IBMPlexSans-Italic", 400, "italic"),
-    ("Plex Sans", "IBMPlexSans-SemiBold", 600, "normal"),
-    ("Plex Mono", "IBMPlexMono-Regular", 400, "normal"),
-    ("Plex Mono", "IBMPlexMono-SemiBold", 600, "normal"),
-)
 
 _CHARACTER = r"(?:&[#\w]{1,10};|[^\s<>&])"
 _LONG_WORD = re.compile(rf"(<style>.*?</style>|<[^>]*>)|{_CHARACTER}{{120,}}", re.DOTALL)
@@ -50,9 +37,8 @@ def page(
     """
     template = html_environment(theme, in_colour).get_template("report.html.j2")
     shown = _charts(content, theme) if drawn is None else drawn
-    found = template.render(
-        **variables(content, theme), charts=shown, in_print=in_print, fonts=_font_faces(), logo=theme.logo
-    )
+    fonts = font_faces(in_print=in_print)
+    found = template.render(**variables(content, theme), charts=shown, in_print=in_print, fonts=fonts, logo=theme.logo)
     return _LONG_WORD.sub(_with_breaks, found) if in_print else found
 
 
@@ -69,17 +55,3 @@ def markdown_page(content: ReportContent, theme: Theme) -> str:
 
 def _charts(content: ReportContent, theme: Theme) -> list[Chart]:
     return charts(content, Palette(theme.settings.colours.accent)) if content.include_metrics else []
-
-
-@cache
-def _font_faces() -> Markup:
-    faces = (
-        f"@font-face {{ font-family: '{family}'; font-weight: {weight}; font-style: {style};"
-        f" src: url(data:font/woff2;base64,{_base64(FONTS / f'{file}.woff2')}) format('woff2') }}"
-        for family, file, weight, style in FACES
-    )
-    return Markup("\n".join(faces))  # noqa: S704  from the package's own files
-
-
-def _base64(file: Path) -> str:
-    return base64.b64encode(file.read_bytes()).decode()

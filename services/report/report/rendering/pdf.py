@@ -9,6 +9,8 @@ from pathlib import Path
 from runpy import run_path
 from typing import Any, cast
 
+from report.rendering.typefaces import SCHEME, FontHandler
+
 VARIANT = "pdf/ua-1"
 
 
@@ -46,13 +48,15 @@ def _silence() -> AbstractContextManager[object]:
 def write_pdf(html: str, target: Path) -> int:
     """Write a page of HTML as a tagged PDF (PDF/UA-1), and return its number of pages.
 
-    The page holds its fonts and its logo as `data:` addresses. Everything else that it or its images name is refused.
+    The page names the fonts of reports, and holds its logo as a `data:` address. Everything else that it or its images
+    name is refused.
     """
     weasyprint: Any = import_module("weasyprint")
     urls: Any = import_module("weasyprint.urls")
     for name in ("weasyprint", "fontTools"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    fetcher = urls.URLFetcher(allowed_protocols=["data"], allow_redirects=False)
+    fetcher = urls.URLFetcher(allowed_protocols=["data", SCHEME], allow_redirects=False)
+    fetcher.add_handler(FontHandler())
     document = weasyprint.HTML(string=html, url_fetcher=fetcher).render(pdf_variant=VARIANT)
     document.write_pdf(target, pdf_variant=VARIANT, pdf_tags=True)
     return len(document.pages)
