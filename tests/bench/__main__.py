@@ -21,6 +21,7 @@ from tests.bench import (
     long,
     mcp,
     query,
+    reads,
     relay,
     replicas,
     reports,
@@ -35,6 +36,7 @@ type Measure = Callable[[Stage], Awaitable[list[Line]]]
 
 BENCHES: dict[str, tuple[str, Measure]] = {
     "create": ("Creating sessions, 8 clients", create.measure),
+    "reads": ("Reading sessions, one client", reads.measure),
     "hops": ("The path of one command, hop by hop, one client", hops.measure),
     "append": ("Appending events of new aggregates", append.measure),
     "relay": ("From the commit to the bus", relay.measure),

@@ -1,4 +1,4 @@
-"""The control of `create`: what one writes without any of our architecture. FastAPI, asyncpg, one INSERT."""
+"""The control of `create` and `reads`: what one writes without any of our architecture: FastAPI, asyncpg, SQL."""
 
 import json
 from collections.abc import AsyncGenerator
@@ -21,6 +21,10 @@ TABLE = """
         created_at timestamptz NOT NULL
     )"""
 INSERT = "INSERT INTO sessions (id, name, mode, status, sdk_options, created_at) VALUES ($1, $2, $3, $4, $5, $6)"
+
+COLUMNS = "id, name, mode, status, sdk_options, created_at"
+SELECT = f"SELECT {COLUMNS} FROM sessions WHERE id = $1"  # noqa: S608  no input
+PAGE = f"SELECT {COLUMNS}, count(*) OVER () AS total FROM sessions ORDER BY id DESC LIMIT $1"  # noqa: S608
 
 
 class ControlSettings(Settings):
@@ -57,6 +61,13 @@ class Session(NewSession):
     updated_at: datetime
 
 
+class Sessions(BaseModel):
+    """A page, as long as from the real API."""
+
+    items: list[Session]
+    total: int
+
+
 def create_app(database_url: str) -> FastAPI:
     """Put the application together."""
 
@@ -78,8 +89,24 @@ def create_app(database_url: str) -> FastAPI:
         await pool.execute(INSERT, id, session.name, session.mode, session.status, options, now)
         return session
 
+    async def show(session_id: UUID) -> Session:
+        pool = cast("asyncpg.Pool[Any]", app.state.pool)
+        return _session(await pool.fetchrow(SELECT, session_id))
+
+    async def index(limit: int) -> Sessions:
+        pool = cast("asyncpg.Pool[Any]", app.state.pool)
+        rows = await pool.fetch(PAGE, limit)
+        return Sessions(items=[_session(row) for row in rows], total=rows[0]["total"])
+
     app.post("/sessions", status_code=201)(create)
+    app.get("/sessions/{session_id}")(show)
+    app.get("/sessions")(index)
     return app
+
+
+def _session(row: Any) -> Session:
+    values = dict(row) | {"sdk_options": json.loads(row["sdk_options"]), "updated_at": row["created_at"]}
+    return Session(working_directory_path=f"/workspaces/{row['id']}", **values)
 
 
 if __name__ == "__main__":

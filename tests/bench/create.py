@@ -1,28 +1,27 @@
 """Creating sessions with 8 clients, through the whole system, against bare FastAPI and asyncpg."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from tests.bench import cpu
-from tests.bench.http import Connection, Request
+from tests.bench.bare_api import bare_api
+from tests.bench.http import Request
 from tests.bench.load import Load
 from tests.bench.report import Aim, Line, milliseconds, rate
 from tests.bench.rounds import Side, interleaved
 from tests.bench.samples import BODY
-from tests.bench.stage import Stage, until
+from tests.bench.stage import Stage
 
 ROUNDS, SECONDS, CLIENTS = 5, 3.0, 8
 PAUSE = 0.3
 """Between two rounds: what the last one left to do should not weigh on the next."""
-AIM = Aim(0.5, "x")
+AIM = Aim(0.2, "x")
 
 
 async def measure(stage: Stage) -> list[Line]:
     """Take turns."""
     token = str(stage.user().http.headers["authorization"])
     ours = Load(stage.port, Request.post("/api/v1/sessions", token, BODY), CLIENTS, SECONDS)
-    async with _control(stage) as port:
+    async with bare_api(stage) as port:
         control = Load(port, Request.post("/sessions", "", BODY), CLIENTS, SECONDS)
         meter = Meter(stage)
         sides = {"ours": meter.side(ours), "control": _side(stage, control)}
@@ -83,24 +82,3 @@ def _side(stage: Stage, load: Load) -> Side:
         return served.rate
 
     return side
-
-
-@asynccontextmanager
-async def _control(stage: Stage) -> AsyncGenerator[int]:
-    async with stage.databases.fresh() as url:
-        port = stage.free_port()
-        child = stage.start("tests.bench.control", {"PORT": str(port), "DATABASE_URL": url})
-        try:
-            await until(child, lambda: _answers(port))
-            yield port
-        finally:
-            child.ask_to_stop()
-            child.finish()
-
-
-async def _answers(port: int) -> bool:
-    try:
-        async with await Connection.open(port):
-            return True
-    except OSError:
-        return False

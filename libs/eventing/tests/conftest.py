@@ -11,7 +11,7 @@ from eventing import leases, reactions, relay, retrying
 from eventing.bus.streams import provision
 from eventing.database import Database
 from eventing.migrating import migrate
-from eventing.reactions import offers
+from eventing.reactions import deliveries, offers
 from eventing.store import EventStore
 from eventing.store.memory import MemoryStore
 from eventing.store.postgres import PostgresStore
@@ -59,7 +59,7 @@ def fast_relay(monkeypatch: pytest.MonkeyPatch) -> None:
 def fast_reactions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make reactions fetch often and retry without a delay."""
     monkeypatch.setattr(reactions, "MAX_DELAY", 0.01)
-    monkeypatch.setattr(reactions, "FETCH_TIMEOUT", 0.2)
+    monkeypatch.setattr(deliveries, "FETCH_TIMEOUT", 0.2)
     monkeypatch.setattr(retrying, "PAUSES", (0.0, 0.0, 0.0))
 
 

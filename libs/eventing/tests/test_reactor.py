@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 from eventing import reactions as module
 from eventing.bus.streams import provision
-from eventing.reactions import Concurrency, Reactor, Registration
+from eventing.reactions import Concurrency, Reactor, Registration, deliveries
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import RestartBus, all_acknowledged, delivery_count
 from eventing.testing.messages import JarOpened
@@ -179,7 +179,7 @@ async def test_an_outage_of_the_bus_does_not_end_reactions_in_progress(
 async def test_waiting_for_events_leaks_no_subscriptions(
     client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FETCH_TIMEOUT", 0.01)
+    monkeypatch.setattr(deliveries, "FETCH_TIMEOUT", 0.01)
     created: list[Registration] = []
 
     class Counting(Reactor[str]):

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 from contracts.samples import SESSION
 from contracts.session.session import CreateSession, DeleteSession
+from gateway.problems.json_errors import find_violation, may_violate
 
 from services.gateway.tests import samples
 from services.gateway.tests.cases import each
@@ -207,3 +208,18 @@ async def test_a_body_without_fields_is_ignored_where_there_is_none(
 async def test_a_stranger_learns_nothing_of_fields(anonymous: httpx.AsyncClient):
     response = await anonymous.request("DELETE", f"{SESSIONS}/{SESSION}", json={"force": True})
     assert response.status_code == 401
+
+
+@each(
+    "text",
+    ["[]", "{}", '""', "[1,2,3]", '{"a":1,"b":[{},{"c":null}],"d":"e,f"}', '[[[[]]],{"x":{"y":{}}}]'],
+)
+def test_bodies_with_many_values_are_found_without_reading_them(text: str) -> None:
+    number = next(n for n in range(100) if find_violation(json.loads(text), n) is None)
+    assert all(may_violate(text.encode(), fewer) for fewer in range(number))
+
+
+@each("text", [r'["\u0000"]', r'{"\u0000": 1}', r'["\ud800"]', r'["\\\u0000"]'])
+def test_bodies_that_may_hold_what_cannot_be_stored_are_read(text: str) -> None:
+    assert find_violation(json.loads(text))
+    assert may_violate(text.encode())

@@ -1,14 +1,18 @@
 """Lists: links, cursors and invalid parameters."""
 
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
-from contracts.messages import Page, Refused
+from contracts.messages import Page, Refused, View
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.conversation import ListMessages
 from contracts.session.session import ListSessions
+from fastapi.routing import APIRoute
+from gateway.app import ROUTERS
+from gateway.schemas.base import ResponseModel
+from gateway.schemas.lists import Links, ListPage
 
 from services.gateway.tests import samples
 from services.gateway.tests.cases import each
@@ -139,3 +143,24 @@ async def test_a_repeated_query_parameter_is_named(client: httpx.AsyncClient):
 async def test_an_unknown_query_parameter_is_422_and_names_it(client: httpx.AsyncClient, method: str, path: str):
     response = await client.request(method, path, params={"limti": "1"})
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["query", "limti"])
+
+
+def pages() -> dict[type[ListPage[Any]], tuple[type[ResponseModel], type[View]]]:
+    """Return the pages of all operations, each with the model of its items, and the view that has their fields."""
+    models: set[Any] = {
+        route.response_model for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)
+    }
+    found = dict[type[ListPage[Any]], tuple[type[ResponseModel], type[View]]]()
+    for page in (model for model in models if getattr(model, "is_list", False)):
+        [item] = get_args(page.model_fields["items"].annotation)
+        views = [each for each in (item.described_by, *item.__mro__[1:]) if each and issubclass(each, View)]
+        found |= {page: (item, views[0])} if views else {}
+    return found
+
+
+def test_a_page_encodes_views_as_models_of_its_items() -> None:
+    assert len(pages()) > 10
+    for page, (item, kind) in pages().items():
+        view, rest = kind.example(), {"total": 1, "skip": 0, "limit": 1, "links": Links(next=None, prev=None)}
+        shown = page.model_construct(None, items=[view], **rest)
+        assert shown.encoded() == page.model_construct(None, items=[item.of(view)], **rest).encoded(), page

@@ -8,7 +8,6 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from runtime.bus import Client
 
-from task_scheduler.event_starts import EventStarts
 from task_scheduler.executions import Executions
 from task_scheduler.prompts.prompts import Prompts
 from task_scheduler.settings import Settings
@@ -20,7 +19,7 @@ class Dependencies:
 
     prompts: Prompts
     executions: Executions
-    event_starts: EventStarts
+    database: Database
     event_executions_per_hour: int
 
 
@@ -32,5 +31,4 @@ type Context = QueryContext[Dependencies]
 async def dependencies(settings: Settings, database: Database, _client: Client) -> AsyncGenerator[Dependencies]:
     """Create the dependencies; on exit, end the processes that render prompts."""
     async with Prompts.open() as prompts:
-        executions, event_starts = Executions(database), EventStarts(database)
-        yield Dependencies(prompts, executions, event_starts, settings.event_executions_per_hour)
+        yield Dependencies(prompts, Executions(database), database, settings.event_executions_per_hour)

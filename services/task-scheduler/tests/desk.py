@@ -20,7 +20,6 @@ from eventing.testing import harness
 from eventing.testing.due import set_clocks
 from runtime.clock import new_id
 from task_scheduler.app import service
-from task_scheduler.event_starts import EventStarts
 from task_scheduler.executions import Executions
 from task_scheduler.reactions.execution import UNSUBMITTED
 
@@ -39,7 +38,7 @@ class Dependencies:
 
     prompts: Placeholders
     executions: Executions
-    event_starts: EventStarts
+    database: Database
     event_executions_per_hour: int
 
 
@@ -51,8 +50,7 @@ class Desk(harness.ServiceHarness):
     def __init__(self, database: Database, clock: pytest.MonkeyPatch) -> None:
         self._clock = clock
         self.at(NOON)
-        executions, event_starts = Executions(database), EventStarts(database)
-        self.dependencies = Dependencies(Placeholders(), executions, event_starts, EVENT_EXECUTIONS)
+        self.dependencies = Dependencies(Placeholders(), Executions(database), database, EVENT_EXECUTIONS)
         super().__init__(service, database, self.dependencies)
 
     def at(self, now: datetime) -> None:

@@ -33,6 +33,8 @@ TRANSIENT_ERRORS = (
 CONNECT_TIMEOUT = 3.0
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before it makes it an escape
 STATEMENT_TIMEOUT = 10.0
+IDLE_SECONDS = 60.0
+"""After which an unused connection is closed: each costs the server 2 MB, and few are needed most of the time."""
 # For the server. It detects a vanished client, which holds its locks until then, in half a minute instead of two hours.
 # It ends idle transactions, because an open one blocks the feed of events.
 SESSION = {
@@ -99,6 +101,7 @@ class Database:
             max_size=size,
             timeout=CONNECT_TIMEOUT,
             command_timeout=STATEMENT_TIMEOUT,
+            max_inactive_connection_lifetime=IDLE_SECONDS,
             connection_class=_Session,
             init=_set_json_codecs,
             server_settings={"search_path": schema, "application_name": schema, **settings},

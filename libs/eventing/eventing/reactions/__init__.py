@@ -16,9 +16,8 @@ from typing import Any
 from contracts.wire import dead_letter_subject, durable
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.errors import TimeoutError as NoMessage
 from runtime.bus import Client
-from runtime.bus.jetstream import PullSubscription, jetstream
+from runtime.bus.jetstream import jetstream
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import span
@@ -34,6 +33,7 @@ from eventing.handling.routing import Router
 from eventing.leases import POSTPONED, AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
 from eventing.reactions import persistence
 from eventing.reactions.broadcasts import Broadcasts
+from eventing.reactions.deliveries import Deliveries
 from eventing.reactions.offers import Offers, Process
 from eventing.reactions.postponements import Postponements
 from eventing.reactions.reaction import Reaction
@@ -62,7 +62,6 @@ ACK_WAIT = 6.0
 HEARTBEAT = 2.0
 MAX_DELIVERIES = 8
 MAX_DELAY = 60.0
-FETCH_TIMEOUT = 5.0
 MAX_YIELD_SECONDS = 0.2
 """How long a reaction leaves its next event to the due times while these are behind. It is not stopped altogether, even
 if they never catch up."""
@@ -122,19 +121,19 @@ class Reactor[T]:
         events = await self.js.pull_subscribe_bind(
             durable(self.service, registration.name), self.consumers.stream(registration.event)
         )
+        deliveries = Deliveries(registration, events, self.dispatcher.dependencies)
         try:
             while True:
                 await slots.acquire()
                 try:
                     await self._yield_to_due_times()
-                    message = await self._next(registration, events)
+                    messages = await deliveries.next()
                 except BaseException:
                     slots.release()
                     raise
-                if message is None:  # the sweep may be waiting for this slot
-                    slots.release()
-                    continue
-                slots.start(process(message))
+                await slots.start_each(messages or [], process)
+                if messages is None:  # a deleted consumer looks the same as one without messages
+                    await self._create_consumer(registration)
         finally:
             await events.unsubscribe()
 
@@ -142,13 +141,6 @@ class Reactor[T]:
         if self.due_times_caught_up:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.due_times_caught_up.wait(), MAX_YIELD_SECONDS)
-
-    async def _next(self, registration: Registration, events: PullSubscription) -> Msg | None:
-        with suppress(NoMessage):
-            [message] = await events.fetch(1, timeout=FETCH_TIMEOUT)
-            return message
-        await self._create_consumer(registration)  # a deleted consumer looks the same as one without messages
-        return None
 
     async def _sweep(self, registration: Registration, unfinished: UnfinishedWork, slots: Slots) -> None:
         async with aclosing(self.leases.sweep(registration.name, unfinished)) as orphans:

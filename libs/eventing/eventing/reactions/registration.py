@@ -4,7 +4,7 @@ The name is part of what outlives a process: the durable consumer, the lease, th
 commands that are sent to other services. It is also the label of the metrics.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, get_args, get_type_hints
@@ -18,6 +18,7 @@ from eventing.leases import UnfinishedWork
 from eventing.reactions.persistence import After, at_once, open_work
 
 type React = Callable[[Any, Any], Awaitable[None]]
+type Concerning = Callable[[Sequence[wire.EventHeaders], Any], Awaitable[list[bool]]]
 type Prefers = Callable[[Any, UUID], Awaitable[bool]]
 type Concurrency = int | Callable[[Any], int]
 """A number of events, or a function that returns it for the service's dependencies."""
@@ -27,6 +28,7 @@ type Concurrency = int | Callable[[Any], int]
 class Registration:
     """A reaction, its name, and the kind of event that it reacts to.
 
+    `concerning` returns which of many events the reaction has to process, with these dependencies; None for all.
     `on_dead_letter` is called before an event is dead-lettered. `unfinished` finds the work in the read model.
     `prefers` returns whether the work of an aggregate is cheaper in this replica, with these dependencies. `after` says
     how long to wait before a persistent reaction; None for any other one. After `again` it is repeated.
@@ -45,6 +47,7 @@ class Registration:
     prefers: Prefers | None = None
     after: After | None = None
     again: timedelta | None = None
+    concerning: Concerning | None = None
 
     def __post_init__(self) -> None:
         """Check that preferred work is done under a lease."""

@@ -173,9 +173,8 @@ class Bus:
                 await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             return next(filter(_answered, attempts), attempts[-1]).result()
         finally:
-            for attempt in attempts:
-                attempt.cancel()
-            await asyncio.gather(*attempts, return_exceptions=True)
+            if late := [attempt for attempt in attempts if attempt.cancel()]:
+                await asyncio.gather(*late, return_exceptions=True)
 
     async def check(self) -> None:
         """Check that the bus answers (a health check).

@@ -3,12 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from uuid import UUID
 
 from contracts.messages import Actor, Credential
 
 from runtime import clock, telemetry
+
+MAX_KNOWN = 256
+"""The addresses, users and credentials that are not parsed again: the same ones are in most messages."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class Envelope:
         )
 
 
+@lru_cache(MAX_KNOWN)
 def plain_address(text: str) -> str:
     """Return an IP address in its usual form, without the zone of an IPv6 address, which may be any text.
 
@@ -140,11 +145,13 @@ def _time(header: str) -> datetime:
     return time
 
 
+@lru_cache(MAX_KNOWN)
 def _actor(header: str) -> Actor:
     user_id, _, role = header.partition(" ")
     return Actor.model_validate({"user_id": user_id, "role": role})
 
 
+@lru_cache(MAX_KNOWN)
 def _credential(header: str) -> Credential:
     kind, _, id = header.partition(" ")
     return Credential.model_validate({"kind": kind, "id": id})

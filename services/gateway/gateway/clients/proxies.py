@@ -30,7 +30,7 @@ class Proxies:
         up.
         """
         headers = Headers(scope=scope)
-        if not scope["client"] or not self._trust(_parsed(scope["client"][0])):
+        if not (self.networks and scope["client"] and self._trust(_parsed(scope["client"][0]))):
             self._warn_once(headers, scope["client"])
             return
         for text in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):

@@ -14,7 +14,7 @@ from gateway.clients.authentication import Caller
 from gateway.problems import documented
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.cost import CostList, CostWindow
-from gateway.schemas.session import SessionListed, SessionPage, SessionWindowOfAll
+from gateway.schemas.session import SessionPage, SessionWindowOfAll
 from gateway.schemas.statistics import Statistics
 
 ACTIVE = ("active", "processing", "waiting")
@@ -55,7 +55,7 @@ async def statistics(caller: Caller) -> Response:
 async def sessions(window: Annotated[SessionWindowOfAll, Query()], caller: Caller, request: Request) -> Response:
     """Returns the sessions of all users or of one, newest first, without options and metadata."""
     page = await caller.ask(ListSessions(**window.model_dump()))
-    return SessionPage.over(page, [SessionListed.of(view) for view in page.items], window, request).response()
+    return SessionPage.over(page, window, request).response()
 
 
 @router.get(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.clients.authentication import Login, TokenHolder
 from gateway.problems import documented, headed
 from gateway.routing.bodies import JsonRoute
-from gateway.schemas.api_key import ApiKey, ApiKeyPage, ApiKeyWindow, ApiKeyWithText, NewApiKey
+from gateway.schemas.api_key import ApiKeyPage, ApiKeyWindow, ApiKeyWithText, NewApiKey
 from gateway.state import gateway_of
 
 router = APIRouter(prefix="/api/v1/auth/api-keys", tags=["Authentication"], route_class=JsonRoute)
@@ -47,7 +47,7 @@ async def index(window: Annotated[ApiKeyWindow, Query()], user: TokenHolder, req
     """Returns the API keys of the account, newest first, without their texts."""
     query = ListApiKeys(user_id=window.user_id or user.actor.user_id, skip=window.skip, limit=window.limit)
     page = await user.ask(query)
-    return ApiKeyPage.over(page, [ApiKey.of(view) for view in page.items], window, request).response()
+    return ApiKeyPage.over(page, window, request).response()
 
 
 @router.delete(

@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api/v1/approvals", tags=["Approvals"], route_class=J
 async def index(window: Annotated[ApprovalWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the approvals of all the caller's sessions, newest first. Administrators see those of all users."""
     page = await caller.ask(ListApprovals(**window.model_dump()))
-    return ApprovalPage.over(page, [Approval.of(view) for view in page.items], window, request).response()
+    return ApprovalPage.over(page, window, request).response()
 
 
 @router.get(

@@ -46,7 +46,7 @@ async def index(window: Annotated[AuditWindow, Query()], caller: Caller, request
         headers = {"Content-Disposition": 'attachment; filename="audit.jsonl"'}
         return StreamingResponse(_lines(first, parts), headers=headers, media_type=JSON_LINES)
     page = await caller.ask(window.query())
-    return AuditPage.over(page, list(map(audit.AuditEntry.showing, page.items)), window, request).response()
+    return AuditPage.over(page, window, request, list(map(audit.AuditEntry.showing, page.items))).response()
 
 
 def _check_has_no_position(window: AuditWindow) -> None:

@@ -56,7 +56,7 @@ async def start(task_id: UUID, body: NewBackfill, caller: Caller) -> Response:
 async def index(task_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
     """Returns the backfills of the task, newest first."""
     page = await caller.ask(ListBackfills(task_id=task_id, **window.model_dump()))
-    return BackfillPage.over(page, [Backfill.of(view) for view in page.items], window, request).response()
+    return BackfillPage.over(page, window, request).response()
 
 
 @router.get(

@@ -30,7 +30,7 @@ async def messages(
     Of content larger than 16 KiB, only the beginning and the size are returned.
     """
     page = await caller.ask(ListMessages(session_id=session_id, **window.model_dump()))
-    return MessagePage.over(page, list(map(Message.of, page.items)), window, request).response()
+    return MessagePage.over(page, window, request).response()
 
 
 @router.get(
@@ -61,7 +61,7 @@ async def tool_calls(
     are returned.
     """
     page = await caller.ask(ListToolCalls(session_id=session_id, **window.model_dump()))
-    return ToolCallPage.over(page, list(map(ToolCall.of, page.items)), window, request).response()
+    return ToolCallPage.over(page, window, request).response()
 
 
 @router.get(

@@ -55,7 +55,7 @@ async def index(
 ) -> Response:
     """Returns the executions of the task, newest first, without their variables and prompts."""
     page = await caller.ask(ListExecutions(task_id=task_id, **window.model_dump()))
-    return ExecutionPage.over(page, list(map(ExecutionListed.from_view, page.items)), window, request).response()
+    return ExecutionPage.over(page, window, request, list(map(ExecutionListed.from_view, page.items))).response()
 
 
 @router.get(

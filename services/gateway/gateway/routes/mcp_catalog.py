@@ -9,7 +9,7 @@ from gateway.clients.authentication import Caller
 from gateway.problems import documented, headed
 from gateway.routes.mcp_server import DEFINITION_PROBLEMS
 from gateway.routing.bodies import JsonRoute
-from gateway.schemas.mcp_catalog import CatalogPage, CatalogServer, CatalogWindow, Installation
+from gateway.schemas.mcp_catalog import CatalogPage, CatalogWindow, Installation
 from gateway.schemas.mcp_server import McpServer, server_path
 
 router = APIRouter(prefix="/api/v1/mcp-servers", tags=["MCP servers"], route_class=JsonRoute)
@@ -22,7 +22,7 @@ async def index(window: Annotated[CatalogWindow, Query()], caller: Caller, reque
     `inputs` are the values that an installation takes.
     """
     page = await caller.ask(window.query())
-    return CatalogPage.over(page, [CatalogServer.of(entry) for entry in page.items], window, request).response()
+    return CatalogPage.over(page, window, request).response()
 
 
 @router.post(

@@ -15,7 +15,6 @@ from gateway.routing.prefer import PREFER, preferred
 from gateway.schemas.mcp_server import (
     McpServer,
     McpServerChange,
-    McpServerListed,
     McpServerPage,
     McpServerWindow,
     McpToolsAcceptance,
@@ -60,7 +59,7 @@ async def create(body: NewMcpServer, caller: Caller) -> Response:
 async def index(window: Annotated[McpServerWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's servers and the global ones, newest first, without their tools. Administrators see all."""
     page = await caller.ask(window.query())
-    return McpServerPage.over(page, [McpServerListed.of(view) for view in page.items], window, request).response()
+    return McpServerPage.over(page, window, request).response()
 
 
 @router.get(

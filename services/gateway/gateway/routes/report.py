@@ -92,7 +92,7 @@ async def create(body: NewReport, caller: Caller, request: Request) -> Response:
 async def index(window: Annotated[ReportWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's reports, newest first. Administrators see all."""
     page = await caller.ask(window.query())
-    return ReportPage.over(page, list(map(Report.of, page.items)), window, request).response()
+    return ReportPage.over(page, window, request).response()
 
 
 @router.get(

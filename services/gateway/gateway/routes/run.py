@@ -30,7 +30,7 @@ async def index(session_id: UUID, window: Annotated[RunWindow, Query()], caller:
     """Returns the runs of the session, newest first, without their answers and tool calls."""
     page = await caller.ask(ListRuns(session_id=session_id, **window.model_dump()))
     items = [RunListed.of(run, usage=Metrics.of(run.usage)) for run in page.items]
-    return RunPage.over(page, items, window, request).response()
+    return RunPage.over(page, window, request, items).response()
 
 
 @router.get(

@@ -12,7 +12,7 @@ from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.bodies import JsonRoute
 from gateway.routing.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
-from gateway.schemas.session import NewSession, Session, SessionChange, SessionListed, SessionPage, SessionWindow
+from gateway.schemas.session import NewSession, Session, SessionChange, SessionPage, SessionWindow
 from gateway.server_files.references import check_servers
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
@@ -98,7 +98,7 @@ async def create(body: NewSession, caller: Caller) -> Response:
 async def index(window: Annotated[SessionWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's sessions, newest first, without options and metadata. Administrators see all sessions."""
     page = await caller.ask(ListSessions(**window.model_dump()))
-    return SessionPage.over(page, [SessionListed.of(view) for view in page.items], window, request).response()
+    return SessionPage.over(page, window, request).response()
 
 
 @router.get(

@@ -20,7 +20,7 @@ from gateway.problems import documented, headed
 from gateway.routes.session import OPTION_PROBLEMS
 from gateway.routing.bodies import JsonRoute
 from gateway.schemas.execution import NO_VARIABLES, NewExecution
-from gateway.schemas.task import NewTask, Prompt, Task, TaskChange, TaskListed, TaskPage, TaskWindow, UpcomingRuns
+from gateway.schemas.task import NewTask, Prompt, Task, TaskChange, TaskPage, TaskWindow, UpcomingRuns
 from gateway.server_files.references import check_servers
 
 RENDER_PROBLEMS = (Code.VARIABLES_MISSING, Code.TEMPLATE_INVALID, Code.TEMPLATE_TOO_EXPENSIVE)
@@ -62,7 +62,7 @@ async def create(body: NewTask, caller: Caller) -> Response:
 async def index(window: Annotated[TaskWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the caller's tasks, newest first, without prompts, variables and options. Administrators see all."""
     page = await caller.ask(ListTasks(**window.model_dump()))
-    return TaskPage.over(page, [TaskListed.of(view) for view in page.items], window, request).response()
+    return TaskPage.over(page, window, request).response()
 
 
 @router.get(

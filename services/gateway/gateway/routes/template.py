@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from gateway.clients.authentication import Caller
 from gateway.problems import EdgeCode, documented, headed
 from gateway.routing.bodies import JsonRoute
-from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplateListed, TemplatePage, TemplateWindow
+from gateway.schemas.template import NewTemplate, Template, TemplateChange, TemplatePage, TemplateWindow
 from gateway.server_files.references import check_servers
 
 OPTION_PROBLEMS = (
@@ -52,7 +52,7 @@ async def index(window: Annotated[TemplateWindow, Query()], caller: Caller, requ
     Administrators see those of all users.
     """
     page = await caller.ask(ListTemplates(**window.model_dump()))
-    return TemplatePage.over(page, [TemplateListed.of(view) for view in page.items], window, request).response()
+    return TemplatePage.over(page, window, request).response()
 
 
 @router.get(

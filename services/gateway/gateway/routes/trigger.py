@@ -58,7 +58,7 @@ async def create(task_id: UUID, caller: Caller, request: Request, body: NewTrigg
 async def index(task_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
     """Returns the triggers of the task, newest first, without their secrets."""
     page = await caller.ask(ListTriggers(task_id=task_id, **window.model_dump()))
-    return TriggerPage.over(page, [Trigger.at(request, view) for view in page.items], window, request).response()
+    return TriggerPage.over(page, window, request, [Trigger.at(request, view) for view in page.items]).response()
 
 
 @router.get(

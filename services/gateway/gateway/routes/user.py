@@ -42,7 +42,7 @@ async def create_service_account(body: NewServiceAccount, caller: Caller) -> Res
 async def index(window: Annotated[UserWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns all accounts, newest first, with disabled ones and service accounts."""
     page = await caller.ask(window.query())
-    return UserPage.over(page, [User.of(view) for view in page.items], window, request).response()
+    return UserPage.over(page, window, request).response()
 
 
 @router.get(

@@ -57,7 +57,7 @@ router = APIRouter(prefix="/api/v1/sessions/{session_id}/workspace", tags=["Work
 async def index(session_id: UUID, window: Annotated[Window, Query()], caller: Caller, request: Request) -> Response:
     """Returns the files and folders of the workspace, sorted by path. Symbolic links are listed, but not followed."""
     page = await caller.ask(ListFiles(session_id=session_id, skip=window.skip, limit=window.limit))
-    shown = WorkspaceFilePage.over(page, list(map(WorkspaceFile.of, page.items)), window, request)
+    shown = WorkspaceFilePage.over(page, window, request)
     return shown.model_copy(update={"truncated": page.truncated}).response()
 
 

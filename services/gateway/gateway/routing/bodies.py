@@ -8,7 +8,7 @@ from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 
 from gateway.problems import EdgeCode, Problem
-from gateway.problems.json_errors import MAX_VALUES, explained, find_violation
+from gateway.problems.json_errors import MAX_VALUES, explained, find_violation, may_violate
 from gateway.routing.api_route import KEYED_METHODS, SMALL_BODY_BYTES, ApiRoute
 
 
@@ -49,7 +49,7 @@ class JsonRoute(ApiRoute):
         if body and not _is_json(request):
             raise Problem(EdgeCode.UNSUPPORTED_MEDIA_TYPE, "The body must be application/json.")
         checked.parsed = _parsed(body) if body else None
-        _check(checked.parsed, self.max_values)
+        _check(checked.parsed, body, self.max_values)
         return checked
 
     @cached_property
@@ -90,12 +90,12 @@ def _refuse_fields(body: bytes, max_values: int) -> None:
         value = _parsed(body)
     except Problem:
         return
-    _check(value, max_values)
+    _check(value, body, max_values)
     if isinstance(value, dict) and value:
         fields = cast(dict[str, Any], value)
         raise RequestValidationError([{"loc": ("body", name), "msg": "", "type": "extra_forbidden"} for name in fields])
 
 
-def _check(value: Any, max_values: int) -> None:
-    if violation := find_violation(value, max_values):
+def _check(value: Any, body: bytes, max_values: int) -> None:
+    if may_violate(body, max_values) and (violation := find_violation(value, max_values)):
         raise RequestValidationError([{**violation, "loc": ("body", *violation["loc"])}])

@@ -107,7 +107,7 @@ class CostList(ListPage[CostGroup]):
         """Return the model of a page that the session service returned."""
         groups = [CostGroup.of(group) for group in page.items]
         first, last = window.period
-        listed: dict[str, Any] = vars(cls.over(page, groups, window, request))
+        listed: dict[str, Any] = vars(cls.over(page, window, request, groups))
         return cls.model_construct(
             None, **listed, by=window.by, first_day=first, last_day=last, sums=CostSums.of(page.sums)
         )

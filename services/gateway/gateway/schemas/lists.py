@@ -125,11 +125,15 @@ class ListPage[T](ResponseModel):
         return cls.model_validate(sample, by_alias=True, by_name=True).model_dump(mode="json", by_alias=True)
 
     @classmethod
-    def over(cls, page: Page[Any], items: list[T], window: Window, request: Request) -> "ListPage[T]":
-        """Return the model of a page that a service returned."""
+    def over(cls, page: Page[Any], window: Window, request: Request, items: list[T] | None = None) -> "ListPage[T]":
+        """Return the model of a page that a service returned.
+
+        Its items are encoded as those of this page: the fields of these, of views that have others, too. So only what a
+        view does not have as it is shown needs other `items`.
+        """
         return cls.model_construct(
             None,
-            items=items,
+            items=page.items if items is None else items,
             total=page.total,
             skip=window.skip,
             limit=window.limit,

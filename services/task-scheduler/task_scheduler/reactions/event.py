@@ -1,5 +1,6 @@
 """Starts tasks on events of their owner's sessions and executions."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import uuid5
@@ -11,36 +12,37 @@ from contracts.task_scheduler.event import FindEventStarts
 from contracts.task_scheduler.execution import ExecutionTimedOut, StartOnEvent
 from contracts.task_scheduler.values import Variables
 from contracts.wire import event_name
+from eventing.bus.wire import EventHeaders
 from eventing.reactions import Reaction, Reactions, Registration
 from eventing.recording import Recorded
-from eventing.retrying import retry_transient
 from runtime.logging import get_logger
 
 from task_scheduler.dependencies import Dependencies
+from task_scheduler.event_starts import starting
 from task_scheduler.events import KINDS
 
 log = get_logger()
 
 MAX_AGE = timedelta(hours=1)
 """Older events start nothing: they are those of a long outage, or from before this service existed."""
-CONCURRENCY = 64
-"""Events of a kind at the same time: most of them only wait for a read that they share."""
+CONCURRENCY = 16
+"""Events of a kind at the same time, of those that start tasks."""
 NOT_STARTED = frozenset({Code.TASK_NOT_FOUND, Code.USER_INACTIVE, Code.USER_NOT_FOUND})
 """Refusals of a task that was deleted meanwhile, or whose owner was disabled or deleted."""
 
 reactions = Reactions()
 
 
+async def concerning(events: Sequence[EventHeaders], dependencies: Dependencies) -> list[bool]:
+    """Return which of the events start tasks."""
+    return await starting(events, dependencies.database)
+
+
 async def start_tasks(recorded: Recorded[Any], reaction: Reaction[Dependencies]) -> None:
     """Start the tasks of the event's owner that start on such events, each on behalf of the owner."""
     if reaction.now() - recorded.at > MAX_AGE:
         return
-    name, starts = event_name(recorded.event.subject), reaction.dependencies.event_starts
-    if await retry_transient(lambda: starts.has(recorded.owner, name)):
-        await _start_all(name, recorded, reaction)
-
-
-async def _start_all(name: str, recorded: Recorded[Any], reaction: Reaction[Dependencies]) -> None:
+    name = event_name(recorded.event.subject)
     found = FindEventStarts(user_id=recorded.owner, event=name, at=recorded.at, source_id=recorded.id)
     starts = await reaction.ask(found)
     for task_id in starts.task_ids:
@@ -75,4 +77,4 @@ for _kind in KINDS:
     # A kind of own event has one shared reaction: that to `ExecutionTimedOut` cancels the run, and calls this one.
     if _kind is not ExecutionTimedOut:
         _name = f"start_on_{event_name(_kind.subject).replace('.', '_')}"
-        reactions.add(Registration(_name, _kind, start_tasks, CONCURRENCY))
+        reactions.add(Registration(_name, _kind, start_tasks, CONCURRENCY, concerning=concerning))

@@ -1,0 +1,61 @@
+"""Reactions to few of many events: which ones concern them is asked for many at once."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from eventing.bus.wire import EventHeaders
+from eventing.reactions import Registration
+from eventing.testing import background, eventually
+from eventing.testing.deliveries import all_acknowledged
+from eventing.testing.messages import JarOpened
+from eventing.testing.publishing import publish
+from eventing.testing.reacting import ReactionSpy, replica
+from runtime.bus import Client
+from runtime.bus.jetstream import JetStream
+
+pytestmark = pytest.mark.usefixtures("fast_reactions")
+
+OPENED = JarOpened.example()
+
+
+class Concern:
+    """Which events concern a reaction: those with these versions."""
+
+    def __init__(self, *versions: int) -> None:
+        self.versions, self.asked = versions, list[list[int]]()
+
+    async def __call__(self, events: Sequence[EventHeaders], dependencies: Any) -> list[bool]:
+        self.asked.append([event.version for event in events])
+        return [event.version in self.versions for event in events]
+
+    def of(self, spy: ReactionSpy) -> Registration:
+        return replace(spy.registration(concurrency=2), concerning=self)
+
+
+class FailingConcern(Concern):
+    """It is unknown which events concern a reaction."""
+
+    async def __call__(self, events: Sequence[EventHeaders], dependencies: Any) -> list[bool]:
+        raise TimeoutError
+
+
+async def test_only_events_that_concern_a_reaction_are_processed(client: Client, js: JetStream) -> None:
+    spy, concern = ReactionSpy(), Concern(7, 8, 9, 30)
+    for version in range(1, 31):
+        await publish(js, OPENED, aggregate_version=str(version))
+    async with background(replica(client).work(concern.of(spy), asyncio.Event())):
+        await eventually(lambda: all_acknowledged(js))
+    assert [recorded.version for recorded in spy.seen] == [7, 8, 9, 30]
+    assert concern.asked == [[1], [*range(2, 31)]]
+
+
+async def test_all_events_are_processed_if_it_is_unknown_which_concern(client: Client, js: JetStream) -> None:
+    spy = ReactionSpy()
+    for version in (1, 2, 3):
+        await publish(js, OPENED, aggregate_version=str(version))
+    async with background(replica(client).work(FailingConcern().of(spy), asyncio.Event())):
+        await eventually(lambda: all_acknowledged(js))
+    assert sorted(recorded.version for recorded in spy.seen) == [1, 2, 3]
