@@ -33,7 +33,14 @@ if "FIRST_ADMIN_FILE" in env and "ADMIN_PASSWORD" not in env:
     Path(env["FIRST_ADMIN_FILE"]).write_text(json.dumps({"email": "admin@localhost", "password": "made up"}))
 servers = [HTTPServer(("127.0.0.1", int(env[name])), Answer) for name in ("PORT", "OPS_PORT") if name in env]
 threads = [Thread(target=server.serve_forever, args=(0.02,)) for server in servers]
-signal.signal(signal.SIGTERM, lambda *_: [Thread(target=server.shutdown).start() for server in servers])
+
+
+def shut_down(*_: object) -> None:
+    for server in servers:
+        Thread(target=server.shutdown).start()
+
+
+signal.signal(signal.SIGTERM, shut_down)
 for thread in threads:
     thread.start()
 for thread in threads:

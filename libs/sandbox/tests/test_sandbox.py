@@ -37,7 +37,11 @@ async def test_a_folder_of_temporary_files_without_programs_is_the_reason(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(Path, "chmod", lambda *_: None)  # like a file system that is mounted with noexec
+
+    def keep_mode(*_: object) -> None:
+        """Like a file system that is mounted with noexec."""
+
+    monkeypatch.setattr(Path, "chmod", keep_mode)
     reason = f"no file in {tmp_path} can be executed: mount it with the option exec"
     assert await sandbox.unavailable() == reason
 
