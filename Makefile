@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo backup restore secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz
+.PHONY: help environment run demo backup restore secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz images deploy-check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -87,3 +87,9 @@ chaos: environment ## Inject 120 faults into a busy system of two replicas and v
 
 fuzz: environment ## Send generated requests and WebSocket messages for 10 minutes each; SEED=1 repeats them
 	@exec .venv/bin/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
+
+images: environment ## Build the images of all services, and list what is in them in dist/sbom; needs Docker
+	@sh deploy/images/build.sh
+
+deploy-check: environment ## Build the images, run them with docker compose, and test both; needs Docker; LONG=1 builds twice
+	@sh deploy/check.sh -m "deploy$(if $(LONG),, and not long)"

@@ -161,8 +161,7 @@ class Service[S: ServiceSettings, T]:
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
-            with provisioning(client):
-                await self._provision(js, settings)
+            await self._provision(client, js, settings)
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
             store = self.store(database)
             dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
@@ -174,8 +173,7 @@ class Service[S: ServiceSettings, T]:
             due_times = DueTimes(self.due, dispatcher, store.due_now)
             projectors = await self._projectors(stack, settings, js)
             reactor = Reactor(self.name, client, dispatcher, leases, due_times.caught_up)
-            checks = _health(database, client, relay, reactor, due_times, projectors)
-            checks.checks |= self.checks(dependencies) if self.checks else {}
+            checks = self._health(dispatcher, client, relay, reactor, due_times, projectors)
             own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
             probes = health.app(checks, partial(exposition, "eventing", self.name))
@@ -194,6 +192,23 @@ class Service[S: ServiceSettings, T]:
         size = max(1, len(self.projectors))
         database = await stack.enter_async_context(Database.open(settings.database_url, self.name, size=size))
         return Projectors(self.projectors, database, js)
+
+    def _health(
+        self,
+        dispatcher: Dispatcher[T],
+        client: Client,
+        relay: Relay,
+        reactor: Reactor[T],
+        due_times: DueTimes[T],
+        projectors: Projectors,
+    ) -> health.Health:
+        database = dispatcher.database
+        checks = health.Health({"database": WriteCheck(database).check, "bus": bus.Bus(client).check})
+        checks.checks |= {"clock": database.clock.check, "relay": relay.progress.check}
+        checks.checks |= {"reactions": reactor.failures.check, "due_times": due_times.failures.check}
+        checks.checks |= {"projectors": projectors.check}
+        checks.checks |= self.checks(dispatcher.dependencies) if self.checks else {}
+        return checks
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes
@@ -220,27 +235,13 @@ class Service[S: ServiceSettings, T]:
         shared: list[Task] = [partial(reactor.work, r, stop) for r in self.reactions.delivered("shared")]
         return [*shared, partial(due_times.work, stop)] if self.due else shared
 
-    async def _provision(self, js: JetStream, settings: S) -> None:
+    async def _provision(self, client: bus.Client, js: JetStream, settings: S) -> None:
         max_bytes, replicas = settings.stream_max_bytes, settings.stream_replicas
-        await provision(js, event_stream(self.name), [event_filter(self.name)], max_bytes, replicas=replicas)
-        await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
-        if self.reactions.work_of(self.name):
-            await provision_work(js, self.name, replicas=replicas)
-
-
-def _health(
-    database: Database,
-    client: Client,
-    relay: Relay,
-    reactor: Reactor[Any],
-    due_times: DueTimes[Any],
-    projectors: Projectors,
-) -> health.Health:
-    checks = health.Health({"database": WriteCheck(database).check, "bus": bus.Bus(client).check})
-    checks.checks |= {"clock": database.clock.check, "relay": relay.progress.check}
-    checks.checks |= {"reactions": reactor.failures.check, "due_times": due_times.failures.check}
-    checks.checks["projectors"] = projectors.check
-    return checks
+        with provisioning(client):
+            await provision(js, event_stream(self.name), [event_filter(self.name)], max_bytes, replicas=replicas)
+            await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
+            if self.reactions.work_of(self.name):
+                await provision_work(js, self.name, replicas=replicas)
 
 
 async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event, drain_seconds: float) -> None:

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Installs a service below /image, which becomes the root of its image: install.sh NAME
+# Two builds write the same files: what is compiled depends on nothing but the source, and all times are those of the source.
+set -eu
+
+uv sync --locked --no-editable --no-dev --package "agentapi-$1"
+rm -rf /opt/agentapi/bin/activate* /opt/agentapi/.lock
+# When uv built the packages of this repository, which nothing in an image needs to know.
+find /opt/agentapi -name uv_cache.json -delete
+find /opt/agentapi -name RECORD -exec sed -i /uv_cache.json/d {} +
+install -m 0755 /healthcheck.py /opt/agentapi/bin/healthcheck
+# In one process and in order. Compiled code is used without a look at the time of its source.
+PYTHONHASHSEED=0 /opt/agentapi/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash /opt/agentapi/lib
+mkdir -p /image/opt
+mv /opt/agentapi /image/opt
+find /image -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +

@@ -1,0 +1,35 @@
+"""Tests of the images and of docker-compose.yml. Those with the marker `deploy` need an engine: `make deploy-check`."""
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.installation import Installation
+
+DEPLOY = "deploy"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers", f"{DEPLOY}: needs a container engine and the images: `make deploy-check` runs it"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests that need an engine, unless they are asked for."""
+    if DEPLOY in config.option.markexpr:
+        return
+    left_out = [item for item in items if item.get_closest_marker(DEPLOY)]
+    if left_out:
+        items[:] = [item for item in items if not item.get_closest_marker(DEPLOY)]
+        config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]:
+    """The system of docker-compose.yml, with secrets of its own, started once for all tests of a run."""
+    with Installation(Path(tmp_path_factory.mktemp("secrets"))) as running:
+        running.up()
+        yield running

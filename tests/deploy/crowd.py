@@ -1,0 +1,60 @@
+"""What users of `tests.chaos` were promised, and what is there afterwards, over HTTP only."""
+
+from collections import Counter
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+from onebox.testing.system import until
+
+from tests.chaos.users import Held, User
+
+IDLE_SECONDS = 180.0
+ENDED = {"completed", "failed", "cancelled"}
+
+
+def lost(user: User, gateway: str) -> Iterator[str]:
+    """Return what a user was promised and did not get, or got twice, a sentence each."""
+    token = user.http.headers["authorization"]
+    with httpx.Client(base_url=f"{gateway}/api/v1", headers={"authorization": token}, timeout=60) as http:
+        for fork in user.forks:
+            if http.get(f"/sessions/{fork}").status_code != HTTPStatus.OK:
+                yield f"fork {fork} is gone"
+        for execution in user.tasks[0].executions:
+            path = f"/tasks/{user.tasks[0].id}/executions/{execution}"
+            if http.get(path).status_code != HTTPStatus.OK:
+                yield f"execution {execution} is gone"
+        for held in user.sessions:
+            yield from _lost_of(held, http)
+
+
+def _lost_of(held: Held, http: httpx.Client) -> Iterator[str]:
+    answer = http.get(f"/sessions/{held.id}")
+    if answer.status_code != HTTPStatus.OK:
+        yield f"session {held.id} is gone"
+        return
+    if answer.json()["name"] not in held.names:
+        yield f"session {held.id} has lost its name"
+    words = Counter[str]()
+    runs = {run: _ended(http, held.id, run) for run in held.runs}
+    file = http.get(f"/sessions/{held.id}/workspace/words.txt")
+    if file.status_code == HTTPStatus.OK:
+        words.update(file.text.split())
+    yield from (f"{word} was written {n} times" for word, n in words.items() if n > 1)
+    for run, view in runs.items():
+        if view is None:
+            yield f"run {run} is gone"
+        elif run in held.cancelled and view["status"] != "cancelled":
+            yield f"run {run} was cancelled, and is {view['status']}"
+        elif view["status"] == "completed" and words[held.runs[run]] != 1:
+            yield f"run {run} is completed, and its word is missing"
+
+
+def _ended(http: httpx.Client, session: str, run: str) -> dict[str, Any] | None:
+    """Return a run that has ended, or None if there is no such run."""
+    path = f"/sessions/{session}/runs/{run}"
+    if http.get(path).status_code == HTTPStatus.NOT_FOUND:
+        return None
+    until(lambda: http.get(path).json()["status"] in ENDED, IDLE_SECONDS)
+    return http.get(path).json()

@@ -1,0 +1,86 @@
+"""A system of docker-compose.yml for tests, with its own name, secrets, volumes and ports."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from onebox.testing.system import until
+
+from tests.deploy.docker import docker, inspected
+
+READY_SECONDS = 300
+"""How long `docker compose up` may take before it is given up: a guard, not the aim."""
+
+
+class Installation:
+    """Use it as a context, which removes all that it created."""
+
+    def __init__(self, folder: Path) -> None:
+        self.project = f"agentapi-check-{secrets.token_hex(3)}"
+        self.gateways: list[str] = []
+        """The URLs of the gateways."""
+        self.seconds_to_ready = 0.0
+        self.secrets = folder
+        given = {
+            "COMPOSE_PROJECT_NAME": self.project,
+            "SECRETS": str(folder),
+            "GATEWAY_PORT": "",
+            "MODEL_BASE_URL": "",  # the simulator
+            "RATE_LIMITS": "none",
+            "ASK_TIMEOUT_SECONDS": "15",  # two of everything start while users register
+        }
+        self._env = {**os.environ, **given}  # noqa: TID251  docker needs all of it
+        subprocess.run([sys.executable, "-m", "onebox.installation", str(folder)], check=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error:
+            sys.stderr.write(self.compose("logs", "--no-color", "--tail", "40"))
+        self.compose("down", "--volumes", "--timeout", "30", "--remove-orphans")
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose` for this system."""
+        return docker("compose", *arguments, env=self._env)
+
+    def up(self, *scale: str) -> None:
+        """Start everything, and wait until it is ready; `scale` are options such as `--scale=session=2`."""
+        began = time.monotonic()
+        self.compose(
+            "up", "--detach", "--no-build", "--no-recreate", "--wait", f"--wait-timeout={READY_SECONDS}", *scale
+        )
+        self.seconds_to_ready = time.monotonic() - began
+        self.find_gateways()
+
+    def containers(self, service: str) -> list[str]:
+        """Return the names of the containers of a service."""
+        return sorted(self.compose("ps", "--format", "{{.Name}}", service).split())
+
+    def find_gateways(self) -> None:
+        """Find the ports of the gateways, which may be others after one was started again."""
+        indexes = [name.rpartition("-")[2] for name in self.containers("gateway")]
+        self.gateways[:] = [f"http://{self.compose('port', '--index', n, 'gateway', '8000')}" for n in indexes]
+
+    def kill(self, container: str) -> None:
+        """End a container as a crash does, start it again, and wait until it is ready."""
+        docker("kill", "--signal=KILL", container)
+        docker("start", container)
+        until(lambda: self._is_ready(container), READY_SECONDS)
+        self.find_gateways()
+
+    def _is_ready(self, container: str) -> bool:
+        state = inspected("container", container)["State"]
+        return state["Running"] and (state.get("Health") or {"Status": "healthy"})["Status"] == "healthy"
+
+    def client(self) -> httpx.Client:
+        """Return a client of the first gateway."""
+        return httpx.Client(base_url=f"{self.gateways[0]}/api/v1", timeout=60)

@@ -1,0 +1,73 @@
+"""What docker-compose.yml grants its containers."""
+
+from typing import Any
+
+import pytest
+import yaml
+from contracts.catalogue import EVENTS
+
+from tests.architecture.house import ROOT
+from tests.deploy.docker import IMAGES, SERVICES
+
+FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
+SANDBOXES = {"session", "mcp-registry"}
+NO_NEW_PRIVILEGES = "no-new-privileges:true"
+
+
+def secrets_of(name: str) -> set[str]:
+    given: list[Any] = CONTAINERS[name].get("secrets", [])
+    return {each if isinstance(each, str) else each["source"] for each in given}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_a_container_is_hardened(name: str) -> None:
+    container = CONTAINERS[name]
+    assert {"read_only", "pids_limit", "mem_limit"} <= {*container}
+    assert container["cap_drop"] == ["ALL"]
+    assert NO_NEW_PRIVILEGES in container["security_opt"]
+    assert "container_name" not in container  # there may be two
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_only_containers_with_sandboxes_have_more_than_that(name: str) -> None:
+    assert (CONTAINERS[name]["security_opt"] != [NO_NEW_PRIVILEGES]) == (name in SANDBOXES)
+    assert not {"cap_add", "privileged", "devices", "pid", "ipc", "userns_mode"} & {*CONTAINERS[name]}
+
+
+def test_scripts_that_start_sandboxes_can_be_executed() -> None:
+    options = {name: container["tmpfs"][0].split(",") for name, container in CONTAINERS.items() if "tmpfs" in container}
+    assert {name for name, found in options.items() if "exec" in found} == SANDBOXES
+
+
+def test_only_the_gateway_and_grafana_publish_a_port() -> None:
+    published = {name: container["ports"] for name, container in CONTAINERS.items() if "ports" in container}
+    assert {*published} == {"gateway", "grafana"}
+    assert published["grafana"][0].startswith("127.0.0.1:")
+
+
+def test_the_database_and_the_bus_cannot_be_reached_from_outside() -> None:
+    for name, network in {"postgres": "database", "nats": "bus"}.items():
+        assert CONTAINERS[name]["networks"] == [network]
+        assert FILE["networks"][network]["internal"]
+    assert "database" not in CONTAINERS["gateway"]["networks"]
+
+
+def test_each_secret_is_only_where_it_is_needed() -> None:
+    holders = {secret: {name for name in CONTAINERS if secret in secrets_of(name)} for secret in FILE["secrets"]}
+    migrations = {f"{service.replace('_', '-')}-migration" for service in EVENTS}
+    assert holders["model-api-key"] == {"session"}
+    assert holders["ring.json"] == {"identity"}
+    assert holders["migration-database-url"] == migrations
+    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry"}
+    assert all(holders[f"nats-url-{service}"] == {service} for service in SERVICES)
+
+
+def test_every_secret_is_used() -> None:
+    assert {*FILE["secrets"]} == {secret for name in CONTAINERS for secret in secrets_of(name)}
+
+
+def test_every_service_has_an_image_that_is_built_here() -> None:
+    built = {name for name, container in CONTAINERS.items() if "build" in container}
+    assert built == {*IMAGES} == {"gateway", "simulator", *(service.replace("_", "-") for service in EVENTS)}
+    assert all(CONTAINERS[name]["build"]["target"] == name for name in built)

@@ -1,0 +1,58 @@
+"""What every image promises."""
+
+import pytest
+from onebox.testing.cases import every_case
+
+from tests.deploy.docker import IMAGES, configured, image_of, in_image, inspected
+
+pytestmark = pytest.mark.deploy
+MEGABYTES = {"gateway": 250, "session": 700}
+FORBIDDEN = "pip pip3 uv gcc cc g++ make"
+PROGRAMS = {"session": {"bwrap", "claude", "tini"}, "mcp-registry": {"bwrap", "tini"}}
+FIND = "find /opt/agentapi /usr -name bwrap -o -name claude -type f -o -name tini -type f"
+LABELS = ("title", "version", "revision", "source", "licenses")
+
+
+@every_case("image", IMAGES)
+def test_an_image_has_a_numeric_user_a_health_check_and_labels(image: str) -> None:
+    config = configured(image)
+    assert config["User"] == "10001:10001"
+    assert config["Healthcheck"]["Test"][-1] == "healthcheck"
+    assert {f"org.opencontainers.image.{label}" for label in LABELS} <= {*config["Labels"]}
+
+
+@every_case("image", IMAGES)
+def test_an_image_has_no_compiler_and_no_installer(image: str) -> None:
+    modules = "find / -xdev -type d '(' -name pip -o -name ensurepip -o -name uv ')' 2>/dev/null"
+    script = f"for name in {FORBIDDEN}; do command -v $name; done; {modules}; true"
+    assert in_image(image, "sh", "-c", script) == ""
+
+
+@every_case("image", IMAGES)
+def test_the_programs_of_agents_are_only_where_agents_run(image: str) -> None:
+    found = in_image(image, "sh", "-c", FIND).split()
+    assert {path.rpartition("/")[2] for path in found} == PROGRAMS.get(image, set())
+
+
+@every_case("image", IMAGES)
+def test_only_the_report_image_has_pango_and_fonts(image: str) -> None:
+    found = in_image(image, "sh", "-c", "ls /usr/lib/*/libpango-1.0.so.0 /usr/share/fonts 2>/dev/null; true")
+    assert bool(found) == (image == "report")
+
+
+@every_case("image", MEGABYTES)
+def test_an_image_is_not_larger_than_promised(image: str) -> None:
+    assert inspected("image", image_of(image))["Size"] <= MEGABYTES[image] * 1_000_000
+
+
+@every_case("image", [image for image in IMAGES if image != "simulator"])
+def test_a_service_says_what_it_needs_with_a_read_only_root(image: str) -> None:
+    module = image.replace("-", "_")
+    script = f"python -P -m {module} 2>&1; test $? = 2"
+    assert "NATS_URL: this variable must be set" in in_image(image, "sh", "-c", script)
+
+
+@every_case("image", IMAGES)
+def test_only_the_folder_of_volumes_belongs_to_the_user(image: str) -> None:
+    owned = in_image(image, "sh", "-c", "find / -xdev -user 10001 2>/dev/null; true")
+    assert owned.split() == ["/var/lib/agentapi"]

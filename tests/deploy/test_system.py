@@ -1,0 +1,60 @@
+"""The system of docker-compose.yml: it becomes ready, serves clients, has two of everything, and survives crashes."""
+
+import os
+import subprocess
+import sys
+from http import HTTPStatus
+
+import pytest
+
+from tests.chaos.users import Crowd
+from tests.deploy.crowd import lost
+from tests.deploy.docker import SERVICES, docker, inspected
+from tests.deploy.installation import Installation
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
+SERVERS = ("nats", "postgres")
+USERS = 3
+AIM_SECONDS = 60
+
+
+def test_the_system_becomes_ready_and_the_demo_succeeds(installation: Installation) -> None:
+    print(f"ready after {installation.seconds_to_ready:.0f} s; the aim is {AIM_SECONDS} s")  # noqa: T201
+    environment = {**os.environ, "BASE_URL": installation.gateways[0]}  # noqa: TID251
+    subprocess.run([sys.executable, "-m", "onebox.demo"], env=environment, check=True, timeout=120)
+
+
+def test_agents_are_in_sandboxes(installation: Installation) -> None:
+    [session] = installation.containers("session")
+    script = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9000/metrics').read().decode())"
+    assert "agent_sandbox 1.0" in docker("exec", session, "python", "-c", script)
+
+
+def test_the_first_administrator_has_the_password_of_the_secret(installation: Installation) -> None:
+    password = (installation.secrets / "admin-password").read_text().strip()
+    login = {"email": "admin@localhost.localdomain", "password": password}
+    with installation.client() as client:
+        assert client.post("/auth/login", json=login).status_code == HTTPStatus.OK
+
+
+def test_containers_have_neither_secrets_in_variables_nor_a_writable_root(installation: Installation) -> None:
+    secrets = [file.read_text().strip() for file in installation.secrets.iterdir()]
+    for service in SERVICES:
+        container = inspected("container", installation.containers(service)[0])
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert not [text for text in secrets if text and text in "\n".join(container["Config"]["Env"])]
+
+
+def test_nothing_acknowledged_is_lost_when_each_container_is_killed(installation: Installation) -> None:
+    installation.up(*(f"--scale={service}=2" for service in SERVICES))
+    assert len(installation.gateways) == 2
+    crowd = Crowd(installation.gateways, USERS, seed=1)
+    with crowd.busy():
+        assert all(user.tasks for user in crowd.users), "users could not prepare"
+        for service in (*SERVICES, *SERVERS):
+            for container in installation.containers(service):
+                installation.kill(container)
+    runs = sum(len(held.runs) for user in crowd.users for held in user.sessions)
+    print(f"{runs} runs were acknowledged; answers: {dict(crowd.answers)}")  # noqa: T201
+    assert runs
+    assert [found for user in crowd.users for found in lost(user, installation.gateways[0])] == []
