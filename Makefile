@@ -15,7 +15,7 @@ run: environment ## Start the whole system; set HOST, PORT, DATA_DIR, MODEL_API_
 demo: environment ## Run a demo client against the running system
 	@exec .venv/bin/python -m onebox.demo
 
-secrets: environment ## Create what is missing of the secrets of an installation in containers, in SECRETS or deploy/secrets
+secrets: environment ## Create the passwords, keys and certificates that containers need, in SECRETS (deploy/secrets)
 	@.venv/bin/python -m onebox.installation $(or $(SECRETS),deploy/secrets)
 
 in_container := docker compose run --rm --volume "$(dir $(abspath $(FILE))):/backups" backup
@@ -88,8 +88,8 @@ chaos: environment ## Inject 120 faults into a busy system of two replicas and v
 fuzz: environment ## Send generated requests and WebSocket messages for 10 minutes each; SEED=1 repeats them
 	@exec .venv/bin/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
-images: environment ## Build the images of all services, and list what is in them in dist/sbom; needs Docker
+images: environment ## Build the images of all services, and list their contents in dist/sbom; needs Docker
 	@sh deploy/images/build.sh
 
-deploy-check: environment ## Build the images, run them with docker compose, and test both; needs Docker; LONG=1 builds twice
+deploy-check: environment ## Build the images, run them with docker compose, and test both; needs Docker; LONG=1 also checks that builds are reproducible
 	@sh deploy/check.sh -m "deploy$(if $(LONG),, and not long)"

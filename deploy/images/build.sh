@@ -29,4 +29,4 @@ for image; do
     fi
 done
 echo "The Python packages of each image are listed in dist/sbom, from the lock file."
-command -v syft >/dev/null || echo "What Debian brings is not listed: install syft (https://github.com/anchore/syft) for that."
+command -v syft >/dev/null || echo "Packages of Debian are not listed: install syft (https://github.com/anchore/syft) to list them."

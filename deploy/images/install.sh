@@ -5,7 +5,7 @@ set -eu
 
 uv sync --locked --no-editable --no-dev --package "agentapi-$1"
 rm -rf /opt/agentapi/bin/activate* /opt/agentapi/.lock
-# When uv built the packages of this repository, which nothing in an image needs to know.
+# These record when uv built the packages of this repository, and would make builds differ.
 find /opt/agentapi -name uv_cache.json -delete
 find /opt/agentapi -name RECORD -exec sed -i /uv_cache.json/d {} +
 install -m 0755 /healthcheck.py /opt/agentapi/bin/healthcheck

@@ -1,4 +1,4 @@
--- Runs once, when the database is empty: one role owns the tables, and another one is that of the services.
+-- Runs once, when the database is empty: one role owns the tables, and services use the other one.
 \set owner `cat /run/secrets/database-owner-password`
 \set service `cat /run/secrets/database-service-password`
 CREATE ROLE agentapi LOGIN PASSWORD :'owner';

@@ -15,7 +15,7 @@ from tests.chaos import audit, invariants, surroundings, tasks
 from tests.chaos.cluster import Cluster
 from tests.chaos.faults import Fault, Faults, plan
 from tests.chaos.restore import restore
-from tests.chaos.users import Crowd
+from tests.chaos.users import Workload
 
 FAULTS, SECONDS, USERS = 120, 3600, 4
 
@@ -62,29 +62,29 @@ def chaos(
     """
     with Cluster() as cluster:
         cluster.start()
-        crowd, injector = Crowd(cluster.gateways, USERS, seed), Faults(cluster)
-        with crowd.busy():
+        workload, injector = Workload(cluster.gateways, USERS, seed), Faults(cluster)
+        with workload.busy():
             injector.inject(planned, seconds)
             if restored:
                 restore(cluster)
                 injector.inject(planned, seconds)
         cluster.wait_until_ready()
-        outcome = Outcome(seed, injector.done, crowd.answers, ended_by_themselves=cluster.ended_by_themselves)
-        asyncio.run(_judge(cluster, crowd, outcome))
+        outcome = Outcome(seed, injector.done, workload.answers, ended_by_themselves=cluster.ended_by_themselves)
+        asyncio.run(_judge(cluster, workload, outcome))
         if logs:
             cluster.keep_logs(logs)
     return outcome
 
 
-async def _judge(cluster: Cluster, crowd: Crowd, outcome: Outcome) -> None:
-    sessions = [held for user in crowd.users for held in user.sessions]
-    forks = [fork for user in crowd.users for fork in user.forks]
-    deleted = [fork for user in crowd.users for fork in user.deleted]
+async def _judge(cluster: Cluster, workload: Workload, outcome: Outcome) -> None:
+    sessions = [held for user in workload.users for held in user.sessions]
+    forks = [fork for user in workload.users for fork in user.forks]
+    deleted = [fork for user in workload.users for fork in user.deleted]
     url, workspaces = cluster.postgres.url, cluster.folder.workspaces
-    await tasks.pause(cluster.gateways, crowd.users)
+    await tasks.pause(cluster.gateways, workload.users)
     outcome.violations = await invariants.violations(url, cluster.nats.url, workspaces, sessions, forks)
     outcome.violations += await invariants.left(url, workspaces, deleted)
-    outcome.violations += await tasks.violations(url, cluster.nats.url, crowd.users)
+    outcome.violations += await tasks.violations(url, cluster.nats.url, workload.users)
     outcome.violations += await audit.violations(url)
     outcome.violations += await surroundings.violations(url)
     outcome.runs = await invariants.outcomes(url)

@@ -209,7 +209,7 @@ def _run_of(answer: httpx.Response) -> str | None:
     return answer.json().get("run_id")
 
 
-class Crowd:
+class Workload:
     """Users who are busy in a thread of their own, so that nothing that happens to the system holds them up."""
 
     def __init__(self, gateways: list[str], users: int, seed: int) -> None:

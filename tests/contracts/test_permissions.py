@@ -2,7 +2,7 @@
 
 import pytest
 from contracts.catalogue import SERVICES
-from contracts.flows import PROJECTED, REACTIONS
+from contracts.subscriptions import PROJECTED, REACTIONS
 from runtime.bus.permissions import permissions_of
 
 from tests.architecture import house

@@ -13,6 +13,7 @@ FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
 SANDBOXES = {"session", "mcp-registry"}
 NO_NEW_PRIVILEGES = "no-new-privileges:true"
+AGENT_AT_WORK_MIB = 1024
 
 
 def secrets_of(name: str) -> set[str]:
@@ -26,6 +27,7 @@ def test_a_container_is_hardened(name: str) -> None:
     assert {"read_only", "pids_limit", "mem_limit"} <= {*container}
     assert container["cap_drop"] == ["ALL"]
     assert NO_NEW_PRIVILEGES in container["security_opt"]
+    assert container["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     assert "container_name" not in container  # there may be two
 
 
@@ -71,3 +73,19 @@ def test_every_service_has_an_image_that_is_built_here() -> None:
     built = {name for name, container in CONTAINERS.items() if "build" in container}
     assert built == {*IMAGES} == {"gateway", "simulator", *(service.replace("_", "-") for service in EVENTS)}
     assert all(CONTAINERS[name]["build"]["target"] == name for name in built)
+
+
+def test_an_image_of_ours_is_built_and_never_pulled() -> None:
+    ours = {name: container for name, container in CONTAINERS.items() if "${IMAGES" in container["image"]}
+    assert {name for name, container in ours.items() if container.get("pull_policy") != "never"} == {*IMAGES}
+
+
+def test_the_memory_of_agents_follows_the_documented_formula() -> None:
+    variables = {**CONTAINERS["session"]["environment"], "mem_limit": CONTAINERS["session"]["mem_limit"]}
+    runs, warm = (int(_default(variables[name])) for name in ("RUNS_AT_ONCE", "WARM_AGENTS"))
+    needed = 300 + 1.5 * runs * AGENT_AT_WORK_MIB + warm * 384
+    assert _default(variables["mem_limit"]) == f"{-(-needed // 1024):.0f}g"
+
+
+def _default(interpolated: str) -> str:
+    return interpolated.partition(":-")[2].removesuffix("}")

@@ -7,10 +7,10 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.chaos.users import Crowd
-from tests.deploy.crowd import lost
+from tests.chaos.users import Workload
 from tests.deploy.docker import SERVICES, docker, inspected
 from tests.deploy.installation import Installation
+from tests.deploy.lost_data import lost
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
 SERVERS = ("nats", "postgres")
@@ -48,13 +48,13 @@ def test_containers_have_neither_secrets_in_variables_nor_a_writable_root(instal
 def test_nothing_acknowledged_is_lost_when_each_container_is_killed(installation: Installation) -> None:
     installation.up(*(f"--scale={service}=2" for service in SERVICES))
     assert len(installation.gateways) == 2
-    crowd = Crowd(installation.gateways, USERS, seed=1)
-    with crowd.busy():
-        assert all(user.tasks for user in crowd.users), "users could not prepare"
+    workload = Workload(installation.gateways, USERS, seed=1)
+    with workload.busy():
+        assert all(user.tasks for user in workload.users), "users could not prepare"
         for service in (*SERVICES, *SERVERS):
             for container in installation.containers(service):
                 installation.kill(container)
-    runs = sum(len(held.runs) for user in crowd.users for held in user.sessions)
-    print(f"{runs} runs were acknowledged; answers: {dict(crowd.answers)}")  # noqa: T201
+    runs = sum(len(held.runs) for user in workload.users for held in user.sessions)
+    print(f"{runs} runs were acknowledged; answers: {dict(workload.answers)}")  # noqa: T201
     assert runs
-    assert [found for user in crowd.users for found in lost(user, installation.gateways[0])] == []
+    assert [found for user in workload.users for found in lost(user, installation.gateways[0])] == []

@@ -93,7 +93,7 @@ def test_a_service_migrates_and_starts_from_its_wheels(wheels: Path, folder: Pat
         database = {} if service == "gateway" else {"DATABASE_URL_FILE": "database"}
         if database:
             with run(python, folder, service, "migrate", MIGRATION_DATABASE_URL_FILE="owner", **database) as job:
-                assert "migrations applied" in job.communicate()[0]
+                assert "applied 0001" in job.communicate()[0]
         with run(python, folder, service, NATS_URL_FILE="bus", **database, **SETTINGS[service]) as running:
             assert is_ready(running)
 

@@ -33,11 +33,13 @@ async def run_migrations(package: str, settings: MigrationSettings, stop: asynci
         applied = await migrate_as_owner(database, migrations_of(package), owner_url)
         role = await database.fetchval("SELECT current_user")
     sys.stdout.write(f"{package}: {_described(applied)}\n")
-    granted = f"the role {role} has its privileges" if url else "no role got privileges, since DATABASE_URL is not set"
+    granted = (
+        f"granted the role {role} its privileges" if url else "granted no privileges, since DATABASE_URL is not set"
+    )
     sys.stdout.write(f"{package}: {granted}\n")
 
 
 def _described(applied: list[str]) -> str:
     if not applied:
-        return "all migrations were applied before"
-    return f"{len(applied)} migrations applied: {', '.join(applied)}"
+        return "no migrations to apply"
+    return f"applied {', '.join(applied)}"

@@ -7,7 +7,7 @@ from eventing.handling.operations import SEE_SERVICE, operations
 from eventing.store.postgres import PostgresStore
 from runtime.bus import Bus, Client
 from runtime.bus.envelope import Envelope
-from runtime.http.health import Health, NotReady, Reduced
+from runtime.http.health import Degraded, Health, NotReady
 
 
 async def test_a_ping_returns_the_readiness_without_private_reasons(
@@ -17,7 +17,7 @@ async def test_a_ping_returns_the_readiness_without_private_reasons(
         raise NotReady("pid 7 (reports, database customers) has a transaction open")
 
     async def open_walls() -> None:
-        raise Reduced("without walls")
+        raise Degraded("without walls")
 
     database = postgres_store.database
     checks = Health({"database": database.check, "relay": stopped, "sandbox": open_walls})

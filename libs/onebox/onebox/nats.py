@@ -10,7 +10,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from contracts.flows import OPERATOR
+from contracts.subscriptions import OPERATOR
 
 from onebox.children import Child, Program
 from onebox.errors import CannotStart, tail

@@ -262,7 +262,7 @@ def test_a_system_that_does_not_run_cannot_be_saved(
         (tmp_path / "keys" / name).write_text(json.dumps(ring))
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
     assert main(["save", str(tmp_path / "backup")]) == 1
-    assert f"No system runs on {tmp_path}" in capsys.readouterr().err
+    assert f"No system is running in {tmp_path}" in capsys.readouterr().err
 
 
 def test_a_backup_without_keys_is_refused(source: Installation, tmp_path: Path) -> None:

@@ -180,13 +180,13 @@ def test_a_later_member_does_not_write_through_a_symlink(tmp_path: Path, target:
 
 
 def test_more_content_than_a_backup_says_is_refused(source: Path, target: Path) -> None:
-    with pytest.raises(BackupFailed, match="more content than it says"):
+    with pytest.raises(BackupFailed, match="more content than its keys file says"):
         restored(saved(source), target, budget=10_000)
 
 
 def test_a_file_that_is_no_backup_is_refused(target: Path) -> None:
     for content in (b"", b"something else" * 1000):
-        with pytest.raises(BackupFailed, match="This is no backup"), Reader.of(io.BytesIO(content)) as reader:
+        with pytest.raises(BackupFailed, match="This is not a backup"), Reader.of(io.BytesIO(content)) as reader:
             reader.manifest()
 
 

@@ -130,14 +130,14 @@ def test_a_url_without_a_usable_password_is_refused(folder: Path, capsys: pytest
 def test_without_the_key_of_the_authority_no_certificate_is_issued(folder: Path) -> None:
     for name in ("nats-ca.key", "nats-server.pem"):
         (folder / name).unlink()
-    with pytest.raises(CannotStart, match=r"nats-ca\.key is missing, .* Put it back"):
+    with pytest.raises(CannotStart, match=r"nats-ca\.key, .* is missing. Put it back"):
         create(folder)
 
 
 def test_an_authority_whose_key_is_another_ones_is_refused(folder: Path) -> None:
     (folder / "nats-ca.key").write_bytes((folder / "nats-server.key").read_bytes())
     (folder / "nats-server.pem").unlink()
-    with pytest.raises(CannotStart, match="is not the one of its certificate"):
+    with pytest.raises(CannotStart, match="does not match its certificate"):
         create(folder)
 
 

@@ -9,7 +9,7 @@ import pytest
 from onebox.ports import ReservedPort
 from prometheus_client import Counter
 from runtime.http import health
-from runtime.http.health import Health, Reduced, app, serving
+from runtime.http.health import Degraded, Health, app, serving
 from runtime.metrics import exposition, metrics_of
 from runtime.testing import eventually
 from starlette.applications import Starlette
@@ -33,7 +33,7 @@ async def hang() -> None:
 
 
 async def reduced() -> None:
-    raise Reduced("half of it is missing")
+    raise Degraded("half of it is missing")
 
 
 @asynccontextmanager

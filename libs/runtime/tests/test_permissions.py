@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import nats
 import pytest
 from contracts.catalogue import SERVICES
-from contracts.flows import GATEWAY, OPERATOR, REACTIONS
 from contracts.messages import feed_query
+from contracts.subscriptions import GATEWAY, OPERATOR, REACTIONS
 from contracts.wire import (
     DEAD_LETTERS,
     IDEMPOTENCY,
@@ -27,7 +27,7 @@ from runtime.bus import Bus, Unavailable, connected
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import jetstream
-from runtime.bus.permissions import authorization, questions, sent
+from runtime.bus.permissions import authorization, commands_and_queries, sent
 from runtime.bus.start import wait_for_bus
 from runtime.metrics import metrics_of
 from runtime.starting import CannotStart
@@ -76,7 +76,7 @@ def of_another(name: str, other: str) -> Iterator[str]:
 
 def forbidden(name: str) -> set[str]:
     """Return what a service may not publish."""
-    found = {*OF_NOBODY, *(kind.subject for kind in questions()), f"_INBOX.{name}.x.y.z"}
+    found = {*OF_NOBODY, *(kind.subject for kind in commands_and_queries()), f"_INBOX.{name}.x.y.z"}
     found |= {f"$JS.API.STREAM.{change}.{stream}" for change in CHANGES for stream in STREAMS}
     found |= {f"$JS.API.CONSUMER.{call}.{stream}" for call in ("LIST", "NAMES", "CREATE") for stream in STREAMS}
     found |= {f"$JS.API.DIRECT.GET.{stream}" for stream in STREAMS}

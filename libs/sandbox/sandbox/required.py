@@ -1,6 +1,6 @@
 """Whether a service starts where programs cannot be confined, and what it says then."""
 
-from runtime.http.health import Check, Reduced
+from runtime.http.health import Check, Degraded
 from runtime.logging import get_logger
 from runtime.settings import Settings
 from runtime.starting import CannotStart
@@ -41,6 +41,6 @@ def check_of(sandbox: Sandbox, effect: str) -> Check:
 
     async def check() -> None:
         if not sandbox.confines:
-            raise Reduced(effect)
+            raise Degraded(effect)
 
     return check

@@ -35,12 +35,12 @@ async def test_what_was_done_is_written(
     await run(database_url, databases.as_service(database_url))
     migrations, role = capsys.readouterr().out.splitlines()
     assert "0001_users.sql" in migrations
-    assert role == "identity: the role agentapi_service has its privileges"
+    assert role == "identity: granted the role agentapi_service its privileges"
 
 
 async def test_without_a_second_role_none_is_granted(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     await run(database_url)
-    assert "no role got privileges, since DATABASE_URL is not set" in capsys.readouterr().out
+    assert "granted no privileges, since DATABASE_URL is not set" in capsys.readouterr().out
 
 
 async def test_a_role_that_owns_nothing_is_refused_with_advice(databases: Databases, database_url: str) -> None:

@@ -36,7 +36,7 @@ def migrate_advice(schema: str) -> str:
     """Return the advice, as a sentence, for a role that may not do what only the owner of the tables may."""
     return (
         f"Set MIGRATION_DATABASE_URL to the role that owns the database, or run `python -m {schema} migrate` with both "
-        "URLs before."
+        "URLs first."
     )
 
 

@@ -18,7 +18,7 @@ from contracts.messages import (
 )
 from pydantic_core import from_json
 from runtime.bus import Answer
-from runtime.http.health import Health, passed
+from runtime.http.health import Health, is_healthy
 
 from eventing.bus import wire
 from eventing.database import Database
@@ -57,7 +57,7 @@ async def _projected(
 async def _report(health: Health, *_: object) -> Answer[dict[str, str]]:
     report = await health.report()
     # Clients of the gateway see this: other reasons may name databases, users and addresses.
-    return Answer({name: text if passed(text) or name in STORES else SEE_SERVICE for name, text in report.items()})
+    return Answer({name: text if is_healthy(text) or name in STORES else SEE_SERVICE for name, text in report.items()})
 
 
 async def _page(service: str, store: PostgresStore, query: FeedQuery, *_: object) -> Answer[FeedPage]:

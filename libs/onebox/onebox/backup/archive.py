@@ -127,13 +127,13 @@ class Reader:
         """Read from a file.
 
         Raises:
-            BackupFailed: it is no backup.
+            BackupFailed: it is not a backup.
         """
         try:
             with ZstdFile(file) as compressed, tarfile.open(fileobj=compressed, mode="r|") as tar:
                 yield cls(tar)
         except (ZstdError, EOFError, tarfile.TarError) as error:
-            raise BackupFailed(f"This is no backup, or it is damaged: {error}.") from None
+            raise BackupFailed(f"This is not a backup, or it is damaged: {error}.") from None
 
     def manifest(self) -> Manifest:
         """Read the first member.
@@ -143,7 +143,7 @@ class Reader:
         """
         member = next(iter(self), None)
         if member is None or member.name != MANIFEST:
-            raise BackupFailed("This is no backup: it does not begin with its description.")
+            raise BackupFailed("This is not a backup: it does not begin with a description.")
         return _parsed(Manifest, self.content(member))
 
     def end(self, member: tarfile.TarInfo) -> End:
@@ -157,7 +157,7 @@ class Reader:
             BackupFailed: it is not small, or no file.
         """
         if not member.isreg() or member.size > MAX_JSON_BYTES:
-            raise BackupFailed(f"The backup has a member that does not belong to one: {member.name[:100]!r}.")
+            raise BackupFailed(f"The backup has an unexpected member: {member.name[:100]!r}.")
         return self.stream(member).read()
 
     def stream(self, member: tarfile.TarInfo) -> "io.BufferedIOBase":

@@ -38,7 +38,7 @@ class Placer:
         name, *steps = member.name.split("/")
         folder = self._folders.get(name)
         if folder is None or not steps or len(steps) > MAX_DEPTH or any(step in ("", ".", "..") for step in steps):
-            raise BackupFailed(f"The backup has a member that does not belong to one: {member.name[:100]!r}.")
+            raise BackupFailed(f"The backup has an unexpected member: {member.name[:100]!r}.")
         self.spend(member)
         if _makes_room(folder, steps, member):
             self._create(folder, steps, member)
@@ -51,7 +51,7 @@ class Placer:
         """
         self._progress.add(member.size + ENTRY_BYTES)
         if self._progress.bytes > self._budget:
-            raise BackupFailed("The backup has more content than it says.")
+            raise BackupFailed("The backup has more content than its keys file says.")
 
     def remove(self, end: End) -> None:
         """Remove what was deleted before the state that the dump has."""
@@ -70,7 +70,7 @@ class Placer:
             self.files += 1
             self.bytes += member.size
         else:
-            raise BackupFailed(f"The backup has a member that does not belong to one: {member.name[:100]!r}.")
+            raise BackupFailed(f"The backup has an unexpected member: {member.name[:100]!r}.")
 
 
 def _makes_room(folder: Path, steps: Sequence[str], member: tarfile.TarInfo) -> bool:

@@ -52,7 +52,7 @@ def restore(settings: BackupSettings, file: Path) -> None:
             with _prepared(settings, manifest, keys) as target:
                 _restore(reader, target, keys)
                 target.database.start_relays()
-    report("Restored. The bus of the restored system has to be empty; never run two systems from one backup.")
+    report("Restored. Start it with an empty bus, which a new DATA_DIR has. Never run two systems from one backup.")
 
 
 def _restore(reader: Reader, target: Target, keys: Keys) -> None:
@@ -69,7 +69,7 @@ def _restore(reader: Reader, target: Target, keys: Keys) -> None:
             else:
                 placer.place(member)
         if not complete:
-            raise BackupFailed("The backup has no end.")
+            raise BackupFailed("The backup is incomplete.")
         for name, ring in keys.rings.items():
             _restore_ring(target.keys / name, ring)
         dump.write(last)  # without its end the dump is not committed

@@ -80,7 +80,7 @@ def _embedded(settings: BackupSettings) -> str:
     if url := url_of_running(data):
         return url
     raise BackupFailed(
-        f"No system runs on {data.parent}. Start it, set DATA_DIR, or set DATABASE_URL to your own PostgreSQL. A "
+        f"No system is running in {data.parent}. Start it, set DATA_DIR, or set DATABASE_URL to your own PostgreSQL. A "
         "stopped system can be saved by copying its DATA_DIR."
     )
 

@@ -11,7 +11,8 @@ from onebox.terminal import fail, report
 
 def main(arguments: list[str]) -> int:
     """Create what is missing in a folder, say what that was, and return the exit code."""
-    parser = ArgumentParser("python -m onebox.installation", description="Create the secrets of an installation.")
+    about = "Create the missing secrets of an installation in containers (docs/guides/installation.md)."
+    parser = ArgumentParser("python -m onebox.installation", description=about)
     parser.add_argument("folder", type=Path, help="a folder that only you may read; created if it does not exist")
     folder: Path = parser.parse_args(arguments).folder
     try:

@@ -1,4 +1,4 @@
-"""A private certificate authority, and the certificate of a server that it issues, in the form PEM."""
+"""A private certificate authority, and the certificate of a server that it issues, in PEM format."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -68,9 +68,9 @@ def _loaded(authority: Certificate) -> tuple[x509.Certificate, EllipticCurvePriv
         certificate = x509.load_pem_x509_certificate(authority.certificate.encode())
         key = load_pem_private_key(authority.key.encode(), password=None)
     except (ValueError, TypeError) as error:
-        raise CannotStart(f"the authority of certificates cannot be read ({error})") from None
+        raise CannotStart(f"the certificate authority cannot be read ({error})") from None
     if not isinstance(key, EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
-        raise CannotStart("the key of the authority of certificates is not the one of its certificate")
+        raise CannotStart("the key of the certificate authority does not match its certificate")
     return certificate, key
 
 

@@ -70,8 +70,8 @@ def _certificates(folder: SecretFolder) -> None:
         return
     if not folder.has(f"{AUTHORITY}.key"):
         raise CannotStart(
-            f"{AUTHORITY}.key is missing, which signs a new {SERVER}.pem. Put it back, or delete {AUTHORITY}.pem to "
-            "have another authority made"
+            f"{AUTHORITY}.key, which signs a new {SERVER}.pem, is missing. Put it back, or delete {AUTHORITY}.pem to "
+            "create another certificate authority"
         )
     authority = Certificate(folder.read(f"{AUTHORITY}.pem"), folder.read(f"{AUTHORITY}.key"))
     _write(folder, SERVER, new_server_certificate(authority, BUS_NAMES, clock.now()), MOUNTED)
@@ -115,11 +115,11 @@ def _users(urls: Mapping[str, str]) -> str:
 def _notes(folder: SecretFolder) -> list[str]:
     notes: list[str] = []
     if "admin-password" in folder.written:
-        notes.append("admin-password has the password of the first administrator.")
+        notes.append("admin-password contains the password of the first administrator.")
     try:
         end = expiry(folder.read(f"{SERVER}.pem"))
     except ValueError:
-        raise CannotStart(f"{SERVER}.pem is not a certificate. Delete it to have a new one made") from None
+        raise CannotStart(f"{SERVER}.pem is not a certificate. Delete it to create a new one") from None
     notes.append(f"{SERVER}.pem is valid until {end:%Y-%m-%d}.")
     if end < clock.now() + SOON:
         notes.append(f"Delete {SERVER}.pem, run this again, and restart NATS.")

@@ -76,5 +76,5 @@ class SecretFolder:
 def _check(path: Path, found: os.stat_result) -> None:
     if found.st_uid != os.geteuid():
         raise CannotStart(f"{path} belongs to another user")
-    if mode := stat.S_IMODE(found.st_mode) & 0o077:
-        raise CannotStart(f"other users may use {path} (mode {mode:03o} for them). Run `chmod 700 {path}`")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise CannotStart(f"other users may use {path}. Run `chmod 700 {path}`")

@@ -16,9 +16,9 @@ from typing import Any
 
 import contracts
 from contracts.catalogue import SERVICES
-from contracts.flows import GATEWAY, OFFERING, OPERATOR, PROJECTED, REACTIONS
 from contracts.messages import Command, Query
 from contracts.session.deltas import DELTA_SUBJECTS
+from contracts.subscriptions import GATEWAY, OFFERING, OPERATOR, PROJECTED, REACTIONS
 from contracts.wire import (
     DEAD_LETTERS,
     IDEMPOTENCY,
@@ -116,11 +116,11 @@ def _permissions_of_gateway() -> Permissions:
 
 def sent(service: str) -> list[str]:
     """Return the subjects of the commands and queries that a service sends to others."""
-    return sorted(kind.subject for kind in questions() if service in kind.senders)
+    return sorted(kind.subject for kind in commands_and_queries() if service in kind.senders)
 
 
 @cache
-def questions() -> tuple[type[Command[Any] | Query[Any]], ...]:
+def commands_and_queries() -> tuple[type[Command[Any] | Query[Any]], ...]:
     """Return all commands and queries of the contracts, except those that every service answers."""
     for module in pkgutil.walk_packages(contracts.__path__, "contracts."):
         importlib.import_module(module.name)

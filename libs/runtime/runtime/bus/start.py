@@ -48,7 +48,7 @@ async def _attempt(url: str, name: str, where: str) -> None:
             )
             await _check(client, where)
     except NotPermitted:
-        raise CannotStart(f"{where}: this user of NATS has no permissions for {name}. Use the one of {name}.") from None
+        raise CannotStart(f"{where}: this NATS user has no permissions for {name}. Use the user of {name}.") from None
     except (OSError, nats.errors.Error) as error:
         raise _startup_error(errors[-1] if errors else error, where) from None
     finally:

@@ -37,7 +37,7 @@ class NotReady(Exception):
     """Raised by a check to report its reason. The text is shown to clients, so it must not contain anything private."""
 
 
-class Reduced(NotReady):
+class Degraded(NotReady):
     """Raised by a check if the process is ready, but does less than it could. The text is shown to clients, too."""
 
 
@@ -48,7 +48,7 @@ class Health:
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
 
     async def report(self) -> dict[str, str]:
-        """Run all checks concurrently, and return for each what `passed` reads: `ok`, or the reason of the failure."""
+        """Run all checks concurrently, and return the result of each (see `is_healthy`): `ok`, or what is wrong."""
         results = await asyncio.gather(*(_outcome(check) for check in self.checks.values()))
         return dict(zip(self.checks, results, strict=True))
 
@@ -59,7 +59,7 @@ async def _outcome(check: Check) -> str:
             await check()
     except TimeoutError:
         return f"no answer within {CHECK_TIMEOUT:g} s"
-    except Reduced as reason:
+    except Degraded as reason:
         return f"{OK}, but {reason}"
     except NotReady as reason:
         return str(reason)
@@ -68,14 +68,14 @@ async def _outcome(check: Check) -> str:
     return OK
 
 
-def passed(result: str) -> bool:
+def is_healthy(result: str) -> bool:
     """Return whether the result of a check lets the process be ready."""
     return result.partition(",")[0] == OK
 
 
 def response(report: Mapping[str, str]) -> JSONResponse:
     """Return the response with the results of checks; its status is 200 if all are `ok`, else 503."""
-    healthy = all(map(passed, report.values()))
+    healthy = all(map(is_healthy, report.values()))
     status = "ready" if healthy else "not ready"
     return JSONResponse({"status": status, "checks": report}, status_code=200 if healthy else 503)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from contracts.catalogue import SERVICES
-from contracts.flows import GATEWAY, OFFERING, PROJECTED, REACTIONS
 from contracts.identity.user import GetActor
+from contracts.subscriptions import GATEWAY, OFFERING, PROJECTED, REACTIONS
 from eventing.bus import wire
-from runtime.bus.permissions import questions
+from runtime.bus.permissions import commands_and_queries
 
 from tests.architecture import house
 from tests.contracts.names import AnyService, services
@@ -33,8 +33,8 @@ def foreign(service: AnyService) -> dict[str, set[str]]:
 
 def senders() -> dict[str, set[str]]:
     """Return which services use each command and query of another one, by its subject."""
-    kinds = {(kind.__module__, kind.__name__): kind for kind in questions()}
-    found = {kind.subject: set[str]() for kind in questions()}
+    kinds = {(kind.__module__, kind.__name__): kind for kind in commands_and_queries()}
+    found = {kind.subject: set[str]() for kind in commands_and_queries()}
     for package in (GATEWAY, *SERVICES):
         folder = house.ROOT / "services" / package.replace("_", "-") / package
         for file in folder.rglob("*.py"):
@@ -46,7 +46,7 @@ def senders() -> dict[str, set[str]]:
 def test_a_message_names_the_services_that_send_it() -> None:
     # What `on_behalf_of` needs is sent by `eventing`, for each service that asks it to.
     found = {subject: names for subject, names in senders().items() if subject != GetActor.subject}
-    assert {kind.subject: {*kind.senders} for kind in questions() if kind is not GetActor} == found
+    assert {kind.subject: {*kind.senders} for kind in commands_and_queries() if kind is not GetActor} == found
 
 
 @pytest.mark.parametrize("service", services(), ids=lambda service: service.name)
