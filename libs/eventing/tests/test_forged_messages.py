@@ -22,6 +22,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, StreamConfig
 from runtime.bus import Client
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import JetStream, headers_of, jetstream
+from runtime.bus.pubsub import subscribe, subscribed
 from structlog.testing import capture_logs
 
 PULL, PUSH, GET = "CONSUMER.MSG.NEXT.SPY.spy", "push", "DIRECT.GET.SPY"
@@ -64,6 +65,22 @@ async def test_a_replay_that_a_stream_delivers_is_refused(client: Client, js: Je
             await forge(client, PULL, replay_subject("shelf"), event.data or b"", headers)
             await eventually(lambda: any(entry["event"] == "dead letter could not be replayed" for entry in logs))
     assert spy.seen == []
+
+
+@pytest.mark.parametrize("way", [PULL, GET])
+async def test_what_a_stream_delivers_to_listeners_is_ignored(way: str, client: Client) -> None:
+    heard = list[bytes]()
+
+    async def listen(_: str, body: bytes) -> None:
+        heard.append(body)
+
+    delivered = await subscribe(client, "delta.jar.one.two")
+    async with subscribed(client, ["delta.jar.*.*"], listen):
+        await forge(client, way, "delta.jar.one.two", b"forged", {})
+        assert (await delivered.next_msg(60)).data == b"forged"
+        await client.publish("delta.jar.one.two", b"sent")
+        await eventually(lambda: heard[-1:] == [b"sent"])
+    assert heard == [b"sent"]
 
 
 async def _is_subscribed(client: Client) -> bool:
