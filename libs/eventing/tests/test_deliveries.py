@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from eventing import reactions
 from eventing.bus.wire import EventHeaders
 from eventing.reactions import Registration
 from eventing.testing import background, eventually
@@ -59,3 +60,20 @@ async def test_all_events_are_processed_if_it_is_unknown_which_concern(client: C
     async with background(replica(client).work(FailingConcern().of(spy), asyncio.Event())):
         await eventually(lambda: all_acknowledged(js))
     assert sorted(recorded.version for recorded in spy.seen) == [1, 2, 3]
+
+
+async def test_events_that_wait_for_a_slot_are_not_redelivered(
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactions, "ACK_WAIT", 2.0)
+    monkeypatch.setattr(reactions, "HEARTBEAT", 0.2)
+    spy, other, concern = ReactionSpy.waiting(), ReactionSpy(), Concern(*range(1, 31))
+    for version in range(1, 31):
+        await publish(js, OPENED, aggregate_version=str(version))
+    async with background(replica(client).work(concern.of(spy), asyncio.Event())):
+        await eventually(lambda: len(concern.asked) == 2)
+        async with background(replica(other_client).work(concern.of(other), asyncio.Event())):
+            await asyncio.sleep(4)  # twice the ack wait
+            spy.go.set()
+            await eventually(lambda: all_acknowledged(js))
+    assert (len(spy.seen), other.seen) == (30, [])

@@ -116,6 +116,28 @@ def test_a_file_that_becomes_a_folder_is_restored_as_a_folder(source: Path, targ
     assert shape(restored(saved(source, dump()), target)) == shape(source)
 
 
+def test_a_folder_that_is_a_link_for_a_moment_is_restored(
+    source: Path, target: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, add_file, add_link = source / "one" / "empty", Writer.add_file, Writer.add_link
+    (folder / "below").touch()
+
+    def leave(writer: Writer, name: str, file: BinaryIO) -> bool:
+        if name == "workspaces/one/text":
+            folder.rename(tmp_path / "aside")
+            folder.symlink_to("text")
+        return add_file(writer, name, file)
+
+    def return_again(writer: Writer, name: str, link: str) -> None:
+        add_link(writer, name, link)
+        folder.unlink()
+        (tmp_path / "aside").rename(folder)
+
+    monkeypatch.setattr(Writer, "add_file", leave)
+    monkeypatch.setattr(Writer, "add_link", return_again)
+    assert shape(restored(saved(source), target)) == shape(source)
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_padded(source: Path, target: Path) -> None:
     class Shrunk(io.FileIO):
         def read(self, size: int | None = -1, /) -> bytes:

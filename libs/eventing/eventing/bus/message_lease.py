@@ -1,7 +1,7 @@
 """A message of the bus, kept from redelivery by heartbeats while it is worked on."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
 
 from nats.aio.msg import Msg
@@ -47,3 +47,22 @@ class MessageLease:
                 await self.client.request(self.message.reply, Msg.Ack.Progress, timeout=self.interval)
                 self.longest_gap = max(self.longest_gap, self._gap)
                 self.last_heartbeat = asyncio.get_running_loop().time()
+
+
+@asynccontextmanager
+async def kept(waiting: Collection[Msg], interval: float) -> AsyncGenerator[None]:
+    """Keep messages from redelivery as long as the context is open, and they are still in the collection."""
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(interval)
+            for message in [*waiting]:
+                with suppress(Error, OSError):  # it may be redelivered then
+                    await message.in_progress()
+
+    async with asyncio.TaskGroup() as tasks:
+        beating = tasks.create_task(beat())
+        try:
+            yield
+        finally:
+            beating.cancel()

@@ -33,7 +33,7 @@ from eventing.handling.routing import Router
 from eventing.leases import POSTPONED, AttemptFailed, Leases, OrphanedWork, TakenOver, UnfinishedWork
 from eventing.reactions import persistence
 from eventing.reactions.broadcasts import Broadcasts
-from eventing.reactions.deliveries import Deliveries
+from eventing.reactions.deliveries import Deliveries, start_each
 from eventing.reactions.offers import Offers, Process
 from eventing.reactions.postponements import Postponements
 from eventing.reactions.reaction import Reaction
@@ -131,7 +131,7 @@ class Reactor[T]:
                 except BaseException:
                     slots.release()
                     raise
-                await slots.start_each(messages or [], process)
+                await start_each(messages or [], slots, process, HEARTBEAT)
                 if messages is None:  # a deleted consumer looks the same as one without messages
                     await self._create_consumer(registration)
         finally:

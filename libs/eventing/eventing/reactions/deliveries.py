@@ -1,6 +1,8 @@
 """The messages that the bus delivers for a shared reaction: one at a time, or many if most of them lead to nothing."""
 
 import asyncio
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -10,7 +12,10 @@ from runtime.logging import get_logger
 
 from eventing import metrics
 from eventing.bus import wire
+from eventing.bus.message_lease import kept
+from eventing.reactions.offers import Process
 from eventing.reactions.registration import Registration
+from eventing.reactions.slots import Slots
 
 log = get_logger()
 
@@ -66,3 +71,21 @@ class Deliveries:
         except Exception as error:  # noqa: BLE001  the reaction itself meets the problem, and is retried
             log.warning("unknown which events concern a reaction", reaction=self._registration.name, error=repr(error))
             return [True] * len(events)
+
+
+async def start_each(messages: Sequence[Msg], slots: Slots, process: Process, heartbeat: float) -> None:
+    """Process each message, the first in the slot that was taken, which is free again if there is none.
+
+    Those that wait for a slot are kept from redelivery.
+    """
+    waiting = deque(messages)
+    if not waiting:
+        slots.release()
+        return
+    slots.start(process(waiting.popleft()))
+    if not waiting:
+        return
+    async with kept(waiting, heartbeat):
+        while waiting:
+            await slots.acquire()
+            slots.start(process(waiting.popleft()))

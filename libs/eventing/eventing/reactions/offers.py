@@ -16,6 +16,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error, NoRespondersError
 from runtime.bus import BUS_ERRORS, Client
+from runtime.bus.client import is_sent
 from runtime.bus.pubsub import subscribe
 from runtime.logging import get_logger
 
@@ -99,7 +100,7 @@ class Offers:
 
     async def _offer(self, aggregate: UUID, message: Msg) -> str:
         headers: dict[str, Any] = {**(message.headers or {}), SUBJECT: message.subject, ACK: message.reply}
-        subject = offer_subject(self.service, self.registration.name, str(aggregate))
+        subject = self._subject(aggregate)
         try:
             answer = await self.client.request(subject, message.data, timeout=OFFER_SECONDS, headers=headers)
         except NoRespondersError:
@@ -118,11 +119,13 @@ class Offers:
             if known := self._subscriptions.pop(aggregate, None):
                 self._subscriptions[aggregate] = known
                 return
-            subject = offer_subject(self.service, self.registration.name, str(aggregate))
             with suppress(*BUS_ERRORS):
-                self._subscriptions[aggregate] = await subscribe(self.client, subject, receive)
+                self._subscriptions[aggregate] = await subscribe(self.client, self._subject(aggregate), receive)
             if len(self._subscriptions) > MAX_SUBSCRIPTIONS:
                 await self._unsubscribe(next(iter(self._subscriptions)))
+
+    def _subject(self, aggregate: UUID) -> str:
+        return offer_subject(self.service, self.registration.name, str(aggregate))
 
     async def _unsubscribe(self, aggregate: UUID) -> None:
         if subscription := self._subscriptions.pop(aggregate, None):
@@ -138,7 +141,7 @@ class Offers:
                 await self._unsubscribe(aggregate)
 
     async def _accept(self, aggregate: UUID, offer: Msg) -> bool:
-        message = self._offered_message(offer)
+        message = self._offered_message(offer) if is_sent(offer, self._subject(aggregate)) else None
         if message is None or _aggregate_of(message) != aggregate:
             log.warning("offer is not valid", reaction=self.registration.name, aggregate=str(aggregate))
             return False

@@ -1,7 +1,7 @@
 """Slots for the events that a replica processes at the same time."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any
 
 
@@ -27,15 +27,6 @@ class Slots:
     def release(self) -> None:
         """Free a slot that was taken, and is not used."""
         self._free.release()
-
-    async def start_each[T](self, items: Sequence[T], work: Callable[[T], Coroutine[Any, Any, None]]) -> None:
-        """Run `work` for each item, the first in the slot that was taken, which is free again if there is none."""
-        if not items:
-            self.release()
-        for number, item in enumerate(items):
-            if number:
-                await self.acquire()
-            self.start(work(item))
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run `work` in a slot that was taken, which is free again when it ends."""

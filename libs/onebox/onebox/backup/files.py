@@ -53,8 +53,10 @@ class Copier:
         if not self._add(f"{top}/{entry}", entry, within):
             return
         for folder, folders, files, below in os.fwalk(entry, dir_fd=within, onerror=self._note):
-            for name in (*files, *folders):
+            for name in files:
                 self._add(f"{top}/{folder}/{name}", name, below)
+            # One that is something else by now may be a folder again later, but the backup lacks it as a folder.
+            folders[:] = [name for name in folders if self._add(f"{top}/{folder}/{name}", name, below)]
             if folder.count("/") + 2 >= MAX_DEPTH:
                 self.left_out += len(folders)
                 folders.clear()

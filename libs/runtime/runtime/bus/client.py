@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
+from fnmatch import fnmatchcase
 from secrets import token_urlsafe
 from typing import Any, cast
 
@@ -38,11 +39,11 @@ class NotPermitted(nats.errors.Error):
 
 
 def is_sent(message: Msg, subject: str) -> bool:
-    """Return whether a message on a subject was sent there by somebody who may.
+    """Return whether a message on a subject, which may have wildcards, was sent there by somebody who may.
 
     A reader of a stream can have the server deliver its messages anywhere, with content that the reader has stored.
     """
-    return message.subject == subject and STREAM_HEADER not in (message.headers or {})
+    return fnmatchcase(message.subject, subject) and STREAM_HEADER not in (message.headers or {})
 
 
 class Client(nats.aio.client.Client):

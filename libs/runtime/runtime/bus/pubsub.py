@@ -8,6 +8,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from runtime.bus import BUS_ERRORS, Client
+from runtime.bus.client import is_sent
 
 type MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
@@ -27,12 +28,15 @@ async def subscribe(
 async def subscribed(client: Client, subjects: list[str], handler: MessageHandler) -> AsyncGenerator[None]:
     """Call `handler` with the subject and the body of each message that arrives while the context is open.
 
+    What a stream delivers to these subjects is ignored: a service can have its own messages delivered to any.
+
     Raises:
         Unavailable, nats.errors.Error, OSError: the bus is unavailable, so messages would be missed.
     """
 
     async def handle(message: Msg) -> None:
-        await handler(message.subject, message.data)
+        if any(is_sent(message, subject) for subject in subjects):
+            await handler(message.subject, message.data)
 
     subscriptions = [await subscribe(client, subject, handle) for subject in subjects]
     try:
