@@ -12,6 +12,8 @@ if docker version | grep -q Podman; then
     export COMPOSE_FILE=docker-compose.yml:deploy/podman.yml
 fi
 command -v promtool >/dev/null || echo "deploy-check: NOT CHECKED: deploy/monitoring/prometheus.yml, because promtool is missing."
+[ -n "${FROM_VERSION:-}" ] ||
+    echo "deploy-check: NOT CHECKED: an upgrade from images of an earlier release, which FROM_VERSION and FROM_IMAGES name."
 echo "deploy-check: NOT RUN: the containers of the profile observe, whose images are not built here."
 sh deploy/images/build.sh
 exec .venv/bin/pytest -n 0 "$@" tests/deploy

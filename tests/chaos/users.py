@@ -173,7 +173,7 @@ class User:
                 continue
             if answer.status_code not in UNSURE:
                 break
-        self.answers[f"{method} {answer.status_code if answer is not None else 'nothing'}"] += 1
+        self.answers[f"{method} {_described(answer)}"] += 1
         return answer
 
     async def _sure(self, method: str, path: str, **given: Any) -> Any:
@@ -190,6 +190,13 @@ class User:
 def is_unsure(answer: httpx.Response) -> bool:
     """Return whether a request that has a key has to be sent again."""
     return answer.status_code in UNSURE or "IDEMPOTENCY_KEY_IN_USE" in answer.text
+
+
+def _described(answer: httpx.Response | None) -> str:
+    """Return the status of an answer, and whether it says when to send the request again."""
+    if answer is None:
+        return "nothing"
+    return f"{answer.status_code} retry" if "retry-after" in answer.headers else f"{answer.status_code}"
 
 
 def _writing(word: str, random: Random) -> str:

@@ -27,9 +27,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]:
-    """The system of docker-compose.yml, with secrets of its own, started once for all tests of a run."""
+    """The system of docker-compose.yml, with secrets of its own, started once for all tests of a module."""
     with Installation(Path(tmp_path_factory.mktemp("secrets"))) as running:
         running.up()
         yield running

@@ -12,13 +12,12 @@ from tests.architecture.house import ROOT
 
 SERVICES = ("gateway", "identity", "session", "task-scheduler", "report", "mcp-registry")
 IMAGES = (*SERVICES, "simulator")
-_NAMES = os.environ.get("IMAGES", "agentapi"), os.environ.get("VERSION", "0.2.0")  # noqa: TID251  as docker compose does
+PREFIX, VERSION = os.environ.get("IMAGES", "agentapi"), os.environ.get("VERSION", "0.2.0")  # noqa: TID251  as docker compose does
 
 
-def image_of(service: str) -> str:
+def image_of(service: str, version: str = VERSION) -> str:
     """Return the name of the image of a service."""
-    prefix, version = _NAMES
-    return f"{prefix}/{service}:{version}"
+    return f"{PREFIX}/{service}:{version}"
 
 
 def docker(*arguments: str, env: Mapping[str, str] | None = None) -> str:

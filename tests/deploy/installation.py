@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,8 +13,10 @@ from typing import Self
 import httpx
 from onebox.testing.system import until
 
+from tests.architecture.house import ROOT
 from tests.deploy.docker import docker, inspected
 
+UPGRADE = ROOT / "deploy/upgrade.sh"
 READY_SECONDS = 300
 """How long `docker compose up` may take before it is given up: a guard, not the aim."""
 
@@ -21,7 +24,7 @@ READY_SECONDS = 300
 class Installation:
     """Use it as a context, which removes all that it created."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, images: Mapping[str, str] | None = None) -> None:
         self.project = f"agentapi-check-{secrets.token_hex(3)}"
         self.gateways: list[str] = []
         """The URLs of the gateways."""
@@ -35,6 +38,8 @@ class Installation:
             "RATE_LIMITS": "none",
             "ASK_TIMEOUT_SECONDS": "15",  # two of everything start while users register
         }
+        self._images = images or {}
+        """Settings of docker-compose.yml that name other images."""
         self._env = {**os.environ, **given}  # noqa: TID251  docker needs all of it
         subprocess.run([sys.executable, "-m", "onebox.installation", str(folder)], check=True)
 
@@ -50,7 +55,7 @@ class Installation:
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose` for this system."""
-        return docker("compose", *arguments, env=self._env)
+        return docker("compose", *arguments, env={**self._env, **self._images})
 
     def up(self, *scale: str) -> None:
         """Start everything, and wait until it is ready; `scale` are options such as `--scale=session=2`."""
@@ -59,6 +64,14 @@ class Installation:
             "up", "--detach", "--no-build", "--no-recreate", "--wait", f"--wait-timeout={READY_SECONDS}", *scale
         )
         self.seconds_to_ready = time.monotonic() - began
+        self.find_gateways()
+
+    def upgrade(self, gateways_changed: str) -> None:
+        """Replace all containers by those of the images under test, as `deploy/upgrade.sh` does for operators."""
+        self._images = {}
+        env = {**self._env, "GATEWAYS_CHANGED": gateways_changed}
+        done = subprocess.run(["sh", UPGRADE], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stdout[-4000:]}{done.stderr[-4000:]}"
         self.find_gateways()
 
     def containers(self, service: str) -> list[str]:

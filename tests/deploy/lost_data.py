@@ -29,6 +29,14 @@ def lost(user: User, gateway: str) -> Iterator[str]:
             yield from _lost_of(held, http)
 
 
+def interrupted(user: User, gateway: str) -> list[str]:
+    """Return the runs of a user that ended because their service did."""
+    token = user.http.headers["authorization"]
+    with httpx.Client(base_url=f"{gateway}/api/v1", headers={"authorization": token}, timeout=60) as http:
+        runs = [f"/sessions/{held.id}/runs/{run}" for held in user.sessions for run in held.runs]
+        return [path for path in runs if http.get(path).json().get("error_code") == "RUN_INTERRUPTED"]
+
+
 def _lost_of(held: Held, http: httpx.Client) -> Iterator[str]:
     answer = http.get(f"/sessions/{held.id}")
     if answer.status_code != HTTPStatus.OK:

@@ -42,6 +42,12 @@ def test_scripts_that_start_sandboxes_can_be_executed() -> None:
     assert {name for name, found in options.items() if "exec" in found} == SANDBOXES
 
 
+def test_our_images_are_not_pulled_unless_that_is_wanted() -> None:
+    ours = [container for container in CONTAINERS.values() if container["image"].startswith("${IMAGES")]
+    assert len(ours) > len(IMAGES)
+    assert {container.get("pull_policy") for container in ours} == {"${PULL_POLICY:-never}"}
+
+
 def test_only_the_gateway_and_grafana_publish_a_port() -> None:
     published = {name: container["ports"] for name, container in CONTAINERS.items() if "ports" in container}
     assert {*published} == {"gateway", "grafana"}

@@ -16,6 +16,8 @@ from eventing.database.start import migrate_advice
 from eventing.privileges import grant
 
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+NEEDS_STOP = b"-- needs a stop"
+"""The beginning of a migration that replicas of the release before cannot work with."""
 LOCK_TIMEOUT = 60.0
 HAS_TABLE = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = $1 AND tablename = 'migrations')"
 STATEMENT_TIMEOUT = 3600.0  # for one file, which may build an index on a large table
@@ -33,10 +35,11 @@ class MigrationError(CannotStart):
     """The migration files and the database do not match; nothing was changed."""
 
 
-async def migrate(database: Database, folder: Path, role: str | None = None) -> list[str]:
+async def migrate(database: Database, folder: Path, role: str | None = None, *, stopped: bool = True) -> list[str]:
     """Bring the service's schema up to date with the event store's own migrations and those of `folder`.
 
-    If the service runs with another `role`, that one gets its privileges on the tables.
+    If the service runs with another `role`, that one gets its privileges on the tables. Unless all replicas are
+    `stopped`, migrations that need it are refused, except in an empty database.
 
     Any number of replicas may call this concurrently. One applies the files, without a limit; the others wait for it,
     at most 60 s.
@@ -45,8 +48,8 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
         The names of the applied files.
 
     Raises:
-        MigrationError: a folder has no files, a file was changed after it was applied, a number is missing, or the
-            database is newer.
+        MigrationError: a folder has no files, a file was changed after it was applied, a number is missing, the
+            database is newer, or a file needs a stop.
         TimeoutError: another replica was still applying files after 60 s.
     """
     async with asyncio.timeout(LOCK_TIMEOUT) as waiting:
@@ -54,7 +57,7 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
             async with database.advisory_lock(f"migrate:{database.schema}") as connection:
                 if connection:
                     waiting.reschedule(None)
-                    applied = await _migrate(database, {"eventing": OWN} | {database.schema: folder})
+                    applied = await _migrate(database, {"eventing": OWN} | {database.schema: folder}, stopped=stopped)
                     if role:
                         await grant(database, role)
                     return applied
@@ -62,7 +65,9 @@ async def migrate(database: Database, folder: Path, role: str | None = None) -> 
             await asyncio.sleep(0.1)
 
 
-async def migrate_as_owner(database: Database, folder: Path, owner_url: str | None) -> list[str]:
+async def migrate_as_owner(
+    database: Database, folder: Path, owner_url: str | None, *, stopped: bool = True
+) -> list[str]:
     """Migrate with the role in `owner_url`, or without one with the role of the service, and return the applied files.
 
     Raises:
@@ -73,9 +78,9 @@ async def migrate_as_owner(database: Database, folder: Path, owner_url: str | No
             role = await database.fetchval("SELECT current_user")
             async with Database.open(owner_url, database.schema, size=1) as owned:
                 await _check_same(owned, database)
-                applied = await migrate(owned, folder, role)
+                applied = await migrate(owned, folder, role, stopped=stopped)
         else:
-            applied = await migrate(database, folder)
+            applied = await migrate(database, folder, stopped=stopped)
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
             f"the database role may not apply the migrations of this release ({error}). "
@@ -91,14 +96,17 @@ async def _check_same(one: Database, other: Database) -> None:
             raise MigrationError("MIGRATION_DATABASE_URL and DATABASE_URL are different databases: correct one of them")
 
 
-async def _migrate(database: Database, folders: dict[str, Path]) -> list[str]:
+async def _migrate(database: Database, folders: dict[str, Path], *, stopped: bool) -> list[str]:
     if not await database.fetchval(HAS_TABLE, database.schema):  # a role that may not create it may still read it
         await database.execute(
             f'CREATE SCHEMA IF NOT EXISTS "{database.schema}";'
             f'CREATE TABLE IF NOT EXISTS "{database.schema}".migrations (origin text, name text, sha256 text NOT NULL, '
             "applied_at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (origin, name))"
         )
+        stopped = True  # no release has used it
     fresh = [(origin, path) for origin, folder in folders.items() for path in await _fresh(database, origin, folder)]
+    if not stopped:
+        _check_stopped(database.schema, [path for _, path in fresh])
     for origin, path in fresh:
         await _apply(database, origin, path.name, path.read_bytes())
     return [path.name for _, path in fresh]
@@ -138,6 +146,14 @@ def _check(files: list[Path], applied: dict[str, str]) -> None:
     for path in files:
         if path.name in applied and applied[path.name] != _digest(path.read_bytes()):
             raise MigrationError(f"{path.name} was changed after it was applied: restore it, and add a new file")
+
+
+def _check_stopped(schema: str, fresh: list[Path]) -> None:
+    if names := [path.name for path in fresh if path.read_bytes().startswith(NEEDS_STOP)]:
+        raise MigrationError(
+            f"the release before cannot work after {names}. Stop all replicas of {schema}, and set "
+            "SERVICES_STOPPED=true (docs/runbooks/upgrade.md)"
+        )
 
 
 def _digest(content: bytes) -> str:

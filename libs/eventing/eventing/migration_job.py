@@ -12,10 +12,14 @@ from eventing.migrating import migrate_as_owner, migrations_of
 
 
 class MigrationSettings(ProcessSettings):
-    """The settings of the job. The role in `database_url`, if it is set, gets the privileges that the service needs."""
+    """The settings of the job. The role in `database_url`, if it is set, gets the privileges that the service needs.
+
+    `services_stopped` allows migrations that replicas of the release before cannot work with.
+    """
 
     migration_database_url: str = Field(repr=False)
     database_url: str | None = Field(default=None, repr=False)
+    services_stopped: bool = False
 
 
 async def run_migrations(package: str, settings: MigrationSettings, stop: asyncio.Event) -> None:
@@ -24,13 +28,14 @@ async def run_migrations(package: str, settings: MigrationSettings, stop: asynci
     Jobs and services may run at the same time: the others wait for the first one.
 
     Raises:
-        CannotStart: the database cannot be used, or the migrations do not match it.
+        CannotStart: the database cannot be used, the migrations do not match it, or one needs a stop.
         Stopped: `stop` was set while waiting for the database.
     """
     url, owner_url = settings.database_url, settings.migration_database_url
     await database_ready(url, owner_url, package, within=settings.dependency_wait_seconds, stop=stop)
     async with Database.open(url or owner_url, package, size=1) as database:
-        applied = await migrate_as_owner(database, migrations_of(package), owner_url)
+        folder, stopped = migrations_of(package), settings.services_stopped
+        applied = await migrate_as_owner(database, folder, owner_url, stopped=stopped)
         role = await database.fetchval("SELECT current_user")
     sys.stdout.write(f"{package}: {_described(applied)}\n")
     granted = (

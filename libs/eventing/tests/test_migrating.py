@@ -47,6 +47,21 @@ async def test_each_service_has_its_own_schema(empty: Database, folder: Path) ->
     assert not await has_table(empty, "public.jars")
 
 
+async def test_a_migration_that_needs_a_stop_is_refused_without_one(empty: Database, folder: Path) -> None:
+    await migrate(empty, folder)
+    write(folder, "0002_lids.sql", "CREATE TABLE lids (id int)")
+    write(folder, "0003_marbles.sql", "-- needs a stop: marbles have other names\nCREATE TABLE marbles (id int)")
+    with pytest.raises(MigrationError, match=r"0003_marbles\.sql.* Stop all replicas of jar"):
+        await migrate(empty, folder, stopped=False)
+    assert not await has_table(empty, "lids")
+    assert await migrate(empty, folder) == ["0002_lids.sql", "0003_marbles.sql"]
+
+
+async def test_an_empty_database_needs_no_stop(empty: Database, folder: Path) -> None:
+    write(folder, "0001_jars.sql", "-- needs a stop\nCREATE TABLE jars (id int)")
+    assert "0001_jars.sql" in await migrate(empty, folder, stopped=False)
+
+
 async def test_a_file_is_applied_once(empty: Database, folder: Path) -> None:
     await migrate(empty, folder)
     assert await migrate(empty, folder) == []

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from contracts.identity.user import RegisterUser
 from contracts.mcp_registry.server import CreateServer, ExportServers
 from contracts.messages import Faulted
 from contracts.refusals import Code
@@ -12,7 +13,7 @@ from contracts.session.run import RunCompleted, RunRequested, RunStarted, Submit
 from contracts.session.workspace import UploadPart, WriteFile
 from runtime.testing import background, eventually
 
-from services.gateway.tests import server_samples
+from services.gateway.tests import samples, server_samples
 from services.gateway.tests.fake_services import FakeServices
 from services.gateway.tests.harness import Harness
 from services.gateway.tests.sse_client import open_stream
@@ -173,3 +174,16 @@ async def test_an_import_that_ended_in_the_middle_is_continued(
 
 def _created(command: CreateServer) -> Any:
     return server_samples.mcp_server(id=command.server_id, **dict(command.definition))
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_an_unanswered_registration_is_continued(
+    anonymous: httpx.AsyncClient, harness: Harness, services: FakeServices
+):
+    body = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
+    await services.ignore(RegisterUser)
+    assert (await anonymous.post("/api/v1/auth/register", json=body, headers=KEY)).status_code == 503
+    harness.gateway.bus.timeout = 60
+    await services.answer(RegisterUser, samples.user())
+    assert (await anonymous.post("/api/v1/auth/register", json=body, headers=KEY)).status_code == 201
+    assert same_command(services, RegisterUser)

@@ -212,6 +212,7 @@ async def test_a_login_of_a_client_with_a_token_is_not_stored(client: httpx.Asyn
     for _ in range(2):
         response = await client.post("/api/v1/auth/login", json=body, headers=KEY)
         assert (response.status_code, response.headers.get("idempotent-replayed")) == (200, None)
+    assert len({*ids_of_messages(services, LogIn)}) == 2
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import uuid5
 
 from runtime import clock
 from runtime.bus import Unavailable
@@ -13,11 +14,14 @@ from gateway.entry.idempotency.records import Record, Records, State, Stored
 from gateway.entry.idempotency.responses import StoredResponse
 from gateway.ids import DerivedIds
 from gateway.problems import EdgeCode, Problem
+from gateway.routing.api_route import ACCOUNT_PREFIX
 
 log = get_logger()
 
 LEASE_SECONDS, RENEWAL_SECONDS = 5.0, 1.5
 """How long a request counts as running after its gateway has said so, and how often it says so."""
+GETS_NEW_TOKENS = frozenset({f"{ACCOUNT_PREFIX}login", f"{ACCOUNT_PREFIX}refresh"})
+"""The paths where a repetition is carried out as a new request."""
 MAX_READS = 5
 """Maximum number of reads of a record while other gateways change it."""
 RETRY_AFTER = 1
@@ -36,8 +40,12 @@ class Attempt:
 
     @property
     def ids(self) -> DerivedIds | None:
-        """The ids of what it creates; None for a client without an account, to whom nothing belongs."""
-        return DerivedIds(self.request.id, self.began) if self.request.authenticated else None
+        """The ids of what it creates and sends; None for a request that gets new tokens each time."""
+        if self.request.path in GETS_NEW_TOKENS:
+            return None
+        request = self.request.id
+        # Clients without an account may share an address, and so a key that is not random.
+        return DerivedIds(request if self.request.authenticated else uuid5(request, self.digest), self.began)
 
     async def stay_alive(self) -> None:
         """Renew the lease until it is lost, or until the attempt has ended."""
