@@ -12,6 +12,7 @@ from typing import Self
 import httpx
 from onebox.testing.system import until
 
+from tests.architecture.house import ROOT
 from tests.deploy.docker import docker, inspected
 
 READY_SECONDS = 300
@@ -51,6 +52,11 @@ class Installation:
     def compose(self, *arguments: str) -> str:
         """Run `docker compose` for this system."""
         return docker("compose", *arguments, env=self._env)
+
+    def make(self, target: str, **variables: str) -> None:
+        """Run a target of the Makefile for this system."""
+        command = ["make", target, *(f"{name}={value}" for name, value in variables.items())]
+        subprocess.run(command, cwd=ROOT, env=self._env, check=True)
 
     def up(self, *scale: str) -> None:
         """Start everything, and wait until it is ready; `scale` are options such as `--scale=session=2`."""
