@@ -18,14 +18,13 @@ demo: environment ## Run a demo client against the running system
 secrets: environment ## Create the passwords, keys and certificates that containers need, in SECRETS (deploy/secrets)
 	@.venv/bin/python -m onebox.installation $(or $(SECRETS),deploy/secrets)
 
-in_container := docker compose run --rm --volume "$(dir $(abspath $(FILE))):/backups" backup
-backup_tool := $(if $(COMPOSE),$(in_container),.venv/bin/python -m onebox.backup)
-backup_file = $(or $(if $(COMPOSE),$(FILE:%=/backups/$(notdir $(FILE))),$(FILE)),$(error Set FILE))
+backup_tool := $(if $(COMPOSE),sh deploy/backup.sh,.venv/bin/python -m onebox.backup)
+backup_file = $(or $(FILE),$(error Set FILE))
 
 backup: $(if $(COMPOSE),,environment) ## Save the running system of DATA_DIR to FILE, and its keys to FILE.keys; COMPOSE=1 for that of docker compose
 	@$(backup_tool) save "$(backup_file)"
 
-restore: $(if $(COMPOSE),,environment) ## Restore FILE, with FILE.keys beside it, to an empty DATA_DIR; COMPOSE=1 for empty volumes of docker compose
+restore: environment ## Restore FILE, with FILE.keys beside it, to an empty DATA_DIR; COMPOSE=1 for empty volumes of docker compose
 	@$(backup_tool) restore "$(backup_file)"
 
 check: style types imports dependencies goldens ## Run all static checks: style, types, imports, dependencies, goldens

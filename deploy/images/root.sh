@@ -15,7 +15,9 @@ mkdir /image
 tar --create --one-file-system --directory / --exclude ./image --exclude ./root.sh --exclude ./etc/hosts --exclude ./etc/hostname --exclude ./etc/resolv.conf \
     --exclude './run/*' --exclude './tmp/*' . |
     tar --extract --directory /image
-# The folder for a volume, which takes over its owner.
-mkdir /image/var/lib/agentapi
-chown 10001:10001 /image/var/lib/agentapi
+# The folders for volumes, which take over their owner.
+for folder in ${VOLUMES:-agentapi}; do
+    mkdir "/image/var/lib/$folder"
+    chown 10001:10001 "/image/var/lib/$folder"
+done
 find /image -newermt "@${SOURCE_DATE_EPOCH}" -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +

@@ -11,7 +11,7 @@ from typing import Any
 from tests.architecture.house import ROOT
 
 SERVICES = ("gateway", "identity", "session", "task-scheduler", "report", "mcp-registry")
-IMAGES = (*SERVICES, "simulator")
+IMAGES = (*SERVICES, "simulator", "backup")
 PREFIX, VERSION = os.environ.get("IMAGES", "agentapi"), os.environ.get("VERSION", "0.2.0")  # noqa: TID251  as docker compose does
 
 

@@ -57,6 +57,11 @@ class Installation:
         """Run `docker compose` for this system."""
         return docker("compose", *arguments, env={**self._env, **self._images})
 
+    def make(self, target: str, **variables: str) -> None:
+        """Run a target of the Makefile for this system."""
+        command = ["make", target, *(f"{name}={value}" for name, value in variables.items())]
+        subprocess.run(command, cwd=ROOT, env=self._env, check=True)
+
     def up(self, *scale: str) -> None:
         """Start everything, and wait until it is ready; `scale` are options such as `--scale=session=2`."""
         began = time.monotonic()

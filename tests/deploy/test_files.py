@@ -65,9 +65,9 @@ def test_each_secret_is_only_where_it_is_needed() -> None:
     holders = {secret: {name for name in CONTAINERS if secret in secrets_of(name)} for secret in FILE["secrets"]}
     migrations = {f"{service.replace('_', '-')}-migration" for service in EVENTS}
     assert holders["model-api-key"] == {"session"}
-    assert holders["ring.json"] == {"identity"}
-    assert holders["migration-database-url"] == migrations
-    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry"}
+    assert holders["ring.json"] == {"identity", "backup"}
+    assert holders["migration-database-url"] == migrations | {"backup"}
+    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry", "backup"}
     assert all(holders[f"nats-url-{service}"] == {service} for service in SERVICES)
 
 
@@ -77,7 +77,7 @@ def test_every_secret_is_used() -> None:
 
 def test_every_service_has_an_image_that_is_built_here() -> None:
     built = {name for name, container in CONTAINERS.items() if "build" in container}
-    assert built == {*IMAGES} == {"gateway", "simulator", *(service.replace("_", "-") for service in EVENTS)}
+    assert built == {*IMAGES} == {"gateway", "simulator", "backup", *(service.replace("_", "-") for service in EVENTS)}
     assert all(CONTAINERS[name]["build"]["target"] == name for name in built)
 
 

@@ -3,10 +3,11 @@
 import pytest
 from onebox.testing.cases import every_case
 
-from tests.deploy.docker import IMAGES, configured, image_of, in_image, inspected
+from tests.deploy.docker import IMAGES, SERVICES, configured, image_of, in_image, inspected
 
 pytestmark = pytest.mark.deploy
-MEGABYTES = {"gateway": 250, "session": 700}
+MEGABYTES = {"gateway": 250, "session": 700, "backup": 300}
+VOLUMES = {"backup": ["/var/lib/reports", "/var/lib/workspaces"]}
 FORBIDDEN = "pip pip3 uv gcc cc g++ make"
 PROGRAMS = {"session": {"bwrap", "claude", "tini"}, "mcp-registry": {"bwrap", "tini"}}
 FIND = "find /opt/agentapi /usr -name bwrap -o -name claude -type f -o -name tini -type f"
@@ -14,11 +15,15 @@ LABELS = ("title", "version", "revision", "source", "licenses")
 
 
 @every_case("image", IMAGES)
-def test_an_image_has_a_numeric_user_a_health_check_and_labels(image: str) -> None:
+def test_an_image_has_a_numeric_user_and_labels(image: str) -> None:
     config = configured(image)
     assert config["User"] == "10001:10001"
-    assert config["Healthcheck"]["Test"][-1] == "healthcheck"
     assert {f"org.opencontainers.image.{label}" for label in LABELS} <= {*config["Labels"]}
+
+
+@every_case("image", [image for image in IMAGES if image != "backup"])
+def test_an_image_of_a_server_has_a_health_check(image: str) -> None:
+    assert configured(image)["Healthcheck"]["Test"][-1] == "healthcheck"
 
 
 @every_case("image", IMAGES)
@@ -45,7 +50,7 @@ def test_an_image_is_not_larger_than_promised(image: str) -> None:
     assert inspected("image", image_of(image))["Size"] <= MEGABYTES[image] * 1_000_000
 
 
-@every_case("image", [image for image in IMAGES if image != "simulator"])
+@every_case("image", SERVICES)
 def test_a_service_says_what_it_needs_with_a_read_only_root(image: str) -> None:
     module = image.replace("-", "_")
     script = f"python -P -m {module} 2>&1; test $? = 2"
@@ -53,6 +58,6 @@ def test_a_service_says_what_it_needs_with_a_read_only_root(image: str) -> None:
 
 
 @every_case("image", IMAGES)
-def test_only_the_folder_of_volumes_belongs_to_the_user(image: str) -> None:
+def test_only_the_folders_of_volumes_belong_to_the_user(image: str) -> None:
     owned = in_image(image, "sh", "-c", "find / -xdev -user 10001 2>/dev/null; true")
-    assert owned.split() == ["/var/lib/agentapi"]
+    assert sorted(owned.split()) == VOLUMES.get(image, ["/var/lib/agentapi"])

@@ -81,6 +81,31 @@ def test_a_backup_has_no_keys(backup: Path) -> None:
     assert all(ring.encode() not in backup.read_bytes() for ring in RINGS.values())
 
 
+def test_a_backup_is_written_to_files_of_somebody_else(
+    source: Installation, target: Installation, tmp_path: Path
+) -> None:
+    file = tmp_path / "monday"
+    inodes = [make_writable(each) for each in (file, keys_of(file))]
+    save(source.settings, file, in_place=True)
+    assert [each.stat().st_ino for each in (file, keys_of(file))] == inodes
+    assert not [*tmp_path.glob("*.part")]
+    restore(target.settings, file)
+    assert target.files() == source.files()
+
+
+def make_writable(file: Path) -> int:
+    file.touch()
+    file.chmod(0o666)
+    return file.stat().st_ino
+
+
+def test_a_file_with_content_is_not_replaced_by_a_backup(source: Installation, backup: Path) -> None:
+    before = backup.read_bytes()
+    with pytest.raises(BackupFailed, match="backup is not empty"):
+        save(source.settings, backup, in_place=True)
+    assert backup.read_bytes() == before
+
+
 def truncate(backup: Path, _target: Installation) -> None:
     backup.write_bytes(backup.read_bytes()[:-1])
 

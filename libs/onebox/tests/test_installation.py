@@ -9,11 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from onebox.backup.manifest import Keys
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.installation import creating
 from onebox.installation.__main__ import main
-from onebox.installation.creating import create, url_file
+from onebox.installation.creating import RINGS, create, url_file
 from onebox.nats import EmbeddedNats
 from runtime import bus, clock
 from runtime.bus.permissions import USERS
@@ -62,6 +63,34 @@ def test_only_what_is_missing_is_added(folder: Path, missing: str, written: list
     (folder / missing).unlink()
     assert create(folder)[0] == written
     assert {name for name, content in contents(folder).items() if content != before[name]} <= set(written)
+
+
+def test_key_rings_are_taken_from_a_backup(tmp_path: Path) -> None:
+    saved = {name: f"saved {name}\n" for name in RINGS}
+    assert {*RINGS} <= {*create(tmp_path / "secrets", saved)[0]}
+    assert create(tmp_path / "secrets", saved)[0] == []
+    assert {name: (tmp_path / "secrets" / name).read_text() for name in RINGS} == saved
+
+
+def test_a_ring_that_a_backup_lacks_is_created(tmp_path: Path) -> None:
+    create(tmp_path / "secrets", {"ring.json": "saved", "../nats.conf": "of no ring"})
+    assert (tmp_path / "secrets" / "secrets.json").read_text().startswith("{")
+    assert not (tmp_path / "nats.conf").exists()
+
+
+def test_other_key_rings_than_those_of_a_backup_are_kept(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = contents(folder)
+    keys = folder.parent / "monday.keys"
+    keys.write_text(Keys(sha256="", unpacked_bytes=0, rings={"ring.json": "saved"}).model_dump_json())
+    assert main([str(folder), "--keys", str(keys)]) == 1
+    assert f"{folder / 'ring.json'} has other keys than the backup" in capsys.readouterr().err
+    assert contents(folder) == before
+
+
+def test_a_file_that_has_no_keys_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "secrets"), "--keys", str(tmp_path / "monday.keys")]) == 1
+    assert "monday.keys is missing" in capsys.readouterr().err
+    assert not (tmp_path / "secrets").exists()
 
 
 def test_an_interrupted_run_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,12 +21,16 @@ def main(arguments: list[str]) -> int:
     parser = ArgumentParser("python -m onebox.backup", description="Save or restore a system (docs/guides/backup.md).")
     parser.add_argument("command", choices=("save", "restore"))
     parser.add_argument("file", type=Path, help="the backup; its keys are in FILE.keys")
+    parser.add_argument("--in-place", action="store_true", help="save to two empty files, which keep owner and mode")
     parsed = parser.parse_args(arguments)
     logging.set_up("backup", "WARNING")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # to remove what is unfinished
     try:
-        command = save if parsed.command == "save" else restore
-        command(load(BackupSettings), parsed.file)
+        settings = load(BackupSettings)
+        if parsed.command == "save":
+            save(settings, parsed.file, in_place=parsed.in_place)
+        else:
+            restore(settings, parsed.file)
     except InvalidSettings as error:
         return fail(f"Invalid settings. Correct or unset them:\n{error}", 2)
     except (BackupFailed, CannotStart) as error:

@@ -24,8 +24,10 @@ REQUIRED = ("ring.json", "secrets.json")
 """Without the ring of stored responses, only these are lost."""
 
 
-def save(settings: BackupSettings, file: Path) -> None:
+def save(settings: BackupSettings, file: Path, *, in_place: bool = False) -> None:
     """Save to a file, and the keys beside it, while the system runs. Neither exists before it is complete.
+
+    With `in_place`, both exist already and are empty: a container writes them, whose user is not their owner.
 
     Raises:
         BackupFailed, OSError: it is not possible; nothing was written.
@@ -39,7 +41,8 @@ def save(settings: BackupSettings, file: Path) -> None:
     if not manifest.migrations:
         raise BackupFailed("The database has no tables of any service: correct DATABASE_URL.")
     report(f"Saving release {manifest.product} with PostgreSQL {manifest.postgres}: {', '.join(manifest.migrations)}")
-    with unfinished(file) as backup, unfinished(keys_of(file)) as keys:
+    opened = _empty if in_place else unfinished
+    with opened(file) as backup, opened(keys_of(file)) as keys:
         with Writer.to(backup) as archive:
             archive.add(MANIFEST, _json(manifest))
             save_parts(archive, source.dump(clients.folder), settings.folders)
@@ -104,6 +107,21 @@ def unfinished(file: Path) -> Generator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def _empty(file: Path) -> Generator[BinaryIO]:
+    """Yield an empty file, which stays that of its owner.
+
+    Raises:
+        BackupFailed: it has content.
+    """
+    with file.open("r+b") as opened:
+        if opened.seek(0, os.SEEK_END):
+            raise BackupFailed(f"{file} is not empty.")
+        yield opened
+        opened.flush()
+        os.fsync(opened.fileno())
 
 
 def _check_absent(file: Path) -> None:

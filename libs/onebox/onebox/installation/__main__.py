@@ -4,6 +4,8 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
+from onebox.backup import BackupFailed
+from onebox.backup.manifest import Keys
 from onebox.errors import CannotStart
 from onebox.installation.creating import create
 from onebox.terminal import fail, report
@@ -14,10 +16,12 @@ def main(arguments: list[str]) -> int:
     about = "Create the missing secrets of an installation in containers (docs/guides/installation.md)."
     parser = ArgumentParser("python -m onebox.installation", description=about)
     parser.add_argument("folder", type=Path, help="a folder that only you may read; created if it does not exist")
-    folder: Path = parser.parse_args(arguments).folder
+    parser.add_argument("--keys", type=Path, metavar="FILE.keys", help="of a backup: take the key rings from it")
+    parsed = parser.parse_args(arguments)
+    folder: Path = parsed.folder
     try:
-        written, notes = create(folder)
-    except (CannotStart, OSError) as error:
+        written, notes = create(folder, Keys.read(parsed.keys).rings if parsed.keys else None)
+    except (BackupFailed, CannotStart, OSError) as error:
         return fail(f"The secrets cannot be created: {error}")
     report(f"{folder}: {f'wrote {", ".join(written)}' if written else 'nothing was missing'}")
     for note in notes:

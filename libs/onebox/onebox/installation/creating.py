@@ -22,29 +22,37 @@ DATABASE, BUS = "postgres:5432/agentapi", "nats:4222"
 BUS_NAMES = ("nats", "localhost", "127.0.0.1")
 AUTHORITY, SERVER = "nats-ca", "nats-server"
 SOON = timedelta(days=30)
+RINGS = {"ring.json": new_key_ring, "secrets.json": new_symmetric_keys, "replay.json": new_symmetric_keys}
 SECRETS = Path("/run/secrets")
 """Where containers have their secrets."""
 
 
-def create(path: Path) -> tuple[list[str], list[str]]:
+def create(path: Path, saved_rings: Mapping[str, str] | None = None) -> tuple[list[str], list[str]]:
     """Create what is missing in a folder, and return the names of the files that were written, and notes for the user.
 
-    What exists is kept, except the configuration of NATS: it follows from the other files and from the release.
+    What exists is kept, except the configuration of NATS: it follows from the other files and from the release. Key
+    rings, by the names of their files, are those of a backup if `saved_rings` has them.
 
     Raises:
-        CannotStart: the folder or a file in it cannot be used.
+        CannotStart: the folder or a file in it cannot be used, or it has other key rings than the backup.
         OSError: a file cannot be read or written.
     """
     with SecretFolder.opened(path) as folder:
-        folder.kept("ring.json", new_key_ring)
-        folder.kept("secrets.json", new_symmetric_keys)
-        folder.kept("replay.json", new_symmetric_keys)
+        _rings(folder, saved_rings or {})
         folder.kept("admin-password", new_password)
         folder.kept("model-api-key", lambda: "")
         _database(folder)
         _certificates(folder)
         _bus(folder)
         return folder.written, list(_notes(folder))
+
+
+def _rings(folder: SecretFolder, saved: Mapping[str, str]) -> None:
+    for name in RINGS.keys() & saved.keys():
+        if folder.has(name) and folder.read(name) != saved[name].rstrip("\r\n"):
+            raise CannotStart(f"{folder.path / name} has other keys than the backup. Move it away.")
+    for name, new in RINGS.items():
+        folder.kept(name, partial(saved.__getitem__, name) if name in saved else new)
 
 
 def new_password() -> str:
