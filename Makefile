@@ -52,7 +52,7 @@ dependencies: environment
 	done; test -z "$$failed"
 
 goldens: environment
-	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py tests/contracts/test_events.py
+	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py tests/contracts/test_events.py tests/contracts/test_metrics.py
 
 format: environment ## Format the code and apply ruff's automatic fixes
 	@.venv/bin/ruff check --fix .
@@ -73,6 +73,7 @@ golden: environment ## Update the golden files of messages, names and API, for r
 	@.venv/bin/python -m services.report.tests.goldens
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.events
+	@.venv/bin/python -m tests.contracts.metrics
 	@.venv/bin/python -m tests.contracts.openapi
 
 picture: environment ## Take the picture of the console in the README, with a browser

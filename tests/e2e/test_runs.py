@@ -1,16 +1,29 @@
 """Runs: queued, interrupted, cancelled, paused, left by their client, cut short by a crash."""
 
 import json
+import re
 import socket
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.processes import processes
 from tests.e2e.user import HELD, User, error, let_go
+
+MOVED = (
+    'runs_total{code="",outcome="completed"}',
+    'run_duration_seconds_count{outcome="completed"}',
+    "run_wait_seconds_count",
+    "agent_start_duration_seconds_count",
+    'model_tokens_total{direction="output"}',
+    'message_duration_seconds_count{subject="cmd.session.submit_query"}',
+)
+"""Samples of the session service that grow with each run."""
 
 
 def begin(user: User, session_id: str, message: str, on_busy: str = "reject") -> str:
@@ -26,7 +39,20 @@ def held(user: User) -> tuple[str, str]:
     return session_id, run_id
 
 
-def test_queued_queries_are_answered_in_order(shared_user: User) -> None:
+def session_metrics(system: System) -> Counter[str]:
+    """Return the metrics of the session service by name and labels, summed over models."""
+    targets = json.loads((system.data_dir / "run" / "ops.json").read_text())
+    [address] = [target["targets"][0] for target in targets if target["labels"]["service"] == "session"]
+    metrics = Counter[str]()
+    for line in httpx.get(f"http://{address}/metrics", timeout=60).text.splitlines():
+        if not line.startswith("#"):
+            name, _, value = re.sub(r',?model="[^"]*"', "", line).rpartition(" ")
+            metrics[name] += float(value)  # pyright: ignore[reportArgumentType]  a counter of fractions
+    return metrics
+
+
+def test_queued_queries_are_answered_in_order(shared_user: User, system: System) -> None:
+    before = session_metrics(system)
     session_id, first = held(shared_user)
     place = f"/sessions/{session_id}"
     runs = [begin(shared_user, session_id, scripted({"text": f"answer {n}"}), "enqueue") for n in range(3)]
@@ -37,6 +63,10 @@ def test_queued_queries_are_answered_in_order(shared_user: User) -> None:
     assert answers == ["answer 0", "answer 1", "answer 2"]
     said = [m["run_id"] for m in shared_user.items(f"{place}/messages") if m["message_type"] == "user"]
     assert said == [first, *runs]
+    after = session_metrics(system)
+    assert [name for name in MOVED if after[name] <= before[name]] == []
+    assert {'runs_queued{waits_for="worker"}', 'agents{state="warm"}', "approvals_pending"} <= after.keys()
+    assert after['reaction_pending{reaction="run_agent"}'] == after['projector_pending{projector="accounts"}'] == 0
 
 
 def test_a_paused_session_finishes_its_run_and_continues_on_resume(shared_user: User, system: System) -> None:

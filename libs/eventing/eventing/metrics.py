@@ -1,13 +1,19 @@
 """The metrics of the event sourcing in a service."""
 
 from prometheus_client import Counter, Gauge, Histogram
-from runtime.metrics import metrics_of
+from runtime.metrics import Measured, metrics_of
 
 METRICS = metrics_of("eventing")
 
 handled = Counter("messages_handled_total", "Commands and queries answered", ["subject", "reply"], registry=METRICS)
-# Dashboards and alerts refer to the names of metrics, so this one keeps its first name.
-relayed = Counter("facts_relayed_total", "Events published to the bus", registry=METRICS)
+handling = Histogram(
+    "message_duration_seconds",
+    "Duration from the arrival of a command or query to its answer",
+    ["subject"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=METRICS,
+)
+relayed = Counter("events_relayed_total", "Events published to the bus", registry=METRICS)
 relay_unreadable = Counter(
     "relay_unreadable_total", "Stored events skipped because no release can read them", registry=METRICS
 )
@@ -31,6 +37,16 @@ projector_stopped = Gauge(
 projector_unreadable = Counter(
     "projector_unreadable_total", "Events skipped because no release can read them", ["projector"], registry=METRICS
 )
+projector_pending = Measured(
+    "projector_pending", "Events that a projector has not projected yet", ["projector"], registry=METRICS
+)
+reaction_pending = Measured(
+    "reaction_pending", "Events that the bus has not delivered to a reaction yet", ["reaction"], registry=METRICS
+)
+connections = Gauge(
+    "database_connections", "Open connections of a pool, by what they are", ["pool", "state"], registry=METRICS
+)
+max_connections = Gauge("database_connections_max", "Connections that a pool may open", ["pool"], registry=METRICS)
 dead_letters = Gauge(
     "dead_letters", "Events that a reaction has given up, until they are replayed", ["reaction"], registry=METRICS
 )

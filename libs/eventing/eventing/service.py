@@ -19,7 +19,7 @@ from runtime.bus.start import wait_for_bus
 from runtime.forever import forever
 from runtime.http import health
 from runtime.logging import get_logger
-from runtime.metrics import exposition
+from runtime.metrics import Measure, Scrapes, Values
 from runtime.process import OpsSettings
 from runtime.starting import check_port
 
@@ -41,6 +41,7 @@ from eventing.handling import Handlers, subscribers
 from eventing.handling.dispatch import Dispatcher
 from eventing.handling.operations import operations
 from eventing.leases import Leases
+from eventing.measuring import measure_connections, measure_projectors, measure_reactions
 from eventing.migrating import migrate_as_owner, migrations_of
 from eventing.privileges import check_role
 from eventing.projectors import Projectors
@@ -91,8 +92,9 @@ class Service[S: ServiceSettings, T]:
     `constraints` check its own events, and `project` writes their read models, in the transaction that stores them.
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
     which are erased only after that. `dependencies` opens what handlers and reactions need; `checks` are those of its
-    own for readiness. `started` is called before the service accepts messages. `secrets` are the tables of secret
-    values. `package` has the migrations; without it, the package with the name of the service has them.
+    own for readiness, and `measure` measures its own metrics for a scrape. `started` is called before the service
+    accepts messages. `secrets` are the tables of secret values. `package` has the migrations; without it, the package
+    with the name of the service has them.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Service[S: ServiceSettings, T]:
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
     checks: Callable[[T], dict[str, health.Check]] | None = None
+    measure: Callable[[T, Database], Awaitable[Values]] | None = None
 
     def __post_init__(self) -> None:
         """Check that names are unique, and that constraints and persistent reactions are about own events.
@@ -155,9 +158,7 @@ class Service[S: ServiceSettings, T]:
         await wait_for_bus(settings.nats_url, self.name, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
-            applied = await migrate_as_owner(database, self.migrations, owner_url)
-            await check_role(database)
-            await database.data_keys.check(database)
+            applied = await self._prepare(database, owner_url)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             check_size(client)
             js = jetstream(client)
@@ -176,7 +177,7 @@ class Service[S: ServiceSettings, T]:
             checks = self._health(dispatcher, client, relay, reactor, due_times, projectors)
             own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
-            probes = health.app(checks, partial(exposition, "eventing", self.name))
+            probes = health.app(checks, self._exposition(js, dependencies, database, leases, projectors))
             ops = await stack.enter_async_context(health.serving(probes, settings.ops_host, settings.ops_port))
             log.info("ready", migrations=applied, ops_port=ops.address[1])
             always = self._endless_tasks(store, relay, reactor, js, settings)
@@ -186,6 +187,12 @@ class Service[S: ServiceSettings, T]:
     def _database(self, settings: S) -> AbstractAsyncContextManager[Database]:
         ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
         return Database.open(settings.database_url, self.name, ring=ring)
+
+    async def _prepare(self, database: Database, owner_url: str | None) -> list[str]:
+        applied = await migrate_as_owner(database, self.migrations, owner_url)
+        await check_role(database)
+        await database.data_keys.check(database)
+        return applied
 
     async def _projectors(self, stack: AsyncExitStack, settings: S, js: JetStream) -> Projectors:
         # With a pool of their own: a flood of another service's events must not use up the connections of requests.
@@ -209,6 +216,18 @@ class Service[S: ServiceSettings, T]:
         checks.checks |= {"projectors": projectors.check}
         checks.checks |= self.checks(dispatcher.dependencies) if self.checks else {}
         return checks
+
+    def _exposition(
+        self, js: JetStream, dependencies: T, database: Database, leases: Leases, projectors: Projectors
+    ) -> health.Metrics:
+        pools = {"requests": database, "leases": leases.database, "projectors": projectors.database}
+        measures: list[Measure] = [
+            partial(measure_reactions, js, self.name, self.reactions.delivered("shared")),
+            partial(measure_projectors, js, projectors.database, self.projectors),
+            partial(measure_connections, pools),
+            *([partial(self.measure, dependencies, database)] if self.measure else []),
+        ]
+        return Scrapes(self.name, "eventing", measures=measures).exposition
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes

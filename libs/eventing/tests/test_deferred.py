@@ -1,9 +1,12 @@
 """A transaction that defers writes has the same effect, whether it sends them merged or one by one."""
 
+from contextlib import suppress
+
 import asyncpg
 import pytest
 import pytest_asyncio
 from eventing.database import Database
+from eventing.database.committing import after_commit
 from eventing.database.deferred import KnownValues, Unexpected, deferred_transaction
 from eventing.testing.statements import logged_statements
 
@@ -185,3 +188,23 @@ async def test_an_expectation_is_checked_before_writes_that_depend_on_each_other
     with pytest.raises(Unexpected):
         await expect_no_jar(database, "one", KnownValues(), "UPDATE others SET label = 'two'", "DELETE FROM jars")
     assert await number_of_others(database) == 0
+
+
+async def test_what_follows_a_commit_happens_once_it_has_committed(database: Database) -> None:
+    seen = list[str]()
+    async with deferred_transaction(database) as connection:
+        await connection.execute(ADD, "one")
+        after_commit(lambda: seen.append("committed"))
+        assert seen == []
+    assert seen == ["committed"]
+
+
+async def test_what_follows_a_commit_does_not_happen_after_a_failure(database: Database) -> None:
+    seen = list[str]()
+    with suppress(LookupError):
+        async with deferred_transaction(database) as connection:
+            await connection.execute(ADD, "one")
+            after_commit(lambda: seen.append("committed"))
+            raise LookupError
+    await write(database, (ADD, "two"))
+    assert (seen, await jars(database)) == ([], [("two", 0)])

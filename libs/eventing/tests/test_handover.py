@@ -174,12 +174,12 @@ async def test_work_that_two_replicas_begin_is_done_by_one(cupboard: Cupboard, m
         monkeypatch.setattr(offers_module, "OFFER_SECONDS", 0)  # the answer is late, but the offer is accepted
         while outcomes("taken over") == before:
             other.warm.clear()
-            total, offered = sum(cupboard.seen), count("no answer")
+            total, offered = sum(cupboard.seen), count("no_answer")
             for replica in (warm, other):
                 replica.go.clear()
             await publish(cupboard.js, JarOpened.example(), at=JAR)
             await eventually(lambda total=total: sum(cupboard.seen) > total)
-            if count("no answer") > offered:
+            if count("no_answer") > offered:
                 await eventually(lambda: outcomes("taken over") > before)
             assert sum(cupboard.seen) == total + 1
             for replica in (warm, other):

@@ -47,20 +47,20 @@ async def test_a_replica_does_not_refuse_its_own_offer(client: Client) -> None:
     async with replicas(client) as (alone,):
         await alone.deliver()
         alone.warm.clear()
-        before = count("no holder")
+        before = count("no_holder")
         await alone.deliver()
-    assert (len(alone.processed), count("no holder")) == (2, before + 1)
+    assert (len(alone.processed), count("no_holder")) == (2, before + 1)
 
 
 async def test_a_replica_that_has_refused_is_not_asked_again(client: Client, other_client: Client) -> None:
     async with replicas(client, other_client) as (cooled, other):
         await cooled.deliver()
         cooled.warm.clear()
-        no_holder = count("no holder")
+        no_holder = count("no_holder")
         for _ in range(2):
             await other.deliver()
             other.warm.clear()
-    assert (len(other.processed), count("no holder")) == (2, no_holder + 1)
+    assert (len(other.processed), count("no_holder")) == (2, no_holder + 1)
 
 
 async def test_a_replica_that_has_refused_during_its_work_is_asked_after_it(

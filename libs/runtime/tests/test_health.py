@@ -2,7 +2,6 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 
 import httpx
 import pytest
@@ -10,7 +9,7 @@ from onebox.ports import ReservedPort
 from prometheus_client import Counter
 from runtime.http import health
 from runtime.http.health import Degraded, Health, app, serving
-from runtime.metrics import exposition, metrics_of
+from runtime.metrics import Scrapes, metrics_of
 from runtime.testing import eventually
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 HOST = "127.0.0.1"
+exposition = Scrapes("kitchen").exposition
 
 
 async def healthy() -> None:
@@ -162,7 +162,7 @@ def used_port() -> Generator[int]:
 async def test_metrics_are_those_of_the_process_and_of_the_named_owners() -> None:
     Counter("jars", "Jars", registry=metrics_of("kitchen")).inc()
     Counter("shelves", "Shelves", registry=metrics_of("cellar")).inc()
-    transport = httpx.ASGITransport(app(Health(), partial(exposition, "kitchen")))
+    transport = httpx.ASGITransport(app(Health(), exposition))
     async with httpx.AsyncClient(transport=transport, base_url="http://ops") as client:
         text = (await client.get("/metrics")).text
     assert [name in text for name in ("process_open_fds", "jars_total 1.0", "shelves_total")] == [True, True, False]

@@ -87,7 +87,7 @@ async def _serve(gateway: Gateway, stop: asyncio.Event, ops: health.Server) -> N
 def _probes(gateway: Gateway) -> AbstractAsyncContextManager[health.Server]:
     """Serve probes and metrics, from before the API is served until its last request has ended."""
     gateway.readiness.closed = "this server is starting"
-    app = health.app(gateway.readiness.health, gateway.totals.exposition, services=gateway.readiness.of_system)
+    app = health.app(gateway.readiness.health, gateway.scrapes.exposition, services=gateway.readiness.of_system)
     return health.serving(app, gateway.settings.ops_host, gateway.settings.ops_port)
 
 

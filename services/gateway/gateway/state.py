@@ -9,6 +9,7 @@ from runtime import clock
 from runtime.bus import Bus, Client
 from runtime.bus.counters import Counters
 from runtime.bus.holdings import Holdings
+from runtime.metrics import Scrapes
 from starlette.requests import HTTPConnection, Request
 
 from gateway.clients.api_calls import ApiCalls
@@ -23,7 +24,7 @@ from gateway.clients.rates.rules import Rules
 from gateway.clients.rates.stream_limits import StreamLimits
 from gateway.entry.audit_reports import AuditReports
 from gateway.entry.idempotency.records import Records
-from gateway.entry.metrics import SessionTotals
+from gateway.entry.metrics import measure_sessions
 from gateway.entry.parts import Parts
 from gateway.entry.readiness import Readiness
 from gateway.server_files.parser import FileParser
@@ -50,7 +51,7 @@ class Gateway(Parts):
     checks: Checks
     files: FileParser
     streams: Streams
-    totals: SessionTotals
+    scrapes: Scrapes
     readiness: Readiness
 
     @classmethod
@@ -74,7 +75,7 @@ class Gateway(Parts):
             checks=Checks(client, waits),
             files=files,
             streams=Streams(client, bus, tokens, open_streams, heartbeat),
-            totals=SessionTotals(bus),
+            scrapes=Scrapes("gateway", measures=[partial(measure_sessions, bus)]),
             readiness=Readiness(bus, keys, revocations),
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
             request_slots=RequestSlots(settings.concurrent_requests_per_user),

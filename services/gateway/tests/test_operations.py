@@ -7,10 +7,9 @@ import pytest
 from contracts.catalogue import SERVICES
 from contracts.messages import ping_query
 from contracts.session.session import CountSessions
-from gateway.entry import metrics
 from gateway.routes.operations import VERSION
 from gateway.settings import Settings
-from runtime import bus
+from runtime import bus, metrics
 from runtime.http import health
 
 from services.gateway.tests.fake_services import FakeServices
@@ -22,7 +21,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let checks and scrapes wait for answers, however busy the machine is."""
     monkeypatch.setattr(bus, "CHECK_TIMEOUT", 60)
     monkeypatch.setattr(health, "CHECK_TIMEOUT", 60.0)
-    monkeypatch.setattr(metrics, "COUNT_TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr(metrics, "MEASURING_SECONDS", 60.0)
 
 
 async def test_health_has_service_version_and_environment(anonymous: httpx.AsyncClient):
@@ -128,7 +127,7 @@ async def test_metrics_are_returned_without_the_session_service(anonymous: httpx
 async def test_metrics_do_not_wait_long_for_the_session_service(
     anonymous: httpx.AsyncClient, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(metrics, "COUNT_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(metrics, "MEASURING_SECONDS", 0.1)
     harness.gateway.bus.timeout = 600  # longer than a test may take
     await harness.services.ignore(CountSessions)
     assert (await anonymous.get("/metrics")).status_code == 200

@@ -1,5 +1,7 @@
 """The session service as a whole."""
 
+from functools import partial
+
 from eventing.service import Service
 
 from session.agent.environments import VARIABLES
@@ -7,6 +9,7 @@ from session.aggregate import Session, SessionTemplate
 from session.constraints import constrains
 from session.dependencies import Dependencies, checks, dependencies
 from session.handlers import handles
+from session.load import measure
 from session.projections import project
 from session.projections.account import ACCOUNTS
 from session.projections.approval import APPROVAL_EXPIRY
@@ -23,6 +26,7 @@ service: Service[Settings, Dependencies] = Service(
     project=project,
     dependencies=dependencies,
     checks=checks,
+    measure=partial(measure, APPROVAL_EXPIRY.name),
     constraints=constrains,
     reactions=reactions,
     followers=["identity"],

@@ -75,9 +75,9 @@ async def test_a_single_replica_makes_no_offer_for_a_warm_agent(deployment: Depl
     async with deployment.replica():
         session_id = await deployment.client.create()
         await deployment.client.run(session_id, "Hello.")
-        before = [offers(outcome) for outcome in ("accepted", "refused", "no answer", "no holder")]
+        before = [offers(outcome) for outcome in ("accepted", "refused", "no_answer", "no_holder")]
         await agents_of_turns(deployment.client, session_id, 3)
-        assert [offers(outcome) for outcome in ("accepted", "refused", "no answer", "no holder")] == before
+        assert [offers(outcome) for outcome in ("accepted", "refused", "no_answer", "no_holder")] == before
 
 
 async def both_wait_for_runs(connection: Client) -> bool:

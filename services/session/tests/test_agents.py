@@ -69,6 +69,19 @@ async def test_changed_options_start_a_new_process(replica: Replica) -> None:
     assert "No such file" in await replica.bash(f"ls {MARK}", max_turns=5)
 
 
+async def test_agents_are_counted_by_what_they_do(replica: Replica) -> None:
+    def working_and_warm() -> list[float | None]:
+        replica.agents.count()
+        return [metrics_of("session").get_sample_value("agents", {"state": state}) for state in ("working", "warm")]
+
+    async with aclosing(replica.begin(GIVE_NAME)) as turn:
+        await anext(turn)
+        assert working_and_warm() == [1, 0]
+        async for _ in turn:
+            pass
+    assert working_and_warm() == [0, 1]
+
+
 async def test_an_agent_that_died_between_turns_is_replaced(replica: Replica) -> None:
     await replica.ask(GIVE_NAME)
     os.kill(max(agents_of(replica.spec().session_id)), signal.SIGKILL)

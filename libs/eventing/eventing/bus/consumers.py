@@ -52,3 +52,12 @@ class Consumers:
         )
         with stream_required(self.stream(kind)):
             await self.js.add_consumer(self.stream(kind), config)
+
+    async def pending(self, reaction: str, kind: type[Event]) -> int:
+        """Return how many events the consumer of a reaction has not delivered yet.
+
+        Raises:
+            nats.js.errors.NotFoundError: it does not exist.
+        """
+        info = await self.js.consumer_info(self.stream(kind), durable(self.service, reaction))
+        return info.num_pending or 0

@@ -10,6 +10,7 @@ from typing import Any, cast
 import asyncpg
 
 from eventing.database import CONNECT_TIMEOUT, Connection, Database, Row
+from eventing.database.committing import committing
 
 MAX_MERGED = 8
 """Writes that are merged at most, so that there are few different statements to prepare."""
@@ -56,17 +57,18 @@ async def deferred_transaction(
     names none of the tables that they change. What triggers write, no such write may name: `tests/contracts` looks.
 
     A single statement is a transaction by itself, without BEGIN and COMMIT. Otherwise all of it is an ordinary
-    transaction. The end of the block commits, and an exception rolls back. The error of a deferred write may be raised
-    as late as at the end of the block.
+    transaction. The end of the block commits, and then does what was passed to `after_commit`; an exception rolls back.
+    The error of a deferred write may be raised as late as at the end of the block.
 
     Raises:
         Unexpected: `expect_none` returned None for a query that has a value, so nothing was written. It is one of the
             `known_values` now, so that a repetition reads it.
     """
-    async with database.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, AsyncExitStack() as begun:
-        transaction = DeferredConnection(connection, begun, known_values or KnownValues())
-        yield transaction
-        await transaction.flush()
+    with committing():
+        async with database.pool.acquire(timeout=CONNECT_TIMEOUT) as connection, AsyncExitStack() as begun:
+            transaction = DeferredConnection(connection, begun, known_values or KnownValues())
+            yield transaction
+            await transaction.flush()
 
 
 class DeferredConnection:

@@ -1,6 +1,7 @@
 """Receives commands and queries from the bus with FastStream: one subscriber per subject, shared by all replicas."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
@@ -26,7 +27,7 @@ from eventing.bus import wire
 from eventing.database import TRANSIENT_ERRORS, Database
 from eventing.error_text import describe_error
 from eventing.handling.dispatch import Dispatcher
-from eventing.metrics import handled
+from eventing.metrics import handled, handling
 
 log = get_logger()
 
@@ -190,6 +191,7 @@ def _answering(
 
     async def answer(message: StreamMessage[Any]) -> NatsResponse:
         message.clear_cache()  # it holds the message itself, whose parts of files would wait for the garbage collector
+        began = time.perf_counter()
         reply, headers = await decide(message)
         body = reply.model_dump_json().encode()
         if len(body) > max_bytes:
@@ -197,6 +199,7 @@ def _answering(
             reply = Faulted(detail="The answer is too large.")
             body = reply.model_dump_json().encode()
         handled.labels(kind.subject, reply.kind).inc()
+        handling.labels(kind.subject).observe(time.perf_counter() - began)
         return NatsResponse(body, headers=headers)
 
     async def decide(message: StreamMessage[Any]) -> tuple[Reply[Any], dict[str, str]]:

@@ -104,9 +104,9 @@ class Offers:
         try:
             answer = await self.client.request(subject, message.data, timeout=OFFER_SECONDS, headers=headers)
         except NoRespondersError:
-            return "no holder"
+            return "no_holder"
         except BUS_ERRORS:
-            return "no answer"
+            return "no_answer"
         return "accepted" if answer.data == ACCEPTED else "refused"
 
     async def _subscribe(self, aggregate: UUID) -> None:

@@ -156,7 +156,7 @@ def _reading(stream: str) -> list[str]:
 
 def _reacting(consumer: str) -> list[str]:
     """Return what a service needs for a durable consumer, `<stream>.<name>`."""
-    calls = [f"{API}.CONSUMER.{call}.{consumer}" for call in ("DURABLE.CREATE", "MSG.NEXT")]
+    calls = [f"{API}.CONSUMER.{call}.{consumer}" for call in ("DURABLE.CREATE", "INFO", "MSG.NEXT")]
     return [*calls, f"$JS.ACK.{consumer}.>"]
 
 

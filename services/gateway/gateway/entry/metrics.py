@@ -1,25 +1,22 @@
 """Prometheus metrics, under the names that the specification demands."""
 
-import asyncio
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from functools import cache
 
-from contracts.refusals import Refusal
 from contracts.session.session import CountSessions
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
-from runtime.bus import Bus, Unavailable
+from prometheus_client import Counter, Histogram
+from prometheus_client.metrics_core import CounterMetricFamily
+from runtime.bus import Bus
 from runtime.bus.envelope import Envelope
-from runtime.metrics import exposition, metrics_of
+from runtime.metrics import Measured, Values, metrics_of
 
 UNMATCHED = "unmatched"
 """The path label of requests that no route matches: paths that clients make up must not create series."""
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-COUNT_TIMEOUT_SECONDS, MAX_AGE_SECONDS = 1.0, 10.0
 
+# A counter as the API specification has it, although a number falls when sessions change status or are deleted.
+_sessions = Measured(
+    "sessions", "Total number of sessions", ["status"], registry=metrics_of("gateway"), family=CounterMetricFamily
+)
 _requests = Counter("api_requests", "Total API requests", ["method", "path"], registry=metrics_of("gateway"))
 _duration = Histogram(
     "api_request_duration_seconds",
@@ -56,41 +53,11 @@ def _series(method: str, path: str, status: int) -> tuple[Counter, Histogram]:
     return _requests.labels(method, path), _duration.labels(method, path, str(status))
 
 
-class SessionTotals:
-    """The number of sessions by status, queried at most every 10 s, however many scrapers there are."""
+async def measure_sessions(bus: Bus) -> Values:
+    """Return the number of sessions by status.
 
-    def __init__(self, bus: Bus) -> None:
-        self.bus = bus
-        self._queried_at, self._counts = -MAX_AGE_SECONDS, dict[str, int]()
-        self._lock = asyncio.Lock()
-
-    async def exposition(self) -> bytes:
-        """Return all metrics as text, without those of sessions if the session service does not answer."""
-        sessions = CollectorRegistry()
-        sessions.register(_Sessions(await self._current()))
-        return await exposition("gateway") + generate_latest(sessions)
-
-    async def _current(self) -> dict[str, int]:
-        async with self._lock:
-            if time.monotonic() - self._queried_at >= MAX_AGE_SECONDS:
-                self._counts = await self._query()
-                self._queried_at = time.monotonic()
-        return self._counts
-
-    async def _query(self) -> dict[str, int]:
-        with suppress(Unavailable, Refusal, TimeoutError):
-            async with asyncio.timeout(COUNT_TIMEOUT_SECONDS):
-                return await self.bus.ask(CountSessions(), Envelope.begin()) or {"active": 0}
-        return {}
-
-
-class _Sessions(Collector):
-    def __init__(self, by_status: Mapping[str, int]) -> None:
-        self.by_status = by_status
-
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        # A counter as the API specification has it, although a number falls when sessions change status or are deleted.
-        family = CounterMetricFamily("sessions", "Total number of sessions", labels=["status"])
-        for status, number in sorted(self.by_status.items()):
-            family.add_metric([status], number)
-        yield family
+    Raises:
+        Unavailable: the session service does not answer.
+    """
+    counts = await bus.ask(CountSessions(), Envelope.begin()) or {"active": 0}
+    return {_sessions: {(status,): number for status, number in counts.items()}}

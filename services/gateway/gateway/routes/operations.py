@@ -99,4 +99,4 @@ async def scrape(request: Request) -> Response:
     gateway = gateway_of(request)
     if not gateway.settings.metrics_public:
         raise Problem(EdgeCode.NOT_FOUND, "The metrics of this server are not public.")
-    return Response(await gateway.totals.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(await gateway.scrapes.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -34,6 +34,7 @@ _unchecked = prometheus_client.Counter(
     "Streams opened without a check against other gateways, since the bus did not answer",
     registry=metrics_of("gateway"),
 )
+_open = prometheus_client.Gauge("streams_open", "Streams open at this gateway", registry=metrics_of("gateway"))
 
 
 class OpenStreams:
@@ -60,7 +61,8 @@ class OpenStreams:
         async with self._locks.setdefault(user_id, asyncio.Lock()):
             await self._open(user_id, self.limits.of(actor.role))
         try:
-            yield
+            with _open.track_inprogress():
+                yield
         finally:
             self._close(user_id)
 

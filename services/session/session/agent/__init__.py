@@ -11,14 +11,13 @@ from typing import Self
 from uuid import UUID
 
 from contracts.refusals import Code
-from prometheus_client import Counter
 from runtime.logging import get_logger
-from runtime.metrics import metrics_of
 from sandbox import Heartbeats, Sandbox
 
 from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.agent.agent_process import AGENT
+from session.agent.counting import count_agents, counted, counted_start
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
@@ -42,12 +41,6 @@ __all__ = [
 ]
 
 log = get_logger()
-
-started = Counter(
-    "agent_starts_total",
-    "Starts of agent processes; a turn without one uses a warm agent",
-    registry=metrics_of("session"),
-)
 
 SHUTDOWN_TIMEOUT = 15.0
 SWEEP_SECONDS = 5.0
@@ -139,7 +132,11 @@ class Agents:
             finished = agent.finalize(finished) if agent else finished
         for event in unreported(agent.servers.made_calls, model) if agent else ():
             yield event
-        yield finished
+        yield counted(finished, model or spec.options.model, self._context.limits.models)
+
+    def count(self) -> None:
+        """Set the gauge of the agents by what they do."""
+        count_agents(self._live.values())
 
     async def has_warm(self, session_id: UUID) -> bool:
         """Return whether the session has an idle agent here that knows all of its conversation."""
@@ -212,8 +209,8 @@ class Agents:
             await self._evict_surplus(spec.owner)
             await agent.servers.connect()
             async with self._start_slots:
-                started.inc()
-                await agent.start()
+                with counted_start(agent):
+                    await agent.start()
         return agent
 
     @asynccontextmanager

@@ -57,7 +57,7 @@ class Agent:
 
     def __init__(self, spec: AgentSpec, context: AgentContext, end: Callable[["Agent"], None]) -> None:
         self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
-        self.last_turn = False
+        self.last_turn = self.started = False
         self._context, self._request_end = context, end
         self._failure: AgentFailed | None = None
         self._token = secrets.token_urlsafe(32)

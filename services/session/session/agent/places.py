@@ -69,7 +69,7 @@ class Places:
             overdue = seconds >= self.seconds
             if not place.released and (overdue or (seconds >= MIN_SECONDS and self._is_needed(place))):
                 place.released = place.release()
-                released.labels("overdue" if overdue else "no free place").inc(place.released)
+                released.labels("overdue" if overdue else "no_free_place").inc(place.released)
 
     def _is_needed(self, place: Place) -> bool:
         taken = [other for other in self._places if not other.released]

@@ -1,6 +1,8 @@
 """The read model of runs, and the fields of sessions that depend on runs."""
 
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -18,7 +20,10 @@ from contracts.session.run import (
 )
 from contracts.session.values import CancelReason, Usage
 from eventing.database import Connection
+from eventing.database.committing import after_commit
 from eventing.recording import Recorded
+from prometheus_client import Counter, Histogram
+from runtime.metrics import metrics_of
 
 from session.projections.cost import add_costs
 from session.quotas.concurrency import stop_waiting, update_only_waits, update_waiting
@@ -47,6 +52,21 @@ SET_WRITER = """
     INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
     ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
 CLEAR_WRITER = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
+
+
+_ended = Counter(
+    "runs",
+    "Runs that have ended, by outcome, with the code of the error if there was one",
+    ["outcome", "code"],
+    registry=metrics_of("session"),
+)
+_duration = Histogram(
+    "run_duration_seconds",
+    "Duration of runs from their turn in the session to their end, approvals included",
+    ["outcome"],
+    buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 14_400, 86_400),
+    registry=metrics_of("session"),
+)
 
 
 async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) -> None:
@@ -122,20 +142,28 @@ async def _release(event: RunReleased, recorded: Recorded[Any], db: Connection) 
 
 async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorded[Any], db: Connection) -> None:
     status, code, detail = _outcome(event)
-    requested = await db.fetchval(
+    run = await db.fetchrow(
         "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
-        "WHERE id = $1 RETURNING requested_at IS NOT NULL",
+        "WHERE id = $1 RETURNING requested_at",
         event.run_id, status, code, detail, recorded.at,
         event.structured_output if isinstance(event, RunCompleted) else None,
     )  # fmt: skip
-    if requested is None:  # cancelled before it was submitted
+    if run is None:  # cancelled before it was submitted
         return
-    if requested:  # the end of a queued run does not change the session
+    requested_at: datetime | None = run["requested_at"]
+    after_commit(partial(_count, status, code, requested_at and recorded.at - requested_at))
+    if requested_at:  # the end of a queued run does not change the session
         await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
     await _record_usage(event, recorded, db)
     await update_waiting(recorded, db)
+
+
+def _count(outcome: str, code: Code | None, duration: timedelta | None) -> None:
+    _ended.labels(outcome, code or "").inc()
+    if duration is not None:
+        _duration.labels(outcome).observe(duration.total_seconds())
 
 
 async def _record_usage(

@@ -18,7 +18,10 @@ from contracts.session.values import SdkOptions, Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.retrying import retry_transient
+from prometheus_client import Histogram
+from runtime import clock
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 
 from session.agent import AgentSpec, Finished, ToolReturned
 from session.agent.places import Place
@@ -43,6 +46,13 @@ UNFINISHED_AT_FIRST = f"{UNFINISHED} AND continuation IS NULL"
 UNFINISHED_LATER = f"{UNFINISHED} AND continuation = 'requested'"
 
 reactions = Reactions()
+
+_wait = Histogram(
+    "run_wait_seconds",
+    "How long runs whose turn had come have waited for a worker",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
+    registry=metrics_of("session"),
+)
 
 
 def _run_id(recorded: Requested) -> UUID:
@@ -128,6 +138,8 @@ async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> Non
 async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool:
     """Run the agent, and return whether the run may have changed files since they were measured."""
     run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id))
+    if run.attempt == 1:
+        _wait.observe(max(0.0, (clock.now() - recorded.at).total_seconds()))
     if run.status not in ACTIVE_STATUSES:
         return True
     if not await _may_continue(run, recorded, reaction):
