@@ -211,6 +211,18 @@ async def test_a_lost_stream_is_created_and_filled_again(
         await until_published(js, JarOpened(label="one"), ADDED)
 
 
+async def test_the_relay_replaces_a_lost_stream_of_dead_letters(
+    relay: Relay, postgres_store: PostgresStore, js: JetStream
+) -> None:
+    await append(postgres_store, JarOpened(label="one"))
+    async with running(relay):
+        await eventually(lambda: relay.saved_position)
+        await js.delete_stream("EVT_JAR")
+        await js.delete_stream(DEAD_LETTERS)
+        await until_published(js, JarOpened(label="one"))
+        assert (await js.stream_info(DEAD_LETTERS)).state.messages == 0
+
+
 async def test_events_stored_during_a_bus_outage_are_published_after_it(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client, nats_server: EmbeddedNats
 ) -> None:

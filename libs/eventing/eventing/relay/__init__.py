@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from contracts.messages import Event
-from contracts.wire import DEAD_LETTERS, dead_letter_subject, event_filter, event_stream
+from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, dead_letter_subject, event_filter, event_stream
 from nats.js.api import PubAck, StreamInfo
 from nats.js.errors import APIError
 from runtime.bus.jetstream import JetStream
@@ -100,6 +100,7 @@ class Relay:
 
     async def _relay(self) -> None:
         await provision(self.js, self.stream, [event_filter(self.service)], self.max_bytes, replicas=self.replicas)
+        await provision(self.js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=self.replicas)
         if self.work.durables:
             await provision_work(self.js, self.service, replicas=self.replicas)
         await self.resume()

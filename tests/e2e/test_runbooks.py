@@ -1,0 +1,88 @@
+"""The commands of the runbooks, blocks `sh`, work as documented; restoring has tests of its own."""
+
+import re
+import subprocess
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from onebox.children import allowed_environment
+from onebox.testing.system import System, until
+
+from tests.e2e.user import HELD, User, admin_of
+
+pytestmark = pytest.mark.long
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def spare_admin(spare_system: System) -> Generator[User]:
+    """The administrator of a system to kill."""
+    yield from admin_of(spare_system)
+
+
+def commands(page: str) -> str:
+    """Return the commands of a page."""
+    text = (ROOT / "docs" / "runbooks" / f"{page}.md").read_text()
+    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    return "\n".join(re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in blocks)
+
+
+def output(page: str, system: System, admin: User, **variables: str) -> str:
+    """Return what the commands of a page print, after those that set up a shell; none of them may fail."""
+    variables |= {"DATA_DIR": str(system.data_dir), "auth": f"authorization: {admin.http.headers['authorization']}"}
+    script = "\n".join([commands("README"), commands(page)])
+    environment = allowed_environment() | variables
+    ran = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_a_stuck_run_is_found_and_cancelled(spare_system: System, spare_admin: User) -> None:
+    session = spare_admin.create()
+    run = spare_admin.submit(session, HELD).json()["id"]
+    until(lambda: spare_admin.run(session, run)["status"] != "queued")
+    printed = output("stuck-run", spare_system, spare_admin)
+    assert run in printed
+    assert spare_admin.ended(session, run)["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("page", ["lost-bus", "full-disk"])
+def test_a_system_whose_bus_was_restarted_is_ready_again(page: str, spare_system: System, spare_admin: User) -> None:
+    session = spare_admin.create()
+    assert "\nready\n" in output(page, spare_system, spare_admin)
+    assert spare_admin.ask(session, "hello").is_success
+
+
+def test_a_failover_is_diagnosed(spare_system: System, spare_admin: User) -> None:
+    assert "pg_is_in_recovery=f" in output("failover", spare_system, spare_admin)
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [("keys", "data keys by master key"), ("dead-letters", "0 of 0 dead letters replayed"), ("relay", "begins within")],
+)
+def test_the_commands_for_operators_run(page: str, said: str, spare_system: System, spare_admin: User) -> None:
+    assert said in output(page, spare_system, spare_admin)
+
+
+def allow_new_roles(system: System) -> None:
+    """Have the embedded PostgreSQL accept other roles than those of `make run`, until its next start."""
+    with (system.data_dir / "postgres" / "pg_hba.conf").open("a") as file:
+        file.write("local all all trust\n")
+    url = f"postgresql://agentapi@/agentapi?host={system.data_dir / 'postgres'}"
+    subprocess.run(["psql", url, "-c", "SELECT pg_reload_conf()"], check=True)
+
+
+def test_secrets_of_an_installation_are_replaced(spare_system: System, spare_admin: User, tmp_path: Path) -> None:
+    subprocess.run([str(ROOT / ".venv/bin/python"), "-m", "onebox.installation", str(tmp_path)], check=True)
+    allow_new_roles(spare_system)
+    before = {file.name: file.read_text() for file in tmp_path.iterdir()}
+    output("secrets", spare_system, spare_admin, SECRETS=str(tmp_path))
+    kept = {name for name, text in before.items() if (tmp_path / name).read_text() == text}
+    assert kept.isdisjoint({"nats.conf", "nats-url-session", "nats-server.pem", "database-url", "admin-password"})
+    assert {"ring.json", "secrets.json", "replay.json", "nats-ca.pem"} <= kept
