@@ -16,6 +16,7 @@ INTERNAL = {"OPS_HOST", "SECRETS_KEYS", "DRAIN_DELAY_SECONDS"}
 
 def untold(settings: type[BaseModel]) -> list[str]:
     names = {name.upper() for name in settings.model_fields} - {*SERVICE_SETTINGS} - INTERNAL
+    names = {name for name in names if not name.startswith("OTEL_")}  # passed on by their prefix
     return sorted(name for name in names if f'"{name}"' not in LAUNCHER)
 
 

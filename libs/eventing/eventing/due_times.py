@@ -14,10 +14,10 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
+from runtime import telemetry
 from runtime.bus.envelope import Envelope
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
-from runtime.telemetry import span
 
 from eventing import metrics
 from eventing.database import Row
@@ -142,7 +142,10 @@ class DueTimes[T]:
 
     async def _send(self, kind: DueKind, due: DueTime, cause: Envelope, now: datetime) -> str:
         envelope = replace(cause.follow().without_client(), message_id=kind.command_id(due, cause))
-        with bound_contextvars(correlation_id=cause.correlation_id), span(kind.name, cause.traceparent):
+        with (
+            bound_contextvars(correlation_id=cause.correlation_id),
+            telemetry.new_trace(kind.name, link=cause.traceparent),
+        ):
             try:
                 await self.dispatcher.send(kind.command(due), envelope, now)
             except Refusal as refusal:  # a decision of the aggregate, which a retry would not change

@@ -45,6 +45,12 @@ def allowed_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ}  # noqa: TID251  the only place
 
 
+def telemetry_environment() -> dict[str, str]:
+    """Return the variables that OpenTelemetry has standardized. Only services get them: headers may hold a secret."""
+    names = (name for name in os.environ if name.startswith("OTEL_"))  # noqa: TID251  as above
+    return {name: os.environ[name] for name in names}  # noqa: TID251
+
+
 def signal_on_parent_death(to_send: signal.Signals) -> Callable[[], None]:
     """Return a `preexec_fn` for a child: the kernel sends it `to_send` when the thread that started it ends."""
     parent = os.getpid()

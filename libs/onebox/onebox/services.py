@@ -73,13 +73,11 @@ class LaunchContext:
         env = {"ENVIRONMENT": settings.environment, "LOG_LEVEL": settings.log_level}
         env["DEPENDENCY_WAIT_SECONDS"] = str(settings.dependency_wait_seconds)
         env["DRAIN_SECONDS"] = str(settings.drain_seconds)
-        if settings.otel_exporter_otlp_endpoint:
-            env["OTEL_EXPORTER_OTLP_ENDPOINT"] = settings.otel_exporter_otlp_endpoint
         return env
 
     def service_env(self, name: str) -> dict[str, str]:
         """Return the environment variables that every service on the bus has."""
-        return self.common_env | {"NATS_URL": self.nats_url(name)}
+        return self.common_env | self.settings.telemetry | {"NATS_URL": self.nats_url(name)}
 
 
 def names(settings: BoxSettings) -> tuple[str, ...]:

@@ -7,15 +7,19 @@ from pydantic import (
     EmailStr,
     Field,
     PositiveFloat,
+    PrivateAttr,
     SecretStr,
     TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
-from runtime.settings import Settings
+from runtime.telemetry_settings import TelemetrySettings
+
+from onebox.children import telemetry_environment
 
 PUBLIC_MODEL = "https://api.anthropic.com"
+HEADERS = ("otel_exporter_otlp_headers", "otel_exporter_otlp_traces_headers")
 PREFIXES = (
     *("ADMIN_", "APPROVAL_", "ASK_", "MCP_", "MODEL_", "QUERY_", "REGISTRATION_", "REPORT_", "RUNS_", "STREAM_"),
     *("AGENT_MEM", "AGENT_PATH", "AGENT_PROC", "WARM_"),
@@ -29,7 +33,7 @@ def url_of(host: str, port: int) -> str:
     return f"http://[{local}]:{port}" if ":" in local else f"http://{local}:{port}"
 
 
-class BoxSettings(Settings):
+class BoxSettings(TelemetrySettings):
     """Settings from the environment. With `database_url` or `nats_url`, the server is external instead of embedded."""
 
     host: str = "127.0.0.1"
@@ -49,12 +53,20 @@ class BoxSettings(Settings):
     drain_seconds: float = Field(default=10.0, ge=0, le=3600)
     metrics_public: bool = True
     pg_bindir: Path | None = None
-    otel_exporter_otlp_endpoint: str | None = None
+    # Read now: the launcher changes its environment before services start.
+    _telemetry: dict[str, str] = PrivateAttr(default_factory=telemetry_environment)
 
     @property
     def model(self) -> str | None:
         """The base URL of the model; None means the simulator."""
         return self.model_base_url or (PUBLIC_MODEL if self.model_api_key else None)
+
+    @property
+    def telemetry(self) -> dict[str, str]:
+        """The variables of OpenTelemetry for the services. Headers in a file are read, as other secrets are."""
+        files = {f"{name.upper()}_FILE" for name in HEADERS}
+        given = {name: value for name, value in self._telemetry.items() if name not in files}
+        return given | {name.upper(): value.get_secret_value() for name in HEADERS if (value := getattr(self, name))}
 
     @property
     def browser_url(self) -> str:

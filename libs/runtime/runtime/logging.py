@@ -1,7 +1,8 @@
-"""Logs: one JSON object per line on standard output, with the correlation id of the message being handled."""
+"""Logs: one JSON object per line on standard output, with the ids of what is being done."""
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
 import structlog
@@ -15,14 +16,14 @@ def get_logger() -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger()
 
 
-def set_up(service: str, level: str) -> None:
-    """Write the logs of this process and of its libraries to standard output as JSON."""
+def set_up(service: str, level: str, ids: Callable[[], Mapping[str, str]] = dict) -> None:
+    """Write the logs of this process and of its libraries to standard output as JSON, with the present `ids`."""
     shared: list[structlog.typing.Processor] = [
         merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        lambda _logger, _method, event: {**event, "service": service},
+        lambda _logger, _method, event: {**event, **ids(), "service": service},
     ]
     lines = Lines(sys.stdout)
     # Not as records of the standard library: to make them, and to search for the caller, takes as long as the rest.

@@ -11,6 +11,7 @@ import uvloop
 from pydantic import Field, PositiveFloat
 
 from runtime import logging, settings, starting, telemetry
+from runtime.telemetry_settings import TelemetrySettings
 
 MAX_DESCRIPTORS = 65_536
 """Files and connections that a process may have open, if the hard limit of the system allows it."""
@@ -18,14 +19,13 @@ MAX_DESCRIPTORS = 65_536
 type Main[S] = Callable[[S, asyncio.Event], Coroutine[object, object, None]]
 
 
-class ProcessSettings(settings.Settings):
+class ProcessSettings(TelemetrySettings):
     """Settings of every long-running process.
 
     `dependency_wait_seconds` is how long startup waits for the database and the bus.
     """
 
     dependency_wait_seconds: PositiveFloat = 60.0
-    otel_exporter_otlp_endpoint: str | None = None
 
 
 class OpsSettings(ProcessSettings):
@@ -45,11 +45,11 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
         values = settings.load(kind)
     except settings.InvalidSettings as error:
         sys.exit(_print_error(f"{name} cannot start.\n{error}", 2))
-    logging.set_up(name, values.log_level)
+    logging.set_up(name, values.log_level, telemetry.log_ids)
     for warning in settings.misspelled_settings(settings.variables_of(kind)):
         logging.get_logger().warning(warning)
     _raise_descriptor_limit()
-    telemetry.set_up(name, values.otel_exporter_otlp_endpoint)
+    telemetry.set_up(name, values)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(values, main))

@@ -1,10 +1,18 @@
-"""Helpers for asynchronous tests."""
+"""Helpers for tests of asynchronous code, and of what is traced."""
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, overload
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
+
+from runtime import telemetry
 
 
 @overload
@@ -44,3 +52,15 @@ async def background(*work: Coroutine[Any, Any, object]) -> AsyncGenerator[list[
         finally:
             for task in running:
                 task.cancel()
+
+
+@contextmanager
+def recording(sampler: Sampler | None = None) -> Generator[InMemorySpanExporter]:
+    """Record spans while the context is open, and yield where they are."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider(sampler=sampler, resource=Resource({}))
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    telemetry.tracing.tracer = provider.get_tracer("tests")
+    try:
+        yield exporter
+    finally:
+        telemetry.tracing.tracer = None

@@ -57,13 +57,6 @@ async def test_log_lines_have_the_request_id(client: httpx.AsyncClient):
     assert logged[0]["correlation_id"] == "abc"
 
 
-async def test_the_trace_of_a_client_is_continued(client: httpx.AsyncClient, services: FakeServices):
-    await services.answer(GetSession, samples.session())
-    parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    await client.get(ONE, headers={"traceparent": parent})
-    assert (services.received[-1][1].traceparent or "").startswith("00-0af7651916cd43dd8448eb211c80319c-")
-
-
 @each("parent", ["", "x", "00-0-0-0", "é"])
 async def test_an_invalid_trace_is_ignored(client: httpx.AsyncClient, services: FakeServices, parent: str):
     await services.answer(GetSession, samples.session())

@@ -10,12 +10,14 @@ from uuid import UUID
 
 from contracts.messages import Actor, Command, Query
 from contracts.refusals import Code, Refusal, not_found, resource_name
+from runtime import telemetry
 from runtime.bus.envelope import Envelope
 
 from eventing.database import Database
 from eventing.handling.locks import Locks
 from eventing.store import AggregateNotFound, AnyAggregate, EventStore
 
+DATABASE = {"db.system.name": "postgresql"}
 LOCK_TIMEOUT = 1.0
 """Seconds for which a unit of work that holds a lock waits for another one."""
 
@@ -134,7 +136,10 @@ class UnitOfWork[T]:
         if expected and named and named.version not in expected:
             detail = "It was changed since this client has read it. Read it again, and decide on its present state."
             raise Refusal(Code.PRECONDITION_FAILED, detail)
-        await self.store.save(aggregates, replace(self.envelope, expected_versions=(), wants_version=False))
+        with telemetry.span("append events", attributes=DATABASE):
+            trace = telemetry.traceparent() or self.envelope.traceparent
+            cause = replace(self.envelope, traceparent=trace, expected_versions=(), wants_version=False)
+            await self.store.save(aggregates, cause)
         self.version = named.version if named else None
         self.saved = True
 

@@ -15,14 +15,15 @@ from faststream.nats import NatsBroker, NatsResponse
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
 from nats.errors import Error
-from runtime import bus
+from runtime import bus, telemetry
 from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Answer, Unavailable
 from runtime.bus.client import is_sent
 from runtime.bus.envelope import Envelope
 from runtime.http.health import CHECK_TIMEOUT
 from runtime.logging import bound_contextvars, get_logger
-from runtime.telemetry import span
+from runtime.telemetry import SpanKind
 
+from eventing import tracing
 from eventing.bus import wire
 from eventing.database import TRANSIENT_ERRORS, Database
 from eventing.error_text import describe_error
@@ -207,13 +208,18 @@ def _answering(
         if isinstance(read, Faulted):
             return read, {}
         envelope, body = read
-        with bound_contextvars(correlation_id=envelope.correlation_id), span(kind.subject, envelope.traceparent):
+        with (
+            bound_contextvars(**tracing.log_ids(body, envelope)),
+            telemetry.span("handle", SpanKind.SERVER, destination=kind.subject, parent=envelope.traceparent),
+        ):
             try:
                 answer = await handle(body, envelope)
                 return accepted(result=answer.result), _headers(answer)
             except Refusal as refusal:
+                telemetry.note(refusal)
                 return Refused.of(refusal), {RESOURCE_OWNER: str(refusal.owner)} if refusal.owner else {}
-            except Exception:
+            except Exception as error:
+                telemetry.note(error)
                 log.exception("message could not be handled", subject=kind.subject)
                 return Faulted(detail="The service could not handle the message; try again later."), {}
 

@@ -16,13 +16,14 @@ from typing import Any
 from contracts.wire import dead_letter_subject, durable
 from nats.aio.msg import Msg
 from nats.errors import Error
+from runtime import telemetry
 from runtime.bus import Client
 from runtime.bus.jetstream import jetstream
 from runtime.forever import forever
 from runtime.logging import bound_contextvars, get_logger
-from runtime.telemetry import span
+from runtime.telemetry import SpanKind
 
-from eventing import metrics
+from eventing import metrics, tracing
 from eventing.bus import dead_letters, wire
 from eventing.bus.consumers import Consumers
 from eventing.bus.message_lease import MessageLease
@@ -267,8 +268,11 @@ class Reactor[T]:
         return wire.read(registration.event, message.headers or {}, message.data)
 
     async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
-        envelope = recorded.envelope
-        with bound_contextvars(correlation_id=envelope.correlation_id), span(name, envelope.traceparent):
+        subject, parent = recorded.event.subject, recorded.envelope.traceparent
+        with (
+            bound_contextvars(**tracing.log_ids_of(recorded)),
+            telemetry.span(name, SpanKind.CONSUMER, destination=subject, parent=parent),
+        ):
             await react(recorded, Reaction(self.dispatcher.dependencies, self.router, recorded, name))
 
     async def _before_dead_letter(self, registration: Registration, message: Msg) -> None:

@@ -20,7 +20,7 @@ from nats.js.errors import APIError
 from runtime.bus.jetstream import JetStream
 from runtime.logging import get_logger
 
-from eventing import metrics
+from eventing import metrics, tracing
 from eventing.bus import wire
 from eventing.bus.streams import MAX_STREAM_BYTES, provision, provision_work
 from eventing.database import Connection
@@ -201,7 +201,10 @@ class Relay:
             metrics.relayed.inc()
 
     async def _publish(self, entry: FeedEntry, expected: int) -> PubAck:
-        headers = wire.headers(entry.recorded, self.service)
+        with tracing.sending(entry.recorded) as trace:
+            return await self._send(entry, expected, wire.headers(entry.recorded, self.service) | trace)
+
+    async def _send(self, entry: FeedEntry, expected: int, headers: dict[str, str]) -> PubAck:
         headers |= {
             "Nats-Msg-Id": wire.deduplication_id(headers),
             "Nats-Expected-Last-Sequence": str(expected),

@@ -7,6 +7,7 @@ push the work of others out of the stream, as it can in the stream of all events
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, cast
 
 from contracts.messages import Event
@@ -16,6 +17,7 @@ from runtime.bus import ordered
 from runtime.bus.jetstream import JetStream
 from runtime.logging import get_logger
 
+from eventing import tracing
 from eventing.bus import wire
 from eventing.recording import Recorded
 from eventing.relay.position import CURSOR, Reader, find_event, format_cursor, headers_at
@@ -44,7 +46,9 @@ async def stored_event(store: EventStore, headers: Mapping[str, str]) -> Recorde
     recorded = await store.event(aggregate_id, version)
     if recorded is None or recorded.at != at:
         raise EventGone(f"version {version} of {aggregate_id}, recorded at {at}")
-    return wire.as_published(recorded)
+    published = wire.as_published(recorded)
+    trace = headers.get("traceparent", published.envelope.traceparent)
+    return replace(published, envelope=replace(published.envelope, traceparent=trace))
 
 
 class WorkStream:
@@ -64,8 +68,9 @@ class WorkStream:
             self.sequence = max(self.sequence, ack)
 
     async def _publish(self, entry: FeedEntry) -> int:
-        headers = wire.headers(entry.recorded, self.service) | {CURSOR: format_cursor(entry.cursor)}
-        return await self._send(wire.work_subject(entry.recorded), headers)
+        with tracing.sending(entry.recorded) as trace:
+            headers = wire.headers(entry.recorded, self.service) | {CURSOR: format_cursor(entry.cursor)} | trace
+            return await self._send(wire.work_subject(entry.recorded), headers)
 
     async def _send(self, subject: str, headers: dict[str, str]) -> int:
         headers |= {"Nats-Msg-Id": wire.deduplication_id(headers)}

@@ -13,11 +13,13 @@ from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply
 from contracts.wire import RESOURCE_OWNER
 from pydantic import TypeAdapter, ValidationError
 
+from runtime import telemetry
 from runtime.bus.client import Client as Client
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.logging import get_logger
 from runtime.starting import CannotContinue
+from runtime.telemetry import SpanKind
 
 log = get_logger()
 
@@ -132,7 +134,11 @@ class Bus:
             Unavailable: a query was not answered, or the answer was a fault; or the message is too large, or not
                 permitted.
         """
-        ask = partial(self._ask, message, envelope.within(self.timeout))
+        with telemetry.span("request", SpanKind.CLIENT, destination=message.subject):
+            return await self._request(message, envelope.within(self.timeout))
+
+    async def _request[R](self, message: Command[R] | Query[R], envelope: Envelope) -> Answer[R]:
+        ask = partial(self._ask, message, envelope)
         try:
             async with asyncio.timeout(self.timeout):  # the timeout covers sending, too
                 answer = await (self._ask_again_if_late(ask) if isinstance(message, Query) else ask())

@@ -71,8 +71,9 @@ class Envelope:
         )
 
     def within(self, seconds: float) -> "Envelope":
-        """Return the envelope with a deadline, `seconds` from now, after which the answer is no longer needed."""
-        return replace(self, deadline=clock.now() + timedelta(seconds=seconds))
+        """Return the envelope, in the current trace, with a deadline after which the answer is no longer needed."""
+        trace = telemetry.traceparent() or self.traceparent
+        return replace(self, deadline=clock.now() + timedelta(seconds=seconds), traceparent=trace)
 
     def on_behalf_of(self, actor: Actor) -> "Envelope":
         """Return the envelope with another actor, who has not authenticated."""

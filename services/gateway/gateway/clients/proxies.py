@@ -22,8 +22,10 @@ class Proxies:
         self.networks = networks
         self._has_warned = False
 
-    def resolve(self, scope: Scope) -> None:
+    def resolve(self, scope: Scope) -> bool:
         """Replace the peer of a connection by the client, and the scheme by its own, if the peer is a trusted proxy.
+
+        Returns whether it is one.
 
         Each proxy appends the address of its peer to X-Forwarded-For. So the list is read from the right, up to the
         first address that is not a trusted proxy: what stands before it was sent by the client, who may have made it
@@ -32,7 +34,7 @@ class Proxies:
         headers = Headers(scope=scope)
         if not (self.networks and scope["client"] and self._trust(_parsed(scope["client"][0]))):
             self._warn_once(headers, scope["client"])
-            return
+            return False
         for text in reversed(",".join(headers.getlist("x-forwarded-for")).split(",")):
             address = _parsed(text)
             if address is None:
@@ -42,6 +44,7 @@ class Proxies:
                 break
         if headers.get("x-forwarded-proto", "").strip().lower() == "https":
             scope["scheme"] = SECURE.get(scope["scheme"], scope["scheme"])
+        return True
 
     def _warn_once(self, headers: Headers, peer: tuple[str, int] | None) -> None:
         """Warn the operator that a proxy may not be trusted, so that all of its clients have one address."""

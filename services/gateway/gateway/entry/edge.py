@@ -2,8 +2,6 @@
 
 import time
 
-from opentelemetry import trace
-from runtime import telemetry
 from runtime.http import request_id
 from runtime.logging import bound_contextvars, get_logger
 from starlette.datastructures import Headers
@@ -12,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from gateway.clients.proxies import Proxies
-from gateway.entry import metrics
+from gateway.entry import metrics, spans
 from gateway.entry.hosts import Hosts
 from gateway.entry.parts import Parts
 from gateway.problems import EdgeCode, Problem, translation
@@ -37,12 +35,9 @@ class Edge:
         if scope["type"] not in kinds:
             await self.app(scope, receive, send)
             return
-        self.proxies.resolve(scope)
+        is_trusted = self.proxies.resolve(scope)
         exchange = kinds[scope["type"]](scope, receive, send)
-        with (
-            bound_contextvars(correlation_id=exchange.request_id),
-            telemetry.span(exchange.method, exchange.headers.get("traceparent")),
-        ):
+        with bound_contextvars(correlation_id=exchange.request_id), spans.request(scope, is_trusted=is_trusted):
             try:
                 await exchange.run(self.app, self.hosts)
             finally:
@@ -93,10 +88,7 @@ class _Exchange:
         path: str = getattr(self.scope.get("route"), "path_format", metrics.UNMATCHED)
         seconds = time.perf_counter() - self.started
         self._count(path, seconds)
-        span = trace.get_current_span()
-        if span.is_recording():
-            span.update_name(f"{self.method} {path}")
-            span.set_attributes({"http.route": path, "http.response.status_code": self.status})
+        spans.describe(self.scope, self.status)
         # Only the route of the URL is logged: its ids and its query string may hold secrets.
         user = {"user_id": self.scope["user_id"]} if "user_id" in self.scope else {}
         log.info(

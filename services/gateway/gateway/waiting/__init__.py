@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import repeat
 from uuid import UUID
 
 from contracts.messages import Event
+from runtime import telemetry
 from runtime.bus import Client
 from runtime.bus.pubsub import subscribed
 from runtime.waiters import Waiter, Waiters
@@ -73,7 +75,8 @@ class Waits:
             release_slot()
         while not ended(value) and _now() < min(timeout_at, self._shutdown_at):
             woken = await self._pause(waiter, min(_now() + next(intervals), timeout_at), disconnected)
-            value = await read(value, woken)
+            with nullcontext() if woken else telemetry.untraced():  # or a long wait would fill its trace
+                value = await read(value, woken)
         return value
 
     async def _pause(self, waiter: Waiter, until: float, disconnected: Disconnected) -> bool:

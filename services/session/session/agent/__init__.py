@@ -11,6 +11,7 @@ from typing import Self
 from uuid import UUID
 
 from contracts.refusals import Code
+from runtime import telemetry
 from runtime.logging import get_logger
 from sandbox import Heartbeats, Sandbox
 
@@ -204,14 +205,18 @@ class Agents:
         before, agent = self._live.get(spec.session_id), Agent(spec, self._context, self._retire)
         self._live[spec.session_id] = agent
         async with self._ended_on_failure(agent):
-            if before:
-                await before.stop()
-            await self._evict_surplus(spec.owner)
-            await agent.servers.connect()
-            async with self._start_slots:
-                with counted_start(agent):
-                    await agent.start()
+            with telemetry.span("start agent"):
+                await self._start_after(before, agent)
         return agent
+
+    async def _start_after(self, before: Agent | None, agent: Agent) -> None:
+        if before:
+            await before.stop()
+        await self._evict_surplus(agent.spec.owner)
+        await agent.servers.connect()
+        async with self._start_slots:
+            with counted_start(agent):
+                await agent.start()
 
     @asynccontextmanager
     async def _ended_on_failure(self, agent: Agent) -> AsyncGenerator[None]:

@@ -23,6 +23,7 @@ from eventing.reactions import Reaction, Reactions
 from eventing.recording import Recorded
 from runtime import clock
 from runtime.logging import get_logger
+from runtime.telemetry import Origin
 from runtime.waiters import Waiters
 
 from session.agent.places import Place
@@ -78,6 +79,7 @@ class ApprovalRequests:
         self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
         # Calls without a result, among them those that approval was requested for, and of these the undecided ones.
         self._unanswered, self._requested, self._waiting = set[str](), set[str](), set[str]()
+        self._origin = Origin()  # a warm agent's tasks were started in an earlier run
         self._in_order = True  # each approval was requested after its call was recorded
 
     @property
@@ -127,10 +129,11 @@ class ApprovalRequests:
             return ApprovalOutcome(decision="denied", reason=TOO_MANY_OPEN)
         self._open += 1
         try:
-            outcome = (
-                await self.reaction.send(command)
-                or (await self._wait_for_outcomes([command.approval_id], command.tool_use_id))[0]
-            )
+            with self._origin.resumed():
+                outcome = (
+                    await self.reaction.send(command)
+                    or (await self._wait_for_outcomes([command.approval_id], command.tool_use_id))[0]
+                )
         except Refusal as refusal:
             self.cancellation.request(refusal)
             raise

@@ -31,6 +31,7 @@ async def end(command: EndRun | ReleaseRun, reaction: Reaction[Dependencies]) ->
     try:
         await reaction.send(command)
     except Refusal as refusal:
+        _log(command, refusal.code)
         if refusal.code is Code.SESSION_NOT_FOUND and command.attempt:
             await reaction.send(
                 RecordRunUsage(
@@ -38,6 +39,21 @@ async def end(command: EndRun | ReleaseRun, reaction: Reaction[Dependencies]) ->
                 )
             )
         raise
+    _log(command, "released" if isinstance(command, ReleaseRun) else command.error_code or "completed")
+
+
+def _log(command: EndRun | ReleaseRun, outcome: str) -> None:
+    """Leave a line about the end of this part of a run; the code of a refusal says who has ended it before."""
+    usage = command.usage
+    log.info(
+        "run ended",
+        outcome=outcome,
+        attempt=command.attempt,
+        duration_ms=usage.duration_ms,
+        cost_usd=float(usage.cost_usd),
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+    )
 
 
 async def end_finished(run: RunSummary, finished: Finished, reaction: Reaction[Dependencies]) -> None:
@@ -61,6 +77,7 @@ async def end_early(run: RunSummary, code: Code, detail: str, reaction: Reaction
     """End a run before its agent begins."""
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt, error_code=code, error_detail=detail)
     await reaction.send(ending)
+    _log(ending, code)
 
 
 def end_command(run: RunSummary, finished: Finished) -> EndRun:

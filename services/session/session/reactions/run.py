@@ -25,6 +25,7 @@ from runtime.metrics import metrics_of
 
 from session.agent import AgentSpec, Finished, ToolReturned
 from session.agent.places import Place
+from session.agent.tool_spans import ToolSpans
 from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
 from session.reactions.approval import ApprovalRequests, undelivered
@@ -78,7 +79,7 @@ async def end_lost_run(recorded: Requested, reaction: Reaction[Dependencies]) ->
         error_detail=detail,
     )
     try:
-        await reaction.send(lost)
+        await end(lost, reaction)
     except Refusal as refusal:
         if refusal.code not in OVER_CODES:
             raise
@@ -142,6 +143,7 @@ async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Pla
         _wait.observe(max(0.0, (clock.now() - recorded.at).total_seconds()))
     if run.status not in ACTIVE_STATUSES:
         return True
+    log.info("run started", attempt=run.attempt)
     if not await _may_continue(run, recorded, reaction):
         return False
     decided = await undelivered(run, reaction) if run.attempt > 1 else []
@@ -247,18 +249,19 @@ async def _take_turn(
         prompt, message_id = recorded.event.message, recorded.event.message_id
     else:  # the previous worker's agent has received the message
         prompt, message_id = await approvals.continuation(decided), None
-    async with aclosing(
-        approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit)
-    ) as events:
-        async for event in events:
-            if isinstance(event, Finished):
-                return event
-            # A worker that has lost its run cancels its agent, which then only reports its usage. One whose agent is
-            # ended because of its time or space still has the run, to which all belongs that was done until then; calls
-            # that fail by this are interrupted as the run ends.
-            interrupted = approvals.cancellation.requested and isinstance(event, ToolReturned) and event.is_error
-            if not (approvals.cancellation.refusal or interrupted):
-                await record(recorded, event, approvals)
+    turn = approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit)
+    with ToolSpans() as calls:
+        async with aclosing(turn) as events:
+            async for event in events:
+                if isinstance(event, Finished):
+                    return event
+                calls.note(event)
+                # A worker that has lost its run cancels its agent, which then only reports its usage. One whose agent
+                # is ended because of its time or space still has the run, to which all belongs that was done until
+                # then; calls that fail by this are interrupted as the run ends.
+                interrupted = approvals.cancellation.requested and isinstance(event, ToolReturned) and event.is_error
+                if not (approvals.cancellation.refusal or interrupted):
+                    await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
 
 

@@ -10,6 +10,7 @@ from typing import Self, cast
 from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, TCPConnector, web
 from runtime.logging import get_logger
 
+from session.agent.model_proxy import spans
 from session.agent.model_proxy.access import Access, Denied
 from session.agent.model_proxy.body import InvalidBody, checked
 from session.agent.model_proxy.connection_limit import ConnectionLimiter, server_logger
@@ -21,6 +22,7 @@ __all__ = ["Access", "ModelProxy", "Tokens"]
 log = get_logger()
 
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
+OPERATIONS = {MESSAGES: "chat", COUNT: "count_tokens"}
 BODY_LIMIT = 32 * 2**20
 BODY_SECONDS = 30.0
 MAX_CONCURRENT_BODY_SCANS = 2
@@ -92,8 +94,10 @@ class ModelProxy:
                 access.check_requested(requested)
                 await access.check_spending()
                 async with _charged(access):
-                    meter = access.meter.begin(requested.models[0], length if request.path == MESSAGES else 0)
-                    return await self._forward(request, body, meter, response)
+                    model = requested.models[0]
+                    meter = access.meter.begin(model, length if request.path == MESSAGES else 0)
+                    with access.origin.resumed(), spans.model_request(OPERATIONS[request.path], model):
+                        return await self._forward(request, body, meter, response)
         except Denied as denied:
             return _error(denied.status, denied.kind, denied.message)
         except InvalidBody as wrong:
@@ -129,9 +133,11 @@ class ModelProxy:
                     is_stream=answer.content_type == "text/event-stream",
                 )
                 await _forward_body(answer, request, response, meter)
+                spans.describe_answer(answer.status)
             complete = True
         finally:
             meter.end(complete=complete)
+            spans.describe_usage(meter.tokens)
         return response
 
     def _warn_if_rejected(self, status: int) -> None:

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from contracts.refusals import Refusal
 from eventing.database import TRANSIENT_ERRORS
+from runtime.telemetry import Origin
 
 from session.agent.model_proxy.body import Request
 from session.agent.model_proxy.usage import Meter
@@ -45,6 +46,8 @@ class Access:
         self.meter = Meter()
         self._models, self._ceiling, self._searches = models, ceiling, searches
         self._open, self._budget_usd = False, None
+        self.origin = Origin()
+        """The trace and the ids of the turn: a request is served by a task that an earlier turn has started."""
         self.spending: Spending | None = None
         self.refusal: Refusal | None = None
         """Why requests of this turn are refused: the user has used up a quota, or is disabled."""
@@ -56,7 +59,7 @@ class Access:
     def turn(self, budget_usd: Decimal | None, spending: Spending | None = None) -> Generator[None]:
         """Allow and meter requests while the context is open; on exit, cancel those that are still running."""
         self.meter, self._budget_usd, self._open = Meter(), budget_usd, True
-        self.spending, self.refusal = spending, None
+        self.spending, self.refusal, self.origin = spending, None, Origin()
         try:
             yield
         finally:
