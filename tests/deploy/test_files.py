@@ -81,11 +81,6 @@ def test_every_service_has_an_image_that_is_built_here() -> None:
     assert all(CONTAINERS[name]["build"]["target"] == name for name in built)
 
 
-def test_an_image_of_ours_is_built_and_never_pulled() -> None:
-    ours = {name: container for name, container in CONTAINERS.items() if "${IMAGES" in container["image"]}
-    assert {name for name, container in ours.items() if container.get("pull_policy") != "never"} == {*IMAGES}
-
-
 def test_the_memory_of_agents_follows_the_documented_formula() -> None:
     variables = {**CONTAINERS["session"]["environment"], "mem_limit": CONTAINERS["session"]["mem_limit"]}
     runs, warm = (int(_default(variables[name])) for name in ("RUNS_AT_ONCE", "WARM_AGENTS"))

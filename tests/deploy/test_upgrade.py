@@ -8,10 +8,10 @@ from threading import Thread
 import pytest
 from onebox.testing.system import until
 
-from tests.chaos.users import Crowd
-from tests.deploy.crowd import interrupted, lost
+from tests.chaos.users import Workload
 from tests.deploy.docker import IMAGES, SERVICES, VERSION, docker, image_of, inspected
 from tests.deploy.installation import Installation
+from tests.deploy.lost_data import interrupted, lost
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
 USERS = 3
@@ -45,19 +45,19 @@ def earlier(tmp_path: Path, earlier_images: Mapping[str, str]) -> Generator[Inst
 
 def test_nothing_acknowledged_is_lost_in_an_upgrade(earlier: Installation, tmp_path: Path) -> None:
     old = {name for service in SERVICES for name in earlier.containers(service)}
-    crowd = Crowd(earlier.gateways, USERS, seed=2)
-    with crowd.busy():
-        assert all(user.tasks for user in crowd.users), "users could not prepare"
+    workload = Workload(earlier.gateways, USERS, seed=2)
+    with workload.busy():
+        assert all(user.tasks for user in workload.users), "users could not prepare"
         upgrade(earlier, tmp_path)
-    answers = dict(crowd.answers)
-    print(f"{sum(len(held.runs) for user in crowd.users for held in user.sessions)} runs; answers: {answers}")  # noqa: T201
+    answers = dict(workload.answers)
+    print(f"{sum(len(held.runs) for user in workload.users for held in user.sessions)} runs; answers: {answers}")  # noqa: T201
     new = [name for service in SERVICES for name in earlier.containers(service)]
     assert len(new) == len(SERVICES)
     assert not old & {*new}
     assert {inspected("container", name)["Config"]["Image"].rpartition(":")[2] for name in new} == {VERSION}
     assert [answer for answer in answers if is_failure(answer)] == []
-    assert [found for user in crowd.users for found in lost(user, earlier.gateways[0])] == []
-    assert [run for user in crowd.users for run in interrupted(user, earlier.gateways[0])] == []
+    assert [found for user in workload.users for found in lost(user, earlier.gateways[0])] == []
+    assert [run for user in workload.users for run in interrupted(user, earlier.gateways[0])] == []
 
 
 def upgrade(system: Installation, folder: Path) -> None:

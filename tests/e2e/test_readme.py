@@ -13,6 +13,7 @@ from contracts.catalogue import SERVICES
 from gateway import settings as gateway
 from identity import settings as identity
 from mcp_registry import settings as mcp_registry
+from onebox.backup.settings import BackupSettings
 from onebox.children import SERVICE_SETTINGS, allowed_environment
 from onebox.demo import DemoSettings
 from onebox.keys import new_key_ring, new_symmetric_keys
@@ -33,11 +34,15 @@ SETTINGS = (ROOT / "docs" / "guides" / "settings.md").read_text()
 GUIDES = [README, *(guide.read_text() for guide in (ROOT / "docs" / "guides").glob("*.md"))]
 
 
+PROGRAM = re.compile(r"\.venv/bin/python -m \w+( +#.*)?$")
+"""A program that runs until it is stopped, and has its settings in a module of this name."""
+
+
 def programs() -> Iterator[str]:
     """Return the documented commands that start a single program, each with the exports before it."""
     for block in re.findall(r"```sh\n(.*?)```", "\n".join(GUIDES), re.DOTALL):
         exports = "".join(f"{line}\n" for line in block.splitlines() if line.startswith("export") and "_URL" in line)
-        yield from (exports + line for line in block.splitlines() if ".venv/bin/python -m" in line)
+        yield from (exports + line for line in block.splitlines() if PROGRAM.search(line))
 
 
 def named(command: str) -> str:
@@ -121,7 +126,7 @@ def test_every_guide_and_runbook_is_listed() -> None:
 PROGRAMS = (gateway, identity, mcp_registry, report, session, simulator, task_scheduler)
 FIELDS = {
     name.upper(): field
-    for kind in (BoxSettings, DemoSettings, *(program.Settings for program in PROGRAMS))
+    for kind in (BoxSettings, BackupSettings, DemoSettings, *(program.Settings for program in PROGRAMS))
     for name, field in kind.model_fields.items()
 }
 ROWS = re.findall(r"^\| (`[A-Z0-9_]+`(?: ²)?(?:, `[A-Z0-9_]+`(?: ²)?)*)(?: ¹)? \|", SETTINGS, re.MULTILINE)
