@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -286,6 +287,8 @@ def test_a_system_that_does_not_run_cannot_be_saved(
     for name, ring in RINGS.items():
         (tmp_path / "keys" / name).write_text(json.dumps(ring))
     monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    for name in ("logging.set_up", "signal.signal"):  # other tests need the logs and signals of this process
+        monkeypatch.setattr(f"onebox.backup.__main__.{name}", Mock())
     assert main(["save", str(tmp_path / "backup")]) == 1
     assert f"No system is running in {tmp_path}" in capsys.readouterr().err
 
