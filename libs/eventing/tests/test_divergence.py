@@ -99,17 +99,24 @@ async def test_a_restored_database_fills_an_empty_stream_from_the_start(
         await relayed_store.published(1, 2, 3)
 
 
+async def restore_with_an_empty_bus(
+    saved: RelayedStore, restored: RelayedStore, labels: LabelModel, js: JetStream
+) -> None:
+    """Restore a database with three events, of which two were projected, and lose the bus."""
+    await advance_transactions(saved.database)
+    await open_jars(saved.store, 1, 2)
+    async with saved.relaying(), labels.projecting():
+        await labels.projected(1, 2)
+    await open_jars(saved.store, 3)
+    await restore_dump(saved.database, restored.database)
+    await js.delete_stream("EVT_JAR")
+    await js.delete_stream("WORK_JAR")
+
+
 async def test_projectors_continue_after_a_restore_with_an_empty_bus(
     relayed_store: RelayedStore, foreign_store: RelayedStore, label_model: LabelModel, js: JetStream
 ) -> None:
-    await advance_transactions(foreign_store.database)
-    await open_jars(foreign_store.store, 1, 2)
-    async with foreign_store.relaying(), label_model.projecting():
-        await label_model.projected(1, 2)
-    await open_jars(foreign_store.store, 3)  # not projected yet
-    await restore_dump(foreign_store.database, relayed_store.database)
-    await js.delete_stream("EVT_JAR")
-    await js.delete_stream("WORK_JAR")
+    await restore_with_an_empty_bus(foreign_store, relayed_store, label_model, js)
     await open_jars(relayed_store.store, 4)
     async with relayed_store.relaying() as relay, label_model.projecting():
         await reason_for_stopping(relay)
@@ -121,14 +128,7 @@ async def test_projectors_continue_after_a_restore_with_an_empty_bus(
 async def test_a_restored_service_that_has_not_run_continues_without_an_operator(
     relayed_store: RelayedStore, foreign_store: RelayedStore, label_model: LabelModel, js: JetStream
 ) -> None:
-    await advance_transactions(foreign_store.database)
-    await open_jars(foreign_store.store, 1, 2)
-    async with foreign_store.relaying(), label_model.projecting():
-        await label_model.projected(1, 2)
-    await open_jars(foreign_store.store, 3)  # not projected yet
-    await restore_dump(foreign_store.database, relayed_store.database)
-    await js.delete_stream("EVT_JAR")
-    await js.delete_stream("WORK_JAR")
+    await restore_with_an_empty_bus(foreign_store, relayed_store, label_model, js)
     await start_restored(relayed_store.database)
     async with relayed_store.relaying(), label_model.projecting():
         await open_jars(relayed_store.store, 4)

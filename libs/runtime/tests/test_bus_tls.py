@@ -12,6 +12,7 @@ import pytest
 import uvloop
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
+from onebox.testing.running import running
 from runtime.bus import connected
 from runtime.bus.start import wait_for_bus
 from runtime.starting import CannotStart
@@ -39,13 +40,8 @@ type Loop = Callable[[], asyncio.AbstractEventLoop]
 @pytest.fixture(scope="module")
 def tls_server(servers: None, tmp_path_factory: pytest.TempPathFactory) -> Generator[TlsNats]:
     folder = DataFolder(tmp_path_factory.mktemp("tls"))
-    server = TlsNats(folder)
-    try:
-        server.start()
+    with running(folder, TlsNats(folder)) as server:
         yield server
-    finally:
-        server.stop()
-        folder.close()
 
 
 @pytest.fixture

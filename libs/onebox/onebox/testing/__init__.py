@@ -12,6 +12,7 @@ from onebox.postgres import EmbeddedPostgres
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.folders import temporary_folder
+from onebox.testing.running import running
 from onebox.testing.stand_in import stand_in
 from onebox.testing.system import System
 from onebox.testing.unrooted import copy_cluster, postgres_in
@@ -99,13 +100,8 @@ async def database_url(databases: Databases) -> AsyncGenerator[str]:
 def nats_server(open_folder: Path, servers: None) -> Generator[EmbeddedNats]:
     """Yield a NATS server for one test, without streams."""
     folder = DataFolder(open_folder / "nats")
-    server = EmbeddedNats(folder)
-    try:
-        server.start()
+    with running(folder, EmbeddedNats(folder)) as server:
         yield server
-    finally:
-        server.stop()
-        folder.close()
 
 
 class _Installed(EmbeddedNats):
@@ -117,13 +113,8 @@ def installed_nats(servers: None) -> Generator[EmbeddedNats]:
     """Yield a NATS server with the users of an installation, where only the operator changes streams."""
     with temporary_folder() as path:
         folder = DataFolder(path / "nats")
-        server = _Installed(folder)
-        try:
-            server.start()
+        with running(folder, _Installed(folder)) as server:
             yield server
-        finally:
-            server.stop()
-            folder.close()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
 from onebox.testing.folders import temporary_folder
 from onebox.testing.planted import check_files
+from onebox.testing.running import running
 
 ACCOUNTS = 64
 
@@ -59,11 +60,6 @@ class Buses:
 def _shared() -> Generator[SharedNats]:
     with temporary_folder() as path:
         folder = DataFolder(path / "nats")
-        server = SharedNats(folder)
-        try:
-            server.start()
+        with running(folder, SharedNats(folder)) as server:
             yield server
-        finally:
-            server.stop()
-            folder.close()
         check_files(path)

@@ -19,6 +19,7 @@ from onebox.folder import DataFolder
 from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
 from onebox.programs import find_postgres
 from onebox.testing.folders import temporary_folder
+from onebox.testing.running import running
 
 _SOCKET = "unix_socket_directories="
 # Readers of events do not pass an open transaction of the server, such as that of an automatic ANALYZE.
@@ -37,13 +38,8 @@ class PostgresForTests(EmbeddedPostgres):
 def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
     """Run a server with its data in `path` while the context is open; it is not durable."""
     folder = DataFolder(path)
-    server = PostgresForTests(folder, options=_FOR_TESTS)
-    try:
-        server.start()
+    with running(folder, PostgresForTests(folder, options=_FOR_TESTS)) as server:
         yield server
-    finally:
-        server.stop()
-        folder.close()
 
 
 def can_start(server: EmbeddedPostgres) -> bool:
