@@ -175,6 +175,20 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("time", "seconds"), [("nan", 0), ("inf", 0), ("1e300", 0), ("100000000000", 0), ("-86400", -86400)]
+)
+def test_a_file_is_restored_whatever_its_time(time: str, seconds: int, target: Path) -> None:
+    member, backup = of("workspaces/x"), io.BytesIO()
+    member.pax_headers = {"mtime": time}
+    with Writer.to(backup) as archive:
+        archive._tar.addfile(member)  # pyright: ignore[reportPrivateUsage]
+        archive.add(END, b'{"gone": []}')
+    backup.seek(0)
+    restored(backup, target)
+    assert (target / "x").stat().st_mtime == seconds
+
+
 @every_case("members", HOSTILE)
 def test_a_hostile_backup_writes_nothing_outside(members: list[tarfile.TarInfo], tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir(exist_ok=True)

@@ -16,6 +16,9 @@ from onebox.backup.archive import ENTRY_BYTES, Reader
 from onebox.backup.manifest import End
 from onebox.backup.progress import Progress
 
+MAX_MTIME = 2.0**33
+"""Seconds before and after 1970 that can be set on every file system. An agent may have set other times on its own."""
+
 
 class Placer:
     """Writes files, folders and symlinks, at most `budget` bytes; a later member replaces an earlier one.
@@ -65,7 +68,7 @@ class Placer:
         elif member.issym():
             create_symlink(folder, steps, member.linkname)
         elif member.isreg():
-            modified = int(member.mtime * 1e9)
+            modified = int(member.mtime * 1e9) if abs(member.mtime) <= MAX_MTIME else 0  # also of what is not a number
             create_file(folder, steps, self._reader.stream(member), member.size, member.mode, modified)
             self.files += 1
             self.bytes += member.size

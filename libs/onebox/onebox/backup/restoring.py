@@ -101,7 +101,10 @@ def _prepared(settings: BackupSettings, manifest: Manifest, keys: Keys) -> Gener
             major = source.major()
             _check_version(major, manifest)
             if schemas := source.schemas():
-                raise BackupFailed(f"The database has tables already ({', '.join(schemas)}). Restore to an empty one.")
+                raise BackupFailed(
+                    f"The database has tables already ({', '.join(schemas)}). Restore to an empty one. "
+                    "If an interrupted restore has left these, drop their schemas first, and start no service before."
+                )
             programs = find_clients(settings.pg_bindir, major).folder
             yield Target(source, settings.folders, settings.keys, programs)
 
