@@ -171,7 +171,7 @@ async def test_an_event_of_the_same_process_is_published_without_a_poll(
 ) -> None:
     monkeypatch.setattr(module, "POLL_SECONDS", 3600)
     async with running(relay):
-        await eventually(lambda: relay.saved_position)
+        await eventually(lambda: relay.created)
         await append(postgres_store, JarOpened(label="one"))
         await until_published(js, JarOpened(label="one"))
 

@@ -10,7 +10,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, cast
 
 from contracts.messages import Event
@@ -36,8 +35,8 @@ log = get_logger()
 BATCH_SIZE = 256
 BATCH_BYTES = 4 * 2**20
 """Limit of what is read and published at the same time; a larger event is a batch of its own."""
-GATHER_SECONDS = 0.002
-"""Pause between small batches under load: each read costs about as much as publishing an event."""
+GATHER_SECONDS, GATHER_MANY_SECONDS = 0.002, 0.01
+"""Pause after a small batch of one aggregate, and of several, which mean load: each read costs as much as an event."""
 POLL_SECONDS = 0.25
 CHECK_EVERY_POLLS = 20
 """Polls after which the relay checks that the database and the streams are as it left them."""
@@ -70,6 +69,7 @@ class Relay:
         # Work is published up to here; before `cursor` while lost work is published again.
         self.work_cursor: Cursor = START
         self.work_floor: Cursor | None = None
+        self.pause = GATHER_SECONDS
         self.saved_position: RelayPosition | None = None
         self._connection: Connection | None = None
 
@@ -111,10 +111,9 @@ class Relay:
             size = await self.publish_batch()
             self.progress.record_success()
             if not size:
-                await self.save_position()
                 await self._wait_for_events()
             elif size < BATCH_SIZE:
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(self.pause)
             if time() - checked_at > CHECK_EVERY_POLLS * POLL_SECONDS:
                 await self._check()
                 checked_at = time()
@@ -180,6 +179,7 @@ class Relay:
         if not batch:
             return 0
         entries = [entry for entry in batch if isinstance(entry, FeedEntry)]
+        self.pause = GATHER_MANY_SECONDS if len({entry.recorded.id for entry in entries}) > 1 else GATHER_SECONDS
         for entry in batch:
             if isinstance(entry, Unreadable) and entry.cursor > self.cursor:
                 await self._dead_letter(entry)
@@ -255,6 +255,8 @@ class Relay:
             self.saved_position = position
 
     async def _wait_for_events(self) -> None:
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(POLL_SECONDS):
                 await self.store.appended.wait()
+        except TimeoutError:  # not before: under load, there would be one write for each event
+            await self.save_position()
