@@ -10,13 +10,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
-from typing import Any, cast
 
 from contracts.messages import Event
 from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, dead_letter_subject, event_filter, event_stream
-from nats.js.api import PubAck, StreamInfo
+from nats.js.api import StreamInfo
 from nats.js.errors import APIError
-from runtime.bus.jetstream import JetStream
+from runtime.bus.jetstream import JetStream, client_of
 from runtime.logging import get_logger
 
 from eventing import metrics, tracing
@@ -190,30 +189,41 @@ class Relay:
         return len(batch)
 
     async def _publish_all(self, public: list[FeedEntry]) -> None:
+        """Publish events in their order, and wait for the acknowledgements of the first and the last one.
+
+        Each states the sequence number that it follows, so the last one is refused if one between them is missing.
+        """
+        ends = {0, len(public) - 1}
         acks = await asyncio.gather(
-            *(self._publish(entry, self.sequence + n) for n, entry in enumerate(public)), return_exceptions=True
+            *(self._publish(entry, self.sequence + n, acknowledged=n in ends) for n, entry in enumerate(public)),
+            return_exceptions=True,
         )
-        for entry, ack in zip(public, acks, strict=True):
+        for ack in acks:
             if isinstance(ack, BaseException):
                 metrics.relay_conflicts.inc(isinstance(ack, APIError) and ack.err_code == WRONG_LAST_SEQUENCE)
                 raise ack
-            self.sequence, self.cursor = ack.seq, entry.cursor
-            metrics.relayed.inc()
+            self.sequence = ack or self.sequence
+        if public:
+            self.cursor = public[-1].cursor
+            metrics.relayed.inc(len(public))
 
-    async def _publish(self, entry: FeedEntry, expected: int) -> PubAck:
-        with tracing.sending(entry.recorded) as trace:
-            return await self._send(entry, expected, wire.headers(entry.recorded, self.service) | trace)
-
-    async def _send(self, entry: FeedEntry, expected: int, headers: dict[str, str]) -> PubAck:
-        headers |= {
-            "Nats-Msg-Id": wire.deduplication_id(headers),
-            "Nats-Expected-Last-Sequence": str(expected),
-            CURSOR: relay_position.format_cursor(entry.cursor),
-            WORK_SEQUENCE: str(self.work.sequence),
-        }
-        subject, body = wire.subject(entry.recorded), entry.recorded.event.model_dump_json().encode()
-        typed = cast(dict[str, Any], headers)
-        return await self.js.publish(subject, body, timeout=5, stream=self.stream, headers=typed)
+    async def _publish(self, entry: FeedEntry, expected: int, *, acknowledged: bool) -> int | None:
+        """Publish an event, and return the sequence number of its message if that is to be acknowledged."""
+        recorded = entry.recorded
+        with tracing.sending(recorded) as trace:
+            headers = wire.headers(recorded, self.service) | trace
+            headers |= {
+                "Nats-Msg-Id": wire.deduplication_id(headers),
+                "Nats-Expected-Stream": self.stream,
+                "Nats-Expected-Last-Sequence": str(expected),
+                CURSOR: relay_position.format_cursor(entry.cursor),
+                WORK_SEQUENCE: str(self.work.sequence),
+            }
+            subject, body = wire.subject(recorded), recorded.event.encoded()
+            if acknowledged:
+                return (await self.js.publish(subject, body, timeout=5, headers=headers)).seq
+            await client_of(self.js).publish(subject, body, headers=headers)
+            return None
 
     async def _dead_letter(self, entry: Unreadable) -> None:
         # Only its key: the content may be secret, and stays in the table.
