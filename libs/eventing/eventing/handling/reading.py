@@ -19,6 +19,8 @@ type _Context = QueryContext[Any]
 
 OWN = "user_id = {}"
 """The condition for the rows of a user."""
+TOTAL = "total_of_list"
+"""The column of the rows of a page that has the total."""
 
 
 class Filters:
@@ -158,25 +160,30 @@ class Listing[V: Message]:
         """
         visible = self.table.visible(context) & (within or Filters())
         wanted = visible & filters
-        total = await self._count(wanted, context) if total is None else total
+        counting = None if total is not None else self._counting(wanted)
         backwards = query.before is not None
         ascending = (order == "asc") != backwards
         if cursor := query.before or query.after:
             key = await self._key_of(cursor, visible, context)
             wanted.add(f"{self.table.key} {'>' if ascending else '<'} {{}}", key)
-        rows, more = await self.table.first(
-            self.columns, query.limit, wanted, context, skip=query.skip, ascending=ascending
-        )
-        return Page(items=[self.item(row) for row in (rows[::-1] if backwards else rows)], total=total, more=more)
+        # In one statement; the filters of the count are the first ones of the list, and so are its parameters.
+        columns = f"{self.columns}, ({counting[0]}) AS {TOTAL}" if counting else self.columns
+        rows, more = await self.table.first(columns, query.limit, wanted, context, skip=query.skip, ascending=ascending)
+        if counting:
+            totals = [row.pop(TOTAL) for row in rows]
+            total = totals[0] if totals else await context.database.fetchval(counting[0], *counting[1])
+        items = [self.item(row) for row in (rows[::-1] if backwards else rows)]
+        return Page(items=items, total=total or 0, more=more)
 
-    async def _count(self, filters: Filters, context: _Context) -> int:
+    def _counting(self, filters: Filters) -> tuple[str, list[object]]:
+        """Return the statement that counts the rows which pass the filters, and its parameters."""
         counted = "coalesce(sum(n), 0)::bigint" if self.counters else "count(*)"
         counted_table = self.counters or self.table.rows or self.table.name
         statement = f"SELECT {counted} FROM {counted_table} WHERE {filters.where}"
         if self.max_total is not None:
             rows = f"SELECT FROM {counted_table} WHERE {filters.where} LIMIT {self.max_total:d}"
             statement = f"SELECT count(*) FROM ({rows}) AS bounded"
-        return await context.database.fetchval(statement, *filters.values)
+        return statement, filters.values
 
     async def _key_of(self, cursor: UUID, visible: Filters, context: _Context) -> object:
         statement = f"SELECT {self.table.key} FROM {self.table.name} WHERE {(visible & Filters(id=cursor)).where}"
