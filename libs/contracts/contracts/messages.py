@@ -16,6 +16,10 @@ class Message(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def encoded(self) -> bytes:
+        """Return the JSON of the value."""
+        return self.__pydantic_serializer__.to_json(self)
+
 
 class Failure(Message):
     """The reason of a failure: a code for programs and a detail for people."""

@@ -92,7 +92,7 @@ class EventMapper(Mapper[UUID]):
             EventUnreadable: it could not be read back: JSON can be written with deeper nesting than it can be read.
         """
         event = cast(Change, domain_event).event
-        state = event.model_dump_json().encode()
+        state = event.encoded()
         if len(state) > MAX_EVENT_BYTES:
             raise EventTooLarge(f"{event.subject} has {len(state)} bytes; the limit is {MAX_EVENT_BYTES}")
         topic = f"{event.subject};{event.version}"

@@ -9,6 +9,7 @@ from eventing.database import Database
 from eventing.handling import QueryContext
 from eventing.handling.reading import Filters, Listing, Table
 from eventing.testing.messages import JarView
+from eventing.testing.statements import logged_statements
 from runtime.bus.envelope import Envelope
 
 # The id of a jar serves as its owner: the table has no other column of that type.
@@ -77,6 +78,16 @@ async def test_only_ids_of_visible_rows_exist(context: Context) -> None:
 
 async def test_a_page_has_the_total_and_whether_more_follows(context: Context) -> None:
     assert await labels(context, KeysetWindow(limit=2)) == (["5", "4"], 5, True)
+
+
+async def test_a_page_and_its_total_take_one_statement(context: Context) -> None:
+    sent = await logged_statements(context.database)
+    await labels(context, KeysetWindow(limit=2), Filters(marbles=1))
+    assert len(sent) == 1
+
+
+async def test_a_page_behind_the_last_item_has_the_total(context: Context) -> None:
+    assert await labels(context, KeysetWindow(skip=5)) == ([], 5, False)
 
 
 async def test_a_page_starts_after_an_item(context: Context) -> None:

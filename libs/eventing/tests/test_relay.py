@@ -1,7 +1,7 @@
 """Stored events on the bus: in order, each once, whatever happens to relays, streams and servers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -166,12 +166,44 @@ async def test_a_relay_that_another_one_overtook_publishes_nothing(
         await late.publish_batch()
 
 
+async def test_only_the_ends_of_a_batch_are_acknowledged(
+    relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client
+) -> None:
+    await publish_all(relay)
+    await append(postgres_store, JarOpened(label="one"), *[ADDED] * 5)
+    received = client.stats["in_msgs"]
+    await relay.publish_batch()
+    assert client.stats["in_msgs"] - received == 2
+    assert len(await published(js)) == 6
+
+
+async def test_a_missing_message_within_a_batch_is_noticed(
+    relay: Relay, postgres_store: PostgresStore, js: JetStream, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await publish_all(relay)
+    await append(postgres_store, JarOpened(label="one"), ADDED, ADDED)
+    with monkeypatch.context() as lossy:
+        lossy.setattr(client, "publish", _losing_unacknowledged(client.publish))
+        with pytest.raises(APIError, match="wrong last sequence"):
+            await relay.publish_batch()
+    await publish_all(relay)
+    assert await published_events(js) == [JarOpened(label="one"), ADDED, ADDED]
+
+
+def _losing_unacknowledged(publish: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def lose(subject: str, payload: bytes = b"", reply: str = "", headers: Any = None) -> None:
+        if reply:
+            await publish(subject, payload, reply, headers)
+
+    return lose
+
+
 async def test_an_event_of_the_same_process_is_published_without_a_poll(
     relay: Relay, postgres_store: PostgresStore, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "POLL_SECONDS", 3600)
     async with running(relay):
-        await eventually(lambda: relay.saved_position)
+        await eventually(lambda: relay.created)
         await append(postgres_store, JarOpened(label="one"))
         await until_published(js, JarOpened(label="one"))
 

@@ -115,11 +115,11 @@ async def test_sessions_are_counted_without_a_quota(desk: Desk) -> None:
     assert (used.used, used.limit) == (1, None)
 
 
-async def test_a_session_without_a_quota_takes_two_statements(desk: Desk) -> None:
+async def test_a_session_without_a_quota_takes_one_statement(desk: Desk) -> None:
     await desk.create()  # prepares the connection
     sent = await logged_statements(desk.database)
     await desk.create()
-    assert len(sent) == 2, "the append with its read model, and the query for the answer"
+    assert len(sent) == 1, "the append with its read model, which returns the row for the answer"
 
 
 async def test_a_quota_that_is_set_later_holds_for_the_next_session(desk: Desk) -> None:

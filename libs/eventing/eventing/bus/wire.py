@@ -79,9 +79,12 @@ def service_of(kind: type[BusMessage]) -> str:
 
 def as_published(recorded: Recorded[Any]) -> Recorded[Any]:
     """Return a stored event as consumers on the bus see it: with an id of its own, caused by the command's message."""
+    return replace(recorded, envelope=_published_envelope(recorded))
+
+
+def _published_envelope(recorded: Recorded[Any]) -> Envelope:
     cause = recorded.envelope
-    own = replace(cause, message_id=_event_id(recorded), causation_id=cause.message_id, deadline=None)
-    return replace(recorded, envelope=own)
+    return replace(cause, message_id=_event_id(recorded), causation_id=cause.message_id, deadline=None)
 
 
 def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
@@ -89,7 +92,7 @@ def headers(recorded: Recorded[Any], service: str) -> dict[str, str]:
     resource = _resource(recorded.event)
     own = {RESOURCE: f"{resource[0]}/{resource[1]}"} if resource else {}
     return (
-        as_published(recorded).envelope.headers()
+        _published_envelope(recorded).headers()
         | own
         | {
             "ce-specversion": "1.0",

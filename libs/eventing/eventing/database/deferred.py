@@ -4,13 +4,14 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
-from itertools import chain
-from typing import Any, cast
+from itertools import accumulate, chain
+from typing import Any, NamedTuple, cast
 
 import asyncpg
 
 from eventing.database import CONNECT_TIMEOUT, Connection, Database, Row
 from eventing.database.committing import committing
+from eventing.database.written import keep_row
 
 MAX_MERGED = 8
 """Writes that are merged at most, so that there are few different statements to prepare."""
@@ -18,6 +19,8 @@ MAX_STATEMENTS = 1_000
 TARGET = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM) +"?(\w+)')
 """The table that a write changes. Others, as those that begin with WITH, cannot be merged: PostgreSQL has no nested
 WITH that writes."""
+RETURNING = re.compile(r"\sRETURNING\s+(.+)\Z", re.DOTALL)
+"""The columns of the row with an `id` that a write returns, to be kept (`eventing.database.written`)."""
 MAX_KEPT = 10_000
 UNEXPECTED = "not null, as was expected"
 _PARAMETER = re.compile(r"\$(\d+)")
@@ -120,9 +123,9 @@ class DeferredConnection:
         return None
 
     async def flush(self) -> None:
-        """Send the deferred writes."""
+        """Send the deferred writes. A row that one of them returns is kept if they are a single statement."""
         if len(self._deferred) == 1 and not self._begun:
-            await self._send(self._deferred[0])
+            await self._send(self._deferred[0], keeping=True)
         else:
             await self._in_transaction()
 
@@ -135,18 +138,40 @@ class DeferredConnection:
             await self._send(group)
         return cast(Connection, self._connection)
 
-    async def _send(self, group: list[_Statement]) -> None:
+    async def _send(self, group: list[_Statement], *, keeping: bool = False) -> None:
         expected, self._expected = self._expected, None
         if expected:
             group = [(_expecting_none(expected[0]), expected[1]), *group]
         queries, args = zip(*group, strict=True)
+        returned = _returned(queries) if keeping else None
+        statement = _merged(queries, tuple(map(len, args)), returned and returned.number)
         try:
-            await self._connection.execute(_merged(queries, tuple(map(len, args))), *chain(*args))
+            if returned is None:
+                await self._connection.execute(statement, *chain(*args))
+                return
+            for row in await self._connection.fetch(statement, *chain(*args)):
+                keep_row(returned.table, returned.columns, dict(row))
         except asyncpg.InvalidTextRepresentationError as error:
             if not expected or UNEXPECTED not in str(error):
                 raise
             self._known_values.keep(expected, UNEXPECTED)
             raise Unexpected(expected[0]) from None
+
+
+class _Returned(NamedTuple):
+    """The first of some statements that returns a row, by its number, and what it returns of which table."""
+
+    number: int
+    table: str
+    columns: str
+
+
+@lru_cache(MAX_STATEMENTS)
+def _returned(queries: tuple[str, ...]) -> _Returned | None:
+    for number, query in enumerate(queries):
+        if (target := TARGET.match(query)) and (found := RETURNING.search(query)):
+            return _Returned(number, target[1], found[1])
+    return None
 
 
 @lru_cache(MAX_STATEMENTS)
@@ -170,15 +195,27 @@ def _expecting_none(query: str) -> str:
 
 
 @lru_cache(MAX_STATEMENTS)
-def _merged(queries: tuple[str, ...], parameters: tuple[int, ...]) -> str:
+def _merged(queries: tuple[str, ...], parameters: tuple[int, ...], returned: int | None) -> str:
+    """Return one statement for all, whose result is that of the one with the number `returned`, if there is any."""
     # The main statement runs first, then those in its WITH, the last one first. So they run in the given order, and of
     # two violations that of the first write is raised.
-    first, *others = queries
-    parts, offset = list[str](), parameters[0]
-    for number, (query, count) in enumerate(zip(others, parameters[1:], strict=True)):
-        parts.append(f"part{number} AS ({_renumbered(query, offset)})")
-        offset += count
-    return f"WITH {', '.join(reversed(parts))} {first}" if parts else first
+    offsets = accumulate(parameters[:-1], initial=0)
+    main, *parts = [_renumbered(query, offset) for query, offset in zip(queries, offsets, strict=True)]
+    if returned:
+        main, parts = _selecting(returned, [main, *parts])
+    named = [f"part{number} AS ({part})" for number, part in enumerate(parts)]
+    return f"WITH {', '.join(reversed(named))} {main}" if named else main
+
+
+def _selecting(returned: int, queries: list[str]) -> tuple[str, list[str]]:
+    """Return the main statement that selects what one of several statements returns, and its parts."""
+    check = None if TARGET.match(queries[0]) else queries.pop(0)
+    returned -= check is not None
+    # Conditions that name no column are evaluated before the row is written.
+    conditions = [f"({check})"] if check else []
+    conditions += [f"(SELECT count(*) FROM part{number}) >= 0" for number in range(returned)]  # noqa: S608  no input
+    parts = [f"{query} RETURNING 1" for query in queries[:returned]] + queries[returned:]
+    return f"SELECT * FROM part{returned} WHERE {' AND '.join(conditions)}", parts  # noqa: S608  no input
 
 
 def _renumbered(query: str, offset: int) -> str:

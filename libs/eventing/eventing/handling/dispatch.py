@@ -14,6 +14,7 @@ from runtime.bus import Answer
 from runtime.bus.envelope import Envelope
 
 from eventing.database import Database
+from eventing.database.written import keeping_rows
 from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.handling.locks import Locks
 from eventing.store import Conflict, DuplicateCommand, EventStore, UniqueViolation
@@ -52,6 +53,10 @@ class Dispatcher[T]:
                 because it has no outcome query.
             Conflict: all ten attempts, over more than a second, met concurrent changes of the same aggregate.
         """
+        with keeping_rows():
+            return await self._answer(command, envelope, now)
+
+    async def _answer[R](self, command: Command[R], envelope: Envelope, now: datetime | None) -> Answer[R]:
         query = command.outcome()
         try:
             answer = await self._decide(command, envelope, now)

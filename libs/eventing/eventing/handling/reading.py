@@ -12,9 +12,15 @@ from contracts.messages import KeysetWindow, Message, Order, Page, Window
 from contracts.refusals import Code, Refusal, not_found
 
 from eventing.database import Row
+from eventing.database.written import written_row
 from eventing.handling import QueryContext
 
 type _Context = QueryContext[Any]
+
+OWN = "user_id = {}"
+"""The condition for the rows of a user."""
+TOTAL = "total_of_list"
+"""The column of the rows of a page that has the total."""
 
 
 class Filters:
@@ -58,7 +64,7 @@ class Table:
 
     name: str
     missing: Code
-    readable: str | None = "user_id = {}"
+    readable: str | None = OWN
     key: str = "id"
     rows: str | None = None
 
@@ -69,6 +75,8 @@ class Table:
             Refusal: with the code `missing`. Another user's row is refused in the same way, so that its existence is
                 not revealed.
         """
+        if not within and (written := written_row(self.name, columns, id)) and self._may_see(written, context):
+            return written
         filters = Filters(id=id, **within)
         # IS TRUE prevents the use of an index on the user: without statistics, the planner might read all rows of the
         # user to find this one.
@@ -106,6 +114,10 @@ class Table:
             return None
         rows = await self._select("user_id", Filters(id=id), context)
         return next((row["user_id"] for row in rows if row["user_id"] != user), None)
+
+    def _may_see(self, row: Row, context: _Context) -> bool:
+        """Return whether the actor may see a row for sure; that of another owner has to be read."""
+        return self.readable == OWN and self._user(context) in (None, row["user_id"])
 
     def _user(self, context: _Context) -> UUID | None:
         return None if self.readable is None or context.actor.role == "admin" else context.actor.user_id
@@ -148,25 +160,30 @@ class Listing[V: Message]:
         """
         visible = self.table.visible(context) & (within or Filters())
         wanted = visible & filters
-        total = await self._count(wanted, context) if total is None else total
+        counting = None if total is not None else self._counting(wanted)
         backwards = query.before is not None
         ascending = (order == "asc") != backwards
         if cursor := query.before or query.after:
             key = await self._key_of(cursor, visible, context)
             wanted.add(f"{self.table.key} {'>' if ascending else '<'} {{}}", key)
-        rows, more = await self.table.first(
-            self.columns, query.limit, wanted, context, skip=query.skip, ascending=ascending
-        )
-        return Page(items=[self.item(row) for row in (rows[::-1] if backwards else rows)], total=total, more=more)
+        # In one statement; the filters of the count are the first ones of the list, and so are its parameters.
+        columns = f"{self.columns}, ({counting[0]}) AS {TOTAL}" if counting else self.columns
+        rows, more = await self.table.first(columns, query.limit, wanted, context, skip=query.skip, ascending=ascending)
+        if counting:
+            totals = [row.pop(TOTAL) for row in rows]
+            total = totals[0] if totals else await context.database.fetchval(counting[0], *counting[1])
+        items = [self.item(row) for row in (rows[::-1] if backwards else rows)]
+        return Page(items=items, total=total or 0, more=more)
 
-    async def _count(self, filters: Filters, context: _Context) -> int:
+    def _counting(self, filters: Filters) -> tuple[str, list[object]]:
+        """Return the statement that counts the rows which pass the filters, and its parameters."""
         counted = "coalesce(sum(n), 0)::bigint" if self.counters else "count(*)"
         counted_table = self.counters or self.table.rows or self.table.name
         statement = f"SELECT {counted} FROM {counted_table} WHERE {filters.where}"
         if self.max_total is not None:
             rows = f"SELECT FROM {counted_table} WHERE {filters.where} LIMIT {self.max_total:d}"
             statement = f"SELECT count(*) FROM ({rows}) AS bounded"
-        return await context.database.fetchval(statement, *filters.values)
+        return statement, filters.values
 
     async def _key_of(self, cursor: UUID, visible: Filters, context: _Context) -> object:
         statement = f"SELECT {self.table.key} FROM {self.table.name} WHERE {(visible & Filters(id=cursor)).where}"

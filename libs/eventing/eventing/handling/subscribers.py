@@ -2,24 +2,28 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from typing import Any, cast
 
 from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
 from contracts.refusals import Refusal
 from contracts.wire import RESOURCE_OWNER
 from faststream.message import StreamMessage
-from faststream.nats import NatsBroker, NatsResponse
+from faststream.middlewares import AckPolicy
+from faststream.nats import NatsBroker
 from faststream.nats.subscriber.usecases import CoreSubscriber
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error
+from prometheus_client import Counter
 from runtime import bus, telemetry
 from runtime.bus import FLUSH_TIMEOUT, VERSION_HEADER, Answer, Unavailable
 from runtime.bus.client import is_sent
 from runtime.bus.envelope import Envelope
 from runtime.http.health import CHECK_TIMEOUT
+from runtime.in_flight import InFlight
 from runtime.logging import bound_contextvars, get_logger
 from runtime.telemetry import SpanKind
 
@@ -42,6 +46,7 @@ START_TIMEOUT = 5.0
 type Message = type[Command[Any] | Query[Any]]
 type Handle = Callable[[Any, Envelope], Awaitable[Answer[Any]]]
 """Handles a message, and returns its result, and the version of the aggregate that was queried."""
+type Start = Callable[[StreamMessage[Any]], Awaitable[None]]
 type Serve = Callable[[], AbstractAsyncContextManager[Client]]
 
 
@@ -150,25 +155,47 @@ async def serving(
     async with asyncio.timeout(START_TIMEOUT):
         client = await broker.connect()
     own = dict.fromkeys((*dispatcher.commands.by_type, *dispatcher.queries.by_type), partial(_handle, dispatcher))
-    _register(broker, service, own | dict(operations or {}), client.max_payload - wire.HEADROOM)
+    in_flight = InFlight()
+    for kind, handle in (own | dict(operations or {})).items():
+        _register(broker, service, kind, _starting(_answering(client, kind, handle), in_flight))
     try:
         async with asyncio.timeout(START_TIMEOUT):
             await broker.start()
             await client.flush()  # or an immediate request might arrive before the subscriptions
         yield client
     finally:
-        with suppress(Exception):  # without a server, nats-py fails to disconnect in many ways
-            await _unsubscribe(broker)
-        with suppress(Exception):
-            await broker.stop()
-        with suppress(Exception):
-            await client.close()
+        await _end(broker, client, in_flight)
 
 
-def _register(broker: NatsBroker, service: str, handlers: Mapping[Message, Handle], max_bytes: int) -> None:
-    for kind, handle in handlers.items():
-        subscriber = broker.subscriber(kind.subject, queue=service, max_workers=IN_FLIGHT, decoder=_undecoded)
-        subscriber(_answering(kind, handle, max_bytes))
+async def _end(broker: NatsBroker, client: Client, in_flight: InFlight) -> None:
+    with suppress(Exception):  # without a server, nats-py fails to disconnect in many ways
+        await _unsubscribe(broker)
+    await in_flight.finish(DRAIN_TIMEOUT)
+    with suppress(Exception):
+        await broker.stop()
+    with suppress(Exception):
+        await client.close()
+
+
+def _register(broker: NatsBroker, service: str, kind: Message, start: Start) -> None:
+    # FastStream hands over one message of a subject after the other. Its own workers (`max_workers`) and its publisher
+    # of replies take more than twice the processor time per message, and there is nothing to acknowledge.
+    subscriber = broker.subscriber(
+        kind.subject, queue=service, decoder=_undecoded, ack_policy=AckPolicy.MANUAL, no_reply=True
+    )
+    subscriber(start)
+
+
+def _starting(answer: Callable[[Msg], Coroutine[Any, Any, None]], in_flight: InFlight) -> Start:
+    """Return a handler that starts to answer a message, when fewer than `IN_FLIGHT` of its subject are in progress."""
+    free = asyncio.Semaphore(IN_FLIGHT)
+
+    async def start(message: StreamMessage[Any]) -> None:
+        message.clear_cache()  # it holds the message itself, whose parts of files would wait for the garbage collector
+        await free.acquire()
+        in_flight.start(answer(message.raw_message), free.release)
+
+    return start
 
 
 async def _unsubscribe(broker: NatsBroker) -> None:
@@ -185,25 +212,25 @@ async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
     return message
 
 
-def _answering(
-    kind: Message, handle: Handle, max_bytes: int
-) -> Callable[[StreamMessage[Any]], Awaitable[NatsResponse]]:
-    accepted = Accepted[result_type(kind)]
+def _answering(client: Client, kind: Message, handle: Handle) -> Callable[[Msg], Coroutine[Any, Any, None]]:
+    accepted, duration = Accepted[result_type(kind)], handling.labels(kind.subject)
+    max_bytes = client.max_payload - wire.HEADROOM
 
-    async def answer(message: StreamMessage[Any]) -> NatsResponse:
-        message.clear_cache()  # it holds the message itself, whose parts of files would wait for the garbage collector
+    async def answer(message: Msg) -> None:
         began = time.perf_counter()
         reply, headers = await decide(message)
-        body = reply.model_dump_json().encode()
+        body = reply.encoded()
         if len(body) > max_bytes:
             log.error("answer too large for the bus", subject=kind.subject, size=len(body))
             reply = Faulted(detail="The answer is too large.")
-            body = reply.model_dump_json().encode()
-        handled.labels(kind.subject, reply.kind).inc()
-        handling.labels(kind.subject).observe(time.perf_counter() - began)
-        return NatsResponse(body, headers=headers)
+            body = reply.encoded()
+        _handled(kind.subject, reply.kind).inc()
+        duration.observe(time.perf_counter() - began)
+        if message.reply:
+            with suppress(Error, OSError):  # the sender repeats the message, or does not know what has become of it
+                await client.publish(message.reply, body, headers=headers or None)
 
-    async def decide(message: StreamMessage[Any]) -> tuple[Reply[Any], dict[str, str]]:
+    async def decide(message: Msg) -> tuple[Reply[Any], dict[str, str]]:
         read = _read(kind, message)
         if isinstance(read, Faulted):
             return read, {}
@@ -226,13 +253,18 @@ def _answering(
     return answer
 
 
-def _read(kind: Message, message: StreamMessage[Any]) -> tuple[Envelope, Command[Any] | Query[Any]] | Faulted:
+@cache
+def _handled(subject: str, reply: str) -> Counter:
+    return handled.labels(subject, reply)
+
+
+def _read(kind: Message, message: Msg) -> tuple[Envelope, Command[Any] | Query[Any]] | Faulted:
     """Return the envelope and the content of a message, or the reply to one that is not to be handled."""
-    if not is_sent(message.raw_message, kind.subject):
-        log.error("message from a stream refused", subject=kind.subject, stored=message.raw_message.subject)
+    if not is_sent(message, kind.subject):
+        log.error("message from a stream refused", subject=kind.subject, stored=message.subject)
         return Faulted(detail="The message comes from a stream.")
     try:
-        envelope, body = Envelope.from_headers(message.headers), kind.model_validate_json(message.body)
+        envelope, body = Envelope.from_headers(message.headers), kind.model_validate_json(message.data)
     except ValueError as error:
         log.warning("message cannot be read", subject=kind.subject, error=describe_error(error))
         return Faulted(detail="The message cannot be read.")

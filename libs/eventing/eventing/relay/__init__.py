@@ -10,14 +10,12 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any, cast
 
 from contracts.messages import Event
 from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, dead_letter_subject, event_filter, event_stream
-from nats.js.api import PubAck, StreamInfo
+from nats.js.api import StreamInfo
 from nats.js.errors import APIError
-from runtime.bus.jetstream import JetStream
+from runtime.bus.jetstream import JetStream, client_of
 from runtime.logging import get_logger
 
 from eventing import metrics, tracing
@@ -36,8 +34,8 @@ log = get_logger()
 BATCH_SIZE = 256
 BATCH_BYTES = 4 * 2**20
 """Limit of what is read and published at the same time; a larger event is a batch of its own."""
-GATHER_SECONDS = 0.002
-"""Pause between small batches under load: each read costs about as much as publishing an event."""
+GATHER_SECONDS, GATHER_MANY_SECONDS = 0.002, 0.01
+"""Pause after a small batch of one aggregate, and of several, which mean load: each read costs as much as an event."""
 POLL_SECONDS = 0.25
 CHECK_EVERY_POLLS = 20
 """Polls after which the relay checks that the database and the streams are as it left them."""
@@ -70,6 +68,7 @@ class Relay:
         # Work is published up to here; before `cursor` while lost work is published again.
         self.work_cursor: Cursor = START
         self.work_floor: Cursor | None = None
+        self.pause = GATHER_SECONDS
         self.saved_position: RelayPosition | None = None
         self._connection: Connection | None = None
 
@@ -111,10 +110,9 @@ class Relay:
             size = await self.publish_batch()
             self.progress.record_success()
             if not size:
-                await self.save_position()
                 await self._wait_for_events()
             elif size < BATCH_SIZE:
-                await asyncio.sleep(GATHER_SECONDS)
+                await asyncio.sleep(self.pause)
             if time() - checked_at > CHECK_EVERY_POLLS * POLL_SECONDS:
                 await self._check()
                 checked_at = time()
@@ -180,6 +178,7 @@ class Relay:
         if not batch:
             return 0
         entries = [entry for entry in batch if isinstance(entry, FeedEntry)]
+        self.pause = GATHER_MANY_SECONDS if len({entry.recorded.id for entry in entries}) > 1 else GATHER_SECONDS
         for entry in batch:
             if isinstance(entry, Unreadable) and entry.cursor > self.cursor:
                 await self._dead_letter(entry)
@@ -190,30 +189,41 @@ class Relay:
         return len(batch)
 
     async def _publish_all(self, public: list[FeedEntry]) -> None:
+        """Publish events in their order, and wait for the acknowledgements of the first and the last one.
+
+        Each states the sequence number that it follows, so the last one is refused if one between them is missing.
+        """
+        ends = {0, len(public) - 1}
         acks = await asyncio.gather(
-            *(self._publish(entry, self.sequence + n) for n, entry in enumerate(public)), return_exceptions=True
+            *(self._publish(entry, self.sequence + n, acknowledged=n in ends) for n, entry in enumerate(public)),
+            return_exceptions=True,
         )
-        for entry, ack in zip(public, acks, strict=True):
+        for ack in acks:
             if isinstance(ack, BaseException):
                 metrics.relay_conflicts.inc(isinstance(ack, APIError) and ack.err_code == WRONG_LAST_SEQUENCE)
                 raise ack
-            self.sequence, self.cursor = ack.seq, entry.cursor
-            metrics.relayed.inc()
+            self.sequence = ack or self.sequence
+        if public:
+            self.cursor = public[-1].cursor
+            metrics.relayed.inc(len(public))
 
-    async def _publish(self, entry: FeedEntry, expected: int) -> PubAck:
-        with tracing.sending(entry.recorded) as trace:
-            return await self._send(entry, expected, wire.headers(entry.recorded, self.service) | trace)
-
-    async def _send(self, entry: FeedEntry, expected: int, headers: dict[str, str]) -> PubAck:
-        headers |= {
-            "Nats-Msg-Id": wire.deduplication_id(headers),
-            "Nats-Expected-Last-Sequence": str(expected),
-            CURSOR: relay_position.format_cursor(entry.cursor),
-            WORK_SEQUENCE: str(self.work.sequence),
-        }
-        subject, body = wire.subject(entry.recorded), entry.recorded.event.model_dump_json().encode()
-        typed = cast(dict[str, Any], headers)
-        return await self.js.publish(subject, body, timeout=5, stream=self.stream, headers=typed)
+    async def _publish(self, entry: FeedEntry, expected: int, *, acknowledged: bool) -> int | None:
+        """Publish an event, and return the sequence number of its message if that is to be acknowledged."""
+        recorded = entry.recorded
+        with tracing.sending(recorded) as trace:
+            headers = wire.headers(recorded, self.service) | trace
+            headers |= {
+                "Nats-Msg-Id": wire.deduplication_id(headers),
+                "Nats-Expected-Stream": self.stream,
+                "Nats-Expected-Last-Sequence": str(expected),
+                CURSOR: relay_position.format_cursor(entry.cursor),
+                WORK_SEQUENCE: str(self.work.sequence),
+            }
+            subject, body = wire.subject(recorded), recorded.event.encoded()
+            if acknowledged:
+                return (await self.js.publish(subject, body, timeout=5, headers=headers)).seq
+            await client_of(self.js).publish(subject, body, headers=headers)
+            return None
 
     async def _dead_letter(self, entry: Unreadable) -> None:
         # Only its key: the content may be secret, and stays in the table.
@@ -255,6 +265,8 @@ class Relay:
             self.saved_position = position
 
     async def _wait_for_events(self) -> None:
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(POLL_SECONDS):
                 await self.store.appended.wait()
+        except TimeoutError:  # not before: under load, there would be one write for each event
+            await self.save_position()

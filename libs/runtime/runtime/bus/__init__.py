@@ -159,7 +159,7 @@ class Bus:
     async def _ask(self, message: Command[Any] | Query[Any], envelope: Envelope) -> _Received:
         answer = await self.client.request(
             message.subject,
-            message.model_dump_json().encode(),
+            message.encoded(),
             timeout=self.timeout,
             headers=cast(dict[str, Any], envelope.headers()),
         )

@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from fnmatch import fnmatchcase
 from secrets import token_urlsafe
 from typing import Any, cast
@@ -22,6 +22,8 @@ from runtime.metrics import metrics_of
 log = get_logger()
 
 NO_RESPONDERS = "503"
+MAX_BYTES_PER_CHARACTER, LINE = 4, 8
+"""What a character of a header takes at most in UTF-8, and a line besides its name and value."""
 VIOLATION = re.compile(r'permissions violation for (publish|subscription) to "([^"]*)"', re.IGNORECASE)
 
 refused = Counter(
@@ -129,9 +131,10 @@ class Client(nats.aio.client.Client):
             MaxPayloadError: the message, headers included, exceeds the server's limit.
         """
         # The server counts the headers too, nats-py does not: the server would close the connection for good.
-        lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""] if headers else []
-        if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
-            raise nats.errors.MaxPayloadError
+        if headers and len(payload) + _most_bytes(headers) > self.max_payload:
+            lines = ["NATS/1.0", *(f"{name}: {value}" for name, value in headers.items()), ""]
+            if len(payload) + sum(len(line.encode()) + 2 for line in lines) > self.max_payload:
+                raise nats.errors.MaxPayloadError
         await super().publish(subject, payload, reply, headers)
 
     async def flush(self, timeout: int = 10) -> None:  # noqa: ASYNC109  overrides the method of nats-py
@@ -161,3 +164,9 @@ class Client(nats.aio.client.Client):
         if pings and pings[0].done():
             pings[0] = asyncio.Future()
         await super()._process_pong()
+
+
+def _most_bytes(headers: Mapping[str, str]) -> int:
+    """Return how many bytes headers have at most, without encoding them."""
+    characters = sum(map(len, headers)) + sum(map(len, headers.values()))
+    return MAX_BYTES_PER_CHARACTER * (characters + LINE * (len(headers) + 2))

@@ -1,5 +1,7 @@
 """Whether the options of an agent are allowed, and which of them are in force, as roles and configuration decide."""
 
+from typing import Any
+
 from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
 from contracts.session.session_view import EffectiveOptions
@@ -29,12 +31,16 @@ def check_options(options: SdkOptions, role: Role, ceilings: Ceilings) -> None:
 
 def resolved_model(options: SdkOptions, role: Role, ceilings: Ceilings) -> str | None:
     """Return the model that an agent with these options gets; None if neither they nor the operator name one."""
-    ceiling = ceilings.of(role)
-    return ceiling.reduced(options).model or next(iter(ceiling.usable_models(ceilings.offered)), None)
+    return _model(ceilings.of(role).reduced(options), role, ceilings)
 
 
 def effective_options(options: SdkOptions, role: Role, ceilings: Ceilings) -> EffectiveOptions:
     """Return what the next run of a session with these options gets, if its owner has this role."""
-    model = resolved_model(options, role, ceilings)
-    reduced = ceilings.of(role).reduced(options).model_copy(update={"model": model})
-    return EffectiveOptions.model_validate(reduced.model_dump(include={*EffectiveOptions.model_fields}))
+    reduced = ceilings.of(role).reduced(options)
+    values: dict[str, Any] = {name: getattr(reduced, name) for name in EffectiveOptions.model_fields}
+    values["model"] = _model(reduced, role, ceilings)
+    return EffectiveOptions(**values)
+
+
+def _model(reduced: SdkOptions, role: Role, ceilings: Ceilings) -> str | None:
+    return reduced.model or next(iter(ceilings.of(role).usable_models(ceilings.offered)), None)

@@ -24,6 +24,7 @@ class Ceilings:
 
     def __init__(self, by_role: dict[Role, Ceiling] | None = None, offered: tuple[str, ...] = ()) -> None:
         self._by_role, self.offered = by_role or {}, offered
+        self._known = dict[Role, Ceiling]()
 
     @classmethod
     def parse(cls, text: str, offered: tuple[str, ...] = ()) -> Self:
@@ -37,6 +38,11 @@ class Ceilings:
 
     def of(self, role: Role) -> Ceiling:
         """Return the ceiling of a role. Only administrators may use `bypassPermissions`."""
+        if role not in self._known:
+            self._known[role] = self._completed(role)
+        return self._known[role]
+
+    def _completed(self, role: Role) -> Ceiling:
         ceiling = self._by_role.get(role, Ceiling())
         if role == "admin" or ceiling.permission_modes is not None:
             return ceiling

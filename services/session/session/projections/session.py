@@ -20,7 +20,11 @@ from session.projections.cost import keep_unbilled
 from session.projections.template import TEMPLATE_USES
 from session.quotas.concurrency import update_waiting
 from session.quotas.months import count_session
+from session.session_row import WHOLE
 
+CREATE = """
+    INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, metadata, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $7)"""
 FAILED = "UPDATE sessions SET error_code = $2, error_detail = $3, updated_at = $4 WHERE id = $1"
 RESUME = """
     UPDATE sessions SET updated_at = $2, status = CASE
@@ -61,9 +65,9 @@ async def project_lifecycle(event: LifecycleEvent, recorded: Recorded[Any], db: 
 
 async def _create(event: SessionCreated, recorded: Recorded[Any], db: Connection) -> None:
     await count_session(recorded, db)
+    # Where the session is from is not written yet when its row is returned.
     await db.execute(
-        "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, metadata, created_at, updated_at) "
-        "VALUES ($1, $2, $3, $4, 'created', $5, $6, $7, $7)",
+        CREATE if event.template_id else f"{CREATE} RETURNING {WHOLE}",
         recorded.id, event.user_id, event.name, event.mode, event.sdk_options.model_dump(mode="json"), event.metadata,
         recorded.at,
     )  # fmt: skip

@@ -15,13 +15,11 @@ from session.ceilings.options import check_options, effective_options
 from session.dependencies import Context
 from session.queries.tables import SESSIONS, TEMPLATES
 from session.quotas.accounts import assumed_role
+from session.session_row import WHOLE
 
 SESSIONS_BY_STATUS = Counters("session_totals", "status")
 DERIVED = {"working_directory_path", "is_fork"}
 SUMMARY = ", ".join(name for name in SessionSummary.model_fields if name not in DERIVED)
-WHOLE = """*,
-    (SELECT template_id FROM session_origins o WHERE o.session_id = sessions.id) AS template_id,
-    (SELECT role FROM accounts a WHERE a.user_id = sessions.user_id) AS owner_role"""
 
 
 def _summary(row: Row) -> SessionSummary:
