@@ -17,7 +17,7 @@ from contracts.session.conversation import (
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted
+from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted, StoredResult
 from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Block, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.testing import refused
@@ -74,21 +74,53 @@ def test_a_worker_starts_a_requested_run() -> None:
     assert session.pending == [STARTED]
 
 
-def test_a_run_that_already_started_ends_as_interrupted() -> None:
-    session = after(CREATED, REQUESTED, STARTED)
-    session.start_run(RUN_ID)
-    assert [(event.error_code, event.usage) for event in session.pending if isinstance(event, RunFailed)] == [
-        (Code.RUN_INTERRUPTED, Usage())
-    ]
+AGAIN = RunStarted(run_id=RUN_ID, attempt=2)
 
 
-def test_a_run_interrupted_in_a_tool_call_ends_the_call_as_interrupted() -> None:
+def test_a_run_that_lost_its_worker_is_continued_by_another_one() -> None:
     session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
     session.start_run(RUN_ID)
-    ended, failed = session.pending
-    assert isinstance(ended, ToolCallEnded)
-    assert ended.status == "interrupted"
+    assert session.pending == [AGAIN]
+
+
+def test_what_a_lost_worker_used_is_used_by_the_run() -> None:
+    session = after(CREATED, REQUESTED, STARTED)
+    session.start_run(RUN_ID, lost=Usage(input_tokens=5))
+    session.end_run(RUN_ID, Usage(input_tokens=7), attempt=2)
+    assert session.pending[-1] == RunCompleted(run_id=RUN_ID, usage=Usage(input_tokens=12))
+
+
+def test_a_run_that_loses_two_workers_without_progress_is_interrupted() -> None:
+    session = after(CREATED, REQUESTED, STARTED, AGAIN)
+    session.start_run(RUN_ID)
+    [failed] = session.pending
     assert isinstance(failed, RunFailed)
+    assert failed.error_code is Code.RUN_INTERRUPTED
+
+
+def test_a_run_with_progress_may_lose_five_workers() -> None:
+    session = after(CREATED, REQUESTED)
+    for n in range(1, 6):
+        session.start_run(RUN_ID)
+        session.record_message(message(TextBlock(text="hi"), attempt=n, message_id=uuid5(RUN_ID, str(n))))
+    assert session.run
+    session.start_run(RUN_ID)
+    assert session.run is None
+
+
+@pytest.mark.parametrize(("is_error", "status"), [(False, "success"), (True, "error"), (None, "interrupted")])
+def test_the_calls_of_a_lost_worker_end_as_they_did(is_error: bool | None, status: str) -> None:
+    session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED, AGAIN)
+    found = [] if is_error is None else [StoredResult(tool_use_id="toolu_1", output={"n": 1}, is_error=is_error)]
+    session.settle_run(RUN_ID, 2, found)
+    [ended] = session.pending
+    assert isinstance(ended, ToolCallEnded)
+    assert (ended.status, ended.tool_output) == (status, {"n": 1} if found else None)
+
+
+def test_a_replaced_worker_settles_nothing() -> None:
+    session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED, AGAIN)
+    refused(Code.RUN_TAKEN, lambda: session.settle_run(RUN_ID, 1, []))
 
 
 def test_messages_are_numbered_without_gaps() -> None:

@@ -227,22 +227,19 @@ def test_a_run_that_only_waits_is_continued_by_another_worker(decided: tuple[App
     assert (ended.status, started) == ("interrupted", RESTARTED)
 
 
-def test_a_restarted_run_is_interrupted_after_a_delivered_decision() -> None:
-    session = after(*RUNNING, ToolCallStarted.example(), PENDING, APPROVED, DELIVERED)
+ANOTHER_CALL = ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"})
+MORE_THAN_WAITING: list[tuple[SessionEvent, ...]] = [
+    (ToolCallStarted.example(), PENDING, APPROVED, DELIVERED),
+    (ANOTHER_CALL, PENDING),
+    (PENDING.model_copy(update={"tool_call_id": None}),),
+]
+
+
+@pytest.mark.parametrize("events", MORE_THAN_WAITING, ids=["delivered", "another call", "call not recorded"])
+def test_the_calls_of_a_run_that_did_more_than_wait_are_left_open(events: tuple[SessionEvent, ...]) -> None:
+    session = after(*RUNNING, *events)
     session.start_run(RUN_ID)
-    assert isinstance(session.pending[-1], RunFailed)
-
-
-def test_a_restarted_run_is_interrupted_if_another_tool_was_running() -> None:
-    session = after(*RUNNING, ToolCallStarted.example().model_copy(update={"tool_use_id": "toolu_2"}), PENDING)
-    session.start_run(RUN_ID)
-    assert isinstance(session.pending[-1], RunFailed)
-
-
-def test_a_restarted_run_is_interrupted_if_its_call_was_not_recorded() -> None:
-    session = after(*RUNNING, PENDING.model_copy(update={"tool_call_id": None}))  # other calls may be missing too
-    session.start_run(RUN_ID)
-    assert isinstance(session.pending[-1], RunFailed)
+    assert session.pending == [RESTARTED]
 
 
 def test_a_run_is_interrupted_after_too_many_attempts() -> None:

@@ -68,7 +68,7 @@ class Worker:
 
     async def work(self, turn: Turn) -> None:
         def begin(
-            spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any
+            spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any, _recorded: Any
         ) -> AsyncGenerator[AgentEvent]:
             self.specs.append(spec)
             return turn(ask)

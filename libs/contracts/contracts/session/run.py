@@ -1,10 +1,11 @@
 """All messages about the runs of a session, queued, active and ended."""
 
+from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Failure, KeysetWindow, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
 from contracts.session.release import RunContinued, RunReleased
@@ -103,10 +104,9 @@ class InterruptSession(Command[SessionView]):
 
 
 class StartRun(Command[RunSummary]):
-    """Start a run on a worker.
+    """Start a run on a worker, or continue one whose worker is gone.
 
-    A run that another worker has already started fails instead: that worker is gone, and what the agent did cannot be
-    undone or safely repeated. A run that was only waiting for an approval continues.
+    A run that has lost too many workers, or that makes no progress, fails instead.
     """
 
     subject = "cmd.session.start_run"
@@ -116,6 +116,14 @@ class StartRun(Command[RunSummary]):
 
     session_id: UUID
     run_id: UUID
+
+
+class StoredResult(Message):
+    """The result of a tool call, from the transcript of the agent that made it."""
+
+    tool_use_id: str
+    output: dict[str, Any]
+    is_error: bool
 
 
 class EndRun(Command[None]):
@@ -140,6 +148,27 @@ class EndRun(Command[None]):
     error_code: Code | None = None
     error_detail: str = ""
     structured_output: JsonValue = None
+
+
+class SettleRun(Command[None]):
+    """Record the results of tool calls that a lost worker did not record; all other calls in progress are interrupted.
+
+    `attempt` is that of the worker which continues the run.
+    """
+
+    subject = "cmd.session.settle_run"
+    senders = ()
+    sample = {
+        "session_id": SESSION,
+        "run_id": RUN,
+        "attempt": 2,
+        "results": [{"tool_use_id": "toolu_1", "output": {"content": "hello"}, "is_error": False}],
+    }
+
+    session_id: UUID
+    run_id: UUID
+    attempt: int
+    results: list[StoredResult]
 
 
 class RecordRunUsage(Command[None]):
@@ -192,7 +221,7 @@ class RunStarted(ProgressEvent):
     """A worker started the run; `attempt` is one more than that of the worker before.
 
     `model` is the one that the options of the session name at that time, or else the default of the service; None if
-    there is no default.
+    there is no default. `usage` is what the run has used before, if a lost worker did not report its share.
     """
 
     subject = "evt.session.run_started"
@@ -201,6 +230,7 @@ class RunStarted(ProgressEvent):
     run_id: UUID
     attempt: int
     model: str | None = None
+    usage: Usage | None = None
 
 
 class RunCompleted(ProgressEvent):

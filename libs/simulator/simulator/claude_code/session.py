@@ -32,6 +32,7 @@ class Session:
         self.transcript = Transcript(self.channel, arguments.session_id)
         self.structured_output: Any = None
         self._schema: dict[str, Any] | None = arguments.schema
+        self.hooks = list[str]()
         self.mcp = McpServers(self.channel, arguments.servers)
         self._files, self._shell = files.Files(), Shell(self.channel, self.transcript.folder)
         if arguments.resumes:
@@ -45,8 +46,12 @@ class Session:
                 if output := request.get("jsonSchema"):
                     schema.check_schema(output)
                     self._schema = output
+                hooks: Frame = request.get("hooks") or {}
+                matchers: list[Frame] = hooks.get("PreToolUse", [])
+                self.hooks = [str(name) for matcher in matchers for name in matcher["hookCallbackIds"]]
                 account = {"tokenSource": "none", "apiKeySource": "ANTHROPIC_API_KEY", "apiProvider": "firstParty"}
-                return {"commands": [], "models": [], "account": account, "pid": os.getpid()}
+                applied = {"hook_on_failure_supported": True, "hooks_applied": True}
+                return {"commands": [], "models": [], "account": account, "pid": os.getpid(), **applied}
             case {"subtype": "set_permission_mode", "mode": str(mode)}:
                 self.permissions.mode = mode
                 return {"mode": mode}

@@ -19,7 +19,8 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.agent.agent_process import AGENT
 from session.agent.counting import count_agents, counted, counted_start
-from session.agent.frames import STOPPED, AgentFailed
+from session.agent.frames import STOPPED, AgentDied, AgentFailed
+from session.agent.gate import Recorded, unrecorded
 from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
@@ -101,24 +102,22 @@ class Agents:
         ask: Ask = deny_all,
         message_id: UUID | None = None,
         elicit: Elicit = decline_all,
+        recorded: Recorded = unrecorded,
     ) -> AsyncGenerator[AgentEvent]:
         """Send `prompt` to the session's agent and yield its events; the last one is a `Finished`.
 
-        Args:
-            spec: the session, the run, and how its agent runs.
-            prompt: the message of the user.
-            ask: decides the tool calls that neither the options nor the agent's own rules decide.
-            message_id: the id of the message; the prompt's entry in the transcript gets it too.
-            elicit: answers questions of MCP servers.
+        `spec` is about the session, the run, and how its agent runs. `ask` decides the tool calls that neither the
+        options nor the agent's own rules decide; calls begin once they are `recorded`. `elicit` answers questions of
+        MCP servers. The prompt's entry in the transcript gets the id of the message, `message_id`.
 
-        A session has one turn at a time: a second one ends the first. If the caller stops iterating before the turn is
-        over, the agent is ended with all the processes that it started. Failures are reported in `Finished`, except
-        those of the database, which raise.
+        A second turn of a session ends the first. If the caller stops iterating, the agent is ended with all processes
+        that it started. Failures are reported in `Finished`, except those of the database, which raise.
         """
         finished, agent, model = Finished(), None, None
         try:
             agent = await self._acquire(spec)
-            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id, elicit)) as events:
+            events = agent.turn(prompt, ask, message_id, elicit, recorded)
+            async with self._ended_on_failure(agent), aclosing(events):
                 if servers := agent.servers.uses():
                     yield ServersConnected(servers)
                 async for event in events:
@@ -129,7 +128,8 @@ class Agents:
                         yield event
             await self._release(agent, budget_spent=_budget_is_spent(spec, finished))
         except AgentFailed as failed:
-            finished = Finished(error_code=failed.code, error_detail=failed.detail)
+            died = isinstance(failed, AgentDied)
+            finished = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
             finished = agent.finalize(finished) if agent else finished
         for event in unreported(agent.servers.made_calls, model) if agent else ():
             yield event
@@ -163,9 +163,9 @@ class Agents:
         agent = self._live.get(session_id)
         return agent is not None and _works_for(agent.spec, run_id, attempt) and agent.kill_waiting()
 
-    def cancel(self, session_id: UUID, run_id: UUID | None = None) -> None:
+    def cancel(self, session_id: UUID, run_id: UUID | None = None, attempt: int | None = None) -> None:
         """Start to do what `close` does, without waiting for the end."""
-        if agent := self._agent_for(session_id, run_id):
+        if agent := self._agent_for(session_id, run_id, attempt):
             self._retire(agent)
 
     def end_when_idle(self, session_id: UUID) -> None:

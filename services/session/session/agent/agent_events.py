@@ -69,7 +69,8 @@ class Finished:
     """The end of a turn.
 
     `input_tokens` include those read from the cache. `cost_usd` is the cost of this turn alone. `reported` is the usage
-    that the agent reported for this turn, subagents included.
+    that the agent reported for this turn, subagents included. `died` says that the agent's process was lost, so that
+    another one may go on.
     """
 
     duration_ms: int = 0
@@ -80,6 +81,7 @@ class Finished:
     error_detail: str | None = None
     structured_output: JsonValue = None
     reported: Tokens = field(default_factory=Tokens)
+    died: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,9 @@ class MessageTranslator:
     def _tool_returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
         id, now = clean(part.tool_use_id), time.monotonic()
         duration = now - self._started.pop(id, now)
-        output = TRUNCATED if too_deep(part.content) else {"content": _text(part.content)}
-        return ToolReturned(id, clean(output), bool(part.is_error), int(duration * 1000), id in self._denied)
+        return ToolReturned(
+            id, tool_output(part.content), bool(part.is_error), int(duration * 1000), id in self._denied
+        )
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._started.clear()
@@ -227,6 +230,11 @@ def clean[V](value: V) -> V:
             return cast(V, [clean(item) for item in cast(list[Any], value)])
         case _:
             return value
+
+
+def tool_output(content: str | list[dict[str, Any]] | None) -> dict[str, Any]:
+    """Return the output of a tool call from the content of its result."""
+    return clean(TRUNCATED if too_deep(content) else {"content": _text(content)})
 
 
 def _error(result: sdk.ResultMessage) -> tuple[Code, str]:

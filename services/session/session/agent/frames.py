@@ -56,6 +56,10 @@ class AgentFailed(Exception):
         self.detail, self.code = detail, code
 
 
+class AgentDied(AgentFailed):
+    """The process of the agent ended by itself, in the middle of its turn."""
+
+
 @dataclass
 class Allowance:
     """Counts what an agent writes for its run, and enforces the limits.

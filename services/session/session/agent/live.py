@@ -6,17 +6,14 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 from uuid import UUID
 
 from claude_agent_sdk import (
     ClaudeSDKClient,
     ClaudeSDKError,
     Message,
-    PermissionResult,
-    PermissionResultAllow,
     ResultMessage,
-    ToolPermissionContext,
     project_key_for_directory,
 )
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
@@ -27,11 +24,11 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
-from session.agent.frames import STOPPED, AgentFailed, Frames, user_message
+from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, user_message
+from session.agent.gate import Gate, Recorded, unrecorded
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
-from session.agent.options import AgentSpec, Ask, deny_all, options, usable_models, variables
-from session.agent.permission import permission
+from session.agent.options import AgentSpec, Ask, options, usable_models, variables
 from session.agent.settling import settles
 from session.agent.transcript import ConversationNotWritten
 from session.mcp.elicitations import Elicit, decline_all
@@ -75,7 +72,7 @@ class Agent:
         self._transcript = context.transcripts.open(spec.session_id)
         self._transcript.set_writer(spec.run_id, spec.attempt)
         self._translator = MessageTranslator(structured=spec.options.output_format is not None)
-        self._ask: Ask = deny_all
+        self._gate = Gate(self._transcript, spec.ceiling, self._permits, self._translator)
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
@@ -141,7 +138,8 @@ class Agent:
             sdk_options = replace(
                 sdk_options,
                 mcp_servers={**self.servers.configs()},
-                can_use_tool=self._decide_permission,
+                hooks=self._gate.hooks(),
+                can_use_tool=self._gate.decide,
                 stderr=self._diagnostics.record,
             )
             folder = projects_folder(self._process.home)
@@ -178,18 +176,23 @@ class Agent:
             self._connecting = None
 
     async def turn(
-        self, prompt: str, ask: Ask, message_id: UUID | None = None, elicit: Elicit = decline_all
+        self,
+        prompt: str,
+        ask: Ask,
+        message_id: UUID | None = None,
+        elicit: Elicit = decline_all,
+        recorded: Recorded = unrecorded,
     ) -> AsyncGenerator[AgentEvent]:
         """Send `prompt` to the agent and yield its events, a `Finished` last.
 
-        `ask` decides tool calls; `elicit` answers questions of MCP servers.
+        `ask` decides tool calls, which begin once `recorded`; `elicit` answers questions of MCP servers.
 
         If the turn is stopped, `Finished` has the usage up to then, provided the agent still reported it.
 
         Raises:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
-        self._ask, self.servers.elicit = ask, elicit
+        self._gate.ask, self._gate.recorded, self.servers.elicit = ask, recorded, elicit
         self._between_turns.clear()
         try:
             with self._permits.turn(), self._access.turn(self.spec.budget_usd, self.spec.spending):
@@ -202,7 +205,7 @@ class Agent:
         except Exception as error:  # programs in the sandbox can forge messages of the agent
             if not self._killed:
                 self._diagnostics.warn("agent crashed", error)
-            raise self._failure_or(CRASHED) from error
+            raise self._end_of_process() from error
         finally:
             self._between_turns.set()
 
@@ -276,7 +279,7 @@ class Agent:
                 yield message
             if isinstance(message, ResultMessage):
                 return
-        raise self._failure_or(CRASHED)
+        raise self._end_of_process()
 
     def _failure_or(self, detail: str) -> AgentFailed:
         """Return why the agent ended; `detail` if nothing else is known."""
@@ -284,17 +287,11 @@ class Agent:
             return AgentFailed(OUT_OF_MEMORY, Code.AGENT_OUT_OF_MEMORY)
         return self._failure or AgentFailed(STOPPED if self._stop_requested else detail)
 
+    def _end_of_process(self) -> AgentFailed:
+        """Return why the process ended during a turn."""
+        failure = self._failure_or(CRASHED)
+        return AgentDied(CRASHED) if failure.detail == CRASHED else failure
+
     def _with_failure(self, finished: Finished) -> Finished:
         failure = self._failure or AgentFailed(STOPPED)
         return replace(finished, error_code=failure.code, error_detail=failure.detail)
-
-    async def _decide_permission(
-        self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext
-    ) -> PermissionResult:
-        ask = self._ask if self.spec.ceiling.allows_tool(name) else None
-        result = await permission(ask, self._transcript, name, tool_input, context)
-        if isinstance(result, PermissionResultAllow):
-            self._permits.approve(name, tool_input)
-        else:
-            self._translator.note_denied(context.tool_use_id or "")
-        return result

@@ -26,6 +26,10 @@ TOOLS = [
     *("ListMcpResourcesTool", "ReadMcpResourceTool"),
     *("Task", "TaskCreate", "TaskGet", "TaskList", "TaskUpdate"),
 ]
+REPEATABLE = frozenset(
+    {"Glob", "Grep", "ListMcpResourcesTool", "Read", "ReadMcpResourceTool", "StructuredOutput", "TaskGet", "TaskList"}
+)
+"""Tools that change nothing, so that a worker that continues the run need not know of their calls."""
 MCP_CALL_SECONDS = 86_400.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 

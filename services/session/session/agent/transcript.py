@@ -169,11 +169,12 @@ class Transcript:
             self._stored_calls.add(call)
             self._call_waiters.wake(call)
 
-    async def wait_stored(self, tool_use_id: str, seconds: float) -> None:
-        """Wait until the agent's message with this tool call is stored, at most `seconds`."""
+    async def wait_stored(self, tool_use_id: str, seconds: float) -> bool:
+        """Wait until the agent's message with this tool call is stored, at most `seconds`; return whether it is."""
         with self._call_waiters.waiting(tool_use_id) as waiter:
             if tool_use_id not in self._stored_calls:
                 await waiter.wait(seconds)
+        return tool_use_id in self._stored_calls
 
     async def chunks(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
         """Yield all entries in order, about `CHUNK_BYTES` at a time.

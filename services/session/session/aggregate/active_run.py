@@ -9,12 +9,15 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
 from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
+from contracts.session.run import RunStarted, StoredResult
 from contracts.session.values import Block, Decision, Remember, ToolUseBlock, Usage
 
 from session.aggregate.form import check_content
 
 MAX_ATTEMPTS = 5
-"""The number of workers that a run may lose; one that waits for an approval outlives its worker."""
+"""The number of workers that a run may lose."""
+MAX_IDLE_ATTEMPTS = 2
+"""The number of workers in succession that a run may lose without progress."""
 MAX_DELIVERED = 100
 """The number of delivered decisions that are kept, the newest, in case a worker requests them again."""
 MAX_GRANTED = 400
@@ -80,11 +83,13 @@ class Run:
     released: bool = False
     releases: int = 0
     used: Usage = field(default_factory=Usage)
+    idle_attempts: int = 0
 
     @property
     def may_continue(self) -> bool:
-        """Whether another worker can continue the run: its agent only waited, and few workers have been lost."""
-        return self.only_awaits_approval and self.attempt - self.releases < MAX_ATTEMPTS
+        """Whether another worker may continue the run: few workers have been lost, or it only waits for approvals."""
+        few = self.attempt - self.releases < MAX_ATTEMPTS
+        return few and (self.only_awaits_approval or self.idle_attempts < MAX_IDLE_ATTEMPTS)
 
     @property
     def only_awaits_approval(self) -> bool:
@@ -194,6 +199,16 @@ class Run:
         expired = [a.expired("The run ended.") for a in self.approvals.values() if a.outcome is None]
         return [*expired, *self.interrupted_calls()]
 
+    def settled_calls(self, results: list[StoredResult]) -> list[ToolCallEnded]:
+        """Return the events that end the tool calls of a lost worker, with their results if they have any."""
+        known = {result.tool_use_id: result for result in results}
+        return [
+            call.model_copy(update={"status": "error" if found.is_error else "success", "tool_output": found.output})
+            if (found := known.get(call.tool_use_id)) and call.status == "interrupted"
+            else call
+            for call in self.interrupted_calls()
+        ]
+
     def interrupted_calls(self) -> list[ToolCallEnded]:
         """Return the events that end the tool calls in progress, because their agent has ended.
 
@@ -213,14 +228,16 @@ class Run:
             for tool_use_id, tool_call_id in self.tool_calls.items()
         ]
 
-    def apply_start(self, attempt: int) -> None:
+    def apply_start(self, event: RunStarted) -> None:
         """Fold: a worker has started, whose agent does not know the decisions delivered before."""
-        self.started, self.attempt, self.released = True, attempt, False
+        self.started, self.attempt, self.released = True, event.attempt, False
+        self.used = event.usage or self.used
+        self.idle_attempts += 1
         self.delivered.clear()
 
     def apply_release(self, usage: Usage) -> None:
         """Fold: the agent was ended, and no worker has the run."""
-        self.released, self.used = True, usage
+        self.released, self.used, self.idle_attempts = True, usage, 0
         self.releases += 1
 
     def apply_request(self, event: ApprovalRequested) -> None:

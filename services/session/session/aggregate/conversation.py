@@ -50,6 +50,7 @@ class Conversing(State):
         match event:
             case MessageRecorded():
                 self.messages = event.sequence_number
+                self._active_run(event.run_id).idle_attempts = 0
             case ToolCallStarted():
                 self._active_run(event.run_id).tool_calls[event.tool_use_id] = event.tool_call_id
             case ToolCallEnded():

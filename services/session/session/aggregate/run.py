@@ -14,6 +14,7 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
+    StoredResult,
     UsageRecorded,
 )
 from contracts.session.values import CancelReason, Json, OnBusy, Usage
@@ -23,7 +24,7 @@ from session.aggregate.queue import BUDGET_REACHED, requested
 from session.aggregate.state import State
 
 ALLOWED, NOTHING = Allowance(), Usage()
-INTERRUPTED = "The service stopped during the run."
+INTERRUPTED = "The run has lost its worker or its agent too often, or without progress."
 MAX_UNBILLED_RUNS = 20
 """The number of cancelled or interrupted runs, the newest, whose usage is still recorded if it is reported later."""
 
@@ -90,12 +91,11 @@ class Running(State):
         return bool(self.queue.waiting and not self.run and not self.queue.paused)
 
     def start_run(self, run_id: UUID, model: str | None = None, lost: Usage = NOTHING) -> None:
-        """Start the run on a worker.
+        """Start the run on a worker, or continue one whose worker is dead: only then it is delivered again.
 
-        A run that was started before is failed: it is delivered again only if its worker is dead, and the actions of
-        its agent must not be repeated. Its usage that was `lost` with the worker is added. If the agent was only
-        waiting for approvals, the run continues. `model` is what its usage is attributed to. A released run starts once
-        its approvals are decided, not for an event before that.
+        What was `lost` with that worker is added to its usage. If the agent was only waiting for approvals, it has to
+        make its calls again. `model` is what its usage is attributed to. A released run starts once its approvals are
+        decided, not for an event before that.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -106,8 +106,18 @@ class Running(State):
         if run.started and not run.may_continue:
             self.end_run(run_id, lost, Code.RUN_INTERRUPTED, INTERRUPTED)
             return
-        self._record_all(run.interrupted_calls())
-        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model))
+        if run.only_awaits_approval:
+            self._record_all(run.interrupted_calls())
+        usage = run.used + lost if lost != NOTHING else None
+        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model, usage=usage))
+
+    def settle_run(self, run_id: UUID, attempt: int, results: list[StoredResult]) -> None:
+        """End the tool calls that the worker before has left in progress, with their results if they have any.
+
+        Raises:
+            Refusal: RUN_OVER, RUN_TAKEN.
+        """
+        self._record_all(self._run_of_worker(run_id, attempt).settled_calls(results))
 
     def end_run(
         self,
@@ -219,7 +229,7 @@ class Running(State):
                 self.run = Run(event.run_id)
                 self.messages = event.sequence_number
             case RunStarted():
-                self._active_run(event.run_id).apply_start(event.attempt)
+                self._active_run(event.run_id).apply_start(event)
             case RunReleased():
                 self._active_run(event.run_id).apply_release(event.usage)
             case RunContinued():

@@ -2,6 +2,13 @@
 
 from eventing.reactions import Reactions
 
-from session.reactions import approval, archive, fork, run, session
+from session.reactions import approval, archive, cancellation, fork, run, session
 
-reactions = Reactions.merge(*(run.reactions, session.reactions, approval.reactions, fork.reactions, archive.reactions))
+reactions = Reactions.merge(
+    run.reactions,
+    session.reactions,
+    approval.reactions,
+    cancellation.reactions,
+    fork.reactions,
+    archive.reactions,
+)

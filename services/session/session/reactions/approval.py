@@ -35,8 +35,8 @@ log = get_logger()
 
 POLL_SECONDS = 3.0
 """Seconds between two reads of a pending approval, in case the event of its decision was not received."""
-RECORD_TIMEOUT = 10.0
-"""Seconds that a request waits until its tool call, and so all earlier calls, are recorded."""
+RECORD_TIMEOUT = 25.0
+"""Seconds that a call waits, or a request until its tool call, and so all earlier calls, are recorded."""
 KEPT_AGENT_SECONDS = 3600.0
 """How long an approval waits at most if its run could not be released when it was requested: the run would keep an
 agent and a place of its replica all that time."""
@@ -107,7 +107,7 @@ class ApprovalRequests:
         Raises:
             Refusal: the run is over, or another worker has it; the agent is cancelled.
         """
-        await self._wait_recorded(tool_use_id)
+        self._in_order = await self.recorded(tool_use_id) and self._in_order
         self._requested.add(tool_use_id)
         return await self._request(tool_use_id=tool_use_id, tool_name=tool_name, tool_input=tool_input)
 
@@ -158,11 +158,12 @@ class ApprovalRequests:
         outcomes = await self._wait_for_outcomes([view.id for view in views])
         return "\n".join([RESTARTED, *map(_describe, views, outcomes)])
 
-    async def _wait_recorded(self, tool_use_id: str) -> None:
+    async def recorded(self, tool_use_id: str) -> bool:
+        """Wait until a tool call is recorded, within a limit; return whether it is."""
         with self._call_waiters.waiting(tool_use_id) as waiter:
             if tool_use_id not in self._calls:
                 await waiter.wait(RECORD_TIMEOUT)
-        self._in_order = self._in_order and tool_use_id in self._calls
+        return tool_use_id in self._calls
 
     async def _wait_for_outcomes(self, approval_ids: list[UUID], call: str = "") -> list[ApprovalOutcome]:
         run = self.run

@@ -1,10 +1,17 @@
-"""The cancellation of an agent's turn."""
+"""The end of an agent's turn, requested by its worker or by the events of its run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Self
 
-from contracts.refusals import Refusal
+from contracts.refusals import Code, Refusal
+from contracts.session.run import RunCancelled, RunFailed, RunStarted
+from eventing.reactions import Reaction, Reactions
+from eventing.recording import Recorded
+
+from session.dependencies import Dependencies
+
+reactions = Reactions()
 
 
 class Cancellation:
@@ -37,3 +44,23 @@ class Cancellation:
     async def _end_when_requested(self) -> None:
         await self._requested.wait()
         await self._end()
+
+
+@reactions.broadcast("end_turn")
+async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Dependencies]) -> None:
+    """End the agent of a cancelled run, in whichever replica it runs. The next run gets another agent."""
+    reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)
+
+
+@reactions.broadcast("end_replaced_turn")
+async def end_replaced_turn(recorded: Recorded[RunStarted], reaction: Reaction[Dependencies]) -> None:
+    """End the agent of a worker that was taken for dead, since another one continues its run."""
+    if recorded.event.attempt > 1:
+        reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id, recorded.event.attempt - 1)
+
+
+@reactions.broadcast("end_late_turn")
+async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Dependencies]) -> None:
+    """End the agent of an interrupted run, whose worker was taken for dead: the next run may have begun."""
+    if recorded.event.error_code is Code.RUN_INTERRUPTED:
+        reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)

@@ -10,7 +10,7 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalView
 from contracts.session.release import RunContinued
-from contracts.session.run import EndRun, RunCancelled, RunFailed, RunRequested, StartRun
+from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
 from contracts.session.session_view import SessionView
@@ -34,6 +34,7 @@ from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
+from session.reactions.resuming import GO_ON, end_recovered, is_lost, recover
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -137,17 +138,29 @@ async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> Non
 
 
 async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool:
-    """Run the agent, and return whether the run may have changed files since they were measured."""
+    """Run the agent, and another one if it dies; return whether files may have changed since they were measured."""
+    while (files_changed := await _attempt(recorded, reaction, place)) is None:
+        log.warning("the agent died, and the run goes on", run_id=str(recorded.event.run_id))
+    return files_changed
+
+
+async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool | None:
+    """Run the agent once, and return as `_run` does; None if it died, and another one may go on."""
     run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id))
     if run.attempt == 1:
         _wait.observe(max(0.0, (clock.now() - recorded.at).total_seconds()))
     if run.status not in ACTIVE_STATUSES:
         return True
     log.info("run started", attempt=run.attempt)
+    decided = None if run.attempt == 1 else await undelivered(run, reaction)
+    if decided == []:
+        tail = await recover(run, reaction)
+        if await end_recovered(run, tail, reaction):
+            return True
+        decided = decided if tail.begun else None
     if not await _may_continue(run, recorded, reaction):
-        return False
-    decided = await undelivered(run, reaction) if run.attempt > 1 else []
-    if any(view.status == "pending" for view in decided):
+        return run.attempt > 1
+    if decided and any(view.status == "pending" for view in decided):
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
@@ -166,9 +179,9 @@ async def _run_agent(
     recorded: Requested,
     reaction: Reaction[Dependencies],
     place: Place,
-    decided: list[ApprovalView],
-) -> bool:
-    """Run the agent with `spec`, continuing after `decided` approvals. Return as `_run` does."""
+    decided: list[ApprovalView] | None,
+) -> bool | None:
+    """Run the agent with `spec`, continuing after `decided` approvals if it is not None. Return as `_attempt` does."""
     agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
     deadline = Deadline(seconds, cancellation.request)
@@ -185,6 +198,8 @@ async def _run_agent(
         finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
         await end(release_command(run, usage_of(finished)), reaction)
         return approvals.tools_used or run.attempt > 1
+    if is_lost(finished, cancellation) and not (await recover(run, reaction)).uncertain:
+        return None
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
@@ -243,13 +258,15 @@ def _remaining_budget(session: SessionView, run: RunSummary, options: SdkOptions
 
 
 async def _take_turn(
-    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, decided: list[ApprovalView]
+    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, decided: list[ApprovalView] | None
 ) -> Finished:
-    if isinstance(recorded.event, RunRequested) and approvals.run.attempt == 1:
+    prompt, message_id = GO_ON, None
+    if decided:
+        prompt = await approvals.continuation(decided)
+    elif decided is None and isinstance(recorded.event, RunRequested):  # no agent has received the message
         prompt, message_id = recorded.event.message, recorded.event.message_id
-    else:  # the previous worker's agent has received the message
-        prompt, message_id = await approvals.continuation(decided), None
-    turn = approvals.reaction.dependencies.agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit)
+    agents = approvals.reaction.dependencies.agents
+    turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit, approvals.recorded)
     with ToolSpans() as calls:
         async with aclosing(turn) as events:
             async for event in events:
@@ -263,16 +280,3 @@ async def _take_turn(
                 if not (approvals.cancellation.refusal or interrupted):
                     await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
-
-
-@reactions.broadcast("end_turn")
-async def end_turn(recorded: Recorded[RunCancelled], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of a cancelled run, in whichever replica it runs. The next run gets another agent."""
-    reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)
-
-
-@reactions.broadcast("end_late_turn")
-async def end_late_turn(recorded: Recorded[RunFailed], reaction: Reaction[Dependencies]) -> None:
-    """End the agent of an interrupted run, whose worker was taken for dead: the next run may have begun."""
-    if recorded.event.error_code is Code.RUN_INTERRUPTED:
-        reaction.dependencies.agents.cancel(recorded.id, recorded.event.run_id)

@@ -30,7 +30,7 @@ from contracts.task_scheduler.execution import (
 from contracts.task_scheduler.values import TERMINAL_EXECUTION_STATUSES, ExecutionStatus, TaskCancelReason
 from eventing.aggregate import Aggregate
 
-RETRYABLE = frozenset({Code.AGENT_FAILED, Code.MODEL_ERROR, Code.RUN_INTERRUPTED, Code.STORAGE_FAILED})
+RETRYABLE = frozenset({Code.AGENT_FAILED, Code.MODEL_ERROR, Code.STORAGE_FAILED})
 MIN_RETRY_DELAY, MAX_RETRY_DELAY = timedelta(seconds=10), timedelta(minutes=15)
 """The delay doubles with each attempt; a part of up to a half of it is left out, so that retries are spread."""
 MIN_CHECK_INTERVAL, MAX_CHECK_INTERVAL = timedelta(minutes=5), timedelta(hours=1)

@@ -1,0 +1,112 @@
+"""The calls of tools that an agent may begin: those that are stored, and that are permitted."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from claude_agent_sdk import (
+    HookContext,
+    HookInput,
+    HookJSONOutput,
+    HookMatcher,
+    PermissionResult,
+    PermissionResultAllow,
+    PermissionResultDeny,
+    ToolPermissionContext,
+)
+from claude_agent_sdk.types import PreToolUseHookSpecificOutput
+from contracts.refusals import Refusal
+from contracts.session.values import ApprovalOutcome
+from runtime.logging import get_logger
+from runtime.nesting import too_deep
+
+from session.agent.agent_events import TRUNCATED, MessageTranslator, clean
+from session.agent.frames import STOPPED
+from session.agent.options import REPEATABLE, Ask, deny_all
+from session.agent.transcript import Transcript
+from session.ceilings import Ceiling
+from session.mcp.permits import Permits
+
+log = get_logger()
+
+STORE_SECONDS = 25.0
+"""How long a call waits until the transcript has it; outages of the database are retried for a little longer."""
+HOOK_SECONDS = 60
+NOT_STORED = "The call could not be stored, so it was not made. Try again later, or continue without it."
+
+type Recorded = Callable[[str], Awaitable[bool]]
+"""Waits until the call with the model's id is recorded as an event, within a limit; returns whether it is."""
+
+
+async def unrecorded(_tool_use_id: str) -> bool:
+    """Let calls begin that are recorded nowhere: the agent works for no run."""
+    return True
+
+
+@dataclass
+class Gate:
+    """Decides about the calls of one agent. `ask` and `recorded` are those of its current turn.
+
+    A call begins only once the transcript and the events have it. So a worker that continues the run knows of each call
+    that may have had an effect.
+    """
+
+    transcript: Transcript
+    ceiling: Ceiling
+    permits: Permits
+    translator: MessageTranslator
+    ask: Ask = deny_all
+    recorded: Recorded = unrecorded
+
+    def hooks(self) -> dict[Any, list[HookMatcher]]:
+        """Return the hooks that the SDK calls before each call of a tool."""
+        return {"PreToolUse": [HookMatcher(hooks=[self._wait_stored], timeout=HOOK_SECONDS, on_failure="block")]}
+
+    async def _wait_stored(self, data: HookInput, tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
+        if data.get("tool_name") in REPEATABLE:
+            return {}
+        call = clean(tool_use_id or "")
+        if await self.transcript.wait_stored(call, STORE_SECONDS) and await self.recorded(call):
+            return {}
+        log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
+        denial: PreToolUseHookSpecificOutput = {"hookEventName": "PreToolUse", "permissionDecision": "deny"}
+        return {"hookSpecificOutput": {**denial, "permissionDecisionReason": NOT_STORED}}
+
+    async def decide(self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
+        """Return whether a tool may be called that neither the options nor the agent's own rules decide."""
+        result = await self._permission(name, tool_input, clean(context.tool_use_id or ""))
+        if isinstance(result, PermissionResultAllow):
+            self.permits.approve(name, tool_input)
+        else:
+            self.translator.note_denied(context.tool_use_id or "")
+        return result
+
+    async def _permission(self, name: str, tool_input: dict[str, Any], tool_use_id: str) -> PermissionResult:
+        if not self.ceiling.allows_tool(name):
+            return PermissionResultDeny(message=f"The tool {clean(name)} is not available. Continue without it.")
+        if too_deep(tool_input):  # the input could not be shown to the approver
+            return _denied(TRUNCATED["reason"])
+        # A repeatable call was not awaited, but a resumed agent has to know what it had requested.
+        await self.transcript.wait_stored(tool_use_id, STORE_SECONDS)
+        try:
+            outcome = await self.ask(tool_use_id, clean(name), clean(tool_input))
+        except Refusal:  # the turn is over, and the agent is being ended
+            return PermissionResultDeny(message=STOPPED)
+        except Exception:  # the SDK would pass the exception's text to the agent
+            log.exception("approval request failed")
+            return _denied("The approval could not be requested.")
+        return _result(outcome)
+
+
+def _result(outcome: ApprovalOutcome) -> PermissionResult:
+    if outcome.decision == "approved":
+        return PermissionResultAllow()
+    if outcome.reason:
+        return PermissionResultDeny(message=f"{outcome.reason} Continue without it.")
+    return _denied(outcome.message or "The user denied it.")
+
+
+def _denied(reason: str) -> PermissionResultDeny:
+    return PermissionResultDeny(
+        message=f"This tool call was not approved: {reason.removesuffix('.')}. Continue without it."
+    )

@@ -1,0 +1,137 @@
+"""What a conversation has of a run whose worker or agent was lost: its messages, and the outcomes of its tool calls."""
+
+import asyncio
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+from uuid import UUID
+
+from contracts.session.run import StoredResult
+from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from eventing.retrying import retry_transient
+from runtime.clock import new_id
+from runtime.nesting import too_deep
+
+from session.agent.agent_events import SYNTHETIC_MODEL, TRUNCATED, AssistantMessage, clean, tool_output
+from session.agent.options import REPEATABLE
+from session.agent.transcript import CHUNK_BYTES, Database
+
+MAX_RESULTS = 100
+"""The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
+# The entry of a message of the user has the message's id.
+PROMPT = """
+    SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
+        SELECT id::text FROM messages WHERE session_id = $1::uuid AND run_id = $2 AND message_type = 'user'
+        ORDER BY sequence_number LIMIT 1)"""
+READ_AFTER = """
+    SELECT position, subpath, entry FROM (
+        SELECT *, sum(octet_length(entry)) OVER (ORDER BY position) - octet_length(entry) AS before FROM (
+            SELECT position, subpath, entry FROM transcript
+            WHERE session_id = $1 AND position > $2 AND type IN ('user', 'assistant') ORDER BY position LIMIT 1000
+        ) AS following
+    ) AS summed
+    WHERE before < $3 ORDER BY position"""
+
+type Json = dict[str, Any]
+
+
+@dataclass
+class Tail:
+    """The part of a conversation that belongs to a run, subagents included.
+
+    `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
+    those of the agent itself, `results` the newest. `unsettled` has the names of the tools whose calls have no result,
+    by the model's ids of the calls.
+    """
+
+    begun: bool = False
+    messages: list[AssistantMessage] = field(default_factory=list[AssistantMessage])
+    results: dict[str, StoredResult] = field(default_factory=dict[str, StoredResult])
+    unsettled: dict[str, str] = field(default_factory=dict[str, str])
+    ended: bool = False
+    _message: str | None = None
+
+    @property
+    def uncertain(self) -> list[str]:
+        """The names of the tools whose calls may or may not have had an effect."""
+        return [name for name in self.unsettled.values() if name not in REPEATABLE]
+
+    def read(self, rows: Iterable[Json]) -> None:
+        """Add the entries of some rows, in order; forged ones that are no messages are skipped."""
+        for row in rows:
+            entry = clean(json.loads(row["entry"]))
+            match entry:
+                case {"type": "assistant", "message": {"content": [*blocks]} as message}:
+                    self._read_answer(entry, message, _objects(blocks), is_main=row["subpath"] == "")
+                case {"type": "user", "message": {"content": [*blocks]}}:
+                    self._read_results(_objects(blocks))
+                    self.ended = False
+                case _:
+                    pass
+
+    def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
+        for block in blocks:
+            match block:
+                case {"type": "tool_use", "id": str(id), "name": str(name)}:
+                    self.unsettled[id] = name
+                case _:
+                    pass
+        if not is_main or message.get("model") == SYNTHETIC_MODEL:
+            return
+        if self._message is None or message.get("id") != self._message:
+            self.messages.append(AssistantMessage([], str(message.get("model")), message_id=_id(entry.get("uuid"))))
+            self._message = message.get("id")
+        self.messages[-1].blocks.extend(_blocks(blocks))
+        self.ended = message.get("stop_reason") == "end_turn"
+
+    def _read_results(self, blocks: list[Json]) -> None:
+        for block in blocks:
+            match block:
+                case {"type": "tool_result", "tool_use_id": str(id)}:
+                    self.unsettled.pop(id, None)
+                    output = tool_output(block.get("content"))
+                    self.results[id] = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
+                case _:
+                    pass
+        for oldest in list(self.results)[:-MAX_RESULTS]:
+            del self.results[oldest]
+
+
+async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
+    """Return what the conversation has of a run. Nobody may write to it meanwhile."""
+    session, tail = str(session_id), Tail()
+    position = await retry_transient(partial(database.fetchval, PROMPT, session, run_id))
+    if position is None:
+        return tail
+    tail.begun = True
+    while rows := await retry_transient(partial(database.fetch, READ_AFTER, session, position, CHUNK_BYTES)):
+        position = rows[-1]["position"]
+        await asyncio.to_thread(tail.read, rows)
+    return tail
+
+
+def _objects(blocks: list[Any]) -> list[Json]:
+    return [cast(Json, block) for block in blocks if isinstance(block, dict)]
+
+
+def _blocks(blocks: list[Json]) -> Iterator[Block]:
+    for block in blocks:
+        match block:
+            case {"type": "text", "text": str(text)}:
+                yield TextBlock(text=text)
+            case {"type": "thinking", "thinking": str(thinking)}:
+                yield ThinkingBlock(thinking=thinking)
+            case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()}:
+                shown = TRUNCATED if too_deep(block["input"]) else block["input"]
+                yield ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=shown)
+            case _:
+                pass
+
+
+def _id(name: object) -> UUID | None:
+    try:
+        return UUID(str(name))
+    except ValueError:
+        return None

@@ -1,0 +1,75 @@
+"""Continues runs whose worker or agent was lost, as far as it is known what their agents did."""
+
+from contracts.refusals import Code
+from contracts.session.conversation import ListMessageIds, RecordMessage
+from contracts.session.run import EndRun, SettleRun
+from contracts.session.run_view import RunSummary
+from eventing.reactions import Reaction
+from runtime.clock import new_id
+from runtime.logging import get_logger
+
+from session.agent import Finished
+from session.agent.tail import Tail, read_tail
+from session.dependencies import Dependencies
+from session.reactions.cancellation import Cancellation
+from session.reactions.ending import end
+
+log = get_logger()
+
+GO_ON = (
+    "You were interrupted by a restart of the service, in the middle of your work. The results of the tool calls that "
+    "you had made are in the conversation. Go on where you stopped, and do not repeat what is done."
+)
+UNCERTAIN = "The run was interrupted during a call of {}, whose outcome is unknown."
+MAX_NAMED = 5
+
+
+async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Tail:
+    """Record what the agent did, and its lost worker did not record; return what the conversation has of the run.
+
+    Calls without a result are interrupted, and may be repeated if they change nothing.
+
+    Raises:
+        Refusal: the run is over, or another worker has it.
+    """
+    tail = await read_tail(reaction.dependencies.transcripts.database, run.session_id, run.id)
+    known = set(await reaction.ask(ListMessageIds(session_id=run.session_id)))
+    for message in tail.messages:
+        if message.blocks and message.message_id not in known:
+            await reaction.send(
+                RecordMessage(
+                    session_id=run.session_id,
+                    run_id=run.id,
+                    attempt=run.attempt,
+                    message_id=message.message_id or new_id(),
+                    blocks=message.blocks,
+                    model=message.model,
+                )
+            )
+    settled = SettleRun(
+        session_id=run.session_id, run_id=run.id, attempt=run.attempt, results=list(tail.results.values())
+    )
+    await reaction.send(settled)
+    return tail
+
+
+async def end_recovered(run: RunSummary, tail: Tail, reaction: Reaction[Dependencies]) -> bool:
+    """End a run that cannot go on, because of what it did last, or need not; return whether it was ended.
+
+    Raises:
+        Refusal: as the command is refused.
+    """
+    ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt)
+    if tail.uncertain:
+        detail = UNCERTAIN.format(", ".join(dict.fromkeys(tail.uncertain[:MAX_NAMED])))
+        ending = ending.model_copy(update={"error_code": Code.RUN_INTERRUPTED, "error_detail": detail})
+    elif not tail.ended:
+        log.info("run goes on", attempt=run.attempt, messages=len(tail.messages))
+        return False
+    await end(ending, reaction)
+    return True
+
+
+def is_lost(finished: Finished, cancellation: Cancellation) -> bool:
+    """Return whether an agent ended though nobody wanted that."""
+    return finished.died and finished.error_code is Code.AGENT_FAILED and not cancellation.requested

@@ -1,0 +1,74 @@
+"""Runs whose worker or agent was killed: they go on if it is known what the agent did, and repeat nothing."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+from contracts.refusals import Code
+from contracts.session.conversation import ListMessages, ListToolCalls
+from contracts.session.run_view import RunView
+from eventing.testing import eventually
+from simulator.testing import DONE, bash, scripted
+
+from services.session.tests.deployment import Deployment, ServiceClient
+from services.session.tests.processes import agents_of
+
+TIMES = {"eventing.reactions.ACK_WAIT": 3.0, "eventing.reactions.HEARTBEAT": 0.5}
+EFFECT = "echo done >> effect"
+STALLED = {"text": "It is written.", "stall": 3}
+"""An answer that takes long enough to be interrupted in its middle."""
+
+
+async def submit_with_effect(deployment: Deployment) -> tuple[RunView, Path]:
+    """Submit a run that writes to a file and then answers slowly; return it and the file once it is written."""
+    client = deployment.client
+    run = await client.submit(await client.create(), scripted(bash(EFFECT), STALLED))
+    effect = deployment.settings.workspaces_dir / str(run.session_id) / "effect"
+    await eventually(effect.exists)
+    return run, effect
+
+
+async def conversation(client: ServiceClient, run: RunView) -> tuple[list[str], list[str]]:
+    """Return the texts of the agent, and the statuses of its tool calls."""
+    messages = (await client.ask(ListMessages(session_id=run.session_id, run_id=run.id))).items
+    calls = (await client.ask(ListToolCalls(session_id=run.session_id, run_id=run.id))).items
+    texts = [str(each.content["content"]) for each in messages if each.message_type == "assistant"]
+    return [text for text in texts if text], [call.status for call in calls]
+
+
+async def test_a_run_whose_worker_was_killed_goes_on_and_repeats_nothing(deployment: Deployment) -> None:
+    async with deployment.replica_process(TIMES) as first:
+        await eventually(deployment.client.is_ready)
+        run, effect = await submit_with_effect(deployment)
+        await asyncio.sleep(0.5)
+        first.kill()
+    async with deployment.replica():
+        ended = await deployment.client.wait_until_ended(run)
+        assert (ended.status, ended.attempt, ended.text) == ("completed", 2, "It is written.")
+        assert await conversation(deployment.client, run) == (["It is written."], ["success"])
+    assert effect.read_text() == "done\n"
+
+
+async def test_a_run_whose_agent_was_killed_goes_on_and_repeats_nothing(deployment: Deployment) -> None:
+    async with deployment.replica():
+        run, effect = await submit_with_effect(deployment)
+        await asyncio.sleep(0.5)
+        for pid in agents_of(run.session_id):
+            os.kill(pid, signal.SIGKILL)
+        ended = await deployment.client.wait_until_ended(run)
+        assert (ended.status, ended.attempt, ended.text) == ("completed", 2, "It is written.")
+        assert await conversation(deployment.client, run) == (["It is written."], ["success"])
+    assert effect.read_text() == "done\n"
+
+
+async def test_a_run_killed_in_a_call_ends_and_names_the_tool(deployment: Deployment) -> None:
+    async with deployment.replica_process(TIMES) as first:
+        await eventually(deployment.client.is_ready)
+        client = deployment.client
+        run = await client.submit(await client.create(), scripted(bash("sleep 300"), DONE))
+        await client.wait_for_tool_call(run)
+        first.kill()
+    async with deployment.replica():
+        ended = await deployment.client.wait_until_ended(run)
+    assert (ended.error_code, "a call of Bash" in (ended.error_detail or "")) == (Code.RUN_INTERRUPTED, True)
