@@ -21,7 +21,8 @@ class PublicEvent(NamedTuple):
 
     `id` is that of the event, `resource` that of the session, task and so on that it is about. `time` is when it was
     recorded (RFC 3339), `sequence` its number in the stream of its `service`, if it was read there. `data` has the
-    fields of the event, large values as previews.
+    fields of the event, large values as previews; no field is named like a member of the payload that means something
+    else.
     """
 
     id: str
@@ -56,15 +57,16 @@ class PublicEvent(NamedTuple):
         return self.session_id if self.type != SESSION_DELETED else None
 
     def payload(self) -> dict[str, Any]:
-        """Return the JSON object that is sent."""
-        session_id = self.session_id
-        payload: dict[str, Any] = {
+        """Return the JSON object that is sent: the fields of the event, and beside them what all events have."""
+        session_id = self.session_id or self.data.get("session_id")
+        payload = self.data | {
             "type": self.type,
+            "event_id": self.id,
+            "sequence": self.sequence,
+            "time": self.time,
+            "user_id": str(self.owner),
             "session_id": session_id and str(session_id),
             "resource_id": str(self.resource),
-            "sequence": self.sequence,
-            "at": self.time,
-            "data": self.data,
         }
         return payload | ({"status": "terminated"} if self.type == SESSION_DELETED else {})
 

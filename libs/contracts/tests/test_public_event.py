@@ -4,6 +4,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from contracts.catalogue import PUBLISHED_EVENTS
+from contracts.messages import Event
 from contracts.public_event import PublicEvent, previewed
 from contracts.session.conversation import MessageRecorded, ToolCallEnded, ToolCallStarted
 from contracts.session.run import RunCompleted, RunRequested
@@ -91,6 +93,29 @@ def test_the_public_form_names_the_owner_the_resource_and_the_time() -> None:
 )
 def test_an_event_belongs_to_its_session_or_task(subject: str, state: Any, belongs_to: str | None) -> None:
     assert public(subject, **state).belongs_to == (belongs_to and UUID(belongs_to))
+
+
+def test_the_payload_has_the_fields_beside_what_all_events_have() -> None:
+    assert public("session.run_started", run_id="1").payload() == {
+        "run_id": "1",
+        "type": "session.run_started",
+        "event_id": "one",
+        "sequence": 7,
+        "time": "2026-11-30T09:00:00.5Z",
+        "user_id": OWNER,
+        "session_id": ID,
+        "resource_id": ID,
+    }
+
+
+def test_an_event_of_an_execution_names_its_session() -> None:
+    assert public("task_scheduler.execution_started", session_id=TASK).payload()["session_id"] == TASK
+
+
+@pytest.mark.parametrize("event", PUBLISHED_EVENTS)
+def test_no_field_of_an_event_is_hidden_by_the_payload(event: type[Event]) -> None:
+    common = public("session.run_started").payload().keys() - {"user_id", "session_id"}
+    assert not common & event.model_fields.keys()
 
 
 def test_the_deletion_of_a_session_says_that_it_is_terminated() -> None:

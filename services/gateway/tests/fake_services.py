@@ -130,7 +130,7 @@ class FakeServices:
 
     async def publish(self, event: Event, *, owner: str = USER, at: str = SESSION) -> int:
         """Publish an event as the relay of its service would, and return its sequence."""
-        body, head = event.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
+        body, head = event.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00", "ce-id": str(OTHER)}
         return (await self.js.publish(f"{event.subject}.{owner}.{at}", body, headers=head)).seq
 
     async def publish_text(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:

@@ -71,13 +71,15 @@ async def test_an_event_has_its_sequence_and_name(base_url: str, token: str, ser
         number = await services.publish(RunCompleted.example())
         event = await follower.next()
     assert (event.id, event.event) == (str(number), "session.run_completed")
-    assert event.json() == {
+    fields = RunCompleted.example().model_dump(mode="json") | {"usage": USED}
+    assert event.json() == fields | {
         "type": "session.run_completed",
+        "event_id": str(OTHER),
+        "sequence": number,
+        "time": "2026-11-25T09:00:00Z",
+        "user_id": USER,
         "session_id": SESSION,
         "resource_id": SESSION,
-        "sequence": number,
-        "at": "2026-11-25T09:00:00Z",
-        "data": RunCompleted.example().model_dump(mode="json") | {"usage": USED},
     }
 
 

@@ -63,7 +63,7 @@ async function watch(id, signal) {
       loaded = false;
     }
     showConnection(find("#connection"), event);
-    show(transcript, event, data?.data ?? data);
+    show(transcript, event, data);
     if (STATUS.test(event)) await head(path, signal).catch(() => {}); // tried again at the next event
     if (event === "session.deleted") return close("The session was deleted.");
   }

@@ -14,6 +14,7 @@ from gateway.clients.authentication import Caller, user_of
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.api_route import ApiRoute
 from gateway.routing.prefer import accepts_events
+from gateway.schemas.stream import LegacySelection
 from gateway.state import gateway_of
 from gateway.streams.commands import Commands
 from gateway.streams.events import EventStream, followed
@@ -29,15 +30,9 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     }
 }
 
-After = Annotated[
-    str | None,
-    Query(description="Start after the event with this id; 0 for all stored events.", examples=["345"]),
-]
-Types = Annotated[
-    str | None,
-    Query(description="Event types, separated by commas; `*` matches any characters.", examples=["session.run_*"]),
-]
 LastEventId = Annotated[str | None, Header(description="Like `after`, which it overrides.", examples=["345"])]
+
+Selection = Annotated[LegacySelection, Query()]
 
 router = APIRouter(prefix="/api/v1", tags=["Streams"], route_class=ApiRoute)
 
@@ -50,12 +45,7 @@ router = APIRouter(prefix="/api/v1", tags=["Streams"], route_class=ApiRoute)
     responses=headed(EVENTS | documented(*STREAM_PROBLEMS, Code.SESSION_NOT_FOUND), {200: ("Cache-Control",)}),
 )
 async def session_events(
-    session_id: UUID,
-    caller: Caller,
-    request: Request,
-    after: After = None,
-    types: Types = None,
-    last_event_id: LastEventId = None,
+    session_id: UUID, selection: Selection, caller: Caller, request: Request, last_event_id: LastEventId = None
 ) -> Response:
     """Sends every event of the session, from now on or from the one after `after`.
 
@@ -63,9 +53,12 @@ async def session_events(
     is deleted, the last event is `session.deleted` with the status `terminated`, whatever `types` selects.
     """
     _check_accepted(request)
-    listener = Listener.of_session(caller.token, session_id, types)
+    listener = Listener.of_session(caller.token, session_id, selection.types)
+    listener.legacy = selection.legacy
     check = partial(caller.ask, GetSession(session_id=session_id))  # refused if the session does not exist
-    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after, check))
+    return EventStream(
+        listener, followed(gateway_of(request).streams, listener, last_event_id or selection.after, check)
+    )
 
 
 @router.get(
@@ -75,20 +68,15 @@ async def session_events(
     response_class=Response,
     responses=headed(EVENTS | documented(*STREAM_PROBLEMS), {200: ("Cache-Control",)}),
 )
-async def events(
-    caller: Caller,
-    request: Request,
-    after: After = None,
-    types: Types = None,
-    last_event_id: LastEventId = None,
-) -> Response:
+async def events(selection: Selection, caller: Caller, request: Request, last_event_id: LastEventId = None) -> Response:
     """Sends the events of the caller's account and of all their resources, from now on or from the one after `after`.
 
     With `types=*`, the `text_delta` events of all sessions are included.
     """
     _check_accepted(request)
-    listener = Listener.of_user(caller.token, SERVICES, types)
-    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after))
+    listener = Listener.of_user(caller.token, SERVICES, selection.types)
+    listener.legacy = selection.legacy
+    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or selection.after))
 
 
 def _check_accepted(request: Request) -> None:

@@ -1,6 +1,7 @@
 """The items of streams: events, pieces of text, heartbeats, gaps and ends."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -33,7 +34,7 @@ class PublishedEvent:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
         id, time = message.headers.get("ce-id", ""), message.headers.get("ce-time", "")
         event = PublicEvent.of(message.subject, id, time, json.loads(message.data), message.sequence)
-        return cls(event, message.sequence, json.dumps(event.payload(), separators=(",", ":")))
+        return cls(event, message.sequence, to_json(event.payload()))
 
     @property
     def name(self) -> str:
@@ -54,6 +55,11 @@ class PublishedEvent:
     def size(self) -> int:
         """The approximate size in bytes while it is queued."""
         return len(self.text)
+
+
+def to_json(payload: Mapping[str, Any]) -> str:
+    """Return the JSON of what is sent, without spaces."""
+    return json.dumps(payload, separators=(",", ":"))
 
 
 def event_name_of(message: StreamMessage) -> str:

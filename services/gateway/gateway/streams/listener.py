@@ -21,12 +21,13 @@ MAX_QUEUED, MAX_QUEUED_BYTES = 256, 1024 * 1024
 class Listener:
     """Receives what is published about `key`, a user or a session, and yields it in order, each item once.
 
-    `filter` selects the same events in the stored streams: `<owner>.<resource>`, one of them `*`.
+    `filter` selects the same events in the stored streams: `<owner>.<resource>`, one of them `*`. A `legacy` client
+    gets them in the form of release 0.1.
     """
 
     def __init__(self, token: Token, key: str, filter: str, services: tuple[str, ...], wanted: Selected) -> None:  # noqa: A002  its name on the bus
         self.token, self.key, self.filter, self.services, self.wanted = token, key, filter, services, wanted
-        self.cursor = Cursor(services)
+        self.cursor, self.legacy = Cursor(services), False
         self.last: End | None = None
         self._gap: Reason | None = None
         self._lost = set[str]()
