@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import FAMILY, RUN, SESSION
+from contracts.samples import FAMILY, MESSAGE, RUN, SESSION
 from contracts.session.approval import ApprovalDecided, ApprovalRequested
 from contracts.session.archive import SessionArchived
 from contracts.session.conversation import MessageRecorded, ToolCallEnded
@@ -165,7 +165,10 @@ async def test_the_result_of_a_deleted_session_is_taken_from_the_event(client: C
 
 async def test_text_deltas_are_forwarded(client: Client, services: FakeServices):
     await services.publish_text("Hel")
-    assert await client.next() == ("text_delta", {"session_id": SESSION, "run_id": RUN, "text": "Hel"})
+    assert await client.next() == (
+        "text_delta",
+        {"session_id": SESSION, "run_id": RUN, "message_id": MESSAGE, "text": "Hel"},
+    )
 
 
 async def test_a_resumed_websocket_has_the_events_of_the_event_stream(base_url: str, services: FakeServices):

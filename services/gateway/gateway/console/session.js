@@ -72,7 +72,7 @@ async function watch(id, signal) {
 function show(transcript, event, data) {
   switch (event) {
     case "text_delta":
-      return transcript.append(data.run_id, data.text);
+      return transcript.append(data.run_id, data.message_id, data.text);
     case "session.run_queued":
       return transcript.queue(data.run_id, data.message);
     case "session.run_requested":
@@ -124,7 +124,9 @@ async function load(id, transcript, signal) {
   // A run may end at the same time as the next one begins: ends come first here, and sorting is stable.
   const questions = approvals.items.filter((approval) => approval.kind === "elicitation");
   const past = [...unanswered, ...messages.items, ...tools.items, ...questions];
-  past.sort((one, other) => time(one) - time(other));
+  const last = new Map(messages.items.map((message) => [message.run_id, time(message)]));
+  const place = (item) => Math.max(time(item), (last.get(item.id) ?? 0) + 0.5); // a run ends after what it has written
+  past.sort((one, other) => place(one) - place(other));
   for (const item of past) {
     if (item.message_type) transcript.message(item);
     else if (item.kind) transcript.approval(item);

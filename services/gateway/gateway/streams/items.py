@@ -13,8 +13,6 @@ from runtime.bus.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
 
-TEXT_DELTA = "text_delta"
-
 type Reason = Literal["slow", "expired"]
 
 
@@ -77,12 +75,13 @@ class Delta:
     @property
     def name(self) -> str:
         """The name that `types` selects it by."""
-        return TEXT_DELTA
+        return f"{self.delta.kind}_delta"
 
     @property
     def payload(self) -> dict[str, Any]:
         """The members that clients receive."""
-        return {"session_id": self.session, "run_id": str(self.delta.run_id), "text": self.delta.text}
+        ids = {"run_id": str(self.delta.run_id), "message_id": self.delta.message_id and str(self.delta.message_id)}
+        return {"session_id": self.session, **ids, "text": self.delta.text}
 
     @property
     def size(self) -> int:

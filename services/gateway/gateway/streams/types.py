@@ -6,7 +6,7 @@ from contracts.event_types import Selected, selection
 
 from gateway.problems import EdgeCode, Problem
 
-OTHERS = frozenset({"text_delta", "connected", "heartbeat", "gap", "error"})
+OTHERS = frozenset({"text_delta", "thinking_delta", "connected", "heartbeat", "gap", "error"})
 """What streams send beside events."""
 
 

@@ -131,7 +131,7 @@ class Agents:
         except AgentFailed as failed:
             finished = Finished(error_code=failed.code, error_detail=failed.detail)
             finished = agent.finalize(finished) if agent else finished
-        for event in unreported(agent.servers.made_calls, model) if agent else ():
+        for event in unreported(agent.translator.end(), agent.servers.made_calls, model) if agent else ():
             yield event
         yield counted(finished, model or spec.options.model, self._context.limits.models)
 

@@ -74,7 +74,7 @@ class Agent:
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = context.transcripts.open(spec.session_id)
         self._transcript.set_writer(spec.run_id, spec.attempt)
-        self._translator = MessageTranslator(structured=spec.options.output_format is not None)
+        self.translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._ask: Ask = deny_all
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
@@ -195,7 +195,7 @@ class Agent:
             with self._permits.turn(), self._access.turn(self.spec.budget_usd, self.spec.spending):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
-                        for event in self._translator.translate(message):
+                        for event in self.translator.translate(message):
                             yield self._with_failure(event) if self._ended and isinstance(event, Finished) else event
         except AgentFailed:
             raise
@@ -296,5 +296,5 @@ class Agent:
         if isinstance(result, PermissionResultAllow):
             self._permits.approve(name, tool_input)
         else:
-            self._translator.note_denied(context.tool_use_id or "")
+            self.translator.note_denied(context.tool_use_id or "")
         return result
