@@ -135,7 +135,7 @@ async function load(id, transcript, signal) {
   }
   find("#earlier").hidden = !messages.more;
   const queued = runs.items.filter((run) => run.status === "queued" && !begun.has(run.id));
-  for (const run of queued) transcript.queue(run.id, run.message);
+  for (const run of queued) transcript.queue(run.id, run.prompt);
   for (const approval of approvals.items) {
     if (approval.status === "pending") transcript.approval(approval);
     else transcript.decided({ ...approval, approval_id: approval.id, decision: approval.status });
@@ -143,7 +143,7 @@ async function load(id, transcript, signal) {
 }
 
 function ended(transcript, run, begun) {
-  if (!begun) transcript.queue(run.id, run.message); // no message was recorded: the run ended in the queue
+  if (!begun) transcript.queue(run.id, run.prompt); // no message was recorded: the run ended in the queue
   transcript.notice(run.id, run.status, run.status === "failed" ? run.error_detail : CANCELLED);
 }
 
