@@ -18,6 +18,10 @@ MAX_QUEUED, MAX_QUEUED_BYTES = 256, 1024 * 1024
 """How many items may be queued, and after how many bytes none is added, before the client gets a gap."""
 
 
+EVERYBODY = "everybody"
+"""The key of those who receive what is published about all users."""
+
+
 class Listener:
     """Receives what is published about `key`, a user or a session, and yields it in order, each item once.
 
@@ -49,6 +53,13 @@ class Listener:
         user_id = str(token.actor.user_id)
         return cls(token, user_id, f"{user_id}.*", services, wanted(types, "*.*"))
 
+    @classmethod
+    def of_all(cls, token: Token, services: tuple[str, ...], types: str | None, user_id: UUID | None) -> Self:
+        """Return a listener to the events of all users, or of one. Raises as `wanted` does."""
+        if user_id:
+            return cls(token, str(user_id), f"{user_id}.*", services, wanted(types, "*.*"))
+        return cls(token, EVERYBODY, "*.*", services, wanted(types, "*.*"))
+
     @property
     def ending(self) -> bool:
         """Whether the stream ends after the queued items, so that no more are accepted."""
@@ -60,7 +71,7 @@ class Listener:
 
     def selects(self, name: str) -> bool:
         """Return whether the client receives items of this name: those selected, and the deletion of its session."""
-        return self.wanted(name) or (name == SESSION_DELETED and self.filter.startswith("*."))
+        return self.wanted(name) or (name == SESSION_DELETED and self.filter == f"*.{self.key}")
 
     def is_over(self, item: object) -> bool:
         """Return whether nothing can follow the item, because it is the deletion of the followed session."""

@@ -49,17 +49,21 @@ class Replay:
             return
         for _ in range(2):
             bounds = {service: await self.feeds[service].bounds() for service in listener.services}
-            if gap := _find_gap(listener.cursor, bounds):
+            if gap := find_gap(listener.cursor, bounds):
                 yield gap
                 return
             for service, stream in bounds.items():
-                async with aclosing(self._stored(listener, service)) as events:
+                async with aclosing(self.stored(listener, service)) as events:
                     async for event in events:
                         yield event
                 listener.skip_to(service, stream.last)
             self.audience.join(listener)
 
-    async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Heartbeat | None]:
+    async def stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Heartbeat | None]:
+        """Yield the stored events of one service after the cursor of the client, which moves with them.
+
+        Raises as `missed` does.
+        """
         now = asyncio.get_running_loop().time
         stored, yielded_at = self.feeds[service].stored(listener.cursor.seen[service], listener.filter), now()
         async with aclosing(stored) as batches:
@@ -101,7 +105,8 @@ class Replay:
             return False
 
 
-def _find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:
+def find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:
+    """Return the gap between a cursor and the events that are stored; None if there is none."""
     reachable = dict(cursor.seen)
     for service, bounds in streams.items():
         seen, oldest = cursor.seen[service], max(bounds.first - 1, 0)
