@@ -1,9 +1,11 @@
 """The public form of events: what streams, webhooks and other subscribers outside the services receive."""
 
+import json
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 from uuid import UUID
 
-from contracts.catalogue import events_of
+from contracts.catalogue import PUBLISHED_EVENTS, events_of
 from contracts.preview import numeric_usage, truncate_text, truncate_value
 from contracts.session import SessionEvent
 from contracts.session.session import SessionDeleted
@@ -12,6 +14,7 @@ from contracts.wire import event_name
 
 SESSION_EVENTS = frozenset(event_name(event.subject) for event in events_of(SessionEvent))
 SESSION_DELETED, TASK_DELETED = event_name(SessionDeleted.subject), event_name(TaskDeleted.subject)
+KINDS = {event.subject: event for event in PUBLISHED_EVENTS}
 VALUES = ("tool_input", "tool_output", "structured_output", "variables")
 TEXTS = ("message", "prompt", "prompt_template")
 
@@ -35,10 +38,23 @@ class PublicEvent(NamedTuple):
     sequence: int | None = None
 
     @classmethod
+    def read(cls, subject: str, headers: Mapping[str, str], body: str | bytes, sequence: int | None = None) -> Self:
+        """Return the public form of a message of the bus.
+
+        An event that an earlier release has published is upcast: receivers get all events of a type in its present
+        form, however old they are.
+        """
+        kind, version = KINDS.get(subject.rpartition(".")[0].rpartition(".")[0]), int(headers.get("fact-version", 0))
+        state = json.loads(body)
+        if kind and 0 < version < kind.version:
+            state = kind.upcast(version, state)
+        return cls.of(subject, headers.get("ce-id", ""), headers.get("ce-time", ""), state, sequence)
+
+    @classmethod
     def of(cls, subject: str, id: str, time: str, state: dict[str, Any], sequence: int | None = None) -> Self:
         """Return the public form of an event whose subject is `evt.<service>.<name>.<owner>.<resource>`.
 
-        `state` is its JSON, `time` in ISO 8601 and UTC.
+        `state` is its JSON in the present version, `time` in ISO 8601 and UTC.
         """
         _, service, _, owner, resource = subject.split(".")
         time = time.replace("+00:00", "Z")

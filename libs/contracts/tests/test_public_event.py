@@ -1,9 +1,11 @@
 """The form in which clients and webhooks receive events."""
 
+import json
 from typing import Any
 from uuid import UUID
 
 import pytest
+from contracts import public_event
 from contracts.catalogue import PUBLISHED_EVENTS
 from contracts.messages import Event
 from contracts.public_event import PublicEvent, previewed
@@ -120,3 +122,32 @@ def test_no_field_of_an_event_is_hidden_by_the_payload(event: type[Event]) -> No
 
 def test_the_deletion_of_a_session_says_that_it_is_terminated() -> None:
     assert public("session.deleted").payload()["status"] == "terminated"
+
+
+class Renamed(Event):
+    """The second version of an event, in which a field has another name."""
+
+    subject = "evt.session.run_started"
+    version = 2
+    sample = {"cups": 2}
+
+    cups: int
+
+    @classmethod
+    def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
+        return {"cups": state["glasses"]} if version == 1 else super().upcast(version, state)
+
+
+@pytest.mark.parametrize(("version", "state"), [("1", {"glasses": 2}), ("2", {"cups": 2}), ("3", {"cups": 2})])
+def test_events_of_all_versions_are_read_in_their_present_form(
+    monkeypatch: pytest.MonkeyPatch, version: str, state: dict[str, int]
+) -> None:
+    monkeypatch.setitem(public_event.KINDS, Renamed.subject, Renamed)
+    headers = {"ce-id": "one", "ce-time": "2026-11-30T09:00:00+00:00", "fact-version": version}
+    event = PublicEvent.read(f"{Renamed.subject}.{OWNER}.{ID}", headers, json.dumps(state), 7)
+    assert (event.id, event.type, event.sequence, event.data) == ("one", "session.run_started", 7, {"cups": 2})
+
+
+def test_an_event_of_a_kind_that_is_not_known_is_read_as_it_is() -> None:
+    event = PublicEvent.read(f"evt.session.sung.{OWNER}.{ID}", {"fact-version": "1"}, '{"song": "la"}')
+    assert (event.type, event.data) == ("session.sung", {"song": "la"})

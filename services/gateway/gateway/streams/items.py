@@ -30,8 +30,7 @@ class PublishedEvent:
     @classmethod
     def read(cls, message: StreamMessage) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
-        id, time = message.headers.get("ce-id", ""), message.headers.get("ce-time", "")
-        event = PublicEvent.of(message.subject, id, time, json.loads(message.data), message.sequence)
+        event = PublicEvent.read(message.subject, message.headers, message.data, message.sequence)
         return cls(event, message.sequence, to_json(event.payload()))
 
     @property
