@@ -3,7 +3,8 @@ from typing import Any
 
 from contracts.catalogue import PUBLISHED_EVENTS
 from contracts.messages import Event
-from contracts.wire import event_name
+from contracts.public_event import PublicEvent
+from contracts.samples import API_KEY, SESSION, TIME, USER
 from jsonschema import Draft202012Validator
 
 from tests.contracts.events import GUIDE, SCHEMA, guide, schema
@@ -27,11 +28,5 @@ def test_the_examples_of_all_events_fit_the_schema() -> None:
 
 
 def _sent(event: type[Event]) -> dict[str, Any]:
-    return {
-        "type": event_name(event.subject),
-        "session_id": None,
-        "resource_id": "0197a1f0-0000-7000-8000-000000000002",
-        "sequence": 1,
-        "at": "2026-11-26T09:00:00Z",
-        "data": event.example().model_dump(mode="json"),
-    }
+    state = event.example().model_dump(mode="json")
+    return PublicEvent.of(f"{event.subject}.{USER}.{SESSION}", API_KEY, TIME, state, 1).payload()

@@ -67,7 +67,7 @@ def test_servers_that_a_run_uses_are_reported(member: User, url: str) -> None:
         turn = call(member, session_id, ("mcp__my_lab__header", MARK), ("mcp__my_lab_2__header", MARK))
         [event] = [each for each in read_events(events) if each.event == "session.mcp_servers_connected"]
     assert turn.outputs == ["***", "2"]  # the value that is long enough for a secret is masked
-    for servers in (turn.run["mcp_servers"], event.json()["data"]["servers"]):
+    for servers in (turn.run["mcp_servers"], event.json()["servers"]):
         assert [use["status"] for use in servers] == ["failed", "connected", "connected"]
         assert [use["prefix"] for use in servers][1:] == ["mcp__my_lab__", "mcp__my_lab_2__"]
 

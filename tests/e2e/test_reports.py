@@ -47,7 +47,7 @@ def test_the_progress_of_a_report_is_sent_to_the_stream_of_its_owner(shared_user
             received.append(next(events))
     assert {event.json()["resource_id"] for event in received} == {answer.json()["id"]}
     assert (received[0].event, received[-1].event) == ("report.requested", "report.completed")
-    percents = [event.json()["data"]["percent"] for event in received[1:-1]]
+    percents = [event.json()["percent"] for event in received[1:-1]]
     assert percents == sorted(set(percents))
     assert {event.event for event in received[1:-1]} == {"report.progress"}
     shown = shared_user.http.get(answer.headers["location"].removeprefix("/api/v1"))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from contracts.event_types import EVENT_TYPES
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
@@ -119,7 +120,7 @@ class Conversation:
         while True:
             message: dict[str, Any] = json.loads(socket.recv(SILENCE_SECONDS))
             self.findings.received[message["type"]] += 1
-            if message["type"] not in KINDS or not isinstance(message["data"], dict):
+            if message["type"] not in KINDS | EVENT_TYPES or not isinstance(message["data"], dict):
                 self._report("an undocumented message", message)
             if message["type"] == "error" and message["data"]["code"] in ("INTERNAL_ERROR", "UNAVAILABLE"):
                 self._report("a fault", message)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import jwt
@@ -10,7 +10,7 @@ from contracts.catalogue import SERVICES
 from contracts.identity.login import GetKeys, KeysView
 from contracts.messages import Accepted, Command, Event, Faulted, Query, Refused, result_type
 from contracts.refusals import Code
-from contracts.samples import FAMILY, RUN, SESSION, USER
+from contracts.samples import FAMILY, MESSAGE, RUN, SESSION, USER
 from contracts.session.deltas import TextDelta, delta_subject
 from contracts.session.run import RunCompleted
 from contracts.wire import RESOURCE_OWNER, REVOCATIONS, REVOCATIONS_COMPLETE, event_filter, event_stream
@@ -130,13 +130,15 @@ class FakeServices:
 
     async def publish(self, event: Event, *, owner: str = USER, at: str = SESSION) -> int:
         """Publish an event as the relay of its service would, and return its sequence."""
-        body, head = event.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00"}
+        body, head = event.model_dump_json().encode(), {"ce-time": "2026-11-25T09:00:00+00:00", "ce-id": str(OTHER)}
         return (await self.js.publish(f"{event.subject}.{owner}.{at}", body, headers=head)).seq
 
-    async def publish_text(self, text: str, *, run_id: str = RUN, session_id: str = SESSION) -> None:
+    async def publish_text(
+        self, text: str, *, kind: Literal["text", "thinking"] = "text", run_id: str = RUN, session_id: str = SESSION
+    ) -> None:
         """Publish a text delta of an agent."""
-        delta = TextDelta(run_id=UUID(run_id), text=text).model_dump_json().encode()
-        await self.client.publish(delta_subject(UUID(USER), UUID(session_id)), delta)
+        delta = TextDelta(run_id=UUID(run_id), message_id=UUID(MESSAGE), kind=kind, text=text)
+        await self.client.publish(delta_subject(UUID(USER), UUID(session_id)), delta.model_dump_json().encode())
 
     def _public(self, key: Ed25519PrivateKey) -> dict[str, str]:
         jwk = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)

@@ -130,7 +130,7 @@ async def test_an_approval_is_decided(client: Client, services: FakeServices, ki
     reply = await client.send(kind, approval_id=APPROVAL, message="Why not.")
     [command] = [message for message, _ in services.received if isinstance(message, DecideApproval)]
     assert reply == (
-        "status_change",
+        "session.approval_decided",
         {"session_id": SESSION, "run_id": RUN, "status": "active", "approval_id": APPROVAL, "decision": decision},
     )
     assert (command.approval_id, command.decision, command.message) == (UUID(APPROVAL), decision, "Why not.")

@@ -73,6 +73,13 @@ async def test_the_events_of_the_run_end_with_its_result(base_url: str, services
     assert (result.json()["run_id"], result.json()["content"]["text"]) == (str(session.run.id), "All is well.")
 
 
+async def test_a_legacy_query_has_the_fields_in_a_member(base_url: str, services: FakeServices, session: Session):
+    path = f"{QUERY}?legacy=true"
+    async with open_stream(base_url, services.token(), path, "POST", json=BODY, headers=ACCEPT) as follower:
+        await session.publish(RunRequested)
+        assert (await follower.next()).json()["data"]["run_id"] == str(session.run.id)
+
+
 async def test_the_first_event_names_the_run(base_url: str, services: FakeServices, session: Session):
     headers = ACCEPT | {"authorization": f"Bearer {services.token()}"}
     async with (

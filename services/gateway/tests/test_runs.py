@@ -1,12 +1,13 @@
 """The routes of runs, and of interrupting, pausing and resuming sessions."""
 
 from typing import Any
+from uuid import UUID
 
 import httpx
 from contracts.messages import Page, Refused
 from contracts.refusals import Code
-from contracts.samples import RUN, SESSION
-from contracts.session.run import CancelRun, InterruptSession, ListRuns
+from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION
+from contracts.session.run import CancelRun, GetRun, InterruptSession, ListRuns
 from contracts.session.session import PauseSession, ResumeSession
 
 from services.gateway.tests import samples
@@ -24,7 +25,15 @@ async def test_runs_are_listed(client: httpx.AsyncClient, services: FakeServices
     )
     [run] = (await client.get(RUNS)).json()["items"]
     assert (run["id"], run["status"], run["error_code"], run["attempt"]) == (RUN, "failed", "MODEL_ERROR", 1)
-    assert run["usage"]["cost_usd"] == 0.0012
+    assert (run["usage"]["cost_usd"], run["prompt"]) == (0.0012, "Analyze the log.")
+
+
+async def test_a_run_names_its_prompt_its_answer_and_both_messages(client: httpx.AsyncClient, services: FakeServices):
+    await services.answer(GetRun, samples.run(prompt_message_id=UUID(APPROVAL)))
+    run = (await client.get(f"{RUNS}/{RUN}")).json()
+    assert (run["prompt"], run["prompt_message_id"]) == ("Analyze the log.", APPROVAL)
+    assert (run["text"], run["answer_message_id"]) == ("All is well.", MESSAGE)
+    assert (run["message"], run["message_id"]) == ("Analyze the log.", MESSAGE)  # the names of release 0.1
 
 
 async def test_links_of_a_filtered_list_of_runs_keep_the_filter(client: httpx.AsyncClient, services: FakeServices):

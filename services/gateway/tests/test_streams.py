@@ -11,7 +11,7 @@ import pytest
 from contracts.identity.login import UserLoggedIn
 from contracts.messages import Refused
 from contracts.refusals import Code
-from contracts.samples import EXECUTION, FAMILY, RUN, SESSION, TASK, USER
+from contracts.samples import EXECUTION, FAMILY, MESSAGE, RUN, SESSION, TASK, USER
 from contracts.session.run import RunCompleted, RunRequested, RunStarted
 from contracts.session.session import GetSession, SessionCreated
 from contracts.task_scheduler.execution import ExecutionCompleted
@@ -71,13 +71,15 @@ async def test_an_event_has_its_sequence_and_name(base_url: str, token: str, ser
         number = await services.publish(RunCompleted.example())
         event = await follower.next()
     assert (event.id, event.event) == (str(number), "session.run_completed")
-    assert event.json() == {
+    fields = RunCompleted.example().model_dump(mode="json") | {"usage": USED}
+    assert event.json() == fields | {
         "type": "session.run_completed",
+        "event_id": str(OTHER),
+        "sequence": number,
+        "time": "2026-11-25T09:00:00Z",
+        "user_id": USER,
         "session_id": SESSION,
         "resource_id": SESSION,
-        "sequence": number,
-        "at": "2026-11-25T09:00:00Z",
-        "data": RunCompleted.example().model_dump(mode="json") | {"usage": USED},
     }
 
 
@@ -160,12 +162,13 @@ async def test_only_the_requested_types_are_sent(base_url: str, token: str, serv
         assert await follower.names(1) == ["session.run_completed"]
 
 
-async def test_text_deltas_have_no_id(base_url: str, token: str, services: FakeServices):
-    async with open_stream(base_url, token) as follower:
-        await services.publish_text("Hel")
+@each("kind", ["text", "thinking"])
+async def test_deltas_name_their_message_and_have_no_id(base_url: str, token: str, services: FakeServices, kind: Any):
+    async with open_stream(base_url, token, params={"types": f"{kind}_delta"}) as follower:
+        await services.publish_text("Hel", kind=kind)
         event = await follower.next()
-    assert event.event == "text_delta"
-    assert event.json() == {"session_id": SESSION, "run_id": RUN, "text": "Hel"}
+    assert event.event == f"{kind}_delta"
+    assert event.json() == {"session_id": SESSION, "run_id": RUN, "message_id": MESSAGE, "text": "Hel"}
 
 
 async def test_an_idle_stream_has_heartbeats(base_url: str, token: str):

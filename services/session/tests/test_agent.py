@@ -127,6 +127,11 @@ def test_an_interrupted_model_response_is_a_model_error(model_errors: dict[str, 
     assert model_errors[CUT].end.error_code is Code.MODEL_ERROR
 
 
+def test_what_an_interrupted_model_response_had_streamed_is_kept(model_errors: dict[str, TurnEvents]) -> None:
+    [message] = model_errors[CUT].messages
+    assert (message.blocks, message.incomplete) == ([TextBlock(text="Hello ")], True)
+
+
 def test_a_model_timeout_is_a_model_error(model_errors: dict[str, TurnEvents]) -> None:
     assert model_errors[SILENT].end.error_code is Code.MODEL_ERROR
 

@@ -3,12 +3,13 @@
 import json
 from typing import Any, cast
 from unittest.mock import Mock
+from uuid import UUID
 
 import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
-from session.agent import agent_events
+from session.agent import agent_events, draft
 from session.agent.agent_events import (
     OUTPUT_TOO_DEEP,
     TRUNCATED,
@@ -23,7 +24,15 @@ from session.agent.reported import MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
 
 LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
+ENTRY = "0197a1f0-0000-7000-8000-00000000000e"
+START = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_start", "message": {"model": "claude"}})
 END = sdk.StreamEvent(uuid="", session_id="", event={"type": "message_delta"})
+
+
+def streamed(kind: str, text: str) -> sdk.StreamEvent:
+    """Return the event of a piece of a message."""
+    event = {"type": "content_block_delta", "delta": {"type": f"{kind}_delta", kind: text}}
+    return sdk.StreamEvent(uuid="", session_id="", event=event)
 
 
 def translate(translator: MessageTranslator, message: sdk.AssistantMessage) -> AssistantMessage:
@@ -67,8 +76,80 @@ def test_a_tool_call_lasts_from_its_message_to_its_result(monkeypatch: pytest.Mo
 
 
 def test_lone_surrogates_are_replaced_in_deltas() -> None:
-    event = {"delta": {"type": "text_delta", "text": LONE_SURROGATE}}
-    assert [*MessageTranslator().translate(sdk.StreamEvent(uuid="", session_id="", event=event))] == [Delta(CLEAN)]
+    [delta] = MessageTranslator().translate(streamed("text", LONE_SURROGATE))
+    assert isinstance(delta, Delta)
+    assert delta.text == CLEAN
+
+
+@pytest.mark.parametrize("kind", ["text", "thinking"])
+def test_a_delta_names_the_message_that_it_becomes(kind: str) -> None:
+    translator = MessageTranslator()
+    [delta] = translator.translate(streamed(kind, "Hel"))
+    message = translate(translator, sdk.AssistantMessage([sdk.TextBlock("Hello")], model="m", uuid=ENTRY))
+    assert isinstance(delta, Delta)
+    assert (delta.kind, delta.message_id) == (kind, message.message_id)
+    assert (message.entry_id, message.incomplete) == (UUID(ENTRY), False)
+
+
+def test_each_message_has_an_id_of_its_own() -> None:
+    translator = MessageTranslator()
+    blocks = [sdk.AssistantMessage([sdk.TextBlock("Hello")], model="m") for _ in range(2)]
+    assert len({translate(translator, block).message_id for block in blocks}) == 2
+
+
+def cut_off(*before: sdk.Message) -> list[Any]:
+    """Return the events after the agent has sent these messages, and then only the result of the interrupted turn."""
+    translator = MessageTranslator()
+    for message in before:
+        list(translator.translate(message))
+    return [*translator.translate(sdk.UserMessage(content=[sdk.TextBlock("[Request interrupted by user]")]))]
+
+
+def test_what_was_streamed_of_a_message_that_is_cut_off_is_kept() -> None:
+    [message] = cut_off(START, streamed("thinking", "Hm"), streamed("text", "Hel"), streamed("text", "lo"))
+    assert message.blocks == [ThinkingBlock(thinking="Hm"), TextBlock(text="Hello")]
+    assert (message.model, message.incomplete) == ("claude", True)
+
+
+def test_a_message_that_is_cut_off_has_its_complete_blocks_once() -> None:
+    thought = sdk.AssistantMessage([sdk.ThinkingBlock("Hm", "")], model="m")
+    [message] = cut_off(START, streamed("thinking", "Hm"), thought, streamed("text", "Hel"))
+    assert message.blocks == [ThinkingBlock(thinking="Hm"), TextBlock(text="Hel")]
+
+
+def test_a_block_that_an_interruption_delivers_is_incomplete() -> None:
+    [message] = cut_off(START, streamed("text", "Hel"), sdk.AssistantMessage([sdk.TextBlock("Hel")], model="m"))
+    assert (message.blocks, message.incomplete) == ([TextBlock(text="Hel")], True)
+
+
+def test_a_message_that_is_sent_whole_after_its_stream_failed_is_complete() -> None:
+    whole = sdk.AssistantMessage([sdk.TextBlock("Hello")], model="m", stop_reason="end_turn")
+    [message] = cut_off(START, streamed("text", "Hel"), whole)
+    assert (message.blocks, message.incomplete) == ([TextBlock(text="Hello")], False)
+
+
+def test_a_message_is_complete_when_results_of_its_calls_follow() -> None:
+    translator = MessageTranslator()
+    call = sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", {})], model="m")
+    result = sdk.UserMessage(content=[sdk.ToolResultBlock("id", "out")])
+    [message, _] = [event for each in (START, call, result) for event in translator.translate(each)]
+    assert isinstance(message, AssistantMessage)
+    assert not message.incomplete
+
+
+def test_what_the_model_began_anew_is_not_kept() -> None:
+    [message] = cut_off(START, streamed("text", "Hel"), START, streamed("text", "Good"))
+    assert message.blocks == [TextBlock(text="Good")]
+
+
+def test_a_complete_message_leaves_nothing_to_keep() -> None:
+    assert cut_off(START, streamed("text", "Hi"), sdk.AssistantMessage([sdk.TextBlock("Hi")], model="m"), END) == []
+
+
+def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draft, "MAX_KEPT_BYTES", 4)
+    [message] = cut_off(streamed("text", "abc"), streamed("text", "de"), streamed("text", "f"))
+    assert message.blocks == [TextBlock(text="abc")]
 
 
 def test_surrogate_pairs_are_kept() -> None:

@@ -8,9 +8,10 @@ from decimal import Decimal
 import pytest
 from claude_agent_sdk import ClaudeSDKClient
 from contracts.refusals import Code
+from contracts.session.values import TextBlock
 from runtime.clock import new_id
 from runtime.testing import eventually
-from session.agent import Finished, Limits, ToolReturned
+from session.agent import AssistantMessage, Delta, Finished, Limits, ToolReturned
 from simulator.testing import bash_prompt, calling, scripted
 
 from services.session.tests.processes import agents_of
@@ -31,6 +32,19 @@ async def test_a_cancelled_turn_reports_its_usage(replica: Replica) -> None:
         await replica.agents.close(spec.session_id, spec.run_id)
     end = turn.result().end
     assert (end.error_code, end.input_tokens, end.cost_usd > 0) == (Code.AGENT_FAILED, 1000, True)
+
+
+async def test_what_a_cancelled_turn_has_streamed_is_kept(replica: Replica) -> None:
+    spec = await replica.start_run(new_id())
+    prompt = scripted({"text": "Hello there.", "chunks": 4, "stall": 60})
+    async with aclosing(replica.agents.turn(spec, prompt)) as turn:
+        streamed = [await anext(turn), await anext(turn)]
+        await replica.agents.close(spec.session_id, spec.run_id)
+        *_, message, end = [*streamed, *[event async for event in turn]]
+    assert isinstance(message, AssistantMessage)
+    assert (message.blocks, message.incomplete) == ([TextBlock(text="Hello ")], True)
+    assert {event.message_id for event in streamed if isinstance(event, Delta)} == {message.message_id}
+    assert isinstance(end, Finished)
 
 
 async def test_a_reused_agent_works_for_the_run_of_its_latest_turn(replica: Replica) -> None:

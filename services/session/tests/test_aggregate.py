@@ -17,7 +17,15 @@ from contracts.session.conversation import (
     ToolCallEnded,
     ToolCallStarted,
 )
-from contracts.session.run import RunCancelled, RunCompleted, RunFailed, RunRequested, RunStarted, StoredResult
+from contracts.session.run import (
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunRequested,
+    RunStarted,
+    StoredResult,
+    UsageRecorded,
+)
 from contracts.session.session import SessionCreated, SessionDeleted
 from contracts.session.values import Block, SdkOptions, TextBlock, ToolUseBlock, Usage
 from eventing.testing import refused
@@ -179,6 +187,38 @@ LATE: list[Callable[[Session], None]] = [
 @pytest.mark.parametrize("late", LATE)
 def test_commands_for_an_ended_run_are_refused(late: Callable[[Session], None]) -> None:
     refused(Code.RUN_OVER, lambda: late(after(CREATED, REQUESTED, STARTED, RunCompleted.example())))
+
+
+CANCELLED = RunCancelled.example()
+CUT_OFF = message(TextBlock(text="Hel"), incomplete=True)
+
+
+def test_a_cut_off_message_of_a_cancelled_run_is_kept_without_calls() -> None:
+    session = after(CREATED, REQUESTED, STARTED, CANCELLED)
+    call = ToolUseBlock(id="toolu_1", tool_call_id=UUID(TOOL_CALL), name="Read", input={})
+    session.record_message(message(TextBlock(text="Hel"), call, incomplete=True))
+    [kept] = session.pending
+    assert isinstance(kept, MessageRecorded)
+    assert (kept.blocks, kept.incomplete, kept.sequence_number) == ([TextBlock(text="Hel")], True, 2)
+
+
+def test_a_cut_off_message_follows_the_query_that_interrupted_it() -> None:
+    following = REQUESTED.model_copy(update={"run_id": OTHER, "sequence_number": 2})
+    session = after(CREATED, REQUESTED, STARTED, CANCELLED, following)
+    session.record_message(CUT_OFF)
+    assert (session.messages, session.run and session.run.id) == (3, OTHER)
+
+
+@pytest.mark.parametrize(
+    "late", [CUT_OFF.model_copy(update={"attempt": 2}), CUT_OFF.model_copy(update={"incomplete": False})]
+)
+def test_other_messages_of_a_cancelled_run_are_refused(late: RecordMessage) -> None:
+    refused(Code.RUN_OVER, lambda: after(CREATED, REQUESTED, STARTED, CANCELLED).record_message(late))
+
+
+def test_nothing_is_kept_of_a_run_whose_agent_has_reported() -> None:
+    session = after(CREATED, REQUESTED, STARTED, CANCELLED, UsageRecorded.example())
+    refused(Code.RUN_OVER, lambda: session.record_message(CUT_OFF))
 
 
 @pytest.mark.parametrize("late", LATE[1:4])

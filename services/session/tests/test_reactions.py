@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -11,6 +12,7 @@ import pytest
 from contracts.messages import Command
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import DeliverDecisions, RequestApproval
+from contracts.session.conversation import ListMessages
 from contracts.session.run import EndRun
 from contracts.session.session import ChangeSession, DeleteSession
 from contracts.session.values import ApprovalOutcome, SdkOptions, Usage
@@ -59,6 +61,20 @@ async def test_a_worker_of_a_cancelled_run_ends_its_agent_and_records_usage(work
     await worker.work(turn)
     run = await worker.current_run()
     assert (len(worker.closed), run.status, run.usage.input_tokens) == (1, "cancelled", 7)
+    messages = (await worker.desk.ask(ListMessages(session_id=worker.run.session_id))).items
+    assert [message.incomplete for message in messages] == [False, False, True]
+
+
+async def test_what_an_agent_wrote_before_it_was_cancelled_is_kept(worker: Worker) -> None:
+    async def turn(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await worker.cancel()
+        yield replace(MESSAGE, incomplete=True)
+        yield FINISHED
+
+    await worker.work(turn)
+    [_, message] = (await worker.desk.ask(ListMessages(session_id=worker.run.session_id))).items
+    assert (message.content["content"], message.incomplete) == ("Well.", True)
+    assert (await worker.current_run()).text == "Well."
 
 
 async def test_what_an_agent_did_before_its_time_was_over_is_recorded(desk: Desk) -> None:

@@ -77,6 +77,15 @@ async def test_a_run_without_text_names_its_last_message(desk: Desk) -> None:
     assert (run.message_id, run.text) == (UUID(MESSAGE), "")
 
 
+async def test_a_run_names_the_message_of_its_prompt_once_it_has_begun(desk: Desk) -> None:
+    await desk.send(CreateSession.example())
+    first, second = UUID(int=1), UUID(int=2)
+    begun = await desk.send(SubmitQuery.example().model_copy(update={"message_id": first}))
+    changed = {"run_id": second, "message_id": second, "on_busy": "enqueue"}
+    queued = await desk.send(SubmitQuery.example().model_copy(update=changed))
+    assert (begun.prompt_message_id, begun.message_id, queued.prompt_message_id) == (first, None, None)
+
+
 async def test_a_run_reports_that_it_has_more_tool_calls_than_shown(desk: Desk) -> None:
     for command in (CreateSession, SubmitQuery, StartRun):
         await desk.send(command.example())

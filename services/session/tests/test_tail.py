@@ -60,7 +60,7 @@ def test_the_blocks_of_a_message_are_put_together() -> None:
     first, second, other = answer(TEXT), answer(call()), answer(TEXT, message="msg_2")
     messages = tail_of(first, second, result(), other).messages
     assert [[type(block) for block in each.blocks] for each in messages] == [[TextBlock, ToolUseBlock], [TextBlock]]
-    assert [str(each.message_id) for each in messages] == [first["uuid"], other["uuid"]]
+    assert [str(each.entry_id) for each in messages] == [first["uuid"], other["uuid"]]
 
 
 def test_a_complete_answer_ends_the_turn() -> None:

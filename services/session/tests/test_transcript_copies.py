@@ -5,9 +5,11 @@ from typing import cast
 from uuid import UUID
 
 import pytest
+from contracts.session.conversation import RecordMessage
 from contracts.session.fork import ForkSession
 from contracts.session.run import EndRun, StartRun, SubmitQuery
 from contracts.session.session import CreateSession
+from contracts.session.values import TextBlock
 from eventing.database import Database
 from eventing.testing import eventually
 from onebox.testing.databases import Databases
@@ -17,10 +19,12 @@ from services.session.tests.desk import Desk
 from services.session.tests.test_transcript import load
 
 PARENT, FORK, HELLO, AGAIN = UUID(int=3), UUID(int=4), UUID(int=5), UUID(int=6)
+ANSWER = UUID(int=8)
+"""The id of the entry of the agent's message."""
 
 
 async def create_conversation(desk: Desk) -> Transcripts:
-    """Create a transcript of two messages with the entries around them, and a fork of the session."""
+    """Create a transcript of three messages with the entries around them, and a fork of the session."""
     transcripts = Transcripts(desk.dispatcher.database)
     await desk.send(CreateSession.example().model_copy(update={"session_id": PARENT}))
     run = {"run_id": UUID(int=7), "session_id": PARENT}
@@ -31,11 +35,17 @@ async def create_conversation(desk: Desk) -> Transcripts:
     )
     await desk.send(StartRun(session_id=PARENT, run_id=AGAIN))
     entries = [{"type": "queue-operation"}, {"type": "user", "uuid": str(HELLO)}, {"type": "system", "uuid": "s"}]
-    later = [{"type": "queue-operation"}, {"type": "user", "uuid": str(AGAIN)}, {"type": "assistant", "uuid": "a"}]
+    later = [
+        {"type": "queue-operation"},
+        {"type": "user", "uuid": str(AGAIN)},
+        {"type": "assistant", "uuid": str(ANSWER)},
+    ]
     stored = [{**entry, "sessionId": str(PARENT)} for entry in (*entries, *later)]
     transcript = transcripts.open(PARENT)
     transcript.set_writer(AGAIN, 1)
     await transcript.append("", stored)
+    changed = {"session_id": PARENT, "run_id": AGAIN, "blocks": [TextBlock(text="Hi")], "entry_id": ANSWER}
+    await desk.send(RecordMessage.example().model_copy(update=changed))
     await desk.send(EndRun(session_id=PARENT, run_id=AGAIN, attempt=1))
     await desk.send(ForkSession(session_id=PARENT, fork_id=FORK, name="fork"))
     return transcripts
@@ -52,14 +62,18 @@ async def test_a_copy_ends_before_the_first_excluded_message(desk: Desk) -> None
     assert await copied(await create_conversation(desk), 1) == [str(HELLO), "s"]
 
 
+async def test_a_copy_ends_before_an_excluded_message_of_the_agent(desk: Desk) -> None:
+    assert await copied(await create_conversation(desk), 2) == [str(HELLO), "s", str(AGAIN)]
+
+
 async def test_a_copy_of_all_messages_is_complete(desk: Desk) -> None:
-    assert await copied(await create_conversation(desk), 2) == [str(HELLO), "s", str(AGAIN), "a"]
+    assert await copied(await create_conversation(desk), 3) == [str(HELLO), "s", str(AGAIN), str(ANSWER)]
 
 
 async def test_a_conversation_that_has_begun_is_not_overwritten(desk: Desk) -> None:
     transcripts = await create_conversation(desk)
     await copied(transcripts, 1)
-    assert await copied(transcripts, 2) == [str(HELLO), "s"]
+    assert await copied(transcripts, 3) == [str(HELLO), "s"]
 
 
 async def test_an_interrupted_copy_continues_where_it_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,17 +81,17 @@ async def test_an_interrupted_copy_continues_where_it_stopped(desk: Desk, monkey
     monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
     await database.execute(CREATE_CONVERSATION, FORK)
     for _ in range(2):  # copies the queue operation and the first message
-        await database.fetchval(COPY, PARENT, FORK, await database.fetchval(BOUNDARY, PARENT, 2), 1)
+        await database.fetchval(COPY, PARENT, FORK, await database.fetchval(BOUNDARY, PARENT, 3), 1)
     assert await load(transcripts.open(FORK)) == [{"type": "user", "uuid": str(HELLO), "sessionId": str(FORK)}]
-    assert await copied(transcripts, 2) == [str(HELLO), "s", str(AGAIN), "a"]
+    assert await copied(transcripts, 3) == [str(HELLO), "s", str(AGAIN), str(ANSWER)]
 
 
 async def test_concurrent_copies_store_each_entry_once(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     transcripts = await create_conversation(desk)
     monkeypatch.setattr("session.agent.transcript.CHUNK_BYTES", 1)
-    await asyncio.gather(*(transcripts.copy(PARENT, FORK, 2) for _ in range(4)))
+    await asyncio.gather(*(transcripts.copy(PARENT, FORK, 3) for _ in range(4)))
     names = [entry.get("uuid") for entry in await load(transcripts.open(FORK)) or []]
-    assert names == [str(HELLO), "s", str(AGAIN), "a"]
+    assert names == [str(HELLO), "s", str(AGAIN), str(ANSWER)]
 
 
 async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk, databases: Databases) -> None:
@@ -98,12 +112,12 @@ async def test_a_copy_does_not_occupy_the_shared_connections(desk: Desk, databas
         await owned.execute(slow_inserts)
         async with owned.transaction() as holding:
             await holding.execute("SELECT pg_advisory_xact_lock(1)")
-            copy = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 2))
+            copy = tasks.create_task(Transcripts(database, copying).copy(PARENT, FORK, 3))
             await eventually(lambda: database.fetchval(waits))
             assert not copy.done()
 
 
 async def test_a_copied_conversation_counts_towards_the_forks_size(desk: Desk) -> None:
     transcripts, size = await create_conversation(desk), "SELECT bytes FROM conversations WHERE session_id = $1"
-    await transcripts.copy(PARENT, FORK, 2)
+    await transcripts.copy(PARENT, FORK, 3)
     assert await desk.dispatcher.database.fetchval(size, FORK) == await desk.dispatcher.database.fetchval(size, PARENT)

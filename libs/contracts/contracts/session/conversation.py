@@ -30,6 +30,7 @@ class MessageView(View):
         "model": "claude-sonnet-4-5",
         "parent_tool_call_id": None,
         "created_at": TIME,
+        "incomplete": False,
     }
 
     id: UUID = Field(description="Id of the message.")
@@ -42,6 +43,9 @@ class MessageView(View):
         description="Id of the tool call that started the subagent; null for the agent itself."
     )
     created_at: datetime = Field(description="Time of creation.")
+    incomplete: bool = Field(
+        default=False, description="Whether the run was cancelled, or failed, before the agent had written all of it."
+    )
 
 
 class ToolCallView(View):
@@ -136,7 +140,8 @@ class GetToolCall(Query[ToolCallView]):
 class RecordMessage(Command[None]):
     """Record a message of the agent, or of the subagent that `parent_tool_use_id` started, with its tool calls.
 
-    `attempt` fences a worker that was replaced.
+    `attempt` fences a worker that was replaced. `entry_id` is the id of its first entry in the transcript. Of a run
+    that was ended without its agent, only an `incomplete` message is recorded.
     """
 
     subject = "cmd.session.record_message"
@@ -166,6 +171,8 @@ class RecordMessage(Command[None]):
     blocks: list[Block]
     model: str
     parent_tool_use_id: str | None = None
+    entry_id: UUID | None = None
+    incomplete: bool = False
 
 
 class RecordToolResult(Command[None]):
@@ -197,7 +204,10 @@ class RecordToolResult(Command[None]):
 
 
 class MessageRecorded(ProgressEvent):
-    """The agent, or the subagent that the parent tool call started, wrote a message."""
+    """The agent, or the subagent that the parent tool call started, wrote a message; an `incomplete` one was cut off.
+
+    `entry_id` is the id of its first entry in the transcript, from which forks are copied; None: it is `message_id`.
+    """
 
     subject = "evt.session.message_recorded"
     sample = {
@@ -214,6 +224,8 @@ class MessageRecorded(ProgressEvent):
     blocks: list[Block]
     model: str
     parent_tool_call_id: UUID | None = None
+    entry_id: UUID | None = None
+    incomplete: bool = False
 
 
 class ToolCallStarted(ProgressEvent):

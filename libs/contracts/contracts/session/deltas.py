@@ -1,5 +1,6 @@
 """Partial messages of the agent, published while it writes. They are not stored, and lost if nobody subscribes."""
 
+from typing import Literal
 from uuid import UUID
 
 from contracts.messages import Message
@@ -9,9 +10,11 @@ DELTA_SUBJECTS = "delta.session.*.*"
 
 
 class TextDelta(Message):
-    """The next piece of the agent's text; the whole message follows as the event `MessageRecorded`."""
+    """The next piece of the agent's text, or of its thinking; the message follows as the event `MessageRecorded`."""
 
     run_id: UUID
+    message_id: UUID | None = None
+    kind: Literal["text", "thinking"] = "text"
     text: str
 
 

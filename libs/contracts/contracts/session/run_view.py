@@ -70,6 +70,7 @@ class RunView(RunSummary):
     """
 
     sample = RunSummary.sample | {
+        "prompt_message_id": "0197a1f0-0000-7000-8000-000000000023",
         "message_id": MESSAGE,
         "text": "All is well.",
         "structured_output": None,
@@ -83,6 +84,9 @@ class RunView(RunSummary):
         ],
     }
 
+    prompt_message_id: UUID | None = Field(
+        default=None, description="Id of the message with the prompt; null while the run is queued."
+    )
     message_id: UUID | None = Field(description="Id of the message with the answer; null if there is none.")
     text: str = Field(description="Text of the answer.")
     structured_output: JsonValue = Field(

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from nats.aio.client import Client
@@ -69,6 +70,21 @@ async def messages(
         tidying = asyncio.get_running_loop().create_task(_tidy_up(js, puller, creating))
         _tidying.add(tidying)
         tidying.add_done_callback(_tidying.discard)
+
+
+async def newest_before(js: JetStream, stream: str, time: datetime) -> int:
+    """Return the sequence number of the newest message that was published before a time; 0 if there was none.
+
+    Raises:
+        nats.errors.Error: the server does not answer, or there is no such stream.
+    """
+    config = _consumer_config(0, ">", headers_only=True)
+    config.deliver_policy, config.opt_start_seq = DeliverPolicy.BY_START_TIME, None
+    config.opt_start_time = time
+    info = await js.add_consumer(stream, config)
+    with suppress(Error, OSError):  # otherwise, the server deletes it when it is inactive
+        await js.delete_consumer(stream, info.name)
+    return info.delivered.stream_seq if info.delivered else 0
 
 
 def _consumer_config(after: int, subject: str, headers_only: bool) -> ConsumerConfig:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
 from nats.aio.msg import Msg
@@ -44,6 +45,10 @@ class StreamReader:
         """Return the range of messages that the stream holds."""
         state = (await self.js.stream_info(self.stream)).state
         return Bounds(state.first_seq, state.last_seq)
+
+    async def newest_before(self, time: datetime) -> int:
+        """Return the sequence number of the newest message that was published before a time."""
+        return await ordered.newest_before(self.js, self.stream, time)
 
     async def messages(self, after: int, subject: str, *, stored: bool = False) -> AsyncGenerator[list[StreamMessage]]:
         """Yield batches of the messages after the sequence number `after`, and wait for new ones.

@@ -17,7 +17,7 @@ export async function watch(prefix, label, { load, changed }, signal) {
     }
     if (event === "gap") loaded = false;
     if (label) showConnection(label, event);
-    if (data?.resource_id && event.startsWith(prefix)) changed(event, data.data.task_id ?? data.resource_id, data);
+    if (data?.resource_id && event.startsWith(prefix)) changed(event, data.task_id ?? data.resource_id, data);
   }
 }
 

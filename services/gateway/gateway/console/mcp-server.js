@@ -58,7 +58,7 @@ class ServerPage {
   /** Load the page and follow the events of the server. Throws Problem. */
   async watch() {
     const refresh = merged(() => this.#refresh());
-    const changed = (type, id, { data }) => {
+    const changed = (type, id, data) => {
       if (id !== this.#id) return;
       if (type === "mcp_server.deleted") return close(this.#page, "The MCP server was deleted.");
       if (type.startsWith("mcp_server.authoriz")) authorizationEnded(this.#page, data);

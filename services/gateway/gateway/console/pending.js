@@ -20,9 +20,9 @@ let more = false; // than one page
 export async function watchPending(signal) {
   replace({ items: [], links: { next: null } });
   const load = async () => replace(await get("/approvals?status=pending", { signal }));
-  const changed = (type, sessionId, { at, data }) => {
+  const changed = (type, sessionId, data) => {
     if (type === "session.approval_requested") {
-      pending.set(data.approval_id, { ...data, id: data.approval_id, session_id: sessionId, created_at: at });
+      pending.set(data.approval_id, { ...data, id: data.approval_id, session_id: sessionId, created_at: data.time });
     } else if (type === "session.approval_decided") {
       pending.delete(data.approval_id);
     } else if (type === "session.deleted") {

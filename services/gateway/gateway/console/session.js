@@ -63,7 +63,7 @@ async function watch(id, signal) {
       loaded = false;
     }
     showConnection(find("#connection"), event);
-    show(transcript, event, data?.data ?? data);
+    show(transcript, event, data);
     if (STATUS.test(event)) await head(path, signal).catch(() => {}); // tried again at the next event
     if (event === "session.deleted") return close("The session was deleted.");
   }
@@ -72,7 +72,7 @@ async function watch(id, signal) {
 function show(transcript, event, data) {
   switch (event) {
     case "text_delta":
-      return transcript.append(data.run_id, data.text);
+      return transcript.append(data.run_id, data.message_id, data.text);
     case "session.run_queued":
       return transcript.queue(data.run_id, data.message);
     case "session.run_requested":
@@ -124,7 +124,9 @@ async function load(id, transcript, signal) {
   // A run may end at the same time as the next one begins: ends come first here, and sorting is stable.
   const questions = approvals.items.filter((approval) => approval.kind === "elicitation");
   const past = [...unanswered, ...messages.items, ...tools.items, ...questions];
-  past.sort((one, other) => time(one) - time(other));
+  const last = new Map(messages.items.map((message) => [message.run_id, time(message)]));
+  const place = (item) => Math.max(time(item), (last.get(item.id) ?? 0) + 0.5); // a run ends after what it has written
+  past.sort((one, other) => place(one) - place(other));
   for (const item of past) {
     if (item.message_type) transcript.message(item);
     else if (item.kind) transcript.approval(item);
@@ -133,7 +135,7 @@ async function load(id, transcript, signal) {
   }
   find("#earlier").hidden = !messages.more;
   const queued = runs.items.filter((run) => run.status === "queued" && !begun.has(run.id));
-  for (const run of queued) transcript.queue(run.id, run.message);
+  for (const run of queued) transcript.queue(run.id, run.prompt);
   for (const approval of approvals.items) {
     if (approval.status === "pending") transcript.approval(approval);
     else transcript.decided({ ...approval, approval_id: approval.id, decision: approval.status });
@@ -141,7 +143,7 @@ async function load(id, transcript, signal) {
 }
 
 function ended(transcript, run, begun) {
-  if (!begun) transcript.queue(run.id, run.message); // no message was recorded: the run ended in the queue
+  if (!begun) transcript.queue(run.id, run.prompt); // no message was recorded: the run ended in the queue
   transcript.notice(run.id, run.status, run.status === "failed" ? run.error_detail : CANCELLED);
 }
 

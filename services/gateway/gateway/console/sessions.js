@@ -21,9 +21,9 @@ export async function watchSessions(signal) {
   const fill = (row, session) => show(row, session, viewer);
   table = new Table(section, { path: "/sessions", filters, newRow, fill, signal });
   const reread = paced(PAUSE_MS, (ids) => refresh(ids, signal));
-  const changed = (type, id, { at, data }) => {
+  const changed = (type, id, data) => {
     if (type === "session.deleted") table.remove(id);
-    else if (type === "session.created" && !table.has(id)) update({ ...data, id, status: "created", created_at: at });
+    else if (type === "session.created" && !table.has(id)) update({ ...data, id, status: "created", created_at: data.time });
     else if (id !== opened && (table.has(id) || isFound(data.name))) reread(id);
   };
   await watch("session.", null, { load: () => table.load(), changed }, signal);

@@ -17,9 +17,11 @@ export class Transcript {
   #shown = new Map();
   #queued = new Map();
   #ended = new Set();
+  #kept = new Map(); // streamed text of runs that ended without an answer, until its message is recorded
   #live = null;
   #liveText = null;
   #liveRun = null;
+  #liveMessage = null;
 
   /** Show messages in `list` and queued ones in `queue`; `path` is that of the session. */
   constructor(list, queue, path) {
@@ -31,10 +33,12 @@ export class Transcript {
   }
 
   /** Show a message, which replaces the text that was being streamed. */
-  message({ id, message_type, content, parent_tool_call_id }) {
+  message({ id, message_type, content, parent_tool_call_id, incomplete }) {
     if (message_type === "assistant") this.discardLive();
     if (!content.content || this.#shown.has(id)) return;
     const entry = this.#add(id, messageElement(message_type, content.content, parent_tool_call_id));
+    if (incomplete) label(entry, "incomplete");
+    this.#kept.get(id)?.replaceWith(entry);
     const showAll = find("button", entry);
     if (!content.truncated) return showAll.remove(); // lists contain only the beginning of large messages
     showAll.addEventListener("click", async () => {
@@ -63,10 +67,12 @@ export class Transcript {
     this.#queued.delete(run);
   }
 
-  /** Append a piece of the text that is being streamed in a run. */
-  append(run, text) {
-    if (this.#ended.has(run)) return; // deltas may arrive after the end of their run
+  /** Append a piece of a message that is being streamed in a run. */
+  append(run, message, text) {
+    if (this.#ended.has(run) || this.#shown.has(message)) return; // deltas may arrive after the end of their message
+    if (message !== this.#liveMessage) this.discardLive(); // the model has started again
     this.#liveRun = run;
+    this.#liveMessage = message;
     if (!this.#live) {
       this.#live = messageElement("assistant", "");
       find("button", this.#live).remove();
@@ -155,6 +161,7 @@ export class Transcript {
     this.#live.classList.remove("live");
     this.#live.ariaLive = null;
     label(this.#live, how);
+    this.#kept.set(this.#liveMessage, this.#live);
     this.#live = null;
   }
 

@@ -13,6 +13,7 @@ from gateway.routing.bodies import JsonRoute
 from gateway.routing.prefer import EVENTS, PREFER, preferred, prefers_events
 from gateway.schemas.run import Answer, Metrics, NewQuery, Run
 from gateway.schemas.session import NewSession, Session, SessionChange, SessionPage, SessionWindow
+from gateway.schemas.stream import Legacy
 from gateway.server_files.references import check_servers
 from gateway.state import gateway_of
 from gateway.streams.query_stream import RunEvents
@@ -151,7 +152,7 @@ async def delete(session_id: UUID, caller: Caller) -> Response:
     response_model=Answer,
     responses=QUERY_RESPONSES,
 )
-async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request) -> Response:
+async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Request, legacy: Legacy = False) -> Response:
     """Starts a run, and returns its answer when the run has ended.
 
     With `Prefer: respond-async`, the response is 202 at once, with the run as it is now. With
@@ -171,7 +172,7 @@ async def query(session_id: UUID, body: NewQuery, caller: Caller, request: Reque
         raise Problem(EdgeCode.NOT_RESUMABLE, detail)
     gateway, command = gateway_of(request), body.command(session_id)
     if prefers_events(request):
-        return RunEvents(gateway.streams, gateway.runs, caller, command, request.url.path)
+        return RunEvents(gateway.streams, gateway.runs, caller, command, request.url.path, legacy=legacy)
     if preferred(request, "respond-async"):
         run = await gateway.runs.start(command, caller)
         headers = {"Location": f"/api/v1/sessions/{session_id}/runs/{run.id}", "Preference-Applied": "respond-async"}

@@ -13,11 +13,15 @@ from gateway.clients.auth.callers import User
 from gateway.clients.authentication import Caller, user_of
 from gateway.problems import EdgeCode, Problem, documented, headed
 from gateway.routing.api_route import ApiRoute
-from gateway.routing.prefer import accepts_events
+from gateway.routing.prefer import EVENTS as EVENTS_TYPE
+from gateway.routing.prefer import accepts_events, prefers
+from gateway.schemas.stream import AllEventsSelection, EventPage, LegacySelection
 from gateway.state import gateway_of
 from gateway.streams.commands import Commands
+from gateway.streams.cursor import Cursor
 from gateway.streams.events import EventStream, followed
 from gateway.streams.listener import Listener
+from gateway.streams.pages import read_page
 from gateway.streams.socket import converse
 
 STREAM_PROBLEMS = (EdgeCode.NOT_ACCEPTABLE, EdgeCode.TOO_MANY_STREAMS)
@@ -29,17 +33,12 @@ EVENTS: dict[int | str, dict[str, Any]] = {
     }
 }
 
-After = Annotated[
-    str | None,
-    Query(description="Start after the event with this id; 0 for all stored events.", examples=["345"]),
-]
-Types = Annotated[
-    str | None,
-    Query(description="Event types, separated by commas; `*` matches any characters.", examples=["session.run_*"]),
-]
 LastEventId = Annotated[str | None, Header(description="Like `after`, which it overrides.", examples=["345"])]
 
+Selection = Annotated[LegacySelection, Query()]
+
 router = APIRouter(prefix="/api/v1", tags=["Streams"], route_class=ApiRoute)
+admin_router = APIRouter(prefix="/api/v1/admin/events", tags=["Admin"], route_class=ApiRoute)
 
 
 @router.get(
@@ -50,12 +49,7 @@ router = APIRouter(prefix="/api/v1", tags=["Streams"], route_class=ApiRoute)
     responses=headed(EVENTS | documented(*STREAM_PROBLEMS, Code.SESSION_NOT_FOUND), {200: ("Cache-Control",)}),
 )
 async def session_events(
-    session_id: UUID,
-    caller: Caller,
-    request: Request,
-    after: After = None,
-    types: Types = None,
-    last_event_id: LastEventId = None,
+    session_id: UUID, selection: Selection, caller: Caller, request: Request, last_event_id: LastEventId = None
 ) -> Response:
     """Sends every event of the session, from now on or from the one after `after`.
 
@@ -63,9 +57,12 @@ async def session_events(
     is deleted, the last event is `session.deleted` with the status `terminated`, whatever `types` selects.
     """
     _check_accepted(request)
-    listener = Listener.of_session(caller.token, session_id, types)
+    listener = Listener.of_session(caller.token, session_id, selection.types)
+    listener.legacy = selection.legacy
     check = partial(caller.ask, GetSession(session_id=session_id))  # refused if the session does not exist
-    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after, check))
+    return EventStream(
+        listener, followed(gateway_of(request).streams, listener, last_event_id or selection.after, check)
+    )
 
 
 @router.get(
@@ -75,20 +72,48 @@ async def session_events(
     response_class=Response,
     responses=headed(EVENTS | documented(*STREAM_PROBLEMS), {200: ("Cache-Control",)}),
 )
-async def events(
-    caller: Caller,
-    request: Request,
-    after: After = None,
-    types: Types = None,
-    last_event_id: LastEventId = None,
-) -> Response:
+async def events(selection: Selection, caller: Caller, request: Request, last_event_id: LastEventId = None) -> Response:
     """Sends the events of the caller's account and of all their resources, from now on or from the one after `after`.
 
     With `types=*`, the `text_delta` events of all sessions are included.
     """
     _check_accepted(request)
-    listener = Listener.of_user(caller.token, SERVICES, types)
-    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or after))
+    listener = Listener.of_user(caller.token, SERVICES, selection.types)
+    listener.legacy = selection.legacy
+    return EventStream(listener, followed(gateway_of(request).streams, listener, last_event_id or selection.after))
+
+
+@admin_router.get(
+    "",
+    operation_id="readAllEvents",
+    summary="Read the events of all users",
+    response_model=EventPage,
+    responses=headed(EVENTS | documented(EdgeCode.TOO_MANY_STREAMS), {200: ("Cache-Control",)}),
+)
+async def all_events(
+    selection: Annotated[AllEventsSelection, Query()],
+    caller: Caller,
+    request: Request,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """Returns a page of the stored events of all users or of one: from a time on, from the event after `after`, or all.
+
+    The next page begins `after` the `resume_from` of this one. With `Accept: text/event-stream`, the response is a
+    stream, which without `after` and `since` begins with the events that occur from now on.
+    """
+    streams, services = gateway_of(request).streams, SERVICES
+    listener = Listener.of_all(caller.token, services, selection.types, selection.user_id)
+    after = last_event_id or selection.after
+    if after is None and selection.since:
+        after = str(await streams.cursor_at(services, selection.since))
+    if prefers(EVENTS_TYPE, request):
+        return EventStream(listener, followed(streams, listener, after))
+    async with streams.counted.one(caller.actor):
+        listener.cursor = Cursor.parse(after or "0", services)
+        page = await read_page(streams.replay, listener, selection.limit)
+    items = [event.payload for event in page.events]
+    shown = EventPage(items=items, resume_from=str(page.cursor), more=page.more, expired=page.expired)
+    return shown.response(headers={"Cache-Control": "no-store"})
 
 
 def _check_accepted(request: Request) -> None:

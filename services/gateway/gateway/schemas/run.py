@@ -8,12 +8,13 @@ from contracts.session.mcp import McpServerUse
 from contracts.session.run import SubmitQuery
 from contracts.session.run_view import RunSummary, RunView
 from contracts.session.values import OnBusy, RunStatus, ToolStatus, Usage
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue, computed_field
 
 from gateway import ids
 from gateway.schemas.base import Money, RequestBody, ResponseModel
 from gateway.schemas.lists import KeysetWindow, ListPage
 
+DEPRECATED: dict[str, Any] = {"deprecated": True}
 TOOL_INPUT = {"file_path": "/workspace/app.log"}
 
 
@@ -49,13 +50,36 @@ class Metrics(Usage, ResponseModel):
     cost_usd: Money = Decimal(0)
 
 
-class Run(RunView, ResponseModel):
-    """A query and its result."""
+class Prompted(RunSummary, ResponseModel):
+    """What all representations of a run have, under names that say of which message they are."""
 
     usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
+    message: Annotated[str, Field(description="As `prompt`; release 0.3 removes it.", json_schema_extra=DEPRECATED)]
+
+    @computed_field(description="The message that the user sent.")
+    @property
+    def prompt(self) -> str:
+        """The message that the user sent."""
+        return self.message
 
 
-class RunListed(RunSummary, ResponseModel):
+class Run(Prompted, RunView):  # pyright: ignore[reportIncompatibleVariableOverride]  its `usage` has money as a number
+    """A query and its result."""
+
+    model_config = ResponseModel.model_config
+
+    message_id: Annotated[
+        UUID | None, Field(description="As `answer_message_id`; release 0.3 removes it.", json_schema_extra=DEPRECATED)
+    ]
+
+    @computed_field(description="Id of the message with the answer, `text`; null if there is none.")
+    @property
+    def answer_message_id(self) -> UUID | None:
+        """The id of the message with the answer."""
+        return self.message_id
+
+
+class RunListed(Prompted):
     """A query and its status."""
 
     mcp_servers: Annotated[
@@ -65,7 +89,6 @@ class RunListed(RunSummary, ResponseModel):
             "`withheld` are omitted."
         ),
     ] = []
-    usage: Metrics  # pyright: ignore[reportIncompatibleVariableOverride]  the same, with money as a number
 
 
 class RunWindow(KeysetWindow):

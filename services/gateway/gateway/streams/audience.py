@@ -6,7 +6,7 @@ from contracts.session.deltas import TextDelta
 from runtime.bus.stream_reader import StreamMessage
 
 from gateway.streams.items import Delta, Item, PublishedEvent, event_name_of
-from gateway.streams.listener import Listener
+from gateway.streams.listener import EVERYBODY, Listener
 
 
 class Audience:
@@ -35,16 +35,16 @@ class Audience:
             listener.report_loss(service)
 
     def publish(self, message: StreamMessage) -> None:
-        """Hand an event to the clients that follow its owner or its session."""
+        """Hand an event to the clients that follow its owner, its session, or everybody."""
         *_, owner, resource = message.subject.split(".")
         name = event_name_of(message)
-        if listeners := [listener for listener in self._following(owner, resource) if listener.wants(name)]:
+        if listeners := [listener for listener in self._following(owner, resource, EVERYBODY) if listener.wants(name)]:
             _offer(PublishedEvent.read(message), listeners)
 
     async def publish_delta(self, subject: str, body: bytes) -> None:
         """Hand a piece of an agent's text to the clients that follow its owner or its session."""
         *_, owner, session = subject.split(".")
-        if listeners := self._following(owner, session):
+        if listeners := self._following(owner, session, EVERYBODY):
             _offer(Delta(session, TextDelta.model_validate_json(body)), [*listeners])
 
     def _following(self, *keys: str) -> set[Listener]:

@@ -25,7 +25,7 @@ from gateway.problems.json_errors import find_violation
 from gateway.problems.validation_messages import with_known_fields
 from gateway.schemas.approval import WebSocketDecision
 from gateway.schemas.run import NewQuery
-from gateway.streams.websocket_payloads import STATUS_CHANGE, status_of
+from gateway.streams.websocket_payloads import DECIDED, STATUS_CHANGE, status_of
 from gateway.waiting.runs import Runs
 
 MAX_ID_LENGTH = 200
@@ -109,7 +109,8 @@ class Commands:
             self.report(problem, operation)
             run = {name: value for name, value in problem.extra.items() if name == "run_id"}
             return _error(problem.code, problem.detail, **run)
-        return Reply(STATUS_CHANGE, {"session_id": str(self.session_id), **await self._status(outcome)})
+        name = DECIDED if isinstance(outcome, ApprovalView) else STATUS_CHANGE
+        return Reply(name, {"session_id": str(self.session_id), **await self._status(outcome)})
 
     async def _status(self, outcome: Outcome) -> dict[str, str | None]:
         match outcome:

@@ -1,7 +1,6 @@
 """Server-sent events."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
@@ -10,8 +9,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.problems import translation
+from gateway.streams import legacy
 from gateway.streams.fan_out import StreamItem, Streams
-from gateway.streams.items import GONE, Delta, End, Gap, Heartbeat, PublishedEvent
+from gateway.streams.items import GONE, Delta, End, Gap, Heartbeat, PublishedEvent, to_json
 from gateway.streams.listener import Listener
 
 MEDIA_TYPE = "text/event-stream"
@@ -22,7 +22,7 @@ CHUNK_BYTES, SEND_TIMEOUT_SECONDS = 64 * 1024, 30.0
 
 def encode(name: str, payload: Mapping[str, Any], event_id: str | None = None) -> bytes:
     """Return the text of an event; the client can resume from its id."""
-    return _block(name, json.dumps(payload, separators=(",", ":")), event_id)
+    return _block(name, to_json(payload), event_id)
 
 
 def connected(listener: Listener, **more: str) -> bytes:
@@ -37,7 +37,8 @@ def encode_item(item: StreamItem, listener: Listener) -> bytes:
         case None:
             return HEARTBEAT
         case PublishedEvent():
-            return _block(item.name, item.text, str(listener.cursor))
+            text = to_json(legacy.payload(item)) if listener.legacy else item.text
+            return _block(item.name, text, str(listener.cursor))
         case Heartbeat():
             return encode("heartbeat", item.payload, item.resume_from)
         case Gap():

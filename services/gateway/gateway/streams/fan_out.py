@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
+from datetime import datetime
 
 from contracts.catalogue import SERVICES
 from contracts.session.deltas import DELTA_SUBJECTS
@@ -106,6 +107,18 @@ class Streams:
             self.audience.join(listener)
         else:
             listener.cursor = cursor
+
+    async def cursor_at(self, services: tuple[str, ...], time: datetime) -> Cursor:
+        """Return the cursor of a client that has seen all events which were published before a time.
+
+        Raises:
+            Unavailable: the bus does not answer.
+        """
+        try:
+            numbers = await asyncio.gather(*(self.feeds[service].reader.newest_before(time) for service in services))
+        except BUS_ERRORS as error:
+            raise Unavailable("the events cannot be read at the moment") from error
+        return Cursor.at(dict(zip(services, numbers, strict=True)))
 
     async def items(self, listener: Listener) -> AsyncGenerator[StreamItem]:
         """Yield the items of a stream in order, each event once; a heartbeat, or None, after a pause without items.

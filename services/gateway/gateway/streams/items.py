@@ -1,59 +1,47 @@
 """The items of streams: events, pieces of text, heartbeats, gaps and ends."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from contracts.catalogue import events_of
+from contracts.public_event import PublicEvent
 from contracts.refusals import Code
-from contracts.session import SessionEvent
 from contracts.session.deltas import TextDelta
-from contracts.session.session import SessionDeleted
-from contracts.task_scheduler.task import TaskDeleted
 from contracts.wire import event_name
 from runtime.bus.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
-from gateway.streams.previews import preview
-
-TEXT_DELTA = "text_delta"
-DELETED = event_name(SessionDeleted.subject)
-TASK_DELETED = event_name(TaskDeleted.subject)
-SESSION_EVENTS = frozenset(event_name(event.subject) for event in events_of(SessionEvent))
 
 type Reason = Literal["slow", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """A stored event with its sequence number in the stream of its service, read once for all clients.
+    """An event with its sequence number in the stream of its service, read once for all clients.
 
-    `data` is the event itself, as clients receive it; `text` is the JSON that all kinds of stream send.
+    `text` is the JSON that all kinds of stream send.
     """
 
-    service: str
+    event: PublicEvent
     sequence: int
-    name: str
-    resource: str
-    data: dict[str, Any]
     text: str
 
     @classmethod
     def read(cls, message: StreamMessage) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
-        _, service, _, _, resource = message.subject.split(".")
-        sequence, name, data = message.sequence, event_name_of(message), preview(json.loads(message.data))
-        payload = {
-            "type": name,
-            "session_id": resource if name in SESSION_EVENTS else None,
-            "resource_id": resource,
-            "sequence": sequence,
-            "at": message.headers.get("ce-time", "").replace("+00:00", "Z"),
-            "data": data,
-        }
-        if name == DELETED:
-            payload["status"] = "terminated"
-        return cls(service, sequence, name, resource, data, json.dumps(payload, separators=(",", ":")))
+        event = PublicEvent.read(message.subject, message.headers, message.data, message.sequence)
+        return cls(event, message.sequence, to_json(event.payload()))
+
+    @property
+    def name(self) -> str:
+        """The name that `types` selects it by."""
+        return self.event.type
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fields of the event, as clients receive them."""
+        return self.event.data
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -64,6 +52,11 @@ class PublishedEvent:
     def size(self) -> int:
         """The approximate size in bytes while it is queued."""
         return len(self.text)
+
+
+def to_json(payload: Mapping[str, Any]) -> str:
+    """Return the JSON of what is sent, without spaces."""
+    return json.dumps(payload, separators=(",", ":"))
 
 
 def event_name_of(message: StreamMessage) -> str:
@@ -81,12 +74,13 @@ class Delta:
     @property
     def name(self) -> str:
         """The name that `types` selects it by."""
-        return TEXT_DELTA
+        return f"{self.delta.kind}_delta"
 
     @property
     def payload(self) -> dict[str, Any]:
         """The members that clients receive."""
-        return {"session_id": self.session, "run_id": str(self.delta.run_id), "text": self.delta.text}
+        ids = {"run_id": str(self.delta.run_id), "message_id": self.delta.message_id and str(self.delta.message_id)}
+        return {"session_id": self.session, **ids, "text": self.delta.text}
 
     @property
     def size(self) -> int:

@@ -6,24 +6,32 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Self
 from uuid import UUID
 
+from contracts.event_types import Selected
+from contracts.public_event import SESSION_DELETED
+
 from gateway.clients.auth.token import Token
 from gateway.streams.cursor import Cursor
-from gateway.streams.items import DELETED, GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, Item, PublishedEvent, Reason
-from gateway.streams.types import Wanted, wanted
+from gateway.streams.items import GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, Item, PublishedEvent, Reason
+from gateway.streams.types import wanted
 
 MAX_QUEUED, MAX_QUEUED_BYTES = 256, 1024 * 1024
 """How many items may be queued, and after how many bytes none is added, before the client gets a gap."""
 
 
+EVERYBODY = "everybody"
+"""The key of those who receive what is published about all users."""
+
+
 class Listener:
     """Receives what is published about `key`, a user or a session, and yields it in order, each item once.
 
-    `filter` selects the same events in the stored streams: `<owner>.<resource>`, one of them `*`.
+    `filter` selects the same events in the stored streams: `<owner>.<resource>`, one of them `*`. A `legacy` client
+    gets them in the form of release 0.1.
     """
 
-    def __init__(self, token: Token, key: str, filter: str, services: tuple[str, ...], wanted: Wanted) -> None:  # noqa: A002  its name on the bus
+    def __init__(self, token: Token, key: str, filter: str, services: tuple[str, ...], wanted: Selected) -> None:  # noqa: A002  its name on the bus
         self.token, self.key, self.filter, self.services, self.wanted = token, key, filter, services, wanted
-        self.cursor = Cursor(services)
+        self.cursor, self.legacy = Cursor(services), False
         self.last: End | None = None
         self._gap: Reason | None = None
         self._lost = set[str]()
@@ -45,6 +53,13 @@ class Listener:
         user_id = str(token.actor.user_id)
         return cls(token, user_id, f"{user_id}.*", services, wanted(types, "*.*"))
 
+    @classmethod
+    def of_all(cls, token: Token, services: tuple[str, ...], types: str | None, user_id: UUID | None) -> Self:
+        """Return a listener to the events of all users, or of one. Raises as `wanted` does."""
+        if user_id:
+            return cls(token, str(user_id), f"{user_id}.*", services, wanted(types, "*.*"))
+        return cls(token, EVERYBODY, "*.*", services, wanted(types, "*.*"))
+
     @property
     def ending(self) -> bool:
         """Whether the stream ends after the queued items, so that no more are accepted."""
@@ -56,11 +71,13 @@ class Listener:
 
     def selects(self, name: str) -> bool:
         """Return whether the client receives items of this name: those selected, and the deletion of its session."""
-        return self.wanted(name) or (name == DELETED and self.filter.startswith("*."))
+        return self.wanted(name) or (name == SESSION_DELETED and self.filter == f"*.{self.key}")
 
     def is_over(self, item: object) -> bool:
         """Return whether nothing can follow the item, because it is the deletion of the followed session."""
-        return isinstance(item, PublishedEvent) and item.name == DELETED and item.resource == self.key
+        if not isinstance(item, PublishedEvent) or item.name != SESSION_DELETED:
+            return False
+        return str(item.event.resource) == self.key
 
     def offer(self, item: Item) -> None:
         """Queue an item for the client; the first one that exceeds the limits begins a gap."""
@@ -96,9 +113,10 @@ class Listener:
 
     def advance(self, event: PublishedEvent) -> bool:
         """Mark an event as seen, and return whether it was not seen before."""
-        if event.sequence <= self.cursor.seen[event.service]:
+        service = event.event.service
+        if event.sequence <= self.cursor.seen[service]:
             return False
-        self.cursor.seen[event.service] = event.sequence
+        self.cursor.seen[service] = event.sequence
         self._moved = False
         return True
 

@@ -28,8 +28,11 @@ MAX_READS, RETRY_SECONDS = 10, 0.5
 class RunEvents(EventStream):
     """The events and text deltas of one run, then a `result`."""
 
-    def __init__(self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str) -> None:
+    def __init__(
+        self, streams: Streams, runs: Runs, caller: User, command: SubmitQuery, path: str, *, legacy: bool
+    ) -> None:
         listener = Listener.of_session(caller.token, command.session_id)
+        listener.legacy = legacy
         super().__init__(listener, self._events(), location=run_path(command))
         self.streams, self.runs, self.caller, self.command, self.path = streams, runs, caller, command, path
 

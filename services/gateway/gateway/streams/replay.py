@@ -15,7 +15,7 @@ from runtime.bus.stream_reader import Bounds, StreamMessage
 from gateway.streams.audience import Audience
 from gateway.streams.cursor import Cursor
 from gateway.streams.feed import Feed
-from gateway.streams.items import DELETED, SESSION_EVENTS, TASK_DELETED, Gap, Heartbeat, PublishedEvent, event_name_of
+from gateway.streams.items import Gap, Heartbeat, PublishedEvent, event_name_of
 from gateway.streams.listener import Listener
 
 FIND: dict[str, Callable[[list[UUID]], Query[list[UUID]]]] = {
@@ -49,17 +49,21 @@ class Replay:
             return
         for _ in range(2):
             bounds = {service: await self.feeds[service].bounds() for service in listener.services}
-            if gap := _find_gap(listener.cursor, bounds):
+            if gap := find_gap(listener.cursor, bounds):
                 yield gap
                 return
             for service, stream in bounds.items():
-                async with aclosing(self._stored(listener, service)) as events:
+                async with aclosing(self.stored(listener, service)) as events:
                     async for event in events:
                         yield event
                 listener.skip_to(service, stream.last)
             self.audience.join(listener)
 
-    async def _stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Heartbeat | None]:
+    async def stored(self, listener: Listener, service: str) -> AsyncGenerator[PublishedEvent | Heartbeat | None]:
+        """Yield the stored events of one service after the cursor of the client, which moves with them.
+
+        Raises as `missed` does.
+        """
         now = asyncio.get_running_loop().time
         stored, yielded_at = self.feeds[service].stored(listener.cursor.seen[service], listener.filter), now()
         async with aclosing(stored) as batches:
@@ -89,9 +93,9 @@ class Replay:
         events = [PublishedEvent.read(message) for message in batch if listener.selects(event_name_of(message))]
         existing = set[UUID]()
         for service, find in FIND.items():
-            if ids := {id for event in events if event.service == service and (id := _belongs_to(event))}:
+            if ids := {id for each in events if each.event.service == service and (id := each.event.belongs_to)}:
                 existing |= {*await self.bus.ask(find([*ids]), Envelope.begin(actor=listener.token.actor))}
-        return [event for event in events if (id := _belongs_to(event)) is None or id in existing]
+        return [each for each in events if (id := each.event.belongs_to) is None or id in existing]
 
     async def _acquire_reader(self) -> bool:
         try:
@@ -101,14 +105,8 @@ class Replay:
             return False
 
 
-def _belongs_to(event: PublishedEvent) -> UUID | None:
-    """Return the session or the task that has to exist for an event to be replayed; None if none has to."""
-    if event.service == "task_scheduler" and event.name != TASK_DELETED:
-        return UUID(event.data.get("task_id") or event.resource)  # events of executions name their task
-    return UUID(event.resource) if event.name in SESSION_EVENTS and event.name != DELETED else None
-
-
-def _find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:
+def find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:
+    """Return the gap between a cursor and the events that are stored; None if there is none."""
     reachable = dict(cursor.seen)
     for service, bounds in streams.items():
         seen, oldest = cursor.seen[service], max(bounds.first - 1, 0)

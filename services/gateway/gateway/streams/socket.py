@@ -1,7 +1,6 @@
 """A session over a WebSocket: events go out, commands come in. Every message is `{type, data}`."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
@@ -17,12 +16,12 @@ from gateway.clients.auth.callers import User
 from gateway.clients.auth.token import SUBPROTOCOL_PREFIX
 from gateway.problems import EdgeCode, Problem, translation
 from gateway.routing.parameters import unclear_parameters
+from gateway.streams import legacy, websocket_payloads
 from gateway.streams.commands import Commands, Report
 from gateway.streams.events import CHUNK_BYTES, SEND_TIMEOUT_SECONDS
 from gateway.streams.fan_out import StreamItem, Streams
-from gateway.streams.items import GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, PublishedEvent
+from gateway.streams.items import GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, PublishedEvent, to_json
 from gateway.streams.listener import Listener
-from gateway.streams.websocket_payloads import message_of, message_type
 
 NORMAL, GOING_AWAY, POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1000, 1001, 1008, 1011, 1013
 CLOSE_CODES: dict[Code | EdgeCode, int] = {
@@ -31,7 +30,7 @@ CLOSE_CODES: dict[Code | EdgeCode, int] = {
     EdgeCode.TOO_MANY_STREAMS: TRY_AGAIN_LATER,
 }
 """The close codes of errors; POLICY_VIOLATION for all others."""
-PARAMETERS = {"token", "after", "types"}
+PARAMETERS = {"token", "after", "types", "legacy"}
 
 type Authenticate = Callable[[WebSocket], User]
 type MakeCommands = Callable[[User, UUID], Commands]
@@ -60,7 +59,10 @@ class _Conversation:
     def __init__(self, socket: WebSocket, user: User, commands: Commands, streams: Streams) -> None:
         self.socket, self.user, self.commands, self.streams = socket, user, commands, streams
         self.session_id = commands.session_id
-        self.listener = Listener.of_session(user.token, self.session_id, socket.query_params.get("types"), message_type)
+        is_legacy = socket.query_params.get("legacy") == "true"
+        self.vocabulary = legacy if is_legacy else websocket_payloads
+        types = socket.query_params.get("types")
+        self.listener = Listener.of_session(user.token, self.session_id, types, self.vocabulary.message_type)
 
     async def run(self) -> None:
         async with self.streams.listening(self.listener):
@@ -89,7 +91,7 @@ class _Conversation:
             case None:
                 pass  # the WebSocket server sends pings of its own
             case PublishedEvent():
-                await _send(self.socket, *await message_of(item, self.session_id, self.user))
+                await _send(self.socket, *await self.vocabulary.message_of(item, self.session_id, self.user))
                 if self.listener.is_over(item):
                     await _close(self.socket, NORMAL, "terminated")
             case Delta():
@@ -107,13 +109,17 @@ class _Conversation:
         with suppress(TimeoutError, OSError, WebSocketDisconnect):
             while (message := await self.socket.receive())["type"] != "websocket.disconnect":
                 reply = await self.commands.answer(message.get("text") or "")
+                name = self.vocabulary.message_type(reply.name)
                 with suppress(RuntimeError):  # the socket was closed meanwhile
-                    await _send(self.socket, reply.name, reply.data, reply.to)
+                    await _send(self.socket, name, reply.data, reply.to)
         self.listener.leave()
 
 
 def _check_parameters(socket: WebSocket) -> None:
-    if errors := unclear_parameters(socket.query_params, PARAMETERS):
+    errors = unclear_parameters(socket.query_params, PARAMETERS)
+    if socket.query_params.get("legacy", "true") not in ("true", "false"):
+        errors.append({"loc": ("query", "legacy"), "type": "bool_parsing", "msg": "Must be true or false"})
+    if errors:
         raise RequestValidationError(errors)
 
 
@@ -142,7 +148,7 @@ async def _end(socket: WebSocket, end: End) -> None:
 
 async def _send(socket: WebSocket, kind: str, data: Mapping[str, Any], to: str | int | None = None) -> None:
     reply_to = {} if to is None else {"reply_to": to}
-    text = json.dumps({"type": kind, "data": data, **reply_to}, separators=(",", ":"))
+    text = to_json({"type": kind, "data": data, **reply_to})
     # A message is sent by one call, whose progress is unknown: the timeout grows with its length.
     async with asyncio.timeout(SEND_TIMEOUT_SECONDS * (1 + len(text) // CHUNK_BYTES)):
         await socket.send_text(text)

@@ -131,7 +131,9 @@ class Agents:
             died = isinstance(failed, AgentDied)
             finished = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
             finished = agent.finalize(finished) if agent else finished
-        for event in unreported(agent.servers.made_calls, model) if agent else ():
+        # What a lost agent was writing is written again by the one that goes on.
+        last = agent.translator.end() if agent and not finished.died else ()
+        for event in unreported(last, agent.servers.made_calls, model) if agent else ():
             yield event
         yield counted(finished, model or spec.options.model, self._context.limits.models)
 

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
@@ -17,12 +17,11 @@ from pydantic import JsonValue
 from runtime.clock import new_id
 from runtime.nesting import MAX_DEPTH, too_deep
 
+from session.agent.draft import SYNTHETIC_MODEL, Draft, Kind, continues_message, follows_message
 from session.agent.model_errors import model_error_detail
 from session.agent.model_proxy import Tokens
 from session.agent.reported import dollars, milliseconds, token_count
 
-# The model name of messages that Claude Code writes itself, such as notices of API errors.
-SYNTHETIC_MODEL = "<synthetic>"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 MAX_OUTPUT_BYTES = 512 * 1024
 OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
@@ -37,13 +36,16 @@ OUTPUT_INVALID = "The output does not match `output_format`."
 class AssistantMessage:
     """A message of the model, with text and tool calls; of a subagent, if `parent_tool_use_id` is set.
 
-    `message_id` is the id of the message's first entry in the transcript.
+    `entry_id` is the id of the message's first entry in the transcript. A message is `incomplete` if its turn ended
+    while it was streamed.
     """
 
     blocks: list[Block]
     model: str
     parent_tool_use_id: str | None = None
-    message_id: UUID | None = None
+    message_id: UUID = field(default_factory=new_id)
+    entry_id: UUID | None = None
+    incomplete: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ class ToolReturned:
 
 @dataclass(frozen=True)
 class Delta:
-    """The next piece of a text that is being generated; the whole text follows in an `AssistantMessage`."""
+    """The next piece of a text that is being generated; the whole text follows in the message `message_id`."""
 
     text: str
+    kind: Kind
+    message_id: UUID
 
 
 @dataclass(frozen=True)
@@ -109,11 +113,12 @@ class MessageTranslator:
     _denied: set[str] = field(default_factory=set[str])
     _partial: AssistantMessage | None = None
     """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
+    _draft: Draft = field(default_factory=Draft)
 
     def translate(self, message: sdk.Message) -> Iterator[AgentEvent]:
         """Yield the events that a message stands for; most messages stand for none."""
-        if not _continues_message(message):
-            yield from self._flush()
+        if not continues_message(message):
+            yield from self._flush(cut_off=not follows_message(message))
         match message:
             case sdk.AssistantMessage(model=model) if model != SYNTHETIC_MODEL:
                 yield from self._collect(message)
@@ -121,33 +126,58 @@ class MessageTranslator:
                 yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
             case sdk.SystemMessage(subtype="permission_denied", data={"tool_use_id": str(id)}):
                 self.note_denied(id)  # by a rule or the permission mode, without asking
-            case sdk.StreamEvent(event={"delta": {"type": "text_delta", "text": str(text)}}, parent_tool_use_id=None):
-                yield Delta(clean(text))
+            case sdk.StreamEvent(parent_tool_use_id=None, event=event):
+                yield from self._streamed(event)
             case sdk.ResultMessage():
                 yield self._finished(message)
             case _:
                 pass
 
+    def end(self) -> Iterator[AgentEvent]:
+        """Yield what is left of a turn: nothing, unless it has ended without a result."""
+        yield from self._flush(cut_off=True)
+
     def note_denied(self, tool_use_id: str) -> None:
         """Note that a tool call of this turn is not made."""
         self._denied.add(clean(tool_use_id))
 
+    def _streamed(self, event: dict[str, Any]) -> Iterator[Delta]:
+        match event:
+            case {"type": "message_start", "message": {"model": str(model)}}:
+                self._draft.begin(clean(model))
+            case {"delta": {"type": "text_delta", "text": str(text)}}:
+                yield self._delta("text", clean(text))
+            case {"delta": {"type": "thinking_delta", "thinking": str(text)}}:
+                yield self._delta("thinking", clean(text))
+            case _:
+                pass
+
+    def _delta(self, kind: Kind, text: str) -> Delta:
+        self._draft.add(kind, text)
+        return Delta(text, kind, self._draft.id)
+
     def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part))]
-        translated = AssistantMessage(
-            blocks, clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
-        )
-        if translated.parent_tool_use_id:
-            yield from [translated] if blocks else []
-        elif self._partial:
+        model, parent, entry_id = clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
+        if parent:
+            yield from [AssistantMessage(blocks, model, parent, entry_id=entry_id)] if blocks else []
+            return
+        self._draft.discard()
+        if message.stop_reason:  # a whole message, since the stream has failed
+            self._draft.open = False
+        if self._partial:
             self._partial.blocks.extend(blocks)
         else:
-            self._partial = translated
+            self._partial = AssistantMessage(blocks, model, message_id=self._draft.id, entry_id=entry_id)
 
-    def _flush(self) -> Iterator[AssistantMessage]:
-        message, self._partial = self._partial, None
+    def _flush(self, *, cut_off: bool) -> Iterator[AssistantMessage]:
+        draft, message = self._draft, self._partial
+        self._draft, self._partial = Draft(), None
+        if rest := draft.blocks():
+            message = message or AssistantMessage([], draft.model or SYNTHETIC_MODEL, message_id=draft.id)
+            message = replace(message, blocks=[*message.blocks, *rest])
         if message and message.blocks:
-            yield message
+            yield replace(message, incomplete=bool(rest) or (cut_off and draft.open))
 
     def _block(self, part: sdk.ContentBlock) -> Block | None:
         match part:
@@ -203,19 +233,6 @@ class MessageTranslator:
             output,
             reported,
         )
-
-
-def _continues_message(message: sdk.Message) -> bool:
-    """Return whether the unfinished assistant message may continue after `message`."""
-    match message:
-        case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
-            return parent is not None or model != SYNTHETIC_MODEL
-        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # sent after the last block
-            return False
-        case sdk.StreamEvent() | sdk.SystemMessage():
-            return True
-        case _:
-            return False
 
 
 def clean[V](value: V) -> V:

@@ -20,7 +20,7 @@ class Deltas:
     client: Client
     _retry_at: float = 0.0
 
-    async def publish(self, owner: UUID, session_id: UUID, run_id: UUID, text: str) -> None:
+    async def publish(self, owner: UUID, session_id: UUID, delta: TextDelta) -> None:
         """Publish the next piece of a run's text.
 
         Drops it if the bus is unavailable or slow; the run continues.
@@ -28,10 +28,9 @@ class Deltas:
         loop = asyncio.get_running_loop()
         if not self.client.is_connected or loop.time() < self._retry_at:
             return
-        body = TextDelta(run_id=run_id, text=text).model_dump_json()
         with suppress(*BUS_ERRORS):
             try:
                 async with asyncio.timeout(PUBLISH_TIMEOUT):
-                    await self.client.publish(delta_subject(owner, session_id), body.encode())
+                    await self.client.publish(delta_subject(owner, session_id), delta.model_dump_json().encode())
             except TimeoutError:
                 self._retry_at = loop.time() + BACKOFF_SECONDS

@@ -71,8 +71,8 @@ class Agent:
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = context.transcripts.open(spec.session_id)
         self._transcript.set_writer(spec.run_id, spec.attempt)
-        self._translator = MessageTranslator(structured=spec.options.output_format is not None)
-        self._gate = Gate(self._transcript, spec.ceiling, self._permits, self._translator)
+        self.translator = MessageTranslator(structured=spec.options.output_format is not None)
+        self._gate = Gate(self._transcript, spec.ceiling, self._permits, self.translator)
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
@@ -198,7 +198,7 @@ class Agent:
             with self._permits.turn(), self._access.turn(self.spec.budget_usd, self.spec.spending):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
-                        for event in self._translator.translate(message):
+                        for event in self.translator.translate(message):
                             yield self._with_failure(event) if self._ended and isinstance(event, Finished) else event
         except AgentFailed:
             raise

@@ -14,7 +14,8 @@ from eventing.retrying import retry_transient
 from runtime.clock import new_id
 from runtime.nesting import too_deep
 
-from session.agent.agent_events import SYNTHETIC_MODEL, TRUNCATED, AssistantMessage, clean, tool_output
+from session.agent.agent_events import TRUNCATED, AssistantMessage, clean, tool_output
+from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import REPEATABLE
 from session.agent.transcript import CHUNK_BYTES, Database
 
@@ -25,6 +26,7 @@ PROMPT = """
     SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
         SELECT id::text FROM messages WHERE session_id = $1::uuid AND run_id = $2 AND message_type = 'user'
         ORDER BY sequence_number LIMIT 1)"""
+RECORDED = "SELECT coalesce(entry_id, id) AS entry FROM messages WHERE session_id = $1 AND run_id = $2"
 READ_AFTER = """
     SELECT position, subpath, entry FROM (
         SELECT *, sum(octet_length(entry)) OVER (ORDER BY position) - octet_length(entry) AS before FROM (
@@ -42,8 +44,8 @@ class Tail:
     """The part of a conversation that belongs to a run, subagents included.
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
-    those of the agent itself, `results` the newest. `unsettled` has the names of the tools whose calls have no result,
-    by the model's ids of the calls.
+    those of the agent itself that are not recorded, `results` the newest. `unsettled` has the names of the tools whose
+    calls have no result, by the model's ids of the calls.
     """
 
     begun: bool = False
@@ -81,7 +83,7 @@ class Tail:
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
             return
         if self._message is None or message.get("id") != self._message:
-            self.messages.append(AssistantMessage([], str(message.get("model")), message_id=_id(entry.get("uuid"))))
+            self.messages.append(AssistantMessage([], str(message.get("model")), entry_id=_id(entry.get("uuid"))))
             self._message = message.get("id")
         self.messages[-1].blocks.extend(_blocks(blocks))
         self.ended = message.get("stop_reason") == "end_turn"
@@ -109,6 +111,9 @@ async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
     while rows := await retry_transient(partial(database.fetch, READ_AFTER, session, position, CHUNK_BYTES)):
         position = rows[-1]["position"]
         await asyncio.to_thread(tail.read, rows)
+    recorded = await retry_transient(partial(database.fetch, RECORDED, session_id, run_id))
+    known = {row["entry"] for row in recorded}
+    tail.messages = [message for message in tail.messages if message.blocks and message.entry_id not in known]
     return tail
 
 

@@ -64,9 +64,11 @@ IS_RESUMABLE = (
 )
 CREATE_CONVERSATION = """
     INSERT INTO conversations (session_id) SELECT id FROM sessions WHERE id = $1 ON CONFLICT DO NOTHING"""
-# The position of the first message that the fork does not take over: the entry of a message has the message's id.
+# The position of the first message that the fork does not take over. The entry of a message has an id of its own if the
+# agent wrote it, and the message's id otherwise.
 BOUNDARY = """
-    SELECT coalesce(min(position), 9223372036854775807) FROM transcript JOIN messages ON entry_id = messages.id::text
+    SELECT coalesce(min(position), 9223372036854775807) FROM transcript JOIN messages
+        ON transcript.entry_id = coalesce(messages.entry_id, messages.id)::text
     WHERE transcript.session_id = $1::uuid::text AND subpath = ''
         AND messages.session_id = $1 AND sequence_number > $2"""
 # The fork's row records how far the copy is, and is locked for each chunk: two workers take turns, and a third

@@ -1,11 +1,12 @@
 """Calls of MCP tools that a program in the sandbox made, as events of the agent's turn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from contracts.session.values import ToolUseBlock
 from runtime.clock import new_id
 
-from session.agent.agent_events import SYNTHETIC_MODEL, AgentEvent, AssistantMessage, ToolReturned, clean
+from session.agent.agent_events import AgentEvent, AssistantMessage, ToolReturned, clean
+from session.agent.draft import SYNTHETIC_MODEL
 from session.mcp.made_calls import MadeCall, MadeCalls
 
 
@@ -19,14 +20,17 @@ def note_reported(event: AgentEvent, made: MadeCalls) -> str | None:
     return event.model
 
 
-def unreported(made: MadeCalls, model: str | None) -> Iterator[AgentEvent]:
-    """Yield messages with the calls that the agent has not reported, and their results, marked as `unreported`.
+def unreported(last: Iterable[AgentEvent], made: MadeCalls, model: str | None) -> Iterator[AgentEvent]:
+    """Yield the `last` events of a turn, and messages with the calls that the agent has not reported.
 
-    `model` is the one that has answered in this turn.
+    Their results are marked as `unreported`. `model` is the one that has answered in this turn.
     """
+    for event in last:
+        model = note_reported(event, made) or model
+        yield event
     for call in made.take_unreported():
         id = f"unreported_{new_id()}"
-        yield AssistantMessage([_block(call, id)], model or SYNTHETIC_MODEL, message_id=new_id())
+        yield AssistantMessage([_block(call, id)], model or SYNTHETIC_MODEL)
         yield ToolReturned(id, {"content": clean(call.output), "unreported": True}, call.is_error, 0)
 
 

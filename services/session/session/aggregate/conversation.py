@@ -1,6 +1,7 @@
 """The decisions of a Session about its conversation: messages and tool calls."""
 
 from typing import assert_never
+from uuid import UUID
 
 from contracts.session.conversation import (
     ConversationEvent,
@@ -10,6 +11,7 @@ from contracts.session.conversation import (
     ToolCallEnded,
     ToolCallStarted,
 )
+from contracts.session.values import ToolUseBlock
 
 from session.aggregate.state import State
 
@@ -20,21 +22,32 @@ class Conversing(State):
     def record_message(self, command: RecordMessage) -> None:
         """Record a message of the agent, or of a subagent whose parent is a tool call, and the tool calls in it.
 
+        An `incomplete` message may belong to a run that was ended without its agent. It has no calls then: nobody would
+        end them.
+
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
+        if command.incomplete and self.unbilled.get(command.run_id) == command.attempt:
+            if written := [block for block in command.blocks if not isinstance(block, ToolUseBlock)]:
+                self.record(self._recorded(command.model_copy(update={"blocks": written})))
+            return
         run = self._run_of_worker(command.run_id, command.attempt)
         parent = run.tool_calls.get(command.parent_tool_use_id) if command.parent_tool_use_id else None
-        recorded = MessageRecorded(
+        self.record(self._recorded(command, parent))
+        self._record_all(run.tool_calls_in(command.blocks, parent))
+
+    def _recorded(self, command: RecordMessage, parent: UUID | None = None) -> MessageRecorded:
+        return MessageRecorded(
             run_id=command.run_id,
             message_id=command.message_id,
             sequence_number=self.messages + 1,
             blocks=command.blocks,
             model=command.model,
             parent_tool_call_id=parent,
+            entry_id=command.entry_id,
+            incomplete=command.incomplete,
         )
-        self.record(recorded)
-        self._record_all(run.tool_calls_in(command.blocks, parent))
 
     def record_tool_result(self, result: RecordToolResult) -> None:
         """Record the result of a tool call; one that is not in progress is ignored.
@@ -50,7 +63,8 @@ class Conversing(State):
         match event:
             case MessageRecorded():
                 self.messages = event.sequence_number
-                self._active_run(event.run_id).idle_attempts = 0
+                if self.run:  # an incomplete message may follow the end of its run
+                    self.run.idle_attempts = 0
             case ToolCallStarted():
                 self._active_run(event.run_id).tool_calls[event.tool_use_id] = event.tool_call_id
             case ToolCallEnded():

@@ -30,7 +30,7 @@ class State(ABC):
     run: Run | None
     queue: Queue
     unbilled: dict[UUID, int]
-    """The attempts of runs that were ended without their agent, which may still report their usage."""
+    """The attempts of runs that were ended without their agent, which may still report what it wrote and used."""
     cancelled_in_advance: list[UUID]
     """Runs that were cancelled before they were submitted, and are refused."""
     remembered: dict[str, ApprovalOutcome]

@@ -44,9 +44,10 @@ async def _record_message(event: MessageRecorded, recorded: Recorded[Any], db: C
     blocks = [block.model_dump(mode="json") for block in event.blocks]
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
-        "parent_tool_call_id, created_at) VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7, $8)",
+        "parent_tool_call_id, created_at, entry_id, incomplete) "
+        "VALUES ($1, $2, $3, $4, 'assistant', $5, $6, $7, $8, $9, $10)",
         recorded.id, event.sequence_number, event.message_id, event.run_id, {"content": text, "blocks": blocks},
-        event.model, event.parent_tool_call_id, recorded.at,
+        event.model, event.parent_tool_call_id, recorded.at, event.entry_id, event.incomplete,
     )  # fmt: skip
     if text and event.parent_tool_call_id is None:
         await db.execute("UPDATE runs SET answer = $2 WHERE id = $1", event.run_id, event.sequence_number)

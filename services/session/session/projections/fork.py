@@ -37,7 +37,8 @@ async def _copy_messages(event: SessionForked, recorded: Recorded[Any], db: Conn
     )  # fmt: skip
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, model, "
-        "parent_tool_call_id, created_at) SELECT $1, sequence_number, id, run_id, message_type, content, model, "
-        "parent_tool_call_id, created_at FROM messages WHERE session_id = $2 AND sequence_number <= $3",
+        "parent_tool_call_id, created_at, entry_id, incomplete) "
+        "SELECT $1, sequence_number, id, run_id, message_type, content, model, parent_tool_call_id, created_at, "
+        "entry_id, incomplete FROM messages WHERE session_id = $2 AND sequence_number <= $3",
         recorded.id, event.parent_session_id, message_count,
     )  # fmt: skip

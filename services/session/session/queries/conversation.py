@@ -20,7 +20,7 @@ from session.dependencies import Context
 from session.queries.previews import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
 from session.queries.tables import MESSAGES, TOOL_CALLS, visible
 
-MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at"
+MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at, incomplete"
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, parent_tool_call_id, created_at"
 TOOL_CALL_LISTED = f"{TOOL_USE}, run_id, duration_ms, parent_tool_call_id, created_at, {TOOL_OUTPUT.sql}"
 

@@ -32,8 +32,12 @@ ANSWERED_RUNS = Table(
 LAST_MESSAGE = """(
     SELECT m.id FROM messages m WHERE m.session_id = r.session_id AND m.run_id = r.id AND m.message_type = 'assistant'
     AND m.parent_tool_call_id IS NULL ORDER BY m.sequence_number DESC LIMIT 1)"""
+PROMPT = """(
+    SELECT m.id FROM messages m WHERE m.session_id = r.session_id AND m.run_id = r.id AND m.message_type = 'user'
+    ORDER BY m.sequence_number LIMIT 1)"""
 WHOLE = (
-    f"{RUN}, message, structured_output, coalesce(a.answer_id, {LAST_MESSAGE}) AS message_id, "
+    f"{RUN}, message, structured_output, {PROMPT} AS prompt_message_id, "
+    f"coalesce(a.answer_id, {LAST_MESSAGE}) AS message_id, "
     "coalesce(a.answer ->> 'content', '') AS text"
 )
 

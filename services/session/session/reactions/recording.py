@@ -1,14 +1,16 @@
 """Records what the agent of a run does, as it happens."""
 
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
-from contracts.refusals import Refusal
+from contracts.refusals import Code, Refusal
 from contracts.session.conversation import RecordMessage, RecordToolResult
+from contracts.session.deltas import TextDelta
 from contracts.session.mcp import RecordMcpServers
 from contracts.session.release import RunContinued
 from contracts.session.run import RunRequested
 from eventing.recording import Recorded
-from runtime.clock import new_id
 
 from session.agent import AssistantMessage, Delta, ServersConnected, ToolReturned
 from session.reactions.approval import ApprovalRequests
@@ -22,7 +24,10 @@ async def record(
     event: ServersConnected | AssistantMessage | ToolReturned | Delta,
     approvals: ApprovalRequests,
 ) -> None:
-    """Record an event of an agent; if that is refused, the worker has lost the run, and its agent is cancelled."""
+    """Record an event of an agent; if that is refused, the worker has lost the run, and its agent is cancelled.
+
+    A message that was streamed before the run was cancelled is recorded all the same, as `incomplete`.
+    """
     run, reaction = approvals.run, approvals.reaction
     context: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     try:
@@ -30,15 +35,7 @@ async def record(
             case ServersConnected(servers):
                 await reaction.send(RecordMcpServers(**context, servers=servers))
             case AssistantMessage():
-                await reaction.send(
-                    RecordMessage(
-                        **context,
-                        message_id=event.message_id or new_id(),
-                        blocks=event.blocks,
-                        model=event.model,
-                        parent_tool_use_id=event.parent_tool_use_id,
-                    )
-                )
+                await reaction.send(_message(event, context))
                 approvals.note_recorded(event.blocks)
             case ToolReturned():
                 await reaction.send(
@@ -52,7 +49,23 @@ async def record(
                     )
                 )
                 approvals.note_returned(event.tool_use_id)
-            case Delta(text):
-                await reaction.dependencies.deltas.publish(recorded.owner, run.session_id, run.id, text)
+            case Delta(text, kind, message_id):
+                delta = TextDelta(run_id=run.id, message_id=message_id, kind=kind, text=text)
+                await reaction.dependencies.deltas.publish(recorded.owner, run.session_id, delta)
     except Refusal as refusal:
         approvals.cancellation.request(refusal)
+        if refusal.code is Code.RUN_OVER and isinstance(event, AssistantMessage) and not event.parent_tool_use_id:
+            with suppress(Refusal):  # the run may have been ended otherwise, or its session was deleted
+                await reaction.send(_message(replace(event, incomplete=True), context))
+
+
+def _message(event: AssistantMessage, context: dict[str, Any]) -> RecordMessage:
+    return RecordMessage(
+        **context,
+        message_id=event.message_id,
+        blocks=event.blocks,
+        model=event.model,
+        parent_tool_use_id=event.parent_tool_use_id,
+        entry_id=event.entry_id,
+        incomplete=event.incomplete,
+    )

@@ -1,11 +1,10 @@
 """Continues runs whose worker or agent was lost, as far as it is known what their agents did."""
 
 from contracts.refusals import Code
-from contracts.session.conversation import ListMessageIds, RecordMessage
+from contracts.session.conversation import RecordMessage
 from contracts.session.run import EndRun, SettleRun
 from contracts.session.run_view import RunSummary
 from eventing.reactions import Reaction
-from runtime.clock import new_id
 from runtime.logging import get_logger
 
 from session.agent import Finished
@@ -33,19 +32,18 @@ async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Tail:
         Refusal: the run is over, or another worker has it.
     """
     tail = await read_tail(reaction.dependencies.transcripts.database, run.session_id, run.id)
-    known = set(await reaction.ask(ListMessageIds(session_id=run.session_id)))
     for message in tail.messages:
-        if message.blocks and message.message_id not in known:
-            await reaction.send(
-                RecordMessage(
-                    session_id=run.session_id,
-                    run_id=run.id,
-                    attempt=run.attempt,
-                    message_id=message.message_id or new_id(),
-                    blocks=message.blocks,
-                    model=message.model,
-                )
+        await reaction.send(
+            RecordMessage(
+                session_id=run.session_id,
+                run_id=run.id,
+                attempt=run.attempt,
+                message_id=message.message_id,
+                entry_id=message.entry_id,
+                blocks=message.blocks,
+                model=message.model,
             )
+        )
     settled = SettleRun(
         session_id=run.session_id, run_id=run.id, attempt=run.attempt, results=list(tail.results.values())
     )
