@@ -65,8 +65,8 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 	@.venv/bin/pytest -n auto -m "long or (agent and not claude_code)" --claude-code --durations=30
 	@.venv/bin/pytest -q -n auto -m "not server and hypothesis" --hypothesis-profile=thorough
 
-quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes
-	@.venv/bin/pytest -q -n auto -m "not server and not long"
+quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes, and lay out no PDF
+	@.venv/bin/pytest -q -n auto -m "not server and not layout and not long"
 
 golden: environment ## Update the golden files of messages, names and API, for review of their diff
 	@.venv/bin/python -m tests.contracts.goldens

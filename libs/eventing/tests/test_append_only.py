@@ -12,6 +12,7 @@ from eventing.testing.following import append
 from eventing.testing.harness import migrated, owned
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.messages import JAR, JarBroken, JarOpened
+from onebox.testing.cases import every_case
 from onebox.testing.databases import Databases
 
 ERASE, COMPLETE = f"SELECT erase_events('{JAR}')", f"SELECT complete_erasure('{JAR}')"
@@ -101,10 +102,15 @@ async def is_refused(store: PostgresStore, attack: str, reason: str | None = Non
     return await dump(store.database) == before
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-async def test_the_role_of_the_service_cannot_change_an_event(store: PostgresStore, attack: str) -> None:
+@pytest_asyncio.fixture
+async def stored(store: PostgresStore) -> PostgresStore:
     await append(store, JarOpened(label="one"))
-    assert await is_refused(store, attack)
+    return store
+
+
+@every_case("attack", ATTACKS)
+async def test_the_role_of_the_service_cannot_change_an_event(stored: PostgresStore, attack: str) -> None:
+    assert await is_refused(stored, attack)
 
 
 async def test_an_aggregate_is_not_erased_before_its_time(store: PostgresStore) -> None:

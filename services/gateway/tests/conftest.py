@@ -1,27 +1,25 @@
 """A real bus, fakes of the services, and the gateway under test."""
 
 from collections.abc import AsyncGenerator
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 from contracts.session.session import FindSessions
 from contracts.task_scheduler.task import FindTasks
-from gateway.app import create_app
 from gateway.settings import Settings
-from gateway.state import Gateway
 from runtime.bus import connected
 from runtime.http.health import serving
 from runtime.testing import eventually
 
 from services.gateway.tests.fake_services import FakeServices
-from services.gateway.tests.harness import Harness, running_gateway
+from services.gateway.tests.harness import Harness, document, running_gateway
 
 
-@pytest.fixture(scope="session")
-def document() -> dict[str, Any]:
-    """The OpenAPI document, which takes half a second to generate. Tests must not change it."""
-    return create_app(cast(Gateway, None)).openapi()
+@pytest.fixture(scope="session", name="document")
+def shared_document() -> dict[str, Any]:
+    """The OpenAPI document. Tests must not change it."""
+    return document()
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
+import pytest_asyncio
 from contracts.identity.audit import AuditEntry, ListAuditEntries, RecordEntries
 from eventing.database import Database
 from identity.audit_log import AuditLog, NotAllowed
 from identity.operations import OPERATOR
+from onebox.testing.cases import every_case
 from runtime import clock
 from runtime.clock import new_id
 
@@ -63,15 +65,21 @@ def entry_of(days: int = 0) -> AuditEntry:
     return AuditEntry.model_validate(fields | {"id": new_id(), "at": clock.now() - timedelta(days=days)})
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-async def test_the_role_of_the_service_cannot_change_an_entry(desk: Desk, attack: str) -> None:
+@pytest_asyncio.fixture
+async def recorded(desk: Desk) -> Desk:
+    """A desk with an entry."""
     await desk.send(RecordEntries(entries=[entry_of(days=40)]))
-    before = await desk.ask(ListAuditEntries(), OPERATOR)
-    async with desk.database.transaction() as connection:
+    return desk
+
+
+@every_case("attack", ATTACKS)
+async def test_the_role_of_the_service_cannot_change_an_entry(recorded: Desk, attack: str) -> None:
+    before = await recorded.ask(ListAuditEntries(), OPERATOR)
+    async with recorded.database.transaction() as connection:
         await connection.execute("SET LOCAL agentapi.prunes_audit_log = 'on'")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await connection.execute(attack)
-    assert await desk.ask(ListAuditEntries(), OPERATOR) == before
+    assert await recorded.ask(ListAuditEntries(), OPERATOR) == before
 
 
 async def test_a_temporary_table_does_not_take_the_entries(desk: Desk) -> None:

@@ -101,7 +101,7 @@ def test_text_in_every_field_stays_text(text: str, tmp_path: Path) -> None:
     assert "onerror=alert" not in re.sub(r">[^<]*<", "><", page)
 
 
-@pytest.mark.parametrize("kind", ["pdf", "html", "markdown", "json"])
+@pytest.mark.parametrize("kind", [pytest.param("pdf", marks=pytest.mark.layout), "html", "markdown", "json"])
 def test_expensive_texts_are_rendered(kind: ReportFormat, tmp_path: Path) -> None:
     session = short_session()
     session["messages"] = [session["messages"][0] | {"text": text} for text in EXPENSIVE]

@@ -16,6 +16,8 @@ from services.report.tests.rendering import in_one_line, pdf_text, rendered, sho
 from services.report.tests.sample_content import session_content
 from services.report.tests.sample_texts import PARTS, SAID
 
+pytestmark = pytest.mark.layout
+
 FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".local/share/fonts")
 
 

@@ -9,6 +9,8 @@ from PIL import Image, ImageChops, ImageFilter, ImageStat
 from services.report.tests.goldens import PAGES, PICTURES, SAMPLES, picture, sample
 from services.report.tests.rendering import pdf_text
 
+pytestmark = pytest.mark.layout
+
 TOLERANCE = 2.0
 """Mean difference of pixels between 0 and 255, after blurring, in the worst of 48 tiles of a page."""
 

@@ -19,7 +19,7 @@ from onebox.testing.unrooted import copy_cluster, postgres_in
 
 SERVER, _SERVERS = "server", "servers"
 AGENT, _AGENT_PROGRAM = "agent", "agent_program"
-LONG, CLAUDE_CODE = "long", "claude_code"
+LONG, CLAUDE_CODE, LAYOUT = "long", "claude_code", "layout"
 MAX_KILLS = 3
 """How often a test may kill the same process of the spare system."""
 
@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
         (AGENT, "runs an agent (set from the fixtures of the test)"),
         (LONG, "a long form of what other tests prove: only `make test-all` runs it"),
         (CLAUDE_CODE, "always runs agents with Claude Code, not with its stand-in"),
+        (LAYOUT, "lays out PDFs, which takes seconds of a processor: `make quick` leaves it out"),
     ):
         config.addinivalue_line("markers", f"{name}: {meaning}")
 

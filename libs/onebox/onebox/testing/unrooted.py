@@ -7,12 +7,9 @@ import sys
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from shlex import join
 
-from onebox.account import drop_privileges, ensure_access, find_account
-from onebox.children import following_parent
 from onebox.cluster import major_of
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
@@ -21,7 +18,8 @@ from onebox.programs import find_postgres
 from onebox.testing.folders import temporary_folder
 from onebox.testing.running import running
 
-_SOCKET = "unix_socket_directories="
+_SWITCH = Path(__file__).with_name("switching.py")
+"""Run as a file: as a module, it would import this package with all its imports, which takes most of a start."""
 # Readers of events do not pass an open transaction of the server, such as that of an automatic ANALYZE.
 _FOR_TESTS = NOT_DURABLE | {"autovacuum": "off"}
 
@@ -82,24 +80,9 @@ def _wrapper_programs(folder: DataFolder) -> Path:
     programs = folder.run / "programs"
     programs.mkdir(exist_ok=True)
     for name in ("postgres", "initdb"):
-        command = join([sys.executable, "-P", "-m", "onebox.testing.unrooted", str(real / name)])
-        (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        program = str(real / name)
+        command = join([sys.executable, "-P", str(_SWITCH), program])
+        version = f'[ "$1" != --version ] || exec {join([program])} "$@"'  # root may ask for it
+        (programs / name).write_text(f'#!/bin/sh\n{version}\nexec {command} "$@"\n')
         (programs / name).chmod(0o755)
     return programs
-
-
-def _main(program: Path, arguments: list[str]) -> None:
-    account = find_account()
-    folders = [Path(value) for name, value in pairwise(arguments) if name == "-D"]
-    folders += [Path(text.removeprefix(_SOCKET).strip('"')) for text in arguments if text.startswith(_SOCKET)]
-    for folder in folders:
-        os.chown(folder, account.pw_uid, account.pw_gid)
-    # Installed by Python's package manager, the programs need libraries that lie beside their own folder.
-    with following_parent():
-        ensure_access(account, [Path(sys.prefix), program.parent.parent, *folders])
-        drop_privileges(account)
-    os.execv(program, [str(program), *arguments])  # noqa: S606  a shell is not wanted
-
-
-if __name__ == "__main__":
-    _main(Path(sys.argv[1]), sys.argv[2:])
