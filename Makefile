@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo backup restore secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz images deploy-check
+.PHONY: help environment run demo backup restore rebuild dead-letters secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz images deploy-check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -19,6 +19,7 @@ secrets: environment ## Create the passwords, keys and certificates that contain
 	@.venv/bin/python -m onebox.installation $(or $(SECRETS),deploy/secrets)
 
 backup_tool := $(if $(COMPOSE),sh deploy/backup.sh,.venv/bin/python -m onebox.backup)
+service = $(or $(SERVICE),$(error Set SERVICE))
 backup_file = $(or $(FILE),$(error Set FILE))
 
 backup: $(if $(COMPOSE),,environment) ## Save the running system of DATA_DIR to FILE, and its keys to FILE.keys; COMPOSE=1 for that of docker compose
@@ -26,6 +27,12 @@ backup: $(if $(COMPOSE),,environment) ## Save the running system of DATA_DIR to 
 
 restore: environment ## Restore FILE, with FILE.keys beside it, to an empty DATA_DIR; COMPOSE=1 for empty volumes of docker compose
 	@$(backup_tool) restore "$(backup_file)"
+
+rebuild: $(if $(COMPOSE),,environment) ## Build READ_MODEL of SERVICE again from its events, beside the live one, and swap them; without READ_MODEL, list all; COMPOSE=1 as for backups
+	@$(if $(COMPOSE),docker compose run --rm --no-deps $(service)-migration,.venv/bin/python -m onebox.operating $(service)) rebuild $(READ_MODEL)
+
+dead-letters: environment ## Do DO (list, or show, retry or drop with numbers, a name or all) with the dead letters of SERVICE
+	@.venv/bin/python -m onebox.operating $(service) dead-letters $(or $(DO),list)
 
 check: style types imports dependencies goldens ## Run all static checks: style, types, imports, dependencies, goldens
 

@@ -1,10 +1,7 @@
 """Commands for operators.
 
 `python -m eventing reread <service>` fixes a relay after a failover or a restore (docs/runbooks/relay.md).
-`python -m eventing rebuild <service> <projector>` fills a read model again (docs/runbooks/relay.md).
 `python -m eventing rotate-keys <service>` wraps all data keys by the newest master key (docs/runbooks/keys.md).
-`python -m eventing dead-letters <service>` lists what reactions have given up, and `replay` lets them try it again
-(docs/runbooks/dead-letters.md).
 """
 
 import asyncio
@@ -20,25 +17,15 @@ from runtime.secrets.sealing import SecretUnreadable
 from runtime.settings import InvalidSettings, Settings, load
 from runtime.usage import show_help
 
-from eventing.bus import dead_letters
 from eventing.database import Database
-from eventing.projectors.checkpoint import UnknownProjector, request_rebuild
 from eventing.relay.reread import NoCommonEvent, NotAllowed, RelayRunning, reread
 from eventing.secrets.key_ring import SecretsSettings
 
 USAGE = """usage: DATABASE_URL=... NATS_URL=... python -m eventing reread <service>
            continue a stopped relay after a failover or a restore; after a restore from a dump, events are
            renumbered with the role in MIGRATION_DATABASE_URL
-       DATABASE_URL=... python -m eventing rebuild <service> <projector>
-           have a projector read all events of its source again, and fill its read model with them
        DATABASE_URL=... SECRETS_KEY_FILE=... python -m eventing rotate-keys <service>
-           wrap all data keys with the newest master key
-       NATS_URL=... python -m eventing dead-letters <service>
-           list the oldest events that reactions of the service have given up
-       NATS_URL=... python -m eventing replay <service> [<reaction>]
-           let the running service react again to the oldest of them"""
-MAX_DEAD_LETTERS = 100
-"""How many dead letters a command lists or replays."""
+           wrap all data keys with the newest master key"""
 
 
 class Stores(Settings):
@@ -62,44 +49,6 @@ async def _reread(stores: Stores, service: str) -> str:
         return str(await reread(database, jetstream(client), service))
 
 
-class DatabaseSettings(Settings):
-    """The address of the service's database."""
-
-    database_url: str = Field(repr=False)
-
-
-async def _rebuild(settings: DatabaseSettings, service: str, projector: str) -> str:
-    async with Database.open(settings.database_url, service) as database:
-        await request_rebuild(database, projector)
-    return f"The projector {projector} of {service} begins within some seconds; its log says when it is done."
-
-
-class BusSettings(Settings):
-    """The address of the bus."""
-
-    nats_url: str = Field(repr=False)
-
-
-async def _dead_letters(settings: BusSettings, service: str) -> str:
-    async with bus.connected(settings.nats_url, "dead-letters") as client:
-        js = jetstream(client)
-        letters = await dead_letters.of_service(js, service, "*", MAX_DEAD_LETTERS)
-        total = sum((await dead_letters.counts(js, service)).values()) if letters else 0
-    return "\n".join([*map(str, letters), f"{total} dead letters of {service}, {len(letters)} of them listed"])
-
-
-async def _replay(settings: BusSettings, service: str, name: str = "*") -> str:
-    lines, replayed = list[str](), 0
-    async with bus.connected(settings.nats_url, "replay") as client:
-        js = jetstream(client)
-        letters = await dead_letters.of_service(js, service, name, MAX_DEAD_LETTERS)
-        for letter in letters:
-            reason = await dead_letters.replay(js, service, letter)
-            lines.append(f"{letter}\n    {f'failed again: {reason}' if reason else 'done'}")
-            replayed += reason is None
-    return "\n".join([*lines, f"{replayed} of {len(letters)} dead letters replayed"])
-
-
 class KeySettings(SecretsSettings):
     """The address of the service's database, and its ring of master keys."""
 
@@ -121,22 +70,13 @@ def main(arguments: list[str]) -> str | None:
     match arguments:
         case ["reread", service]:
             return _run(lambda: _reread(load(Stores), service))
-        case ["rebuild", service, projector]:
-            return _run(lambda: _rebuild(load(DatabaseSettings), service, projector))
         case ["rotate-keys", service]:
             return _run(lambda: _rotate_keys(load(KeySettings), service))
-        case ["dead-letters", service]:
-            return _run(lambda: _dead_letters(load(BusSettings), service))
-        case ["replay", service, *name] if len(name) <= 1:
-            return _run(lambda: _replay(load(BusSettings), service, *name))
         case _:
             return USAGE
 
 
-REPORTED = (
-    *(RelayRunning, NoCommonEvent, NotAllowed, UnknownProjector, dead_letters.ServiceNotRunning),
-    *(InvalidSettings, InvalidKeyRing, SecretUnreadable),
-)
+REPORTED = RelayRunning, NoCommonEvent, NotAllowed, InvalidSettings, InvalidKeyRing, SecretUnreadable
 
 
 def _run(command: Callable[[], Coroutine[Any, Any, str]]) -> str | None:

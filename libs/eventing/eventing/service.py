@@ -49,6 +49,7 @@ from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
 from eventing.reactions import Reactions, Reactor
 from eventing.reactions.replays import Replays
+from eventing.rebuilding import ReadModels
 from eventing.relay import Relay
 from eventing.secrets.earlier_secrets import EarlierSecrets
 from eventing.secrets.key_ring import SecretsSettings
@@ -93,8 +94,8 @@ class Service[S: ServiceSettings, T]:
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
     which are erased only after that. `dependencies` opens what handlers and reactions need; `checks` are those of its
     own for readiness, and `measure` measures its own metrics for a scrape. `started` is called before the service
-    accepts messages. `secrets` are the tables of secret values. `package` has the migrations; without it, the package
-    with the name of the service has them.
+    accepts messages. `secrets` are the tables of secret values. `read_models` are those that
+    can be rebuilt. `package` has the migrations; without it, the package with the name of the service has them.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Service[S: ServiceSettings, T]:
     followers: Sequence[str] = ()
     due: Sequence[DueKind] = ()
     secrets: Sequence[Secrets] = ()
+    read_models: ReadModels = field(default_factory=ReadModels)
     package: str | None = None
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None

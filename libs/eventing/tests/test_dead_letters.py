@@ -1,12 +1,13 @@
 """An operator sees what reactions have given up, and lets them try it again."""
 
 import asyncio
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
 import pytest
 from contracts.wire import DEAD_LETTERS
-from eventing.__main__ import main
 from eventing.bus import dead_letters
+from eventing.dead_letter_job import DeadLetterSettings, run_dead_letters
 from eventing.reactions import Reactions, Reactor
 from eventing.reactions.replays import Replays
 from eventing.testing import background, eventually
@@ -54,41 +55,86 @@ def replaying(reactor: Reactor[str], spy: ReactionSpy) -> Any:
     return background(Replays(reactor, reactions).run())
 
 
+type Command = Callable[..., Coroutine[None, None, int]]
+
+
 @pytest.fixture
-def nats(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the environment of the commands."""
-    monkeypatch.setenv("NATS_URL", nats_url)
+def command(nats_url: str) -> Command:
+    """Provide the command of the operator, which returns its exit code."""
+
+    async def run(action: str, *which: str, service: str = "shelf") -> int:
+        settings = DeadLetterSettings(nats_url=nats_url, dependency_wait_seconds=10)
+        try:
+            await run_dead_letters(service, action, which, settings, asyncio.Event())
+        except SystemExit as ended:
+            return cast(int, ended.code)
+        return 0
+
+    return run
 
 
-@pytest.mark.usefixtures("nats")
 async def test_dead_letters_are_listed_with_their_reason_but_no_content(
-    client: Client, js: JetStream, capsys: pytest.CaptureFixture[str]
+    client: Client, js: JetStream, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await give_up(replica(client), js, 2)
     capsys.readouterr()  # what was logged before
-    assert await asyncio.to_thread(main, ["dead-letters", "shelf"]) is None
+    assert await command("list") == 0
     first, second, total = capsys.readouterr().out.splitlines()
     assert ("open  evt.jar.opened" in first, "the lid does not open" in second) == (True, True)
     assert total == "2 dead letters of shelf, 2 of them listed"
     assert JarOpened.example().label not in first
 
 
-@pytest.mark.usefixtures("nats")
-async def test_a_replayed_dead_letter_is_reacted_to_and_removed(
-    client: Client, js: JetStream, capsys: pytest.CaptureFixture[str]
+async def test_a_dead_letter_is_shown_with_its_content(
+    client: Client, js: JetStream, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await give_up(replica(client), js, 2)
+    capsys.readouterr()
+    assert await command("show", "2") == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("2  ")
+    assert "\nce-type: evt.jar.opened\n" in shown
+    assert f'"label": "{JarOpened.example().label}"' in shown
+
+
+async def test_a_retried_dead_letter_is_reacted_to_and_removed(
+    client: Client, js: JetStream, command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reactor = replica(client)
     spy = await give_up(reactor, js)
     before, spy.broken = len(spy.seen), False
     async with replaying(reactor, spy):
-        await eventually(lambda: _is_replayed(js))
+        await eventually(lambda: _succeeds(command, "retry", "open"))  # refused until the replica has subscribed
     assert len(spy.seen) == before + 1
-    assert "1 of 1 dead letters replayed" in capsys.readouterr().out
+    assert await dead_letter_count(js) == 0
+    assert "1 of 1 dead letters done" in capsys.readouterr().out
 
 
-async def _is_replayed(js: JetStream) -> bool:
-    await asyncio.to_thread(main, ["replay", "shelf", "open"])  # refused until the replica has subscribed
-    return await dead_letter_count(js) == 0
+async def _succeeds(command: Command, *arguments: str) -> bool:
+    return await command(*arguments) == 0
+
+
+async def test_dropped_dead_letters_are_gone_and_others_stay(client: Client, js: JetStream, command: Command) -> None:
+    await give_up(replica(client), js, 3)
+    assert await command("drop", "1", "3", "1") == 0
+    [left] = await dead_letters.of_service(js, "shelf", "*", 10)
+    assert left.sequence == 2
+
+
+async def test_a_command_touches_only_dead_letters_of_its_service(
+    client: Client, js: JetStream, command: Command
+) -> None:
+    await give_up(replica(client), js)
+    assert await command("drop", "1", service="cupboard") == 1
+    assert await command("drop", "all", service="cupboard") == 1
+    assert await command("drop", "0", "2", "closed", "9" * 30, "a b", ">") == 1
+    assert await dead_letter_count(js) == 1
+
+
+async def test_which_to_drop_has_to_be_said(client: Client, js: JetStream, command: Command) -> None:
+    await give_up(replica(client), js)
+    assert await command("drop") == 2
+    assert await dead_letter_count(js) == 1
 
 
 async def test_a_dead_letter_whose_replay_fails_stays(client: Client, js: JetStream) -> None:

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 from contracts.messages import feed_query
-from eventing.__main__ import main
 from eventing.database import Connection, Database
 from eventing.handling import Handlers, operations, subscribers
 from eventing.handling.dispatch import Dispatcher
@@ -102,14 +101,13 @@ async def test_a_projector_killed_between_two_pages_projects_nothing_twice(
 
 
 async def test_a_running_projector_rebuilds_its_read_model(
-    source: Relay, label_model: LabelModel, database: Database, monkeypatch: pytest.MonkeyPatch
+    source: Relay, label_model: LabelModel, database: Database
 ) -> None:
     await open_and_publish(source, 1, 2, 3)
     async with label_model.projecting():
         await label_model.projected(1, 2, 3)
         await database.execute("UPDATE labels SET label = '7' WHERE label = '2'")
-        monkeypatch.setenv("DATABASE_URL", database.url)
-        assert await asyncio.to_thread(main, ["rebuild", "jar", "jars"]) is None
+        await request_rebuild(database, "jars")
         await label_model.projected(1, 2, 3)
         await open_and_publish(source, 4)
         await label_model.projected(1, 2, 3, 4)

@@ -41,6 +41,21 @@ def test_secrets_are_created_in_the_folder_that_is_named() -> None:
     assert "-m onebox.installation /some/folder\n" in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["rebuild", "SERVICE=session", "READ_MODEL=sessions"], "-m onebox.operating session rebuild sessions\n"),
+        (["rebuild", "SERVICE=report", "COMPOSE=1"], "docker compose run --rm --no-deps report-migration rebuild \n"),
+        (["dead-letters", "SERVICE=session"], "-m onebox.operating session dead-letters list\n"),
+        (["dead-letters", "SERVICE=session", "DO=retry 1 2"], "-m onebox.operating session dead-letters retry 1 2\n"),
+    ],
+)
+def test_commands_of_services_are_started_with_their_arguments(arguments: list[str], command: str) -> None:
+    program = ["make", "-n", *arguments]
+    shown = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    assert command in shown
+
+
 def test_if_uv_cannot_be_installed_the_errors_and_advice_are_shown(machine: Path) -> None:
     done = run(machine)
     assert done.returncode == 1

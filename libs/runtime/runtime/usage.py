@@ -1,8 +1,9 @@
-"""The command lines of programs: services take a command and `--help` at most, since all settings are variables."""
+"""The command lines of programs: services take a command and its arguments, since all settings are variables."""
 
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from pydantic.fields import FieldInfo
 
@@ -12,32 +13,42 @@ MARK = " *"
 ABOUT_MARK = "* a secret; instead, the variable with _FILE at the end may name a file that contains it"
 
 
+@dataclass(frozen=True)
+class ProgramCommand:
+    """A command of a program: what it does, what it reads, and a function that adds its arguments, if it has any."""
+
+    about: str
+    settings: type[Settings]
+    add_arguments: Callable[[ArgumentParser], None] | None = None
+
+
 def refuse_arguments(name: str, settings: type[Settings]) -> None:
     """Exit if the process has arguments: after the help of the service with 0, or else with 2."""
     chosen_command(name, settings, {})
 
 
-def chosen_command(
-    name: str, settings: type[Settings], commands: Mapping[str, tuple[str, type[Settings]]]
-) -> str | None:
-    """Return the command that the process was started with, or None if it has no arguments.
+def chosen_command(name: str, settings: type[Settings], commands: Mapping[str, ProgramCommand]) -> Namespace | None:
+    """Return the arguments that the process was started with, with the name as `command`; None if it has none.
 
     Exits if there are others: after the help of the service or of the command with 0, or else with 2.
 
     Args:
         name: the package of the service.
         settings: what the service reads.
-        commands: what each command does, and what it reads.
+        commands: the commands, by name.
     """
     parser = ArgumentParser(f"python -m {name}", formatter_class=RawDescriptionHelpFormatter)
     parser.description = f"Run the service until SIGTERM or SIGINT{', or a command' if commands else ''}."
     parser.epilog = variables(settings)
     subparsers = parser.add_subparsers(dest="command", metavar="command") if commands else None
-    for command, (about, read) in commands.items():
+    for command, one in commands.items():
         if subparsers:
-            own = subparsers.add_parser(command, help=about, formatter_class=RawDescriptionHelpFormatter)
-            own.description, own.epilog = f"{about[0].upper()}{about[1:]}.", variables(read)
-    return vars(parser.parse_args()).get("command")
+            own = subparsers.add_parser(command, help=one.about, formatter_class=RawDescriptionHelpFormatter)
+            own.description, own.epilog = f"{one.about[0].upper()}{one.about[1:]}.", variables(one.settings)
+            if one.add_arguments:
+                one.add_arguments(own)
+    parsed = parser.parse_args()
+    return parsed if getattr(parsed, "command", None) else None
 
 
 def variables(settings: type[Settings]) -> str:

@@ -1,7 +1,9 @@
+from argparse import ArgumentParser
+
 import pytest
 from pydantic import Field
 from runtime.settings import Settings
-from runtime.usage import chosen_command, refuse_arguments, show_help, variables
+from runtime.usage import ProgramCommand, chosen_command, refuse_arguments, show_help, variables
 
 
 class ShopSettings(Settings):
@@ -47,12 +49,18 @@ def test_a_service_without_arguments_starts(monkeypatch: pytest.MonkeyPatch) -> 
     refuse_arguments("shop", ShopSettings)
 
 
-COMMANDS = {"restock": ("fill the shelves", RestockSettings)}
+def add_shelf(parser: ArgumentParser) -> None:
+    parser.add_argument("shelf", nargs="?", type=int)
+
+
+COMMANDS = {"restock": ProgramCommand("fill the shelves", RestockSettings, add_shelf)}
 
 
 def test_a_command_of_a_service_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["shop", "restock"])
-    assert chosen_command("shop", ShopSettings, COMMANDS) == "restock"
+    monkeypatch.setattr("sys.argv", ["shop", "restock", "3"])
+    chosen = chosen_command("shop", ShopSettings, COMMANDS)
+    assert chosen
+    assert (chosen.command, chosen.shelf) == ("restock", 3)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +69,8 @@ def test_a_command_of_a_service_is_chosen(monkeypatch: pytest.MonkeyPatch) -> No
         (["--help"], 0, ["DATABASE_URL * required", "restock fill the shelves"]),
         (["restock", "--help"], 0, ["Fill the shelves.", "SHELVES required"]),
         (["close"], 2, ["invalid choice: 'close'"]),
-        (["restock", "now"], 2, ["unrecognized arguments: now"]),
+        (["restock", "now"], 2, ["invalid int value: 'now'"]),
+        (["restock", "3", "now"], 2, ["unrecognized arguments: now"]),
     ],
 )
 def test_other_arguments_end_a_service_with_commands(

@@ -11,6 +11,7 @@ from identity.handlers import handles
 from identity.projections import project
 from identity.queries import answers
 from identity.reactions import reactions
+from identity.read_models import READ_MODELS
 from identity.settings import Settings
 
 service: Service[Settings, Dependencies] = Service(
@@ -22,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,
+    read_models=READ_MODELS,
     projectors=[*projectors()],
     unique_violations=UNIQUE_VIOLATIONS,
     started=ensure_admin,

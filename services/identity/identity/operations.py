@@ -27,6 +27,8 @@ from identity.settings import DatabaseSettings, KeySettings, Settings
 
 USAGE = """usage: python -m identity                            run the service
        python -m identity migrate                    apply the migrations of this release, and exit
+       python -m identity rebuild [<read model>]     build a read model again, or list all
+       python -m identity dead-letters <action> …    list, show, retry or drop what was given up
        python -m identity reset-password <e-mail>    set a new password, which is printed
        python -m identity rotate-keys                add a new key for access tokens
        python -m identity prune-audit <days>         delete the entries of the audit log that are older"""

@@ -10,6 +10,7 @@ from mcp_registry.handlers import handles
 from mcp_registry.projections import project
 from mcp_registry.queries import answers
 from mcp_registry.reactions import reactions
+from mcp_registry.read_models import READ_MODELS
 from mcp_registry.secret_tables import SECRET_TABLES
 from mcp_registry.settings import Settings
 
@@ -22,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     checks=checks,
     reactions=reactions,
+    read_models=READ_MODELS,
     followers=["identity"],
     due=DUE_KINDS,
     secrets=SECRET_TABLES,

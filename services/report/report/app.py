@@ -9,6 +9,7 @@ from report.handlers import handles
 from report.projections import project
 from report.queries import answers
 from report.reactions import reactions
+from report.read_models import READ_MODELS
 from report.settings import Settings
 
 service: Service[Settings, Dependencies] = Service(
@@ -19,6 +20,7 @@ service: Service[Settings, Dependencies] = Service(
     project=project,
     dependencies=dependencies,
     reactions=reactions,
+    read_models=READ_MODELS,
     followers=["identity"],
     due=[REPORT_EXPIRY],
 )

@@ -16,6 +16,7 @@ from session.projections.approval import APPROVAL_EXPIRY
 from session.queries import answers
 from session.quotas.concurrency import START_WAITING
 from session.reactions import reactions
+from session.read_models import READ_MODELS
 from session.settings import Settings
 
 service: Service[Settings, Dependencies] = Service(
@@ -29,6 +30,7 @@ service: Service[Settings, Dependencies] = Service(
     measure=partial(measure, APPROVAL_EXPIRY.name),
     constraints=constrains,
     reactions=reactions,
+    read_models=READ_MODELS,
     followers=["identity"],
     projectors=[ACCOUNTS],
     due=[APPROVAL_EXPIRY, START_WAITING],

@@ -11,6 +11,7 @@ from task_scheduler.handlers import handles
 from task_scheduler.projections import project
 from task_scheduler.queries import answers
 from task_scheduler.reactions import reactions
+from task_scheduler.read_models import READ_MODELS
 from task_scheduler.settings import Settings
 
 service: Service[Settings, Dependencies] = Service(
@@ -22,6 +23,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,
+    read_models=READ_MODELS,
     followers=["identity"],
     due=DUE_KINDS,
     secrets=[VARIABLES],

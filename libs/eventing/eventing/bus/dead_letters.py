@@ -1,5 +1,6 @@
 """Dead letters: messages that are not delivered again, until an operator replays them."""
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -31,6 +32,15 @@ class DeadLetter:
     at: datetime
     message: Msg
 
+    @property
+    def content(self) -> str:
+        """The headers and the body, for an operator."""
+        try:
+            body = json.dumps(json.loads(self.message.data), indent=2, ensure_ascii=False)
+        except ValueError:
+            body = repr(self.message.data)
+        return "\n".join([*(f"{name}: {value}" for name, value in (self.message.headers or {}).items()), "", body])
+
     def __str__(self) -> str:
         """Return one line for an operator, without the content."""
         headers = self.message.headers or {}
@@ -54,12 +64,12 @@ async def counts(js: JetStream, service: str) -> dict[str, int]:
     return {subject.rpartition(".")[2]: number for subject, number in found.items()}
 
 
-async def of_service(js: JetStream, service: str, name: str, limit: int) -> list[DeadLetter]:
-    """Return the oldest dead letters of a service, of the reaction `name` (`*`: of all)."""
+async def of_service(js: JetStream, service: str, name: str, limit: int, after: int = 0) -> list[DeadLetter]:
+    """Return the oldest dead letters of a service after a number, of the reaction `name` (`*`: of all)."""
     letters = list[DeadLetter]()
     with suppress(NotFoundError):  # no service has run yet
         subject = dead_letter_subject(service, name)
-        reading = ordered.messages(js, DEAD_LETTERS, 0, subject, stored=True)
+        reading = ordered.messages(js, DEAD_LETTERS, after, subject, stored=True)
         async with aclosing(reading) as batches:
             async for letter in _letters(batches):
                 if len(letters) == limit:
@@ -90,5 +100,11 @@ async def replay(js: JetStream, service: str, letter: DeadLetter) -> str | None:
         raise ServiceNotRunning(f"no replica of {service} is running: start one, and repeat the command") from None
     if answer.data:
         return answer.data.decode()
-    await js.delete_msg(DEAD_LETTERS, letter.sequence)
+    await drop(js, letter)
     return None
+
+
+async def drop(js: JetStream, letter: DeadLetter) -> None:
+    """Delete a dead letter; one that somebody else has deleted meanwhile is no error."""
+    with suppress(NotFoundError):
+        await js.delete_msg(DEAD_LETTERS, letter.sequence)

@@ -88,11 +88,13 @@ class Database:
         size: int = 10,
         ring: Ring | None = None,
         custom_plans: bool = False,
+        statement_timeout: float = STATEMENT_TIMEOUT,
     ) -> AsyncGenerator["Database"]:
         """Open a pool of at most `size` connections, which connects when first used and replaces broken connections.
 
         Secrets can be stored and read only with a `ring` of master keys. With `custom_plans`, each query is planned for
-        its values: for filters of which some select few rows and others most of them.
+        its values: for filters of which some select few rows and others most of them. Statements fail after
+        `statement_timeout` seconds.
         """
         settings = SESSION | ({"plan_cache_mode": "force_custom_plan"} if custom_plans else {})
         pool = asyncpg.create_pool(
@@ -100,7 +102,7 @@ class Database:
             min_size=0,
             max_size=size,
             timeout=CONNECT_TIMEOUT,
-            command_timeout=STATEMENT_TIMEOUT,
+            command_timeout=statement_timeout,
             max_inactive_connection_lifetime=IDLE_SECONDS,
             connection_class=_Session,
             init=_set_json_codecs,

@@ -3,9 +3,11 @@
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from nats.js.api import StreamInfo
+from pydantic_core import from_json, to_json
 from runtime.bus.jetstream import JetStream
 
 from eventing.database import Connection, Database
@@ -13,6 +15,9 @@ from eventing.projectors.checkpoint import REBUILDING, Checkpoint
 from eventing.projectors.source import Source, SourceEvent, SourcePage
 from eventing.recording import EventTooNew
 from eventing.relay.position import creation_time
+
+MAX_SPOOLED_BYTES = 4 * 2**20
+"""The size of the events that a rebuild keeps in memory; more are in a temporary file without a name."""
 
 type Project = Callable[[Any, Connection], Awaitable[None]]
 
@@ -79,21 +84,32 @@ class Filling:
     async def _fill_again(
         self, database: Database, js: JetStream, done: Checkpoint, stream: StreamInfo, rebuild: Rebuild
     ) -> Checkpoint:
-        # Read before the transaction begins, which must not wait for the bus: all relays would wait for it.
-        reached, events = done, list[SourceEvent]()
-        async with aclosing(self.source.pages(js, None)) as pages:
-            async for page in pages:
-                events += page.events
-                reached = replace(reached, cursor=page.reached)
-        # In one transaction: nobody may act on an empty read model, or on a state that was once true.
-        async with database.transaction() as connection:
-            await rebuild.clear(connection)
-            for event in events:
-                await self.project(event, connection, rebuild.project)
-            await rebuild.finish(connection)
-            filled = _after(reached, stream)
-            await done.move(connection, self.name, filled)
+        reached = done
+        with SpooledTemporaryFile(MAX_SPOOLED_BYTES) as file:
+            # Read before the transaction begins, which must not wait for the bus: all relays would wait for it.
+            async with aclosing(self.source.pages(js, None)) as pages:
+                async for page in pages:
+                    file.writelines(map(_line, page.events))
+                    reached = replace(reached, cursor=page.reached)
+            file.seek(0)
+            # In one transaction: nobody may act on an empty read model, or on a state that was once true.
+            async with database.transaction() as connection:
+                await rebuild.clear(connection)
+                for line in file:
+                    await self.project(_event(line), connection, rebuild.project)
+                await rebuild.finish(connection)
+                filled = _after(reached, stream)
+                await done.move(connection, self.name, filled)
         return filled
+
+
+def _line(event: SourceEvent) -> bytes:
+    return to_json([event.headers, event.data.decode()]) + b"\n"
+
+
+def _event(line: bytes) -> SourceEvent:
+    headers, data = from_json(line)
+    return SourceEvent(headers, data.encode())
 
 
 def _after(reached: Checkpoint, stream: StreamInfo) -> Checkpoint:

@@ -149,7 +149,7 @@ class Projector:
     def _unknown(self, reason: str) -> Stopped:
         return Stopped(
             f"{reason}, and it is unknown which of its events were projected; run "
-            f"`python -m eventing rebuild <service> {self.name}`"
+            f"`python -m <service> rebuild {self.name}`"
         )
 
     async def _compare(self, database: Database, done: Checkpoint) -> Checkpoint:

@@ -65,6 +65,7 @@ FEED = f"""
             AND tx < (SELECT feed_number(pg_snapshot_xmin(pg_current_snapshot())))
         ORDER BY tx, position LIMIT $3) AS feed
     WHERE before < $4 ORDER BY tx, position"""  # noqa: S608  no input
+STORED = FEED.replace("AND tx < (SELECT feed_number(pg_snapshot_xmin(pg_current_snapshot())))", "")
 HAS_COMMAND = "SELECT EXISTS (SELECT FROM events WHERE command_id = $1)"
 VERSION = """
     SELECT version FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (id, n), LATERAL (
@@ -153,18 +154,25 @@ class PostgresStore:
         return [self._entry(row) for row in rows if not _is_erased(row)]
 
     async def entries(
-        self, after: Cursor, limit: int, size: int = UNBOUNDED, connection: Connection | None = None
+        self,
+        after: Cursor,
+        limit: int,
+        size: int = UNBOUNDED,
+        connection: Connection | None = None,
+        *,
+        locked: bool = False,
     ) -> list[FeedEntry | Unreadable | Erased]:
         """Return the entries of `feed`, and others for events that were erased and those that no release can read.
 
         Returns up to `limit` entries and up to `size` bytes; only the last entry may exceed the latter, so that a large
-        event is returned too. Reads on `connection` if it is given.
+        event is returned too. Reads on `connection` if it is given; if that has `locked` the table so that nobody
+        appends, all entries are returned, whatever other transactions are open.
 
         Raises:
             EventTooNew: only a newer release can read the next event.
         """
         reader = connection or self.database
-        rows = await reader.fetch(FEED, str(after[0]), after[1], limit, size)
+        rows = await reader.fetch(STORED if locked else FEED, str(after[0]), after[1], limit, size)
         entries = list[FeedEntry | Unreadable | Erased]()
         for row in rows:
             try:
