@@ -1,5 +1,6 @@
 """What docker-compose.yml grants its containers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from contracts.catalogue import EVENTS
 
 from tests.architecture.house import ROOT
 from tests.deploy.docker import IMAGES, SERVICES
+from tests.deploy.installation import UPGRADE
 
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
@@ -84,6 +86,12 @@ def test_every_service_has_an_image_that_is_built_here() -> None:
     built = {name for name, container in CONTAINERS.items() if "build" in container}
     assert built == {*IMAGES} == {"gateway", "simulator", "backup", *(service.replace("_", "-") for service in EVENTS)}
     assert all(CONTAINERS[name]["build"]["target"] == name for name in built)
+
+
+def test_an_upgrade_replaces_every_service_and_gateways_last() -> None:
+    named = re.findall('^services="(.+)"$', UPGRADE.read_text(), re.MULTILINE)[0].split()
+    assert {*named} == {*SERVICES}
+    assert named[-1] == "gateway"
 
 
 def test_the_memory_of_agents_follows_the_documented_formula() -> None:
