@@ -1,5 +1,6 @@
 """What docker-compose.yml grants its containers."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from contracts.catalogue import EVENTS
 
 from tests.architecture.house import ROOT
 from tests.deploy.docker import IMAGES, SERVICES
+from tests.deploy.installation import UPGRADE
 
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
@@ -61,6 +63,11 @@ def test_the_database_and_the_bus_cannot_be_reached_from_outside() -> None:
     assert "database" not in CONTAINERS["gateway"]["networks"]
 
 
+def test_no_password_is_written_in_the_file() -> None:
+    variables = {name for container in CONTAINERS.values() for name in container.get("environment", {})}
+    assert {name for name in variables if "PASSWORD" in name} == {"ADMIN_PASSWORD_FILE", "POSTGRES_PASSWORD_FILE"}
+
+
 def test_each_secret_is_only_where_it_is_needed() -> None:
     holders = {secret: {name for name in CONTAINERS if secret in secrets_of(name)} for secret in FILE["secrets"]}
     migrations = {f"{service.replace('_', '-')}-migration" for service in EVENTS}
@@ -79,6 +86,12 @@ def test_every_service_has_an_image_that_is_built_here() -> None:
     built = {name for name, container in CONTAINERS.items() if "build" in container}
     assert built == {*IMAGES} == {"gateway", "simulator", "backup", *(service.replace("_", "-") for service in EVENTS)}
     assert all(CONTAINERS[name]["build"]["target"] == name for name in built)
+
+
+def test_an_upgrade_replaces_every_service_and_gateways_last() -> None:
+    named = re.findall('^services="(.+)"$', UPGRADE.read_text(), re.MULTILINE)[0].split()
+    assert {*named} == {*SERVICES}
+    assert named[-1] == "gateway"
 
 
 def test_the_memory_of_agents_follows_the_documented_formula() -> None:
