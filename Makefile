@@ -59,7 +59,7 @@ dependencies: environment
 	done; test -z "$$failed"
 
 goldens: environment
-	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py tests/contracts/test_events.py tests/contracts/test_metrics.py
+	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py tests/contracts/test_events.py tests/contracts/test_metrics.py tests/monitoring/test_expressions.py
 
 format: environment ## Format the code and apply ruff's automatic fixes
 	@.venv/bin/ruff check --fix .
@@ -75,12 +75,13 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes, and lay out no PDF
 	@.venv/bin/pytest -q -n auto -m "not server and not layout and not long"
 
-golden: environment ## Update the golden files of messages, names and API, for review of their diff
+golden: environment ## Update the golden files of messages, names, API and dashboards, for review of their diff
 	@.venv/bin/python -m tests.contracts.goldens
 	@.venv/bin/python -m services.report.tests.goldens
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.events
 	@.venv/bin/python -m tests.contracts.metrics
+	@.venv/bin/python -m tests.monitoring.dashboards
 	@.venv/bin/python -m tests.contracts.openapi
 
 picture: environment ## Take the picture of the console in the README, with a browser
