@@ -68,13 +68,14 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes
 	@.venv/bin/pytest -q -n auto -m "not server and not long"
 
-golden: environment ## Update the golden files of messages, names and API, for review of their diff
+golden: environment ## Update the golden files of messages, names, API and manifests (with Helm), for review of their diff
 	@.venv/bin/python -m tests.contracts.goldens
 	@.venv/bin/python -m services.report.tests.goldens
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.events
 	@.venv/bin/python -m tests.contracts.metrics
 	@.venv/bin/python -m tests.contracts.openapi
+	@.venv/bin/python -m tests.kubernetes.rendering
 
 picture: environment ## Take the picture of the console in the README, with a browser
 	@.venv/bin/pytest -q -n 0 tests/e2e/console/test_picture.py --claude-code --console-picture docs/images/console.png
