@@ -52,7 +52,7 @@ dependencies: environment
 	done; test -z "$$failed"
 
 goldens: environment
-	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py tests/contracts/test_events.py tests/contracts/test_metrics.py
+	@.venv/bin/pytest -q tests/contracts/test_goldens.py tests/contracts/test_names.py tests/contracts/test_openapi.py tests/contracts/test_events.py tests/contracts/test_metrics.py tests/monitoring/test_expressions.py
 
 format: environment ## Format the code and apply ruff's automatic fixes
 	@.venv/bin/ruff check --fix .
@@ -68,12 +68,13 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes
 	@.venv/bin/pytest -q -n auto -m "not server and not long"
 
-golden: environment ## Update the golden files of messages, names, API and manifests (with Helm), for review of their diff
+golden: environment ## Update the golden files of messages, names, API, dashboards and manifests (with Helm), to review
 	@.venv/bin/python -m tests.contracts.goldens
 	@.venv/bin/python -m services.report.tests.goldens
 	@.venv/bin/python -m tests.contracts.names
 	@.venv/bin/python -m tests.contracts.events
 	@.venv/bin/python -m tests.contracts.metrics
+	@.venv/bin/python -m tests.monitoring.dashboards
 	@.venv/bin/python -m tests.contracts.openapi
 	@.venv/bin/python -m tests.kubernetes.rendering
 

@@ -17,7 +17,7 @@ FILE = Path(__file__).parents[2] / "docs" / "guides" / "metrics.md"
 BEGIN, END = "<!-- begin of the table -->\n", "<!-- end of the table -->\n"
 OWNERS = {"runtime": "all", "eventing": "all but `gateway`"} | {name: f"`{name}`" for name in ("gateway", *SERVICES)}
 SUFFIXES = {"counter": "_total"}
-ALIKE = {"agent_sandbox": "min", "report_pdf_available": "min"} | dict.fromkeys(
+ALIKE = {"agent_sandbox": "min", "ready": "min", "report_pdf_available": "min"} | dict.fromkeys(
     ("build_info", "dead_letters", "projector_stopped", "relay_diverged"), "max"
 )
 """How gauges that say something about the system are combined, although each replica sets its own."""
@@ -54,7 +54,7 @@ def _labels(collector: object) -> tuple[str, ...]:
 
 def _combined(collector: object, kind: str, name: str) -> str:
     is_age = kind == "gauge" and name.endswith("_seconds")
-    return "max" if isinstance(collector, Measured) or is_age else ALIKE.get(name, "sum")
+    return ALIKE.get(name) or ("max" if isinstance(collector, Measured) or is_age else "sum")
 
 
 def all_entries() -> list[Entry]:

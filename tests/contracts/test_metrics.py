@@ -10,8 +10,9 @@ from tests.contracts.metrics import FILE, Entry, all_entries, document, entries
 
 LABELS = frozenset(
     {
-        *("code", "direction", "kind", "method", "model", "outcome", "path", "pool", "projector", "quota", "reaction"),
-        *("reason", "reply", "rule", "service", "state", "status", "subject", "tool", "version", "waits_for"),
+        *("check", "code", "direction", "kind", "method", "model", "outcome", "path", "pool", "projector", "quota"),
+        *("reaction", "reason", "reply", "rule", "service", "state", "status", "stream", "subject", "tool", "version"),
+        "waits_for",
     }
 )
 """Each has few values: of an enumeration, or names in the code or the settings. None names a user or a session."""

@@ -31,7 +31,14 @@ def test_promtool_accepts_the_configuration_of_prometheus() -> None:
 
 
 @pytest.mark.deploy
+def test_amtool_accepts_the_configuration_of_alertmanager() -> None:
+    if not shutil.which("amtool"):
+        pytest.skip("amtool is missing: apt-get install prometheus-alertmanager")
+    subprocess.run(["amtool", "check-config", FOLDER / "alertmanager.yml"], check=True)
+
+
+@pytest.mark.deploy
 def test_docker_compose_accepts_the_profile_observe() -> None:
-    assert {"prometheus", "grafana", "collector", "jaeger"} <= {
+    assert {"prometheus", "alertmanager", "grafana", "collector", "jaeger"} <= {
         *docker("compose", "--profile=observe", "config", "--services").split()
     }

@@ -64,6 +64,21 @@ def test_a_failover_is_diagnosed(spare_system: System, spare_admin: User) -> Non
 
 @pytest.mark.parametrize(
     ("page", "said"),
+    [
+        ("slo", '"status":"ready"'),
+        ("service", 'gateway {"status":"ready"'),
+        ("runs", "approvals_pending 0"),
+        ("backlog", 'session stream_bytes_max{stream="WORK_SESSION"}'),
+    ],
+)
+def test_the_state_of_a_running_system_is_diagnosed(
+    page: str, said: str, spare_system: System, spare_admin: User
+) -> None:
+    assert said in output(page, spare_system, spare_admin)
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
     [("keys", "data keys by master key"), ("dead-letters", "0 of 0 dead letters replayed"), ("relay", "begins within")],
 )
 def test_the_commands_for_operators_run(page: str, said: str, spare_system: System, spare_admin: User) -> None:

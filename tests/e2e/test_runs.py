@@ -65,7 +65,12 @@ def test_queued_queries_are_answered_in_order(shared_user: User, system: System)
     assert said == [first, *runs]
     after = session_metrics(system)
     assert [name for name in MOVED if after[name] <= before[name]] == []
-    assert {'runs_queued{waits_for="worker"}', 'agents{state="warm"}', "approvals_pending"} <= after.keys()
+    assert {
+        'runs_queued{waits_for="worker"}',
+        'agents{state="warm"}',
+        "approvals_pending",
+        'ready{check="bus"}',
+    } <= after.keys()
     assert after['reaction_pending{reaction="run_agent"}'] == after['projector_pending{projector="accounts"}'] == 0
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 
+from contracts.wire import event_stream, work_stream
 from nats.js.errors import NotFoundError
 from runtime.bus.jetstream import JetStream
 from runtime.metrics import Values
@@ -22,6 +23,20 @@ async def measure_reactions(js: JetStream, service: str, shared: Sequence[Regist
     counts = [consumers.pending(one.name, one.event) for one in shared]
     pending = await _known({(one.name,): count for one, count in zip(shared, counts, strict=True)})
     return {metrics.reaction_pending: pending}
+
+
+async def measure_streams(js: JetStream, service: str) -> Values:
+    """Return the size and the limit of the streams of a service."""
+
+    async def info(name: str) -> tuple[int, int]:
+        found = await js.stream_info(name)
+        return found.state.bytes, found.config.max_bytes or 0
+
+    known = await _known({(name,): info(name) for name in (event_stream(service), work_stream(service))})
+    return {
+        metrics.stream_bytes: {labels: size for labels, (size, _) in known.items()},
+        metrics.stream_max_bytes: {labels: limit for labels, (_, limit) in known.items() if limit > 0},
+    }
 
 
 async def measure_projectors(js: JetStream, database: Database, projectors: Sequence[Projector]) -> Values:
@@ -45,8 +60,8 @@ async def measure_connections(pools: Mapping[str, Database]) -> Values:
     return {}
 
 
-async def _known(counts: Mapping[tuple[str], Awaitable[int]]) -> dict[tuple[str, ...], float]:
-    """Return the counts of what exists: a stream or consumer does not before its service has started once."""
+async def _known[R](counts: Mapping[tuple[str, ...], Awaitable[R]]) -> dict[tuple[str, ...], R]:
+    """Return what is known of that which exists: a stream or consumer does not before its service has started once."""
     found = await asyncio.gather(*counts.values(), return_exceptions=True)
     for one in found:
         if isinstance(one, BaseException) and not isinstance(one, NotFoundError):

@@ -43,6 +43,12 @@ projector_pending = Measured(
 reaction_pending = Measured(
     "reaction_pending", "Events that the bus has not delivered to a reaction yet", ["reaction"], registry=METRICS
 )
+stream_bytes = Measured(
+    "stream_bytes", "Size of a stream on the bus; `WORK_…` accept no more when full", ["stream"], registry=METRICS
+)
+stream_max_bytes = Measured(
+    "stream_bytes_max", "Limit of the size of a stream; absent if it has none", ["stream"], registry=METRICS
+)
 connections = Gauge(
     "database_connections", "Open connections of a pool, by what they are", ["pool", "state"], registry=METRICS
 )

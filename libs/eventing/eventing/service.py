@@ -41,7 +41,7 @@ from eventing.handling import Handlers, subscribers
 from eventing.handling.dispatch import Dispatcher
 from eventing.handling.operations import operations
 from eventing.leases import Leases
-from eventing.measuring import measure_connections, measure_projectors, measure_reactions
+from eventing.measuring import measure_connections, measure_projectors, measure_reactions, measure_streams
 from eventing.migrating import migrate_as_owner, migrations_of
 from eventing.privileges import check_role
 from eventing.projectors import Projectors
@@ -177,7 +177,8 @@ class Service[S: ServiceSettings, T]:
             checks = self._health(dispatcher, client, relay, reactor, due_times, projectors)
             own = operations(self.name, store, checks, self.projectors)
             await stack.enter_async_context(subscribers.answering(settings.nats_url, self.name, dispatcher, own))
-            probes = health.app(checks, self._exposition(js, dependencies, database, leases, projectors))
+            measures = [checks.measure, *self._measures(js, dependencies, database, leases, projectors)]
+            probes = health.app(checks, Scrapes(self.name, "eventing", measures=measures).exposition)
             ops = await stack.enter_async_context(health.serving(probes, settings.ops_host, settings.ops_port))
             log.info("ready", migrations=applied, ops_port=ops.address[1])
             always = self._endless_tasks(store, relay, reactor, js, settings)
@@ -217,17 +218,17 @@ class Service[S: ServiceSettings, T]:
         checks.checks |= self.checks(dispatcher.dependencies) if self.checks else {}
         return checks
 
-    def _exposition(
+    def _measures(
         self, js: JetStream, dependencies: T, database: Database, leases: Leases, projectors: Projectors
-    ) -> health.Metrics:
+    ) -> list[Measure]:
         pools = {"requests": database, "leases": leases.database, "projectors": projectors.database}
-        measures: list[Measure] = [
+        return [
+            partial(measure_streams, js, self.name),
             partial(measure_reactions, js, self.name, self.reactions.delivered("shared")),
             partial(measure_projectors, js, projectors.database, self.projectors),
             partial(measure_connections, pools),
             *([partial(self.measure, dependencies, database)] if self.measure else []),
         ]
-        return Scrapes(self.name, "eventing", measures=measures).exposition
 
     def _relay(self, store: PostgresStore, js: JetStream, settings: S) -> Relay:
         work, max_bytes = self.reactions.work_of(self.name), settings.stream_max_bytes

@@ -10,6 +10,7 @@ from eventing.bus.consumers import Consumers
 from eventing.bus.missing import StreamMissing
 from eventing.bus.streams import (
     EVENT_RETENTION_SECONDS,
+    MIN_STREAM_BYTES,
     BusTooOld,
     BusTooSmall,
     StreamsRefused,
@@ -19,6 +20,7 @@ from eventing.bus.streams import (
     provision_work,
     provisioning,
 )
+from eventing.measuring import measure_streams
 from eventing.testing import eventually
 from eventing.testing.messages import MarbleAdded
 from nats.aio.msg import Msg
@@ -36,6 +38,15 @@ async def test_a_new_stream_has_the_required_configuration(client: Client) -> No
     await provision(js, "EVT_JAR", ["evt.jar.>"])
     config = (await js.stream_info("EVT_JAR")).config
     assert (config.subjects, config.max_age, config.storage) == (["evt.jar.>"], EVENT_RETENTION_SECONDS, "file")
+
+
+async def test_the_size_of_the_streams_that_exist_is_measured_with_their_limits(client: Client) -> None:
+    js = jetstream(client)
+    await provision(js, "EVT_JAR", ["evt.jar.>"], max_bytes=MIN_STREAM_BYTES)
+    await js.publish("evt.jar.added", b"a marble")
+    measured = {metric.name: dict(values) for metric, values in (await measure_streams(js, "jar")).items()}
+    assert measured["stream_bytes_max"] == {("EVT_JAR",): MIN_STREAM_BYTES}
+    assert measured["stream_bytes"][("EVT_JAR",)] > 0
 
 
 async def test_reactions_wait_for_the_stream_of_another_service_and_say_so_once(client: Client) -> None:

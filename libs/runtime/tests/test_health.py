@@ -59,6 +59,12 @@ async def test_a_check_that_hangs_times_out(monkeypatch: pytest.MonkeyPatch) -> 
     assert await Health({"database": hang}).report() == {"database": "no answer within 0.01 s"}
 
 
+async def test_a_scrape_measures_each_check_and_waits_for_none_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "MEASURING_SECONDS", 0.02)
+    [values] = (await Health({"bus": healthy, "sandbox": reduced, "database": down, "clock": hang}).measure()).values()
+    assert values == {("bus",): 1, ("sandbox",): 1, ("database",): 0, ("clock",): 0}
+
+
 async def test_a_process_is_ready_if_all_checks_pass() -> None:
     async with client_of(Health({"bus": healthy})) as client:
         answer = await client.get("/health/ready")

@@ -60,6 +60,7 @@ class Gateway(Parts):
         bus, waits = Bus(client, timeout=settings.ask_timeout_seconds), Waits(settings.query_wait_seconds)
         keys, revocations, api_keys = Keys(bus), Revocations(client), ApiKeys(bus)
         tokens = Tokens(keys, revocations, api_keys)
+        readiness = Readiness(bus, keys, revocations)
         open_streams, heartbeat = _open_streams(client, settings), settings.stream_heartbeat_seconds
         counters = Counters(client, RATE_LIMITS, RATE_PREFIX, seconds=RETENTION_SECONDS)
         return cls(
@@ -75,8 +76,8 @@ class Gateway(Parts):
             checks=Checks(client, waits),
             files=files,
             streams=Streams(client, bus, tokens, open_streams, heartbeat),
-            scrapes=Scrapes("gateway", measures=[partial(measure_sessions, bus)]),
-            readiness=Readiness(bus, keys, revocations),
+            scrapes=Scrapes("gateway", measures=[partial(measure_sessions, bus), readiness.health.measure]),
+            readiness=readiness,
             limiter=Limiter(counters, Rules.parse(settings.rate_limits)),
             request_slots=RequestSlots(settings.concurrent_requests_per_user),
             records=Records(client, settings.replay_ring()),

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from runtime.http.connections import BoundedProtocol
 from runtime.http.handshakes import WebSocketProtocol
+from runtime.metrics import MEASURING_SECONDS, Measured, Values, metrics_of
 
 CHECK_TIMEOUT = 2.0
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -33,6 +34,14 @@ type Metrics = Callable[[], Awaitable[bytes]]
 """Returns metrics in the text format of Prometheus."""
 
 
+_ready = Measured(
+    "ready",
+    "Whether the process is ready, by what is checked; 0 is a reason of `/health/ready` to answer 503",
+    ["check"],
+    registry=metrics_of("runtime"),
+)
+
+
 class NotReady(Exception):
     """Raised by a check to report its reason. The text is shown to clients, so it must not contain anything private."""
 
@@ -47,18 +56,27 @@ class Health:
 
     checks: dict[str, Check] = field(default_factory=dict[str, Check])
 
-    async def report(self) -> dict[str, str]:
-        """Run all checks concurrently, and return the result of each (see `is_healthy`): `ok`, or what is wrong."""
-        results = await asyncio.gather(*(_outcome(check) for check in self.checks.values()))
+    async def report(self, within: float | None = None) -> dict[str, str]:
+        """Run all checks concurrently, and return the result of each (see `is_healthy`): `ok`, or what is wrong.
+
+        A check that takes longer than `within` seconds, by default `CHECK_TIMEOUT`, fails.
+        """
+        seconds = CHECK_TIMEOUT if within is None else within
+        results = await asyncio.gather(*(_outcome(check, seconds) for check in self.checks.values()))
         return dict(zip(self.checks, results, strict=True))
 
+    async def measure(self) -> Values:
+        """Return what the checks say, for a scrape, which does not wait for those that hang."""
+        report = await self.report(within=MEASURING_SECONDS / 2)
+        return {_ready: {(name,): is_healthy(result) for name, result in report.items()}}
 
-async def _outcome(check: Check) -> str:
+
+async def _outcome(check: Check, seconds: float) -> str:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT):
+        async with asyncio.timeout(seconds):
             await check()
     except TimeoutError:
-        return f"no answer within {CHECK_TIMEOUT:g} s"
+        return f"no answer within {seconds:g} s"
     except Degraded as reason:
         return f"{OK}, but {reason}"
     except NotReady as reason:
