@@ -22,6 +22,8 @@ COMPONENTS = {
 }
 """What overlays add to the base: the value that enables it, and the template that has it."""
 CHECK = "templates/sandbox-check.yaml"
+ELSEWHERE = {"base": ["../namespaces"], "components/monitoring": ["../../../monitoring/dashboards"]}
+"""What is not rendered, by the folder that it belongs to: namespaces, and the files of dashboards."""
 
 type Manifest = dict[str, Any]
 
@@ -29,7 +31,8 @@ type Manifest = dict[str, Any]
 def program(name: str) -> list[str]:
     """Return the beginning of a command, `helm template` or `kustomize build`; nothing if it is not installed."""
     commands = {"helm": [["helm", "template"]], "kustomize": [["kustomize", "build"], ["kubectl", "kustomize"]]}
-    return next((command for command in commands[name] if shutil.which(command[0])), [])
+    installed = [command for command in commands[name] if shutil.which(command[0])]
+    return installed[0] if installed else []
 
 
 def helm(*options: str) -> str:
@@ -76,10 +79,11 @@ def _files(folder: str, text: str, kind: str = "Kustomization") -> Iterator[tupl
     for part in text.split("\n---\n"):
         lines = [line for line in part.removeprefix("---\n").splitlines() if not line.startswith("# Source: ")]
         for found in manifests("\n".join(lines)):
-            parts.setdefault(_path(found), []).append("\n".join(lines).strip())
+            if "grafana_dashboard" not in found["metadata"]["labels"]:
+                parts.setdefault(_path(found), []).append("\n".join(lines).strip())
     version = "v1alpha1" if kind == "Component" else "v1beta1"
-    resources = ["../namespaces"] if folder == "base" else []
-    index = {"apiVersion": f"kustomize.config.k8s.io/{version}", "kind": kind, "resources": resources + sorted(parts)}
+    resources = ELSEWHERE.get(folder, []) + sorted(parts)
+    index = {"apiVersion": f"kustomize.config.k8s.io/{version}", "kind": kind, "resources": resources}
     yield f"{folder}/kustomization.yaml", HEAD + yaml.safe_dump(index, sort_keys=False)
     for path, documents in parts.items():
         yield f"{folder}/{path}", HEAD + "\n---\n".join(documents) + "\n"

@@ -16,8 +16,9 @@ from runtime.settings import Settings, variables_of
 
 from tests.architecture.house import ROOT
 from tests.deploy.docker import SERVICES
+from tests.kubernetes.cluster import Cluster, Workload
 from tests.kubernetes.rendering import FOLDER, Manifest, manifests
-from tests.kubernetes.rules import RULES, Cluster, Workload, mistakes
+from tests.kubernetes.rules import RULES, mistakes
 from tests.kubernetes.schemas import VERSIONS, violations
 
 METRICS = (ROOT / "docs/guides/metrics.md").read_text()
@@ -77,6 +78,18 @@ def test_prometheus_scrapes_every_service(everything: list[Manifest]) -> None:
     assert {*monitor["spec"]["namespaceSelector"]["matchNames"]} == {
         one.namespace for one in deployed(everything).values()
     }
+
+
+def test_prometheus_evaluates_every_rule(everything: list[Manifest]) -> None:
+    [rendered] = Cluster(everything).of_kind("PrometheusRule")
+    files = sorted((ROOT / "deploy/monitoring/rules").glob("*.yml"))
+    assert rendered["spec"]["groups"] == [group for file in files for group in manifests(file.read_text())[0]["groups"]]
+
+
+def test_grafana_has_every_dashboard() -> None:
+    folder = ROOT / "deploy/monitoring/dashboards"
+    [generated] = manifests((folder / "kustomization.yaml").read_text())[0]["configMapGenerator"]
+    assert generated["files"] == sorted(file.name for file in folder.glob("*.json"))
 
 
 def test_nodes_get_the_profile_of_the_repository(everything: list[Manifest]) -> None:

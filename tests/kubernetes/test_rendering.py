@@ -1,4 +1,4 @@
-"""The chart is the source of the manifests in deploy/kubernetes, and both ways to install give the same."""
+"""The chart is the source of the manifests in deploy/kubernetes, and both ways to install are equal."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ COMBINATIONS = {
         "services.report.storage.accessMode=ReadWriteOnce",
     ],
     "no scaling": ["services.session.autoscaling=null", "services.session.replicas=3"],
-    "a tag and credentials": ["image.tag=0.3.0-rc.1", "image.pullSecrets={registry}"],
+    "a tag and credentials": ["image.tag=V0.3.0_rc.1", "image.pullSecrets={registry}"],
     "services stopped": ["migrations.servicesStopped=true"],
     "everything": [enabled for enabled, _ in rendering.COMPONENTS.values()]
     + ["ingress.enabled=true", "ingress.host=a.example"],
@@ -82,7 +82,7 @@ def test_what_is_stored_is_what_the_chart_renders() -> None:
 @pytest.mark.helm
 @pytest.mark.kustomize
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_both_ways_to_install_give_the_same(overlay: str) -> None:
+def test_both_ways_to_install_are_equal(overlay: str) -> None:
     values = CHART / f"values-{overlay}.yaml"
     charted = by_name(manifests(helm("--skip-tests", f"--values={values}")))
     assert charted == by_name(manifests(kustomize(f"overlays/{overlay}")))

@@ -54,7 +54,7 @@ appArmorProfile: {{ toJson . }}
 {{- define "agentapi.environment" -}}
 {{- $values := dict }}
 {{- range $variable, $key := .service.secrets }}{{ $_ := set $values $variable (printf "/run/secrets/%s" $key) }}{{ end }}
-{{- if .root.Values.natsAuthority }}{{ $_ := set $values "SSL_CERT_DIR" "/etc/ssl/certs:/run/secrets/nats-ca" }}{{ end }}
+{{- if .root.Values.natsAuthority }}{{ $_ := set $values "SSL_CERT_DIR" "/etc/ssl/certs:/run/secrets" }}{{ end }}
 {{- if hasKey .service.secrets "DATABASE_URL_FILE" }}{{ $_ := set $values "DRAIN_SECONDS" (.service.drainSeconds | default 10) }}{{ end }}
 {{- if hasKey .service "sandboxes" }}{{ $_ := set $values "SANDBOX_REQUIRED" .service.sandboxes }}{{ end }}
 {{- range $settings := list .root.Values.settings (.service.settings | default dict) }}
@@ -76,7 +76,7 @@ appArmorProfile: {{ toJson . }}
       - {key: {{ . }}, path: {{ . }}}
       {{- end }}
       {{- if and .bus .root.Values.natsAuthority }}
-      - {key: nats-ca.pem, path: nats-ca/{{ .root.Values.natsAuthority }}}
+      - {key: nats-ca.pem, path: {{ .root.Values.natsAuthority }}}
       {{- end }}
 {{- end }}
 

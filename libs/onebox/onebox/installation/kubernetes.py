@@ -3,7 +3,6 @@
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from onebox.errors import CannotStart
@@ -11,7 +10,7 @@ from onebox.installation.secret_folder import SecretFolder
 from onebox.terminal import fail, report
 
 NATS, STORED = ("nats-url", "nats-ca.pem"), ("database-url",)
-SECRETS: Mapping[str, tuple[str, ...]] = {
+SECRETS = {
     "gateway": (*NATS, "replay.json"),
     "identity": (*NATS, *STORED, "ring.json", "admin-password"),
     "session": (*NATS, *STORED, "secrets.json", "model-api-key"),
@@ -21,7 +20,7 @@ SECRETS: Mapping[str, tuple[str, ...]] = {
     "migrations": (*STORED, "migration-database-url"),
 }
 """The keys of the Secret of each component, as the chart mounts them."""
-STORES: Mapping[str, tuple[str, ...]] = {
+STORES = {
     "postgres": ("database-owner-password", "database-service-password"),
     "nats": ("nats.conf", "nats-server.pem", "nats-server.key"),
 }
@@ -29,20 +28,21 @@ STORES: Mapping[str, tuple[str, ...]] = {
 NAMESPACE, WITH_SANDBOXES = "agentapi", "agentapi-agents"
 
 
-def manifest(folder: SecretFolder, name: str, keys: Sequence[str], namespace: str) -> dict[str, object]:
-    """Return a Secret with what a component needs.
+def contents(path: Path, name: str) -> dict[str, str]:
+    """Return the keys and values of the Secret of a component.
 
     Raises:
+        CannotStart: the folder cannot be used.
         OSError: a file cannot be read.
     """
-    files = {key: f"{key}-{name}" if key == "nats-url" else key for key in keys}
+    with SecretFolder.opened(path) as folder:
+        keys = (SECRETS | STORES)[name]
+        return {key: folder.read(f"{key}-{name}" if key == "nats-url" else key) for key in keys}
+
+
+def _manifest(path: Path, name: str, namespace: str) -> dict[str, object]:
     metadata = {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/part-of": "agentapi"}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": metadata,
-        "stringData": {key: folder.read(file) for key, file in files.items()},
-    }
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": contents(path, name)}
 
 
 def main(arguments: list[str]) -> int:
@@ -56,13 +56,12 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--stores", action="store_true", help="also those of PostgreSQL and NATS in the cluster")
     given = parser.parse_args(arguments)
-    apart, wanted = given.with_sandboxes.split(","), {**SECRETS, **(STORES if given.stores else {})}
+    apart, wanted = given.with_sandboxes.split(","), [*SECRETS, *(STORES if given.stores else ())]
     if not given.folder.is_dir():
         return fail(f"{given.folder} is not a folder. Run `make secrets`.")
     try:
-        with SecretFolder.opened(given.folder) as folder:
-            namespaces = {name: given.sandboxes if name in apart else given.namespace for name in wanted}
-            found = [manifest(folder, name, keys, namespaces[name]) for name, keys in wanted.items()]
+        namespaces = {name: given.sandboxes if name in apart else given.namespace for name in wanted}
+        found = [_manifest(given.folder, name, namespace) for name, namespace in namespaces.items()]
     except (CannotStart, OSError) as error:
         return fail(f"The secrets cannot be read: {error}")
     report(json.dumps({"apiVersion": "v1", "kind": "List", "items": found}, indent=1))
