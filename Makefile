@@ -75,7 +75,7 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes, and lay out no PDF
 	@.venv/bin/pytest -q -n auto -m "not server and not layout and not long"
 
-golden: environment ## Update the golden files of messages, names, API and dashboards, for review of their diff
+golden: environment ## Update the golden files of messages, names, API, dashboards and manifests (with Helm), to review
 	@.venv/bin/python -m tests.contracts.goldens
 	@.venv/bin/python -m services.report.tests.goldens
 	@.venv/bin/python -m tests.contracts.names
@@ -83,6 +83,7 @@ golden: environment ## Update the golden files of messages, names, API and dashb
 	@.venv/bin/python -m tests.contracts.metrics
 	@.venv/bin/python -m tests.monitoring.dashboards
 	@.venv/bin/python -m tests.contracts.openapi
+	@.venv/bin/python -m tests.kubernetes.rendering
 
 picture: environment ## Take the picture of the console in the README, with a browser
 	@.venv/bin/pytest -q -n 0 tests/e2e/console/test_picture.py --claude-code --console-picture docs/images/console.png
