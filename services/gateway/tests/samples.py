@@ -2,8 +2,9 @@
 
 from contracts.identity.login import TokensView
 from contracts.identity.user import UserView
+from contracts.public_event import PublicEvent
 from contracts.report.report import ReportLink, ReportView
-from contracts.samples import LINK, REPORT, TIME
+from contracts.samples import LINK, REPORT, SESSION, TIME, USER
 from contracts.session.approval import ApprovalView
 from contracts.session.conversation import MessageView, ToolCallView
 from contracts.session.run_view import RunSummary, RunView
@@ -13,6 +14,7 @@ from contracts.task_scheduler.backfill import BackfillView
 from contracts.task_scheduler.execution_view import ExecutionSummary, ExecutionView
 from contracts.task_scheduler.task_view import TaskSummary, TaskView
 from contracts.task_scheduler.trigger import NewTrigger, TriggerView
+from gateway.streams.items import PublishedEvent
 
 REGISTRATION = {"email": "ada@example.com", "username": "ada", "password": "plantedsecret-analytical engine"}
 
@@ -37,3 +39,9 @@ report = ReportView.example
 
 def report_link() -> ReportLink:
     return ReportLink.model_validate({"id": LINK, "report_id": REPORT, "token": "bGluaw", "expires_at": TIME})
+
+
+def published(name: str, sequence: int, text: str = "{}") -> PublishedEvent:
+    """Return an event of a session as a stream holds it; `text` is what clients receive."""
+    subject = f"evt.{name}.{USER}.{SESSION}"
+    return PublishedEvent(PublicEvent.of(subject, "", TIME, {}, sequence), sequence, text)

@@ -11,7 +11,7 @@ from contracts.session.run import RunCompleted, RunStarted
 from contracts.session.session import GetSession
 from gateway.settings import Settings
 from gateway.streams import replay
-from gateway.streams.items import Gap, PublishedEvent
+from gateway.streams.items import Gap
 from gateway.streams.listener import Listener
 
 from services.gateway.tests import samples
@@ -127,6 +127,6 @@ async def test_events_lost_by_the_bus_are_a_gap(harness: Harness, services: Fake
 async def test_a_loss_resets_the_cursor_after_the_queued_events(harness: Harness, services: FakeServices):
     client = Listener.of_session(await harness.gateway.tokens.verify(services.token()), UUID(SESSION))
     client.cursor.seen = {"session": 340}
-    client.offer(PublishedEvent("session", 341, NAMES[0], SESSION, {}, "{}"))
+    client.offer(samples.published(NAMES[0], 341))
     client.report_loss("session")
     assert [item async for item in client.live(1)][-1] == Gap("0", "expired")

@@ -40,7 +40,7 @@ def token(services: FakeServices) -> str:
 
 
 def event(sequence: int, size: int = 2) -> PublishedEvent:
-    return PublishedEvent("session", sequence, "session.run_started", SESSION, {}, "x" * size)
+    return samples.published("session.run_started", sequence, "x" * size)
 
 
 async def test_a_slow_client_gets_its_queued_events_and_then_a_gap(harness: Harness, services: FakeServices):

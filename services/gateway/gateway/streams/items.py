@@ -4,56 +4,46 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from contracts.catalogue import events_of
+from contracts.public_event import PublicEvent
 from contracts.refusals import Code
-from contracts.session import SessionEvent
 from contracts.session.deltas import TextDelta
-from contracts.session.session import SessionDeleted
-from contracts.task_scheduler.task import TaskDeleted
 from contracts.wire import event_name
 from runtime.bus.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
-from gateway.streams.previews import preview
 
 TEXT_DELTA = "text_delta"
-DELETED = event_name(SessionDeleted.subject)
-TASK_DELETED = event_name(TaskDeleted.subject)
-SESSION_EVENTS = frozenset(event_name(event.subject) for event in events_of(SessionEvent))
 
 type Reason = Literal["slow", "expired"]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """A stored event with its sequence number in the stream of its service, read once for all clients.
+    """An event with its sequence number in the stream of its service, read once for all clients.
 
-    `data` is the event itself, as clients receive it; `text` is the JSON that all kinds of stream send.
+    `text` is the JSON that all kinds of stream send.
     """
 
-    service: str
+    event: PublicEvent
     sequence: int
-    name: str
-    resource: str
-    data: dict[str, Any]
     text: str
 
     @classmethod
     def read(cls, message: StreamMessage) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
-        _, service, _, _, resource = message.subject.split(".")
-        sequence, name, data = message.sequence, event_name_of(message), preview(json.loads(message.data))
-        payload = {
-            "type": name,
-            "session_id": resource if name in SESSION_EVENTS else None,
-            "resource_id": resource,
-            "sequence": sequence,
-            "at": message.headers.get("ce-time", "").replace("+00:00", "Z"),
-            "data": data,
-        }
-        if name == DELETED:
-            payload["status"] = "terminated"
-        return cls(service, sequence, name, resource, data, json.dumps(payload, separators=(",", ":")))
+        id, time = message.headers.get("ce-id", ""), message.headers.get("ce-time", "")
+        event = PublicEvent.of(message.subject, id, time, json.loads(message.data), message.sequence)
+        return cls(event, message.sequence, json.dumps(event.payload(), separators=(",", ":")))
+
+    @property
+    def name(self) -> str:
+        """The name that `types` selects it by."""
+        return self.event.type
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The fields of the event, as clients receive them."""
+        return self.event.data
 
     @property
     def payload(self) -> dict[str, Any]:

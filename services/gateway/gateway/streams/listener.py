@@ -6,10 +6,13 @@ from collections.abc import AsyncGenerator, Callable
 from typing import Self
 from uuid import UUID
 
+from contracts.event_types import Selected
+from contracts.public_event import SESSION_DELETED
+
 from gateway.clients.auth.token import Token
 from gateway.streams.cursor import Cursor
-from gateway.streams.items import DELETED, GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, Item, PublishedEvent, Reason
-from gateway.streams.types import Wanted, wanted
+from gateway.streams.items import GONE, SHUTTING_DOWN, Delta, End, Gap, Heartbeat, Item, PublishedEvent, Reason
+from gateway.streams.types import wanted
 
 MAX_QUEUED, MAX_QUEUED_BYTES = 256, 1024 * 1024
 """How many items may be queued, and after how many bytes none is added, before the client gets a gap."""
@@ -21,7 +24,7 @@ class Listener:
     `filter` selects the same events in the stored streams: `<owner>.<resource>`, one of them `*`.
     """
 
-    def __init__(self, token: Token, key: str, filter: str, services: tuple[str, ...], wanted: Wanted) -> None:  # noqa: A002  its name on the bus
+    def __init__(self, token: Token, key: str, filter: str, services: tuple[str, ...], wanted: Selected) -> None:  # noqa: A002  its name on the bus
         self.token, self.key, self.filter, self.services, self.wanted = token, key, filter, services, wanted
         self.cursor = Cursor(services)
         self.last: End | None = None
@@ -56,11 +59,13 @@ class Listener:
 
     def selects(self, name: str) -> bool:
         """Return whether the client receives items of this name: those selected, and the deletion of its session."""
-        return self.wanted(name) or (name == DELETED and self.filter.startswith("*."))
+        return self.wanted(name) or (name == SESSION_DELETED and self.filter.startswith("*."))
 
     def is_over(self, item: object) -> bool:
         """Return whether nothing can follow the item, because it is the deletion of the followed session."""
-        return isinstance(item, PublishedEvent) and item.name == DELETED and item.resource == self.key
+        if not isinstance(item, PublishedEvent) or item.name != SESSION_DELETED:
+            return False
+        return str(item.event.resource) == self.key
 
     def offer(self, item: Item) -> None:
         """Queue an item for the client; the first one that exceeds the limits begins a gap."""
@@ -96,9 +101,10 @@ class Listener:
 
     def advance(self, event: PublishedEvent) -> bool:
         """Mark an event as seen, and return whether it was not seen before."""
-        if event.sequence <= self.cursor.seen[event.service]:
+        service = event.event.service
+        if event.sequence <= self.cursor.seen[service]:
             return False
-        self.cursor.seen[event.service] = event.sequence
+        self.cursor.seen[service] = event.sequence
         self._moved = False
         return True
 

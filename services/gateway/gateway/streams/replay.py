@@ -15,7 +15,7 @@ from runtime.bus.stream_reader import Bounds, StreamMessage
 from gateway.streams.audience import Audience
 from gateway.streams.cursor import Cursor
 from gateway.streams.feed import Feed
-from gateway.streams.items import DELETED, SESSION_EVENTS, TASK_DELETED, Gap, Heartbeat, PublishedEvent, event_name_of
+from gateway.streams.items import Gap, Heartbeat, PublishedEvent, event_name_of
 from gateway.streams.listener import Listener
 
 FIND: dict[str, Callable[[list[UUID]], Query[list[UUID]]]] = {
@@ -89,9 +89,9 @@ class Replay:
         events = [PublishedEvent.read(message) for message in batch if listener.selects(event_name_of(message))]
         existing = set[UUID]()
         for service, find in FIND.items():
-            if ids := {id for event in events if event.service == service and (id := _belongs_to(event))}:
+            if ids := {id for each in events if each.event.service == service and (id := each.event.belongs_to)}:
                 existing |= {*await self.bus.ask(find([*ids]), Envelope.begin(actor=listener.token.actor))}
-        return [event for event in events if (id := _belongs_to(event)) is None or id in existing]
+        return [each for each in events if (id := each.event.belongs_to) is None or id in existing]
 
     async def _acquire_reader(self) -> bool:
         try:
@@ -99,13 +99,6 @@ class Replay:
                 return await self.readers.acquire()
         except TimeoutError:
             return False
-
-
-def _belongs_to(event: PublishedEvent) -> UUID | None:
-    """Return the session or the task that has to exist for an event to be replayed; None if none has to."""
-    if event.service == "task_scheduler" and event.name != TASK_DELETED:
-        return UUID(event.data.get("task_id") or event.resource)  # events of executions name their task
-    return UUID(event.resource) if event.name in SESSION_EVENTS and event.name != DELETED else None
 
 
 def _find_gap(cursor: Cursor, streams: Mapping[str, Bounds]) -> Gap | None:
