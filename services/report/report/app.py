@@ -19,6 +19,6 @@ service: Service[Settings, Dependencies] = Service(
     project=project,
     dependencies=dependencies,
     reactions=reactions,
-    followers=["identity"],
+    followers=["identity", "webhook"],
     due=[REPORT_EXPIRY],
 )

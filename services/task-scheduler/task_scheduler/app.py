@@ -22,7 +22,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,
-    followers=["identity"],
+    followers=["identity", "webhook"],
     due=DUE_KINDS,
     secrets=[VARIABLES],
 )
