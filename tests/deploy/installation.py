@@ -50,8 +50,12 @@ class Installation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error:
-            sys.stderr.write(self.compose("logs", "--no-color", "--tail", "40"))
+            self.show_logs()
         self.compose("down", "--volumes", "--timeout", "30", "--remove-orphans")
+
+    def show_logs(self) -> None:
+        """Write the last lines of each container to standard error."""
+        sys.stderr.write(self.compose("logs", "--no-color", "--tail", "40"))
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose` for this system."""
