@@ -50,6 +50,7 @@ def inspected(kind: str, name: str) -> dict[str, Any]:
     return found
 
 
+@cache
 def configured(service: str) -> dict[str, Any]:
     """Return the configuration of a container of the image of a service."""
     container = docker("create", image_of(service))
