@@ -103,11 +103,10 @@ def _from_files(settings: type[Settings]) -> tuple[dict[str, str], dict[str, str
             unusable[field] = f"{name}_FILE: {name} is set, too. Unset one of the two"
         elif path:
             try:
-                if text := read_secret(Path(path), may_be_empty=MAY_BE_EMPTY in info.metadata):
-                    values[field] = text
+                values[field] = read_secret(Path(path), may_be_empty=MAY_BE_EMPTY in info.metadata)
             except ValueError as error:
                 unusable[field] = f"{name}_FILE: {error}"
-    return values, unusable
+    return {name: text for name, text in values.items() if text}, unusable
 
 
 def _variable(loc: tuple[int | str, ...], settings: type[Settings], from_files: Collection[str]) -> str:
