@@ -39,7 +39,7 @@ class Installation:
             "ASK_TIMEOUT_SECONDS": "15",  # two of everything start while users register
         }
         self._images = images or {}
-        """Settings of docker-compose.yml that name other images."""
+        """Variables of `docker compose` that name other images, and their docker-compose.yml."""
         self._env = {**os.environ, **given}  # noqa: TID251  docker needs all of it
         subprocess.run([sys.executable, "-m", "onebox.installation", str(folder)], check=True)
 

@@ -23,8 +23,9 @@ SWITCHED, CHANGED = "switched", "changed"
 
 @pytest.fixture
 def earlier_images() -> Generator[Mapping[str, str]]:
-    """The names of the earlier images: FROM_IMAGES and FROM_VERSION, or those of this release under another version."""
-    given = {name: os.environ.get(f"FROM_{name}", "") for name in ("IMAGES", "VERSION")}  # noqa: TID251
+    """What `docker compose` starts the earlier release with: FROM_…, or the images under test as another version."""
+    names = ("IMAGES", "VERSION", "COMPOSE_FILE")
+    given = {name: os.environ.get(f"FROM_{name}", "") for name in names}  # noqa: TID251
     if given["VERSION"]:
         yield {name: value for name, value in given.items() if value}
         return
