@@ -97,7 +97,8 @@ class Installation:
         docker("kill", "--signal=KILL", container)
         docker("start", container)
         until(lambda: self._is_ready(container), READY_SECONDS)
-        self.find_gateways()
+        if "-gateway-" in container:
+            self.find_gateways()
 
     def _is_ready(self, container: str) -> bool:
         state = inspected("container", container)["State"]
