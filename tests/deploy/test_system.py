@@ -14,7 +14,7 @@ from tests.deploy.lost_data import lost
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
 SERVERS = ("nats", "postgres")
-USERS = 3
+USERS, MAX_PAUSE = 3, 3.0
 AIM_SECONDS = 60
 
 
@@ -54,7 +54,7 @@ def test_containers_have_neither_secrets_in_variables_nor_a_writable_root(instal
 
 
 def test_nothing_acknowledged_is_lost_when_each_container_is_killed(doubled: Installation) -> None:
-    workload = Workload(doubled.gateways, USERS, seed=1)
+    workload = Workload(doubled.gateways, USERS, seed=1, max_pause=MAX_PAUSE)
     with workload.busy():
         assert all(user.tasks for user in workload.users), "users could not prepare"
         for service in (*SERVICES, *SERVERS):
