@@ -7,10 +7,11 @@ if ! docker compose version >/dev/null 2>&1; then
     echo "Docker with its plugin \`compose\` is required: https://docs.docker.com/engine/install/" >&2
     exit 1
 fi
-[ $# != 0 ] || set -- gateway identity session task-scheduler report mcp-registry simulator backup
+# shellcheck disable=SC2046
+[ $# != 0 ] || set -- $(sed -n 's/^FROM common AS //p' deploy/images/Dockerfile)
 : "${REVISION:=$(git rev-parse HEAD 2>/dev/null || echo unknown)}"
-# The times in the images, so that builds of one revision are equal.
-: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct 2>/dev/null || echo 0)}"
+# The times in the images, so that builds of one source are equal, and one that changed only its documentation is cached.
+: "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct -- pyproject.toml uv.lock libs services deploy/images 2>/dev/null || echo 0)}"
 export REVISION SOURCE_DATE_EPOCH
 
 # One after the other: only BuildKit would build what they share once.

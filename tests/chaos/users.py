@@ -60,8 +60,8 @@ class HeldTask:
 class User:
     """Someone with an account, some sessions and a task, who goes to another gateway when one does not answer."""
 
-    def __init__(self, gateways: list[str], random: Random, answers: Counter[str]) -> None:
-        self.gateways, self.random, self.answers = gateways, random, answers
+    def __init__(self, gateways: list[str], random: Random, answers: Counter[str], max_pause: float) -> None:
+        self.gateways, self.random, self.answers, self.max_pause = gateways, random, answers, max_pause
         self.http = httpx.AsyncClient(timeout=WAIT_SECONDS, event_hooks={"response": [SEARCHED.check_async]})
         self.sessions: list[Held] = []
         self.forks: list[str] = []
@@ -94,7 +94,7 @@ class User:
         while not until.is_set():
             [act] = self.random.choices(kinds, weights)
             await act(self.random.choice(self.sessions))
-            await asyncio.sleep(self.random.uniform(0, MAX_PAUSE))
+            await asyncio.sleep(self.random.uniform(0, self.max_pause))
 
     async def _enqueue(self, held: Held) -> None:
         await self._query(held, "enqueue", prefer="respond-async")
@@ -219,10 +219,10 @@ def _run_of(answer: httpx.Response) -> str | None:
 class Workload:
     """Users who are busy in a thread of their own, so that nothing that happens to the system holds them up."""
 
-    def __init__(self, gateways: list[str], users: int, seed: int) -> None:
+    def __init__(self, gateways: list[str], users: int, seed: int, max_pause: float = MAX_PAUSE) -> None:
         self.answers = Counter[str]()
         randoms = [Random(f"{seed} {n}") for n in range(users)]  # noqa: S311  a seed is the point
-        self.users = [User(gateways, random, self.answers) for random in randoms]
+        self.users = [User(gateways, random, self.answers, max_pause) for random in randoms]
         self._settled, self._enough = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live()))
         self._failed: BaseException | None = None

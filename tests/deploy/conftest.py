@@ -27,9 +27,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
 
 
-@pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]:
-    """The system of docker-compose.yml, with secrets of its own, started once for all tests of a module."""
+@pytest.fixture(scope="session")
+def installation(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Installation]:
+    """The system of docker-compose.yml, with secrets of its own, started once for all tests."""
     with Installation(Path(tmp_path_factory.mktemp("secrets"))) as running:
         running.up()
         yield running
+        if request.session.testsfailed:
+            running.show_logs()

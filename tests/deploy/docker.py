@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -10,8 +11,8 @@ from typing import Any
 
 from tests.architecture.house import ROOT
 
-SERVICES = ("gateway", "identity", "session", "task-scheduler", "report", "mcp-registry")
-IMAGES = (*SERVICES, "simulator", "backup")
+IMAGES = tuple(re.findall("^FROM common AS (.+)$", (ROOT / "deploy/images/Dockerfile").read_text(), re.MULTILINE))
+SERVICES = tuple(name for name in IMAGES if name not in {"simulator", "backup"})
 PREFIX, VERSION = os.environ.get("IMAGES", "agentapi"), os.environ.get("VERSION", "0.2.0")  # noqa: TID251  as docker compose does
 
 
@@ -49,6 +50,7 @@ def inspected(kind: str, name: str) -> dict[str, Any]:
     return found
 
 
+@cache
 def configured(service: str) -> dict[str, Any]:
     """Return the configuration of a container of the image of a service."""
     container = docker("create", image_of(service))

@@ -39,7 +39,7 @@ class Installation:
             "ASK_TIMEOUT_SECONDS": "15",  # two of everything start while users register
         }
         self._images = images or {}
-        """Settings of docker-compose.yml that name other images."""
+        """Variables of `docker compose` that name other images, and their docker-compose.yml."""
         self._env = {**os.environ, **given}  # noqa: TID251  docker needs all of it
         subprocess.run([sys.executable, "-m", "onebox.installation", str(folder)], check=True)
 
@@ -50,8 +50,12 @@ class Installation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error:
-            sys.stderr.write(self.compose("logs", "--no-color", "--tail", "40"))
+            self.show_logs()
         self.compose("down", "--volumes", "--timeout", "30", "--remove-orphans")
+
+    def show_logs(self) -> None:
+        """Write the last lines of each container to standard error."""
+        sys.stderr.write(self.compose("logs", "--no-color", "--tail", "40"))
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose` for this system."""
@@ -93,7 +97,8 @@ class Installation:
         docker("kill", "--signal=KILL", container)
         docker("start", container)
         until(lambda: self._is_ready(container), READY_SECONDS)
-        self.find_gateways()
+        if "-gateway-" in container:
+            self.find_gateways()
 
     def _is_ready(self, container: str) -> bool:
         state = inspected("container", container)["State"]

@@ -62,7 +62,10 @@ def _lost_of(held: Held, http: httpx.Client) -> Iterator[str]:
 def _ended(http: httpx.Client, session: str, run: str) -> dict[str, Any] | None:
     """Return a run that has ended, or None if there is no such run."""
     path = f"/sessions/{session}/runs/{run}"
-    if http.get(path).status_code == HTTPStatus.NOT_FOUND:
+    answer = http.get(path)
+    if answer.status_code == HTTPStatus.NOT_FOUND:
         return None
-    until(lambda: http.get(path).json()["status"] in ENDED, IDLE_SECONDS)
-    return http.get(path).json()
+    if answer.json()["status"] not in ENDED:
+        until(lambda: http.get(path).json()["status"] in ENDED, IDLE_SECONDS)
+        answer = http.get(path)
+    return answer.json()

@@ -61,6 +61,11 @@ def test_the_database_and_the_bus_cannot_be_reached_from_outside() -> None:
     assert "database" not in CONTAINERS["gateway"]["networks"]
 
 
+def test_no_password_is_written_in_the_file() -> None:
+    variables = {name for container in CONTAINERS.values() for name in container.get("environment", {})}
+    assert {name for name in variables if "PASSWORD" in name} == {"ADMIN_PASSWORD_FILE", "POSTGRES_PASSWORD_FILE"}
+
+
 def test_each_secret_is_only_where_it_is_needed() -> None:
     holders = {secret: {name for name in CONTAINERS if secret in secrets_of(name)} for secret in FILE["secrets"]}
     migrations = {f"{service.replace('_', '-')}-migration" for service in EVENTS}

@@ -1,5 +1,7 @@
 """What every image promises."""
 
+from functools import cache
+
 import pytest
 from onebox.testing.cases import every_case
 
@@ -8,10 +10,24 @@ from tests.deploy.docker import IMAGES, SERVICES, configured, image_of, in_image
 pytestmark = pytest.mark.deploy
 MEGABYTES = {"gateway": 250, "session": 700, "backup": 300}
 VOLUMES = {"backup": ["/var/lib/reports", "/var/lib/workspaces"]}
-FORBIDDEN = "pip pip3 uv gcc cc g++ make"
 PROGRAMS = {"session": {"bwrap", "claude", "tini"}, "mcp-registry": {"bwrap", "tini"}}
-FIND = "find /opt/agentapi /usr -name bwrap -o -name claude -type f -o -name tini -type f"
 LABELS = ("title", "version", "revision", "source", "licenses")
+LOOK = {
+    "installers": "for name in pip pip3 uv gcc cc g++ make; do command -v $name; done; "
+    "find / -xdev -type d '(' -name pip -o -name ensurepip -o -name uv ')'",
+    "programs": "find /opt/agentapi /usr -name bwrap -o -name claude -type f -o -name tini -type f",
+    "fonts": "ls -d /usr/lib/*/libpango-1.0.so.0 /usr/share/fonts",
+    "owned": "find / -xdev -user 10001",
+}
+"""Commands that find what images should not have."""
+
+
+@cache
+def contents(image: str) -> dict[str, list[str]]:
+    """Return what each command of `LOOK` prints in an image."""
+    script = "; ".join(f"echo =; ({command}) 2>/dev/null" for command in LOOK.values())
+    _, *found = f"{in_image(image, 'sh', '-c', f'{script}; true')}\n".split("=\n")
+    return {name: output.split() for name, output in zip(LOOK, found, strict=True)}
 
 
 @every_case("image", IMAGES)
@@ -28,21 +44,17 @@ def test_an_image_of_a_server_has_a_health_check(image: str) -> None:
 
 @every_case("image", IMAGES)
 def test_an_image_has_no_compiler_and_no_installer(image: str) -> None:
-    modules = "find / -xdev -type d '(' -name pip -o -name ensurepip -o -name uv ')' 2>/dev/null"
-    script = f"for name in {FORBIDDEN}; do command -v $name; done; {modules}; true"
-    assert in_image(image, "sh", "-c", script) == ""
+    assert contents(image)["installers"] == []
 
 
 @every_case("image", IMAGES)
 def test_the_programs_of_agents_are_only_where_agents_run(image: str) -> None:
-    found = in_image(image, "sh", "-c", FIND).split()
-    assert {path.rpartition("/")[2] for path in found} == PROGRAMS.get(image, set())
+    assert {path.rpartition("/")[2] for path in contents(image)["programs"]} == PROGRAMS.get(image, set())
 
 
 @every_case("image", IMAGES)
 def test_only_the_report_image_has_pango_and_fonts(image: str) -> None:
-    found = in_image(image, "sh", "-c", "ls /usr/lib/*/libpango-1.0.so.0 /usr/share/fonts 2>/dev/null; true")
-    assert bool(found) == (image == "report")
+    assert bool(contents(image)["fonts"]) == (image == "report")
 
 
 @every_case("image", MEGABYTES)
@@ -59,5 +71,4 @@ def test_a_service_says_what_it_needs_with_a_read_only_root(image: str) -> None:
 
 @every_case("image", IMAGES)
 def test_only_the_folders_of_volumes_belong_to_the_user(image: str) -> None:
-    owned = in_image(image, "sh", "-c", "find / -xdev -user 10001 2>/dev/null; true")
-    assert sorted(owned.split()) == VOLUMES.get(image, ["/var/lib/agentapi"])
+    assert sorted(contents(image)["owned"]) == VOLUMES.get(image, ["/var/lib/agentapi"])

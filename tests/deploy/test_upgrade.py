@@ -14,7 +14,7 @@ from tests.deploy.installation import Installation
 from tests.deploy.lost_data import interrupted, lost
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
-USERS = 3
+USERS, MAX_PAUSE = 3, 3.0
 SECONDS = 600
 EARLIER = "earlier"
 # The proxy of this test is the list of gateways of its users.
@@ -23,8 +23,9 @@ SWITCHED, CHANGED = "switched", "changed"
 
 @pytest.fixture
 def earlier_images() -> Generator[Mapping[str, str]]:
-    """The names of the earlier images: FROM_IMAGES and FROM_VERSION, or those of this release under another version."""
-    given = {name: os.environ.get(f"FROM_{name}", "") for name in ("IMAGES", "VERSION")}  # noqa: TID251
+    """What `docker compose` starts the earlier release with: FROM_…, or the images under test as another version."""
+    names = ("IMAGES", "VERSION", "COMPOSE_FILE")
+    given = {name: os.environ.get(f"FROM_{name}", "") for name in names}  # noqa: TID251
     if given["VERSION"]:
         yield {name: value for name, value in given.items() if value}
         return
@@ -45,7 +46,7 @@ def earlier(tmp_path: Path, earlier_images: Mapping[str, str]) -> Generator[Inst
 
 def test_nothing_acknowledged_is_lost_in_an_upgrade(earlier: Installation, tmp_path: Path) -> None:
     old = {name for service in SERVICES for name in earlier.containers(service)}
-    workload = Workload(earlier.gateways, USERS, seed=2)
+    workload = Workload(earlier.gateways, USERS, seed=2, max_pause=MAX_PAUSE)
     with workload.busy():
         assert all(user.tasks for user in workload.users), "users could not prepare"
         upgrade(earlier, tmp_path)

@@ -132,7 +132,7 @@ def _session(context: LaunchContext, model: str) -> dict[str, str]:
     env = {
         "WORKSPACES_DIR": str(context.folder.workspaces),
         "ARCHIVES_DIR": str(context.folder.archives),
-        "MODEL_BASE_URL": model,
+        "MODEL_BASE_URL" if context.settings.model else "SIMULATOR_URL": model,
     }
     if key := context.settings.model_api_key:
         env["MODEL_API_KEY"] = key.get_secret_value()

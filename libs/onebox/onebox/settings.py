@@ -14,11 +14,11 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from runtime.settings import PUBLIC_MODEL
 from runtime.telemetry_settings import TelemetrySettings
 
 from onebox.children import telemetry_environment
 
-PUBLIC_MODEL = "https://api.anthropic.com"
 HEADERS = ("otel_exporter_otlp_headers", "otel_exporter_otlp_traces_headers")
 PREFIXES = (
     *("ADMIN_", "APPROVAL_", "ASK_", "MCP_", "MODEL_", "QUERY_", "REGISTRATION_", "REPORT_", "RUNS_", "STREAM_"),

@@ -151,7 +151,7 @@ def test_services_work_with_another_role_than_they_migrate_with(running: System)
 
 def test_the_session_service_uses_the_simulator(running: System) -> None:
     env = environment_of(running, "session")
-    assert env["MODEL_BASE_URL"] == f"http://127.0.0.1:{environment_of(running, 'simulator')['PORT']}"
+    assert env["SIMULATOR_URL"] == f"http://127.0.0.1:{environment_of(running, 'simulator')['PORT']}"
 
 
 def test_a_second_system_on_the_same_data_is_refused(running: System, box: Box) -> None:

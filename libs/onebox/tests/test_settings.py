@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from onebox.settings import PUBLIC_MODEL, BoxSettings
-from runtime.settings import InvalidSettings, load
+from onebox.settings import BoxSettings
+from runtime.settings import PUBLIC_MODEL, InvalidSettings, load
 
 
 @pytest.mark.parametrize(

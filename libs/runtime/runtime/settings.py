@@ -37,6 +37,10 @@ type FolderList = Annotated[str, AfterValidator(_folders)]
 type LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)]
 
 
+PUBLIC_MODEL = "https://api.anthropic.com"
+"""The model API that a key belongs to unless another one is set."""
+MAY_BE_EMPTY = "may be empty"
+"""Marks a secret whose file may be empty, and then counts as unset: a user may write the secret into it later."""
 MIN_SIMILARITY = 0.85
 """Similarity (0 to 1) from which a name counts as a misspelling of another."""
 MAX_NAME_LENGTH = 64
@@ -93,16 +97,16 @@ def _from_files(settings: type[Settings]) -> tuple[dict[str, str], dict[str, str
     """Return the secrets that are in files, and a line with the reason for each one whose file cannot be used."""
     environment = {name.upper(): value for name, value in os.environ.items() if value}  # noqa: TID251  as pydantic does
     values, unusable = dict[str, str](), dict[str, str]()
-    for field in filter(lambda field: is_secret(settings.model_fields[field]), settings.model_fields):
-        name, path = field.upper(), environment.get(f"{field.upper()}_FILE")
+    for field, info in settings.model_fields.items():
+        name, path = field.upper(), environment.get(f"{field.upper()}_FILE") if is_secret(info) else None
         if path and name in environment:
             unusable[field] = f"{name}_FILE: {name} is set, too. Unset one of the two"
         elif path:
             try:
-                values[field] = read_secret(Path(path))
+                values[field] = read_secret(Path(path), may_be_empty=MAY_BE_EMPTY in info.metadata)
             except ValueError as error:
                 unusable[field] = f"{name}_FILE: {error}"
-    return values, unusable
+    return {name: text for name, text in values.items() if text}, unusable
 
 
 def _variable(loc: tuple[int | str, ...], settings: type[Settings], from_files: Collection[str]) -> str:

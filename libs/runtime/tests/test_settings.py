@@ -1,10 +1,19 @@
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field, SecretStr
-from runtime.settings import FolderList, InvalidSettings, Settings, folders, load, misspelled_settings, variables_of
+from runtime.settings import (
+    MAY_BE_EMPTY,
+    FolderList,
+    InvalidSettings,
+    Settings,
+    folders,
+    load,
+    misspelled_settings,
+    variables_of,
+)
 
 
 class Sample(Settings):
@@ -88,6 +97,7 @@ def test_a_relative_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 class WithSecrets(Settings):
     bus_url: str = Field(repr=False, pattern="^nats:")
     password: SecretStr | None = None
+    token: Annotated[str | None, MAY_BE_EMPTY] = Field(default=None, repr=False)
     port: int = 1
 
 
@@ -108,6 +118,12 @@ def test_a_secret_that_is_a_secret_string_is_read_from_a_file(
 ) -> None:
     monkeypatch.setenv("PASSWORD_FILE", str(secret_file))
     assert load(WithSecrets).password == SecretStr("nats://here")
+
+
+def test_a_file_that_may_be_empty_leaves_its_secret_unset(secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (empty := secret_file.with_name("later")).touch()
+    monkeypatch.setenv("TOKEN_FILE", str(empty))
+    assert load(WithSecrets).token is None
 
 
 def test_what_is_no_secret_is_not_read_from_a_file(secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from eventing.service import SecretServiceSettings
 from mcp_connection import PROGRAM_MEMORY_BYTES
 from pydantic import AfterValidator, Field, HttpUrl, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 from runtime.http.addresses import AddressRules
-from runtime.settings import AddressList, FolderList, folders
+from runtime.settings import MAY_BE_EMPTY, PUBLIC_MODEL, AddressList, FolderList, folders
 from sandbox import Resources
 from sandbox.required import SandboxSettings
 
@@ -36,7 +36,8 @@ def _executable(path: Path) -> Path:
 class Settings(SecretServiceSettings, SandboxSettings):
     """Settings, read from the environment.
 
-    `model_api_key` stays in this service: agents never see it. Sessions choose among `models`, if there are any,
+    `model_api_key` stays in this service: agents never see it. Without it, `simulator_url` stands in for the model, if
+    there is one and `model_base_url` is not set. Sessions choose among `models`, if there are any,
     within the `ceilings` of roles. MCP servers at addresses that are not public are refused, except those in
     `mcp_allowed_addresses`: networks and host names. The programs of STDIO servers may read the folders in
     `mcp_program_dirs`; each may use `mcp_program_memory_bytes`. An agent, with all that it starts, may use
@@ -47,8 +48,9 @@ class Settings(SecretServiceSettings, SandboxSettings):
 
     workspaces_dir: Path
     archives_dir: Path | None = None
-    model_base_url: HttpUrl
-    model_api_key: str | None = Field(default=None, repr=False)
+    model_api_key: Annotated[str | None, MAY_BE_EMPTY] = Field(default=None, repr=False)
+    simulator_url: HttpUrl | None = None
+    model_base_url: HttpUrl = Field(default=None, validate_default=True)
     models: str = ""
     ceilings: str = ""
     model_retries: int = Field(default=2, ge=0, le=10)
@@ -68,6 +70,15 @@ class Settings(SecretServiceSettings, SandboxSettings):
     warm_agents_per_user: PositiveInt = 16
     warm_agent_memory_bytes: PositiveInt = 384 * 2**20
     warm_agent_seconds: PositiveFloat = 300.0
+
+    @field_validator("model_base_url", mode="before")
+    @classmethod
+    def _choose_model(cls, url: object, info: ValidationInfo) -> object:
+        """By default, a key is for the public model API; without one, the simulator answers."""
+        chosen = url or (PUBLIC_MODEL if info.data.get("model_api_key") else info.data.get("simulator_url"))
+        if not chosen:
+            raise ValueError("this variable must be set, or MODEL_API_KEY")
+        return chosen
 
     @field_validator("ceilings")
     @classmethod

@@ -6,12 +6,13 @@ from pathlib import Path
 MAX_BYTES = 64 * 1024
 
 
-def read_secret(path: Path) -> str:
+def read_secret(path: Path, *, may_be_empty: bool = False) -> str:
     """Return the text in a file, without the line breaks at its end.
 
     Raises:
-        ValueError: it is no file, cannot be read, has more than 64 KiB, no text or no UTF-8. The message contains
-            neither the text nor the path, which may be a secret, too, if somebody mistook one for the other.
+        ValueError: it is no file, cannot be read, has more than 64 KiB, no UTF-8, or no text unless it may be empty.
+            The message contains neither the text nor the path, which may be a secret, too, if somebody mistook one for
+            the other.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
@@ -26,6 +27,6 @@ def read_secret(path: Path) -> str:
         text = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("the file does not contain UTF-8 text") from None
-    if not text:
+    if not text and not may_be_empty:
         raise ValueError("the file is empty")
     return text
