@@ -31,6 +31,8 @@ from services.gateway.tests.fake_services import FakeServices
 from .receiver import Receiver
 from .samples import ADMIN, OWNER, STRANGER, definition
 
+USERS = {user.user_id: user for user in (OWNER, STRANGER, ADMIN)}
+
 type Start = Callable[[], Awaitable[None]]
 
 
@@ -62,7 +64,10 @@ class Remote:
 async def client(nats_url: str) -> AsyncGenerator[Remote]:
     async with connected(nats_url, "test") as bus:
         client = Remote(FakeServices(bus))
-        await client.others.answer_with(GetActor, lambda query: ADMIN if query.user_id == ADMIN.user_id else OWNER)
+        await client.others.answer_with(
+            GetActor,
+            lambda query: ADMIN if query.user_id == ADMIN.user_id else Actor(user_id=query.user_id, role="user"),
+        )
         await provision(client.others.js, event_stream("session"), [event_filter("session")])
         yield client
 

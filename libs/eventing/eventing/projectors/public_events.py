@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -64,7 +65,8 @@ class PublicEventProjector(Projector):
             await self._skip(database, js, stream)
         skipped_at = time.monotonic()
         while time.monotonic() - skipped_at < SKIP_SECONDS:
-            await asyncio.sleep(UNWANTED_SECONDS)
+            # Not all projectors of a process at the same time, so that they share a connection.
+            await asyncio.sleep(UNWANTED_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  no secret
             if await self.subscription.wanted(database):
                 return
 
