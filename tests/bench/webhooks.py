@@ -1,6 +1,7 @@
 """Webhooks: how many events a second arrive, and how soon after their publication. The receiver is this process."""
 
 import asyncio
+import os
 import time
 from statistics import median, quantiles
 from uuid import UUID
@@ -13,6 +14,7 @@ from contracts.wire import event_filter, event_stream
 from eventing.bus.streams import provision
 from eventing.testing.key_rings import ring_json
 from eventing.testing.publishing import publish
+from onebox.children import Child
 from runtime import clock
 from runtime.bus import Bus, Unavailable, connected
 from runtime.bus.envelope import Envelope
@@ -21,6 +23,7 @@ from runtime.testing import eventually
 from services.gateway.tests.fake_services import FakeServices
 from services.webhook.tests.receiver import Receiver, Request, Writer, receiving
 from services.webhook.tests.samples import OWNER
+from tests.bench import cpu
 from tests.bench.report import Aim, Line, milliseconds, rate
 from tests.bench.stage import Stage, until
 
@@ -62,7 +65,9 @@ async def measure(stage: Stage) -> list[Line]:
         definition = WebhookDefinition(url=receiver.url, types=["session.*"])
         create = CreateWebhook(webhook_id=clock.new_id(), definition=definition)
         await bus.ask(create, Envelope.begin(actor=OWNER))
+        before = _used(service)
         speed = await _work_off(publisher)
+        by_service, by_servers = ((now - then) / BACKLOG for now, then in zip(_used(service), before, strict=True))
         took = await _follow(publisher)
     slowest = quantiles(took, n=100)[98]
     return [
@@ -73,9 +78,20 @@ async def measure(stage: Stage) -> list[Line]:
             aim=MIN_RATE,
             unit="/s",
         ),
+        Line(
+            "processor time for one: of the service; of the servers",
+            milliseconds(by_service),
+            milliseconds(by_servers),
+        ),
         Line(f"{PER_SECOND} events a second, from publication to request, p50", milliseconds(median(took))),
         Line("p99", milliseconds(slowest), compared=slowest, aim=MAX_SECONDS, unit=" s"),
     ]
+
+
+def _used(service: Child) -> tuple[float, float]:
+    """Return the processor seconds of the service, and of the servers."""
+    own, all_of = cpu.used(service.pid or 0), cpu.used(os.getpid())
+    return own, all_of - own - cpu.used_alone(os.getpid())
 
 
 async def _answers(bus: Bus) -> bool:

@@ -93,7 +93,8 @@ class PublicEventProjector(Projector):
         done, last = await Checkpoint.read(database, self.name), stream.state.last_seq
         if (done.sequence, done.created) == (last, creation_time(stream)):
             return
-        reached = Checkpoint(last, creation_time(stream), await self._cursor_at(js, last) or done.cursor)
+        cursor = await self._cursor_at(js, last) if last else None
+        reached = Checkpoint(last, creation_time(stream), cursor or done.cursor)
         async with database.transaction() as connection:
             # Asked after the end of the stream was read: events after the first subscription are not skipped.
             if not await self.subscription.wanted(connection):

@@ -35,10 +35,11 @@ FULL = """
     SELECT w.id FROM webhooks AS w WHERE w.is_active AND EXISTS (
         SELECT FROM deliveries AS d WHERE d.webhook_id = w.id AND d.status = 'pending' OFFSET $1)"""
 SURPLUS = """
-    DELETE FROM deliveries AS d USING webhooks AS w
-    WHERE d.webhook_id = w.id AND d.status <> 'pending' AND d.number <= (
-        SELECT number FROM deliveries AS newer WHERE newer.webhook_id = w.id AND newer.status <> 'pending'
-        ORDER BY number DESC OFFSET $1 LIMIT 1)"""
+    DELETE FROM deliveries AS d USING (
+        SELECT w.id, last.number FROM webhooks AS w CROSS JOIN LATERAL (
+            SELECT number FROM deliveries AS newer WHERE newer.webhook_id = w.id AND newer.status <> 'pending'
+            ORDER BY number DESC OFFSET $1 LIMIT 1) AS last) AS surplus
+    WHERE d.webhook_id = surplus.id AND d.number <= surplus.number AND d.status <> 'pending'"""
 
 
 class Upkeep:
