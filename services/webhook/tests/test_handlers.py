@@ -39,6 +39,12 @@ async def test_a_special_address_is_refused(desk: Desk, url: str) -> None:
     assert refused.value.code == Code.ADDRESS_NOT_ALLOWED
 
 
+@pytest.mark.parametrize("host", ["[::1", "[example.com]", "::1]", "[]"])
+async def test_a_host_with_wrong_brackets_is_refused(desk: Desk, host: str) -> None:
+    with pytest.raises(Refusal, match=Code.INVALID_WEBHOOK):
+        await desk.create(url=f"https://{host}/")
+
+
 async def test_a_url_cannot_be_changed_to_a_special_address(desk: Desk) -> None:
     webhook = await desk.create()
     with pytest.raises(Refusal, match=Code.ADDRESS_NOT_ALLOWED):

@@ -54,7 +54,8 @@ class Sender:
         except (AddressNotAllowed, HostNotFound) as reason:
             error = str(reason)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as reason:
-            error = f"The request failed: {reason or type(reason).__name__}"[:SHOWN_BYTES]
+            text = f"The request failed: {reason or type(reason).__name__}"[:SHOWN_BYTES]
+            error = text.encode(errors="replace").decode()  # it may quote bytes of the receiver, and has to be stored
         return Attempt(
             at=at,
             status_code=status,

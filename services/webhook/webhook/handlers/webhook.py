@@ -87,9 +87,11 @@ def _check_address(webhook: Webhook, work: Work) -> None:
     """Check a URL with an address in place of a name; what names mean is checked whenever a connection is opened.
 
     Raises:
-        Refusal: ADDRESS_NOT_ALLOWED.
+        Refusal: ADDRESS_NOT_ALLOWED; INVALID_WEBHOOK: brackets enclose no address of IPv6.
     """
     try:
         work.dependencies.rules.check_host(urlsplit(webhook.definition.url).hostname or "")
     except AddressNotAllowed as reason:
         raise Refusal(Code.ADDRESS_NOT_ALLOWED, f"url: {reason}") from None
+    except ValueError:
+        raise Refusal(Code.INVALID_WEBHOOK, "url: the host is not valid.") from None
