@@ -5,7 +5,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-services="identity session task-scheduler report mcp-registry gateway"
+services="identity session task-scheduler report mcp-registry webhook gateway"
 
 replicas() { docker compose ps --quiet "$1" | wc -l; }
 

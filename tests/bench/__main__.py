@@ -28,6 +28,7 @@ from tests.bench import (
     sessions,
     streams,
     tasks,
+    webhooks,
 )
 from tests.bench.report import Line, Section, load, table
 from tests.bench.stage import Stage
@@ -55,6 +56,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "tasks": ("Tasks and their schedules", tasks.measure),
     "mcp": ("Calls of MCP tools over Streamable HTTP", mcp.measure),
     "reports": ("Reports as PDF", reports.measure),
+    "webhooks": ("Events to a webhook", webhooks.measure),
 }
 
 

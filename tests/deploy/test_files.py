@@ -74,7 +74,7 @@ def test_each_secret_is_only_where_it_is_needed() -> None:
     assert holders["model-api-key"] == {"session"}
     assert holders["ring.json"] == {"identity", "backup"}
     assert holders["migration-database-url"] == migrations | {"backup"}
-    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry", "backup"}
+    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry", "webhook", "backup"}
     assert all(holders[f"nats-url-{service}"] == {service} for service in SERVICES)
 
 

@@ -25,6 +25,7 @@ from runtime.settings import is_secret, load
 from session import settings as session
 from simulator import settings as simulator
 from task_scheduler import settings as task_scheduler
+from webhook import settings as webhook
 
 from tests.e2e.user import User
 
@@ -123,7 +124,7 @@ def test_every_guide_and_runbook_is_listed() -> None:
     assert [page for page in pages if f"({page})" not in README] == []
 
 
-PROGRAMS = (gateway, identity, mcp_registry, report, session, simulator, task_scheduler)
+PROGRAMS = (gateway, identity, mcp_registry, report, session, simulator, task_scheduler, webhook)
 FIELDS = {
     name.upper(): field
     for kind in (BoxSettings, BackupSettings, DemoSettings, *(program.Settings for program in PROGRAMS))

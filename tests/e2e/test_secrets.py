@@ -17,7 +17,7 @@ from tests.e2e.user import User
 
 pytestmark = pytest.mark.long
 
-SERVICES = ("session", "task_scheduler", "mcp_registry")
+SERVICES = ("session", "task_scheduler", "mcp_registry", "webhook")
 
 
 def rotate(system: System) -> list[str]:

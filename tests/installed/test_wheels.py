@@ -26,6 +26,7 @@ SETTINGS = {
     "report": {"REPORTS_DIR": "."},
     "session": {"SECRETS_KEY_FILE": "secrets.json", "WORKSPACES_DIR": ".", "MODEL_BASE_URL": "http://127.0.0.1:9"},
     "task_scheduler": {"SECRETS_KEY_FILE": "secrets.json"},
+    "webhook": {"SECRETS_KEY_FILE": "secrets.json"},
 }
 
 

@@ -11,6 +11,7 @@ from contracts.session import SessionEvent
 from contracts.session.template import TemplateEvent
 from contracts.task_scheduler import TaskEvent
 from contracts.task_scheduler.execution import ExecutionEvent
+from contracts.webhook import WebhookEvent
 
 
 def events_of(*unions: Any) -> tuple[type[Event], ...]:
@@ -24,6 +25,7 @@ EVENTS: dict[str, tuple[type[Event], ...]] = {
     "report": events_of(ReportEvent),
     "session": events_of(SessionEvent, TemplateEvent),
     "task_scheduler": events_of(TaskEvent, ExecutionEvent),
+    "webhook": events_of(WebhookEvent),
 }
 """The events of each service, by its name."""
 SERVICES = tuple(EVENTS)
@@ -36,6 +38,7 @@ RESOURCES: dict[str, tuple[type[Event], ...]] = {
     "template": events_of(TemplateEvent),
     "task": events_of(TaskEvent),
     "execution": events_of(ExecutionEvent),
+    "webhook": events_of(WebhookEvent),
 }
 """The events of each kind of resource, by its name for clients."""
 PUBLISHED_EVENTS = tuple(event for events in EVENTS.values() for event in events if event.published)

@@ -10,6 +10,7 @@ GATEWAY, OPERATOR = "gateway", "operator"
 PROJECTED: dict[str, tuple[str, ...]] = {
     "identity": tuple(service for service in SERVICES if service != "identity"),
     "session": ("identity",),
+    "webhook": SERVICES,
 }
 """The services whose events a service projects into a read model of its own."""
 REACTIONS: dict[str, dict[str, tuple[str, ...]]] = {

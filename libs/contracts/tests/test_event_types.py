@@ -14,7 +14,7 @@ from contracts.event_types import MAX_PATTERNS, selection
         ("task.created, session.created", "session.created", True),
         ("*", "text_delta", True),
         ("session.created", "session.created_too", False),
-        ("webhook.delivered", "webhook.delivered", True),
+        ("billing.paid", "billing.paid", True),
     ],
 )
 def test_types_may_contain_wildcards(types: str, name: str, matches: bool) -> None:

@@ -32,7 +32,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_secret_is_in_a_file_of_its_own(folder: Path) -> None:
-    services = ("gateway", "identity", "mcp-registry", "report", "session", "task-scheduler", "operator")
+    services = ("gateway", "identity", "mcp-registry", "report", "session", "task-scheduler", "webhook", "operator")
     assert set(contents(folder)) == {
         *("ring.json", "secrets.json", "replay.json", "admin-password", "model-api-key"),
         *("database-owner-password", "database-service-password", "database-url", "migration-database-url"),

@@ -175,5 +175,5 @@ def test_a_password_that_nats_would_read_otherwise_is_refused(password: str) -> 
 
 
 def test_an_unknown_user_is_refused() -> None:
-    with pytest.raises(ValueError, match="'webhook' is no user"):
-        authorization({"webhook": "secret"})
+    with pytest.raises(ValueError, match="'billing' is no user"):
+        authorization({"billing": "secret"})

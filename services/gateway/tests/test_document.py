@@ -29,6 +29,7 @@ from gateway.schemas.task import NewTask, TaskChange
 from gateway.schemas.template import NewTemplate, TemplateChange
 from gateway.schemas.trigger import NewTrigger
 from gateway.schemas.user import NewServiceAccount
+from gateway.schemas.webhook import NewWebhook, Redeliveries
 from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel
 from runtime import clock
@@ -129,6 +130,8 @@ COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewReportLink: (ONE,),
     NewMcpServer: (),
     Installation: (),
+    NewWebhook: (),
+    Redeliveries: (ONE,),
 }
 """The arguments of `command()` by body. The bodies of credentials and tokens have no defaults."""
 NEEDED: dict[type[BaseModel], str] = {NewReport: "session_id"}

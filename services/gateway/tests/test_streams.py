@@ -196,12 +196,12 @@ async def test_the_stream_of_a_user_has_only_their_events(
         created = await follower.next()
     assert (login.event, login.id) == (
         "identity.user_logged_in",
-        "identity-1.mcp_registry-0.report-0.session-0.task_scheduler-0",
+        "identity-1.mcp_registry-0.report-0.session-0.task_scheduler-0.webhook-0",
     )
     assert login.json()["session_id"] is None
     assert (created.event, created.id) == (
         "session.created",
-        "identity-1.mcp_registry-0.report-0.session-2.task_scheduler-0",
+        "identity-1.mcp_registry-0.report-0.session-2.task_scheduler-0.webhook-0",
     )
 
 

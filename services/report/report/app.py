@@ -21,6 +21,6 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     reactions=reactions,
     read_models=READ_MODELS,
-    followers=["identity"],
+    followers=["identity", "webhook"],
     due=[REPORT_EXPIRY],
 )

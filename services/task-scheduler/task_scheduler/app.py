@@ -24,7 +24,7 @@ service: Service[Settings, Dependencies] = Service(
     constraints=constrains,
     reactions=reactions,
     read_models=READ_MODELS,
-    followers=["identity"],
+    followers=["identity", "webhook"],
     due=DUE_KINDS,
     secrets=[VARIABLES],
 )

@@ -11,7 +11,7 @@ from tests.e2e.console.tab import Console, chromium, opened
 from tests.e2e.console.wire import Wire
 from tests.e2e.user import User, admin_of, newcomer
 
-RESOURCES = ("tasks", "sessions", "reports", "mcp-servers")
+RESOURCES = ("tasks", "sessions", "reports", "mcp-servers", "webhooks")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -30,6 +30,7 @@ class Owner(User):
             "template_id": self._post("/session-templates", name="one", category="DEVOPS"),
             "report_id": self._post("/reports", session_id=session["session_id"], format="json"),
             "server_id": register_url(self, "one", "https://mcp.invalid/")["id"],
+            **self._webhook(),
             "key_id": self._post("/auth/api-keys", name="one", scopes=["read"]),
             "user_id": bystander.id(),
         }
@@ -73,6 +74,12 @@ class Owner(User):
         trigger = task.post("triggers", {}).raise_for_status().json()
         ids = {"task_id": task.id, "execution_id": execution["id"]}
         return ids | {"backfill_id": backfill["id"], "trigger_id": trigger["id"]}
+
+    def _webhook(self) -> dict[str, str]:
+        body = {"url": "https://webhook.invalid/", "types": ["task.paused"]}
+        webhook_id = self._post("/webhooks", **body)
+        test = self.http.post(f"/webhooks/{webhook_id}/test").raise_for_status().json()
+        return {"webhook_id": webhook_id, "delivery_id": test["id"]}
 
 
 def administrator(system: System) -> User:

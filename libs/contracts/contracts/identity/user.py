@@ -86,7 +86,7 @@ class GetActor(Query[Actor]):
     """Return a user with their current role, for other services; refused if the user does not exist or is disabled."""
 
     subject = "qry.identity.get_actor"
-    senders = ("mcp_registry", "report", "session", "task_scheduler")
+    senders = ("mcp_registry", "report", "session", "task_scheduler", "webhook")
     sample = {"user_id": USER}
 
     user_id: UUID

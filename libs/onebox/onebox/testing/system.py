@@ -117,6 +117,7 @@ class System:
             "RATE_LIMITS": "none",  # tests send many requests as one user, and from one address
             "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
             "MCP_ALLOWED_ADDRESSES": "127.0.0.0/8",  # and start MCP servers on this machine
+            "WEBHOOK_ALLOWED_ADDRESSES": "127.0.0.0/8",  # and receivers of webhooks
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
         } | dict(environment or {})
         if not (claude_code or self.claude_code):

@@ -92,15 +92,16 @@ class AddressRules:
     """The rules for connections to hosts that users name.
 
     `networks` and `hosts` are allowed in addition to public addresses. A host is a name in lower case; `*.example.org`
-    stands for all names below it.
+    stands for all names below it. `setting` is the variable with which the operator allows them.
     """
 
     networks: tuple[Network, ...] = ()
     hosts: frozenset[str] = frozenset()
     resolver: Resolver = field(default=resolve, repr=False, compare=False)
+    setting: str = "MCP_ALLOWED_ADDRESSES"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, setting: str = setting) -> Self:
         """Return the rules of a setting: networks, addresses and host names, separated by commas.
 
         Raise ValueError if an entry is none of these.
@@ -114,7 +115,7 @@ class AddressRules:
                     reason = f"{entry!r} is neither a network in CIDR notation nor a host name"
                     raise ValueError(reason) from error
                 hosts.add(entry)
-        return cls(tuple(networks), frozenset(hosts))
+        return cls(tuple(networks), frozenset(hosts), setting=setting)
 
     def permit(self, address: Address) -> bool:
         """Return whether connections to an address are allowed."""
@@ -134,24 +135,36 @@ class AddressRules:
         attack. Raise HostNotFound if there are none.
         """
         name = host.strip("[]")
-        if is_ambiguous(name):
-            raise AddressNotAllowed(f"The host {host} is not a name, and not an address in the usual notation.")
+        self.check_host(name)
         found = await self.resolver(name, port)
         if not found:
             raise HostNotFound(f"The host {host} was not found.")
         if not self.permit_host(name) and not all(self.permit(address) for address in found):
-            kind = "is" if _is_address(name) else "has"
-            reason = f"{host} {kind} a private or otherwise special address."
-            raise AddressNotAllowed(f"{reason} The operator can allow it with `MCP_ALLOWED_ADDRESSES`.")
+            raise self._not_allowed(host, "has")
         return found
 
+    def check_host(self, host: str) -> None:
+        """Check what can be said of a host without resolving it: whether it is an address that is not permitted.
 
-def _is_address(host: str) -> bool:
+        Raise AddressNotAllowed if it is.
+        """
+        name = host.strip("[]")
+        if is_ambiguous(name):
+            raise AddressNotAllowed(f"The host {host} is not a name, and not an address in the usual notation.")
+        address = _address(name)
+        if address and not self.permit_host(name) and not self.permit(address):
+            raise self._not_allowed(host, "is")
+
+    def _not_allowed(self, host: str, verb: str) -> AddressNotAllowed:
+        reason = f"{host} {verb} a private or otherwise special address."
+        return AddressNotAllowed(f"{reason} The operator can allow it with `{self.setting}`.")
+
+
+def _address(host: str) -> Address | None:
     try:
-        ip_address(host)
+        return ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def is_public(address: Address) -> bool:

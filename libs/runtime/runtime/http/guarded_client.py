@@ -57,10 +57,10 @@ def client_over(
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """HTTP/1.1 over connections that the rules permit. A response has at most `max_response_bytes`."""
 
-    def __init__(self, rules: AddressRules, max_response_bytes: int) -> None:
+    def __init__(self, rules: AddressRules, max_response_bytes: int, *, max_connections: int = MAX_CONNECTIONS) -> None:
         # The constructor of the base class would create a pool that is not guarded.
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_ssl_context(), max_connections=MAX_CONNECTIONS, network_backend=GuardedBackend(rules)
+            ssl_context=_ssl_context(), max_connections=max_connections, network_backend=GuardedBackend(rules)
         )
         self._max_response_bytes = max_response_bytes
 

@@ -6,7 +6,7 @@ import { follow } from "./stream.js";
 // A session has many more events, which only the page of the session needs; it has a stream of its own.
 const TYPES = [
   "session.created", "session.changed", "session.deleted", "session.paused", "session.resumed", "session.run_*",
-  "session.approval_*", "session.archive*", "session.unarchive*", "session.fork*", "task.*", "report.*", "mcp_server.*",
+  "session.approval_*", "session.archive*", "session.unarchive*", "session.fork*", "task.*", "report.*", "mcp_server.*", "webhook.*",
 ];
 const HIDDEN_MS = 60_000; // after which the stream of a tab in the background is closed
 const readers = new Set();

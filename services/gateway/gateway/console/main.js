@@ -11,6 +11,7 @@ import { open } from "./session.js";
 import { choose, start, watchSessions } from "./sessions.js";
 import { openTask } from "./task.js";
 import { openTasks } from "./tasks.js";
+import { watchWebhooks } from "./webhooks.js";
 
 const SESSION = /^#([0-9a-f-]{36})$/;
 const PAGE = /^(#approvals|#tasks|#mcp-servers)(?:\/([0-9a-f-]{36}))?$/;
@@ -42,11 +43,11 @@ async function enter() {
   await withAlert(() => follow(entered.signal));
 }
 
-/** Show the account, its sessions and how many approvals are pending, and follow them until `signal` aborts. */
+/** Show the account, its sessions, pending approvals and disabled webhooks, and follow them until `signal` aborts. */
 async function follow(signal) {
   const { username } = await me();
   if (!signal.aborted) find("#account").textContent = username;
-  await Promise.all([watchSessions(signal), watchPending(signal)]);
+  await Promise.all([watchSessions(signal), watchPending(signal), watchWebhooks(signal)]);
 }
 
 /** Show the page that the URL names. */

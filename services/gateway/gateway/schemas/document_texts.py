@@ -4,6 +4,7 @@ from contracts.samples import (
     API_KEY,
     APPROVAL,
     BACKFILL,
+    DELIVERY,
     EXECUTION,
     MCP_SERVER,
     MESSAGE,
@@ -15,6 +16,7 @@ from contracts.samples import (
     TOOL_CALL,
     TRIGGER,
     USER,
+    WEBHOOK,
 )
 
 INTRODUCTION = """Run Claude Code agents, each in its own session, and drive them by HTTP.
@@ -46,6 +48,7 @@ TAGS = {
     "Workspace": "The files of a session: list, read, write and delete them.",
     "Approvals": "Tool calls, and questions of MCP servers, that wait for the decision of a person.",
     "Streams": "Events as they happen, as server-sent events: those of a session, or of everything that one owns.",
+    "Webhooks": "Signed requests that report events to a server of yours, with retries and a history.",
     "Archives": "A session packed into one file, which can be downloaded, or resumed.",
     "Session templates": "Options and mode to create sessions with.",
     "Tasks": "Prompts that are sent to new sessions: on a schedule, after events, by signed webhooks, or on request.",
@@ -59,6 +62,7 @@ TAGS = {
 PATH_PARAMETERS = {
     "approval_id": ("Id of the approval.", APPROVAL),
     "backfill_id": ("Id of the backfill.", BACKFILL),
+    "delivery_id": ("Id of the delivery.", DELIVERY),
     "execution_id": ("Id of the execution.", EXECUTION),
     "key_id": ("Id of the API key, which is not its text.", API_KEY),
     "message_id": ("Id of the message.", MESSAGE),
@@ -72,5 +76,6 @@ PATH_PARAMETERS = {
     "tool_call_id": ("Id of the tool call.", TOOL_CALL),
     "trigger_id": ("Id of the trigger.", TRIGGER),
     "user_id": ("Id of the user.", USER),
+    "webhook_id": ("Id of the webhook.", WEBHOOK),
 }
 """The descriptions and examples of path parameters, which are declared by their type alone."""

@@ -1,0 +1,1 @@
+"""Webhooks: signed requests that report events to the servers of users."""
