@@ -112,8 +112,8 @@ class Pods:
             for one in self._workloads.values()
             if one.has_sandboxes
         }
-        (self._profiles / wanted).parent.mkdir(parents=True)
-        shutil.copy(ROOT / "deploy/seccomp/session.json", self._profiles / wanted)
+        self._profiles.mkdir()
+        shutil.copy(ROOT / "deploy/seccomp/session.json", self._profiles / Path(wanted).name)
 
     def _play(self, name: str) -> None:
         workload = self._workloads[name]
@@ -159,7 +159,8 @@ class Pods:
             for one in _templates(workload)
         ]
         spec["volumes"] = [self._volume(name, volume) for volume in [*spec["volumes"], *claims]]
-        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"{self._name}-{name}"}, "spec": spec}
+        metadata = {"name": f"{self._name}-{name}", "annotations": dict(_profile(container))}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
     def _volume(self, name: str, volume: dict[str, Any]) -> dict[str, Any]:
         """Return a volume with names of this installation. Files have no group with podman, so all may read them."""
@@ -170,6 +171,15 @@ class Pods:
         elif claim := volume.get("persistentVolumeClaim"):
             claim["claimName"] = f"{self._name}-{name if claim['claimName'] == 'data' else claim['claimName']}"
         return volume
+
+
+def _profile(container: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the seccomp profile of a container as an annotation, where podman reads it, without folders."""
+    if profile := container["securityContext"].get("seccompProfile"):
+        yield (
+            f"container.seccomp.security.alpha.kubernetes.io/{container['name']}",
+            f"localhost/{Path(profile['localhostProfile']).name}",
+        )
 
 
 def _free_port() -> int:
