@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 WORKS = scripted(bash("true"), {"text": "Done."})
 FAILS = scripted({"status": 403})
 """A prompt to which the model answers an error that is not repeated."""
-MAY_BE_EMPTY = (" == ", " > ", " >= ", "unless ", "absent(")
+MAY_BE_EMPTY = (" == ", " > ", " >= ", " unless ", "absent(")
 """What makes an expression empty while all is well."""
 ABSENT = {
     "ALERTS": "nothing fires",
@@ -104,8 +104,9 @@ def prometheus(load: Load, tmp_path_factory: pytest.TempPathFactory) -> Generato
 
 def questions(expression: Expression) -> list[Any]:
     """Return what of an expression has to have data: the series, if it is empty while all is well."""
+    text = " ".join(expression.text.split())
     parsed: Any = promql_parser.parse(expression.filled)
-    return list(selectors(parsed)) if any(part in expression.text for part in MAY_BE_EMPTY) else [parsed]
+    return list(selectors(parsed)) if any(part in text for part in MAY_BE_EMPTY) else [parsed]
 
 
 def is_absent(selector: Any) -> bool:
