@@ -7,13 +7,17 @@ from contracts.public_event import PublicEvent
 from contracts.samples import API_KEY, SESSION, TIME, USER
 from jsonschema import Draft202012Validator
 
-from tests.contracts.events import GUIDE, SCHEMA, guide, schema
+from tests.contracts.events import ASYNCAPI, GUIDE, SCHEMA, asyncapi, guide, schema
 
 VALIDATOR: Any = Draft202012Validator(json.loads(schema()))
 
 
 def test_the_catalogue_of_events_matches_the_code() -> None:
     assert GUIDE.read_text() == guide(), "Run `make golden` and review the diff."
+
+
+def test_the_asyncapi_document_matches_the_code() -> None:
+    assert ASYNCAPI.read_text() == asyncapi(), "Run `make golden` and review the diff."
 
 
 def test_the_schema_of_events_matches_the_code() -> None:

@@ -15,7 +15,7 @@ from gateway.clients.rates.rules import Kind
 from gateway.entry.parts import Parts
 from gateway.problems import EdgeCode, Problem
 
-FREE = ("/health", "/metrics", "/docs", "/redoc", "/api/v1/openapi.json", "/console", "/.well-known/")
+FREE = ("/health", "/metrics", "/docs", "/redoc", "/api/v1/openapi.json", "/asyncapi.json", "/console", "/.well-known/")
 """The beginnings of paths that are not counted: of probes, metrics, static files and public keys."""
 READ_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 LOGIN_PREFIX = "/api/v1/auth/"

@@ -5,8 +5,10 @@ import re
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
+from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import fastapi_standalone_docs
 from fastapi import FastAPI
@@ -16,7 +18,21 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gateway.asyncapi import document
+
 OPENAPI = "/api/v1/openapi.json"
+ASYNCAPI = "/asyncapi.json"
+PAGE = """<!DOCTYPE html><html><head><meta charset="utf-8"><title>{title} - Events</title>
+<meta name="viewport" content="width=device-width, initial-scale=1"><style>
+body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem }}
+table {{ border-collapse: collapse; width: 100% }}
+td, th {{ border-bottom: 1px solid #ccc; padding: .4rem; text-align: left; vertical-align: top }}
+pre {{ overflow: auto; background: #f6f6f6; padding: .5rem }}</style></head><body><main>
+<h1>Events</h1><p>What streams and WebSockets send, and what WebSockets receive (<code>client.</code>). For programs:
+<a href="/asyncapi.json">AsyncAPI</a>.</p>
+<h2>Where</h2><table><tr><th>path</th><th></th></tr>{channels}</table>
+<h2>What</h2><table><tr><th>event</th><th>over a WebSocket</th><th>when</th></tr>{messages}</table>
+</main></body></html>"""
 ASSETS = Path(str(files(fastapi_standalone_docs))) / "static"
 ICON = "/docs/icon/favicon.png"
 _SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
@@ -31,6 +47,36 @@ async def openapi(request: Request) -> Response:
 def _document(app: FastAPI) -> bytes:
     """Return the document as JSON, which takes longer to write than to send."""
     return json.dumps(app.openapi(), separators=(",", ":")).encode()
+
+
+async def asyncapi(request: Request) -> Response:
+    """Return the AsyncAPI document."""
+    return Response(json.dumps(document(request.app.title, request.app.version)), media_type="application/json")
+
+
+async def events(request: Request) -> HTMLResponse:
+    """Return the page about events: each with when it happens, and an example."""
+    shown = document(request.app.title, request.app.version)
+    channels = "".join(
+        f"<tr><td><code>{escape(each['address'])}</code></td><td>{escape(each['description'])}</td></tr>"
+        for each in shown["channels"].values()
+    )
+    messages = "".join(_row(name, message) for name, message in shown["components"]["messages"].items())
+    return _with_policy(
+        HTMLResponse(PAGE.format(title=escape(request.app.title), channels=channels, messages=messages))
+    )
+
+
+def _row(name: str, message: dict[str, Any]) -> str:
+    example = escape(json.dumps(message["examples"][0]["payload"], indent=1))
+    over_socket = message.get("x-websocket-type", message["name"])
+    details = f"<details><summary>example</summary><pre>{example}</pre></details>"
+    cells = (
+        f"<code>{escape(name)}</code>",
+        f"<code>{escape(over_socket)}</code>",
+        escape(message["summary"]) + details,
+    )
+    return f'<tr id="{escape(name)}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
 async def swagger(request: Request) -> HTMLResponse:
@@ -82,7 +128,9 @@ def add(app: FastAPI) -> None:
     """Serve the pages and their assets."""
     app.router.routes += [
         Route(OPENAPI, openapi),
+        Route(ASYNCAPI, asyncapi),
         Route("/docs", swagger),
+        Route("/docs/events", events),
         Route("/redoc", redoc),
         Mount("/docs/icon", StaticFiles(directory=ASSETS / "fastapi")),
         Mount("/docs", StaticFiles(directory=ASSETS / "swagger")),
