@@ -22,7 +22,8 @@ The names and the fields of all events that [streams](streams.md) send and that 
 [tasks](tasks.md#events) name. [events.schema.json](../schemas/events.schema.json) is their JSON Schema. A server
 describes them, its streams and its WebSocket at `/asyncapi.json` ([AsyncAPI](https://www.asyncapi.com) 3) and, with
 examples, at `/docs/events`. Large values are truncated in streams. Each event has also `type`, `event_id`, `sequence`,
-`time`, `user_id`, `session_id` and `resource_id`. New events and new fields may be added in any release: ignore those that you do not know.
+`time`, `user_id`, `session_id` and `resource_id`. New events and new fields may be added in any release: ignore those
+that you do not know.
 
 `make golden` writes this page from the code.
 """

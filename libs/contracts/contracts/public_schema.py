@@ -1,6 +1,5 @@
 """The JSON Schema of events in their public form."""
 
-import inspect
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -23,7 +22,7 @@ COMMON: dict[str, Any] = {
 
 def occasion(event: type[Event]) -> str:
     """Return the sentence that says when an event happens."""
-    return " ".join(inspect.cleandoc(event.__doc__ or "").partition("\n\n")[0].split())
+    return " ".join((event.__doc__ or "").partition("\n\n")[0].split())
 
 
 def event_schemas(references: str) -> tuple[dict[type[Event], dict[str, Any]], dict[str, Any]]:
