@@ -21,7 +21,7 @@ async def test_events_of_a_resource_arrive_in_their_order(desk: Desk, receiver: 
         await eventually(lambda: len(receiver.requests) == 15)
     for resource in resources:
         events = [request.event for request in receiver.requests]
-        assert [each["data"]["n"] for each in events if each["resource_id"] == str(resource)] == [*range(5)]
+        assert [each["n"] for each in events if each["resource_id"] == str(resource)] == [*range(5)]
     assert receiver.requests[0].verify(webhook.secret)
 
 

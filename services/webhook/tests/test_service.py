@@ -138,7 +138,7 @@ async def test_a_webhook_that_is_disabled_is_reported(client: Remote, start: Sta
     await client.publish()
     await eventually(lambda: [each.event["type"] for each in receiver.requests][1:] == ["webhook.disabled"])
     event = receiver.requests[1].verify(watching.secret)
-    assert (event["resource_id"], event["data"]) == (str(gone.id), {"reason": "gone"})
+    assert (event["resource_id"], event["reason"]) == (str(gone.id), "gone")
 
 
 async def test_a_test_is_sent_with_both_secrets_after_a_rotation(

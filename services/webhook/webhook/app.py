@@ -11,6 +11,7 @@ from webhook.projections import project
 from webhook.publishing import PROJECTORS
 from webhook.queries import answers
 from webhook.reactions import reactions
+from webhook.read_models import READ_MODELS
 from webhook.secret_tables import SECRET_TABLES
 from webhook.settings import Settings
 
@@ -23,6 +24,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     constraints=constrains,
     reactions=reactions,
+    read_models=READ_MODELS,
     projectors=[*PROJECTORS],
     followers=["identity", "webhook"],
     due=DUE_KINDS,

@@ -16,21 +16,18 @@ RETENTION_OF_DELETED = timedelta(days=1)
 
 
 def payload(event: PublicEvent) -> str:
-    """Return the payload of an event, of at most 256 KiB: the data of a larger one as a preview."""
-    content = event.payload()
-    text = _json(content)
+    """Return the payload of an event, of at most 256 KiB: a preview of the fields of a larger one."""
+    text = _json(event.payload())
     size = len(text.encode())
     if size <= MAX_PAYLOAD_BYTES:
         return text
-    return _json(content | {"data": preview(_json(event.data), size)})
+    return _json(event._replace(data=preview(_json(event.data), size)).payload())
 
 
-def payload_of_test(webhook_id: UUID, at: datetime) -> str:
+def payload_of_test(webhook_id: UUID, owner: UUID, event_id: UUID, at: datetime) -> str:
     """Return the payload of a test, of the form of an event."""
-    data = {"message": "This is a test of the webhook."}
-    time = at.isoformat().replace("+00:00", "Z")
-    about = {"type": TEST_EVENT, "session_id": None, "resource_id": str(webhook_id), "sequence": None}
-    return _json(about | {"at": time, "data": data})
+    time, data = at.isoformat().replace("+00:00", "Z"), {"message": "This is a test of the webhook."}
+    return _json(PublicEvent(str(event_id), TEST_EVENT, "webhook", owner, webhook_id, time, data).payload())
 
 
 def _json(value: Any) -> str:

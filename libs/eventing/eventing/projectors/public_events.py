@@ -1,7 +1,6 @@
 """Projects the published events of another service in their public form, for subscribers outside the services."""
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -73,7 +72,7 @@ class PublicEventProjector(Projector):
     def read(self, headers: Mapping[str, str], body: bytes) -> PublicEvent:
         """Return the public form of a message. Raises as `Projector.read` does."""
         subject = f"{headers['ce-type']}.{headers['owner']}.{headers['ce-subject']}"
-        return PublicEvent.of(subject, headers["ce-id"], headers["ce-time"], json.loads(body))
+        return PublicEvent.read(subject, headers, body)
 
     async def _read_message(self, js: JetStream, dead: str, message: Msg) -> list[PublicEvent]:
         read = await super()._read_message(js, dead, message)

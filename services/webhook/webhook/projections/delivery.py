@@ -33,7 +33,8 @@ async def project_delivery(event: DeliveryEvent, recorded: Recorded[Any], db: Co
     match event:
         case WebhookTested():
             test_id = event.delivery_id
-            await db.execute(ADD_PAYLOAD, test_id, PAYLOAD_VERSION, payload_of_test(id, at), at + RETENTION)
+            body = payload_of_test(id, recorded.owner, test_id, at)
+            await db.execute(ADD_PAYLOAD, test_id, PAYLOAD_VERSION, body, at + RETENTION)
             await db.execute(ADD_TEST, test_id, id, PAYLOAD_VERSION, TEST_EVENT, at)
             await db.execute(ADD_LANE, id, test_id, at)
         case RedeliveryRequested():
