@@ -54,7 +54,7 @@ class NewWebhook(RequestBody):
 class WebhookChange(RequestBody):
     """The fields of a webhook to change; omitted fields stay as they are."""
 
-    sample = {"is_active": True}
+    sample = {"description": "On-call notifications", "is_active": True}
 
     url: Url = UNCHANGED
     types: Types = UNCHANGED
