@@ -159,6 +159,9 @@ class Pods:
             for one in _templates(workload)
         ]
         spec["volumes"] = [self._volume(name, volume) for volume in [*spec["volumes"], *claims]]
+        # Pods of podman share empty folders that have the same name.
+        for one in [*spec["volumes"], *container["volumeMounts"]]:
+            one["name"] = f"{self._name}-{name}-{one['name']}"
         metadata = {"name": f"{self._name}-{name}", "annotations": dict(_profile(container))}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
