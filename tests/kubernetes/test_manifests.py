@@ -59,7 +59,7 @@ def test_only_the_owner_of_a_secret_has_it(everything: list[Manifest]) -> None:
     assert holders["ring.json"] == {"identity"}
     assert holders["replay.json"] == {"gateway"}
     assert holders["migration-database-url"] == {"migrate"}
-    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry"}
+    assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry", "webhook"}
 
 
 def test_services_are_scaled_by_metrics_that_they_expose(everything: list[Manifest]) -> None:

@@ -17,6 +17,7 @@ SECRETS = {
     "task-scheduler": (*NATS, *STORED, "secrets.json"),
     "report": (*NATS, *STORED),
     "mcp-registry": (*NATS, *STORED, "secrets.json"),
+    "webhook": (*NATS, *STORED, "secrets.json"),
     "migrations": (*STORED, "migration-database-url"),
 }
 """The keys of the Secret of each component, as the chart mounts them."""
