@@ -36,7 +36,7 @@ def test_the_codes_in_expressions_exist() -> None:
 
 def test_the_dashboards_are_those_of_their_sources() -> None:
     wanted = {f"{name}.json": document(name, source) for name, source in sources().items()}
-    there = {path.name: path.read_text() for path in DASHBOARDS.iterdir()}
+    there = {path.name: path.read_text() for path in DASHBOARDS.glob("*.json")}
     differ = sorted(name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name))
     diffs = ["\n".join(unified_diff(there.get(n, "").splitlines(), wanted.get(n, "").splitlines(), n)) for n in differ]
     assert not differ, "\n".join(["Run `make golden` and review the diff.", *diffs])

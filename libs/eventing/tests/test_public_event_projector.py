@@ -60,8 +60,9 @@ async def subscriber(database: Database, js: JetStream, monkeypatch: pytest.Monk
 
 
 async def send(js: JetStream, **headers: Any) -> None:
+    own: dict[str, Any] = {"ce_id": str(new_id())} | headers
     with suppress(EventTooNew):  # raised after the event was published
-        await publish(js, JarOpened.example(), at=new_id(), ce_id=str(new_id()), **headers)
+        await publish(js, JarOpened.example(), at=new_id(), **own)
 
 
 async def test_events_are_projected_in_their_public_form(subscriber: Subscriber, js: JetStream) -> None:
@@ -74,7 +75,7 @@ async def test_events_are_projected_in_their_public_form(subscriber: Subscriber,
 
 
 async def test_kinds_that_only_a_newer_release_knows_are_projected(subscriber: Subscriber, js: JetStream) -> None:
-    await send(js, ce_type="evt.jar.painted", fact_version="7")
+    await send(js, **{"ce_type": "evt.jar.painted", "fact-version": "7"})
     async with subscriber.projecting():
         await eventually(lambda: subscriber.stored)
     assert [event.type for event in subscriber.events] == ["jar.painted"]

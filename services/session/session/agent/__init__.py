@@ -129,10 +129,9 @@ class Agents:
             await self._release(agent, budget_spent=_budget_is_spent(spec, finished))
         except AgentFailed as failed:
             died = isinstance(failed, AgentDied)
-            finished = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
-            finished = agent.finalize(finished) if agent else finished
-        # What a lost agent was writing is written again by the one that goes on.
-        last = agent.translator.end() if agent and not finished.died else ()
+            failure = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
+            finished = agent.finalize(failure) if agent else failure
+        last = agent.translator.end(lost=finished.died) if agent else ()
         for event in unreported(last, agent.servers.made_calls, model) if agent else ():
             yield event
         yield counted(finished, model or spec.options.model, self._context.limits.models)
