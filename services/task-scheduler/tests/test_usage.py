@@ -34,9 +34,9 @@ def reported(execution: ExecutionView, kind: type[Event] = UsageRecorded, **fiel
 
 
 async def interrupt(reacting: Reacting, execution: ExecutionView) -> None:
-    """End the run of an execution before its agent has reported its usage."""
+    """End the run of an execution before its agent has reported its usage, so that another attempt may follow."""
     failed = RunFailed(
-        run_id=execution.run_id or new_id(), error_code=Code.RUN_INTERRUPTED, error_detail="", usage=Usage()
+        run_id=execution.run_id or new_id(), error_code=Code.AGENT_FAILED, error_detail="", usage=Usage()
     )
     await reacting.see(failed, execution.session_id)
 

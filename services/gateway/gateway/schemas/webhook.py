@@ -115,7 +115,12 @@ class DeliveryWindow(KeysetWindow):
     ] = None
     type: Annotated[
         str | None,
-        Field(max_length=64, description="Return only deliveries of this type.", examples=["session.run_completed"]),
+        Field(
+            max_length=64,
+            pattern=r"^[a-z_]+\.[a-z_]+$",
+            description="Return only deliveries of this type.",
+            examples=["session.run_completed"],
+        ),
     ] = None
 
     def query(self, webhook_id: UUID) -> ListDeliveries:
