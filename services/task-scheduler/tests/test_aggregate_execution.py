@@ -132,7 +132,10 @@ def test_a_retryable_error_leads_to_another_attempt(code: Code) -> None:
     assert (scheduled.error_code, execution.status) == (code, "pending")
 
 
-@pytest.mark.parametrize("code", [Code.BUDGET_EXCEEDED, Code.OWNER_DISABLED, Code.RUN_CANCELLED, Code.RUN_TIMEOUT])
+FINAL = (Code.BUDGET_EXCEEDED, Code.OWNER_DISABLED, Code.RUN_CANCELLED, Code.RUN_INTERRUPTED, Code.RUN_TIMEOUT)
+
+
+@pytest.mark.parametrize("code", FINAL)
 def test_any_other_error_fails_the_execution(code: Code) -> None:
     given(started(), max_retries=1).when(lambda each: each.end_attempt(end(code), NOON)).then(failed(code))
 
