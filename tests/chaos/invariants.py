@@ -91,15 +91,19 @@ async def _relayed(database: Database, sessions: list[Held], forks: list[str]) -
 
 
 async def _twice(database: Database) -> list[str]:
-    """Find runs that were begun or ended more than once."""
+    """Find attempts that were begun, and runs that were ended, more than once."""
     rows = await database.fetch(
         "SELECT split_part(topic, ';', 1) AS kind, convert_from(state, 'UTF8')::json ->> 'run_id' AS run, "
-        "count(*) AS n FROM events WHERE topic ~ '^evt.session.run_(started|completed|failed|cancelled);' GROUP BY 1, 2"
+        "coalesce(convert_from(state, 'UTF8')::json ->> 'attempt', '') AS attempt, count(*) AS n "
+        "FROM events WHERE topic ~ '^evt.session.run_(started|completed|failed|cancelled);' GROUP BY 1, 2, 3"
     )
-    begun, ended = Counter[str](), Counter[str]()
+    begun, ended = Counter[tuple[str, str]](), Counter[str]()
     for row in rows:
-        (begun if row["kind"].endswith("started") else ended)[row["run"]] += row["n"]
-    found = [f"run {run} was begun {n} times" for run, n in begun.items() if n > 1]
+        if row["kind"].endswith("started"):
+            begun[row["run"], row["attempt"]] += row["n"]
+        else:
+            ended[row["run"]] += row["n"]
+    found = [f"attempt {attempt} of run {run} was begun {n} times" for (run, attempt), n in begun.items() if n > 1]
     return found + [f"run {run} has {n} ends" for run, n in ended.items() if n > 1]
 
 

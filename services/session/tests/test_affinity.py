@@ -14,9 +14,9 @@ from eventing.testing import eventually
 from runtime.bus import Client
 from runtime.bus.jetstream import jetstream
 from runtime.metrics import metrics_of
-from simulator.testing import scripted
+from simulator.testing import bash, scripted
 
-from services.session.tests.deployment import SLOW, Deployment, ServiceClient
+from services.session.tests.deployment import Deployment, ServiceClient
 from services.session.tests.processes import agents_of
 
 RUNS = "session-run_agent"
@@ -104,7 +104,8 @@ async def test_the_other_replica_continues_after_the_holder_was_killed_in_a_turn
     (session_id, holder), accepted = held, offers("accepted")
     while offers("accepted") == accepted:
         await deployment.client.run(session_id, scripted({"text": "still here"}))
-    run = await deployment.client.submit(session_id, SLOW)
+    run = await deployment.client.submit(session_id, scripted(bash("touch begun; sleep 300"), {"text": "never"}))
+    await eventually((deployment.settings.workspaces_dir / str(session_id) / "begun").exists)
     await deployment.client.wait_for_tool_call(run)
     holder.kill()
     await holder.wait()

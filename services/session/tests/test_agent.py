@@ -93,7 +93,7 @@ async def test_a_long_system_prompt_reaches_the_model(replica: Replica) -> None:
 
 
 BAD_REQUEST, BAD_SCRIPT = scripted({"status": 400}), 'Hi. [[simulate {"turns": [{"txt": "Hello."}]}]]'
-BAD_KEY, CUT = scripted({"status": 401}), scripted({"text": "Hello there.", "chunks": 4, "cut": True})
+BAD_KEY, CUT = scripted({"status": 401}), scripted({"text": "Hello there.", "chunks": 4, "stall": 0.3, "cut": True})
 SILENT = scripted({"text": "Hello.", "hang": 60})
 
 

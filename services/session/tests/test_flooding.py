@@ -19,7 +19,7 @@ from session.agent import frame_queue as module
 from session.agent.frame_queue import FrameQueue
 from session.agent.frames import AgentFailed, Frames
 from session.agent.transcript import Transcript
-from simulator.testing import bash_prompt, scripted
+from simulator.testing import bash, bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
 from services.session.tests.replica import NewReplica, Replica, TurnEvents
@@ -28,7 +28,7 @@ OUTPUT = "/proc/2/fd/1"
 SIZE = "SELECT coalesce(sum(octet_length(entry)), 0) FROM transcript"
 BROKEN_FRAME = "The agent wrote an invalid message."
 TAKE_OVER = "UPDATE conversations SET attempt = NULL"
-WORKING = bash_prompt("touch begun; until [ -e go ]; do sleep 0.05; done")
+WORKING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done"), bash("sleep 60"), {"text": "never"})
 MESSAGE = {"model": "m", "id": "m", "role": "assistant", "content": [{"type": "text", "text": "x" * 100}]}
 FRAME = {"type": "assistant", "message": MESSAGE, "parent_tool_use_id": None, "session_id": "s", "uuid": "u"}
 

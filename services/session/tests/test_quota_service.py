@@ -96,7 +96,8 @@ async def test_a_queued_run_starts_after_its_replica_was_killed(
     client = deployment.client
     async with deployment.replica_process(TIMES) as killed:
         await eventually(client.is_ready)
-        lost = await client.submit(await client.create(), SLOW)
+        lost = await client.submit(await client.create(), scripted(bash("touch begun; sleep 300"), {"text": "never"}))
+        await eventually((deployment.settings.workspaces_dir / str(lost.session_id) / "begun").exists)
         await client.wait_for_tool_call(lost)
         queued = await client.submit(await client.create(), scripted({"text": "fine"}))
         killed.kill()

@@ -66,7 +66,8 @@ async def test_a_run_killed_in_a_call_ends_and_names_the_tool(deployment: Deploy
     async with deployment.replica_process(TIMES) as first:
         await eventually(deployment.client.is_ready)
         client = deployment.client
-        run = await client.submit(await client.create(), scripted(bash("sleep 300"), DONE))
+        run = await client.submit(await client.create(), scripted(bash("touch begun; sleep 300"), DONE))
+        await eventually((deployment.settings.workspaces_dir / str(run.session_id) / "begun").exists)
         await client.wait_for_tool_call(run)
         first.kill()
     async with deployment.replica():
