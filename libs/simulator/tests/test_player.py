@@ -23,6 +23,10 @@ def test_every_answer_advances_the_script() -> None:
     assert Player().turn(conversation(scripted("", ONE, TWO), "one", "and?")) == TWO
 
 
+def test_what_closes_a_conversation_that_was_cut_is_no_answer() -> None:
+    assert Player().turn(conversation(scripted("", ONE, TWO), "No response requested.", "Go on.")) == ONE
+
+
 def test_the_last_turn_repeats() -> None:
     assert Player().turn(conversation(scripted("", ONE, TWO), "one", "and?", "two", "and?")) == TWO
 

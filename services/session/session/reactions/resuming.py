@@ -16,8 +16,8 @@ from session.reactions.ending import end
 log = get_logger()
 
 GO_ON = (
-    "You were interrupted by a restart of the service, in the middle of your work. The results of the tool calls that "
-    "you had made are in the conversation. Go on where you stopped, and do not repeat what is done."
+    "A restart of the service has interrupted your work on the last message of the user. The results of the tool calls "
+    "that you had made are in the conversation. Go on where you stopped, and do not repeat what is done."
 )
 UNCERTAIN = "The run was interrupted during a call of {}, whose outcome is unknown."
 MAX_NAMED = 5
