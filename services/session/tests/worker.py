@@ -58,7 +58,7 @@ class Worker:
         self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
         self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0, root=Path("/nowhere/one"))
-        self.ceilings, self.specs = Ceilings(), list[AgentSpec]()
+        self.ceilings, self.specs, self.prompts = Ceilings(), list[AgentSpec](), list[str]()
 
     async def close(self, session_id: UUID, run_id: UUID | None = None, _attempt: int | None = None) -> None:
         self.closed.append((session_id, run_id))
@@ -68,9 +68,10 @@ class Worker:
 
     async def work(self, turn: Turn) -> None:
         def begin(
-            spec: AgentSpec, _prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any, _recorded: Any
+            spec: AgentSpec, prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any, _recorded: Any
         ) -> AsyncGenerator[AgentEvent]:
             self.specs.append(spec)
+            self.prompts.append(prompt)
             return turn(ask)
 
         await run_agent(*self.arguments(SimpleNamespace(turn=begin, close=self.close)))

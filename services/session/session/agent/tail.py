@@ -113,7 +113,9 @@ async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
         await asyncio.to_thread(tail.read, rows)
     recorded = await retry_transient(partial(database.fetch, RECORDED, session_id, run_id))
     known = {row["entry"] for row in recorded}
-    tail.messages = [message for message in tail.messages if message.blocks and message.entry_id not in known]
+    # Entries without an id are forged, and could not be recognised once they are recorded.
+    unrecorded = (message for message in tail.messages if message.entry_id and message.entry_id not in known)
+    tail.messages = [message for message in unrecorded if message.blocks]
     return tail
 
 

@@ -4,6 +4,7 @@ from contracts.refusals import Code
 from contracts.session.conversation import RecordMessage
 from contracts.session.run import EndRun, SettleRun
 from contracts.session.run_view import RunSummary
+from contracts.session.session import GetSession
 from eventing.reactions import Reaction
 from runtime.logging import get_logger
 
@@ -61,11 +62,17 @@ async def end_recovered(run: RunSummary, tail: Tail, reaction: Reaction[Dependen
     if tail.uncertain:
         detail = UNCERTAIN.format(", ".join(dict.fromkeys(tail.uncertain[:MAX_NAMED])))
         ending = ending.model_copy(update={"error_code": Code.RUN_INTERRUPTED, "error_detail": detail})
-    elif not tail.ended:
+    elif not tail.ended or await _wants_output(run, reaction):
         log.info("run goes on", attempt=run.attempt, messages=len(tail.messages))
         return False
     await end(ending, reaction)
     return True
+
+
+async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
+    """Return whether the answer has to be a structured output, which only an agent reports."""
+    session = await reaction.ask(GetSession(session_id=run.session_id))
+    return session.sdk_options.output_format is not None
 
 
 def is_lost(finished: Finished, cancellation: Cancellation) -> bool:

@@ -1,4 +1,4 @@
-"""Claims of deliveries, and what became of them."""
+"""Claims of deliveries, and their outcomes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a claim: the `attempt`, if one was made, and after which pause the lane is due again."""
+    """The outcome of a claim: the `attempt`, if one was made, and after which pause the lane is due again."""
 
     claimed: Claimed
     pause: float = 0.0

@@ -1,4 +1,4 @@
-"""The loop that claims deliveries, sends them, many at once, and records what became of them."""
+"""The loop that claims deliveries, sends them, many at once, and records the outcomes."""
 
 import asyncio
 from collections import Counter

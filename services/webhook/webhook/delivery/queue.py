@@ -1,4 +1,4 @@
-"""The queue of deliveries: claims the first delivery of lanes that are due, and records what became of them.
+"""The queue of deliveries: claims the first delivery of lanes that are due, and records the outcomes.
 
 A claim ends at a time, so that the work of a deliverer that was killed is done by another one.
 """
@@ -35,7 +35,7 @@ class Queue:
         return await self.database.fetchval(statements.NEXT, [*apart_from])
 
     async def record(self, ended: Sequence[Ended]) -> None:
-        """Record what became of claims, at once, except of those that somebody else has claimed meanwhile."""
+        """Record the outcomes of claims, at once, except of those that somebody else has claimed meanwhile."""
         async with self.database.transaction() as db:
             held = await self._still_held(ended, db)
             if attempted := [each for each in held if each.attempt]:

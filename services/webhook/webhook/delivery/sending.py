@@ -43,7 +43,7 @@ class Sender:
             yield cls(client, seconds)
 
     async def send(self, url: str, secrets: Sequence[str], webhook_id: str, body: str) -> Attempt:
-        """Send a request, and return what became of it."""
+        """Send a request, and return its outcome."""
         at, started = clock.now(), time.monotonic()
         status, answer, error = None, b"", None
         try:
