@@ -61,7 +61,7 @@ async def subscriber(database: Database, js: JetStream, monkeypatch: pytest.Monk
 
 async def send(js: JetStream, **headers: Any) -> None:
     own: dict[str, Any] = {"ce_id": str(new_id())} | headers
-    with suppress(EventTooNew):  # raised after the event was published
+    with suppress(EventTooNew, ValueError):  # raised after the event was published, because it cannot be read
         await publish(js, JarOpened.example(), at=new_id(), **own)
 
 
@@ -79,6 +79,16 @@ async def test_kinds_that_only_a_newer_release_knows_are_projected(subscriber: S
     async with subscriber.projecting():
         await eventually(lambda: subscriber.stored)
     assert [event.type for event in subscriber.events] == ["jar.painted"]
+
+
+@pytest.mark.parametrize("header", ["ce_id", "ce_time"])
+async def test_an_event_without_id_or_time_does_not_stop_the_following(
+    subscriber: Subscriber, js: JetStream, header: str
+) -> None:
+    await send(js, **{header: "unknown"})
+    await send(js)
+    async with subscriber.projecting():
+        await eventually_equals(subscriber.sequences, [2])
 
 
 async def test_events_that_nobody_wants_are_skipped(subscriber: Subscriber, js: JetStream) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from contracts.public_event import PublicEvent
 from contracts.wire import event_filter
@@ -72,6 +74,9 @@ class PublicEventProjector(Projector):
     def read(self, headers: Mapping[str, str], body: bytes) -> PublicEvent:
         """Return the public form of a message. Raises as `Projector.read` does."""
         subject = f"{headers['ce-type']}.{headers['owner']}.{headers['ce-subject']}"
+        # An event that cannot be identified or dated is unreadable: it would fail each time that it is projected.
+        UUID(headers["ce-id"])
+        datetime.fromisoformat(headers["ce-time"])
         return PublicEvent.read(subject, headers, body)
 
     async def _read_message(self, js: JetStream, dead: str, message: Msg) -> list[PublicEvent]:
