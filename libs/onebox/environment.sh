@@ -44,7 +44,13 @@ if ! "$uv" python find >/dev/null 2>&1; then
 fi
 
 if [ -x .venv/bin/python ]; then
-    exec "$uv" sync --locked --quiet
+    "$uv" sync --locked --quiet
+else
+    report "Creating the environment in .venv …"
+    "$uv" sync --locked
 fi
-report "Creating the environment in .venv …"
-exec "$uv" sync --locked
+
+set -- libs/eventing/eventing/__pycache__/main.*.pyc # the last one
+if [ ! -e "$1" ] && [ -x .venv/bin/python ] && [ -w libs ] && [ -z "${PYTHONPYCACHEPREFIX:-}" ]; then
+    PYTHONDONTWRITEBYTECODE='' exec .venv/bin/python -P -m onebox.precompiling
+fi

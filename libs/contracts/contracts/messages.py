@@ -1,5 +1,6 @@
 """The base classes of all messages, and the replies to them."""
 
+from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
@@ -194,6 +195,7 @@ class Page[T](Message):
     more: bool = False
 
 
+@cache
 def ping_query(service: str) -> type[Query[dict[str, str]]]:
     """Return the query that every service answers with the state of its dependencies: by name, `ok` or the error."""
 
@@ -234,6 +236,7 @@ class FeedQuery(Query[FeedPage]):
     headers_only: bool = False
 
 
+@cache
 def feed_query(service: str) -> type[FeedQuery]:
     """Return the query that every service answers with its stored events, for read models of other services."""
 
@@ -251,6 +254,7 @@ class ProjectedQuery(Query[str | None]):
     source: str
 
 
+@cache
 def projected_query(service: str) -> type[ProjectedQuery]:
     """Return the query that every service answers with the progress of its read models of another one's events."""
 
@@ -266,6 +270,12 @@ def result_type(message: type[Command[Any] | Query[Any]]) -> Any:
         if (generic := base.__dict__.get("__pydantic_generic_metadata__")) and generic["args"]:
             return generic["args"][0]
     raise TypeError(f"{message.__name__} has no result type: derive it from Command[R] or Query[R]")
+
+
+@cache
+def accepted_type(message: type[Command[Any] | Query[Any]]) -> type[Accepted[Any]]:
+    """Return the type of the reply to a command or query that was accepted."""
+    return Accepted[result_type(message)]
 
 
 def reply_adapter(result: Any) -> TypeAdapter[Reply[Any]]:

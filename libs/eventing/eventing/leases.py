@@ -183,10 +183,12 @@ class Leases:
             seen = set(orphans)
 
     async def _orphans(self, reaction: str, unfinished: UnfinishedWork) -> list[OrphanedWork]:
-        await self.database.execute(
+        await self.database.background.execute(
             "DELETE FROM leases WHERE reaction = $1 AND until < clock_timestamp() - $2::interval",
             reaction,
             EXPIRED_RETENTION,
         )
-        rows = await self.database.fetch(FIND_ORPHANS.format(statement=unfinished.statement), reaction, MAX_ORPHANS)
+        rows = await self.database.background.fetch(
+            FIND_ORPHANS.format(statement=unfinished.statement), reaction, MAX_ORPHANS
+        )
         return [OrphanedWork(row["aggregate"], row["work"]) for row in rows]

@@ -41,7 +41,7 @@ async def measure_streams(js: JetStream, service: str) -> Values:
 
 async def measure_projectors(js: JetStream, database: Database, projectors: Sequence[Projector]) -> Values:
     """Return how many messages of their streams the projectors of a service have not projected yet."""
-    done = {row["name"]: row["sequence"] for row in await database.fetch(CHECKPOINTS)} if projectors else {}
+    done = {row["name"]: row["sequence"] for row in await database.background.fetch(CHECKPOINTS)} if projectors else {}
 
     async def pending(projector: Projector) -> int:
         stream = await js.stream_info(projector.stream)

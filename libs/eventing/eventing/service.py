@@ -182,6 +182,7 @@ class Service[S: ServiceSettings, T]:
             measures = [checks.measure, *self._measures(js, dependencies, database, leases, projectors)]
             probes = health.app(checks, Scrapes(self.name, "eventing", measures=measures).exposition)
             ops = await stack.enter_async_context(health.serving(probes, settings.ops_host, settings.ops_port))
+            await database.pool.expire_connections()  # what the start needed once, the server would keep in memory
             log.info("ready", migrations=applied, ops_port=ops.address[1])
             always = self._endless_tasks(store, relay, reactor, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]

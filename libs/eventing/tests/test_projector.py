@@ -82,12 +82,12 @@ async def test_a_projector_waits_while_another_one_holds_the_lock(
 async def test_a_projector_that_lost_its_lock_unnoticed_projects_nothing_twice(
     label_model: LabelModel, database: Database
 ) -> None:
-    async with label_model.projecting():
+    async with label_model.projecting(), Database.open(database.url, "jar") as replica:
         await label_model.publish(0)
         await label_model.projected(0)
-        lock = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'jar projector:jars'"
+        lock = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'jar background'"
         assert await database.fetchval(lock)
-        async with label_model.projecting():
+        async with label_model.projecting(database=replica):
             await label_model.publish(*range(1, 10))
             await label_model.projected(*range(10))
 

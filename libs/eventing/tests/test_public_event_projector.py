@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from contracts.public_event import PublicEvent
-from eventing.database import Connection, Database
+from eventing.database import Connection, Database, Reader
 from eventing.projectors import public_events
 from eventing.projectors.public_events import PublicEventProjector, Subscription
 from eventing.recording import EventTooNew
@@ -30,7 +30,7 @@ class Subscriber:
         self.database, self.js, self.is_wanted, self.stored = database, js, True, 0
         self.events = list[PublicEvent]()
 
-    async def wanted(self, _: Database | Connection) -> bool:
+    async def wanted(self, _: Reader) -> bool:
         return self.is_wanted
 
     async def project(self, events: Sequence[PublicEvent], db: Connection) -> None:
@@ -106,7 +106,7 @@ async def test_events_are_not_skipped_once_somebody_wants_them(
 ) -> None:
     answers = [False]
 
-    async def wanted(_: Database | Connection) -> bool:
+    async def wanted(_: Reader) -> bool:
         return answers.pop() if answers else True
 
     monkeypatch.setattr(subscriber, "wanted", wanted)

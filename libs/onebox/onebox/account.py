@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator, Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 from sandbox.cgroups import divide_own_cgroup
@@ -20,6 +21,8 @@ from onebox.mount_view import expose, inaccessible_folders
 from onebox.terminal import report
 
 NAME = "agentapi"
+LAST_LOADED = "eventing.main"
+"""The module that `onebox.forking.Preloading` loads last."""
 ALTERNATIVE = "or start as a non-root user"
 _MAX_ATTEMPTS, _RETRY_SECONDS = 10, 0.2
 _USERADD_OPTIONS = ["--system", "--user-group", "--no-create-home", "--home-dir", "/", "--shell", "/usr/sbin/nologin"]
@@ -64,7 +67,14 @@ def switch_to(account: pwd.struct_passwd, data_dir: Path, pg_bindir: Path | None
         del _environment["TMPDIR"]
     _environment["DATA_DIR"] = str(data_dir)
     # Python would write compiled files next to the code, where the account has no write permission.
-    _environment.setdefault("PYTHONPYCACHEPREFIX", str(data_dir / "pycache"))
+    if not is_compiled():
+        _environment.setdefault("PYTHONPYCACHEPREFIX", str(data_dir / "pycache"))
+
+
+def is_compiled() -> bool:
+    """Return whether the code was compiled, as `make environment` does (`onebox.precompiling`)."""
+    last = find_spec(LAST_LOADED)
+    return bool(last and last.cached and Path(last.cached).exists())
 
 
 def find_account() -> pwd.struct_passwd:

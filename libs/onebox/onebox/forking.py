@@ -17,7 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Never
 
+from contracts.messages import accepted_type, feed_query, ping_query, projected_query
 from runtime.loading import loading
+from runtime.settings import InvalidSettings, Settings, load
 
 from onebox.children import Process, Program, allowed_environment, signal_on_parent_death
 
@@ -60,6 +62,28 @@ class Preloading:
         with loading():
             for name in filter(find_spec, [*names, *(_COMMON if names else ())]):
                 import_module(name)  # not collected afterwards: what a service then put into the gaps would copy pages
+            for service in self._services:
+                _rehearse(service)
+
+
+def _rehearse(service: str) -> None:
+    """Do what a service does at its start, as far as its results stay in memory: it then shares them with the others.
+
+    These are results of `issubclass`, the classes of the replies that it sends, and the levels of loggers.
+    """
+    from runtime.logging import set_levels  # not before: the launcher loads what this needs in the background
+
+    set_levels(Settings.model_fields["log_level"].default)
+    for sequence in (list, tuple):
+        issubclass(sequence, Mapping)  # the driver of the database asks that of parameters
+    for query in (ping_query, feed_query, projected_query):
+        accepted_type(query(service))
+    if definition := getattr(sys.modules.get(f"{service}.app"), "service", None):
+        for message in (*definition.commands.by_type, *definition.queries.by_type):
+            accepted_type(message)
+    if settings := sys.modules.get(f"{service}.settings"):
+        with suppress(InvalidSettings):  # those that the launcher will add are missing
+            load(settings.Settings)
 
 
 @dataclass(frozen=True)

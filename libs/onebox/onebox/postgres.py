@@ -18,6 +18,10 @@ from onebox.programs import find_postgres
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 # A failed statement may contain personal data, such as an e-mail address, so statements are not logged.
 _LOG_PRIVACY = {"log_error_verbosity": "terse", "log_min_error_statement": "panic", "log_parameter_max_length": "0"}
+# Without processes that would only wait on one machine: a launcher of replication, and since PostgreSQL 18 readers of
+# files.
+_SMALL = {"max_logical_replication_workers": "0", "jit": "off", "wal_buffers": "1MB"}
+_SMALL_18 = {"io_method": "sync"}
 _MAX_SOCKET_FOLDER_LENGTH = 90  # the path of a Unix socket is limited to 104 (macOS) or 108 bytes
 _START_TIMEOUT = 60.0
 
@@ -69,7 +73,8 @@ class EmbeddedPostgres:
 
     def _program(self) -> Program:
         sockets = {"unix_socket_directories": f'"{self._socket}"', "listen_addresses": ""}
-        options = {**sockets, **_LOG_PRIVACY, **self._options}
+        small = _SMALL | (_SMALL_18 if self._cluster.major >= 18 else {})
+        options = {**sockets, **_LOG_PRIVACY, **small, **self._options}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         return Program(
             "postgres",

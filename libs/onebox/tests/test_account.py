@@ -7,10 +7,12 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
-from onebox.account import acting_as, find_account, take_ownership
+from onebox import account as module
+from onebox.account import acting_as, find_account, is_compiled, take_ownership
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 
@@ -59,6 +61,17 @@ def no_program(_name: str, path: str) -> None:
 
 def owners(folder: Path) -> set[str]:
     return {pwd.getpwuid(path.lstat().st_uid).pw_name for path in [folder, *folder.rglob("*")]}
+
+
+def test_code_is_compiled_when_there_are_files_next_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(module, "LAST_LOADED", "lonely")
+    (tmp_path / "lonely.py").touch()
+    assert not is_compiled()
+    compiled = Path(cache_from_source(str(tmp_path / "lonely.py")))
+    compiled.parent.mkdir()
+    compiled.touch()
+    assert is_compiled()
 
 
 def test_the_account_is_not_root() -> None:

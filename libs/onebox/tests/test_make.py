@@ -78,3 +78,14 @@ def test_the_environment_is_synced_from_the_lock_file(machine: Path) -> None:
 def test_a_broken_uv_counts_as_missing(machine: Path) -> None:
     install(machine / "uv", "exit 127")
     assert "uv is not installed" in run(machine).stderr
+
+
+def test_the_code_is_compiled_once(machine: Path) -> None:
+    install(machine / "uv", "true")
+    compiled = machine.parent / "libs" / "eventing" / "eventing" / "__pycache__"
+    compiled.mkdir(parents=True)
+    (machine.parent / ".venv" / "bin").mkdir(parents=True)
+    install(machine.parent / ".venv" / "bin" / "python", 'echo "$PYTHONDONTWRITEBYTECODE$@"')
+    assert run(machine).stdout == "-P -m onebox.precompiling\n"
+    (compiled / "main.cpython-313.pyc").touch()
+    assert run(machine).stdout == ""

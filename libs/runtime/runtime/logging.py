@@ -42,11 +42,22 @@ def set_up(service: str, level: str, ids: Callable[[], Mapping[str, str]] = dict
             ],
         )
     )
-    logging.basicConfig(handlers=[lines], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[lines], force=True)
+    set_levels(level)
+    logging.getLogger("uvicorn.error").addFilter(_is_of_server)
+
+
+def set_levels(level: str) -> None:
+    """Have libraries log from this level on, and chatty ones only warnings."""
+    _set_level(None, logging.getLevelNamesMapping()[level.upper()])
     # At INFO, `uvicorn.error` logs the URL of each WebSocket, whose query string may contain an access token.
     for chatty in ("uvicorn.access", "uvicorn.error", "aiohttp.access", "httpx", "httpx2", "mcp"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    logging.getLogger("uvicorn.error").addFilter(_is_of_server)
+        _set_level(chatty, logging.WARNING)
+
+
+def _set_level(name: str | None, level: int) -> None:
+    if (logger := logging.getLogger(name)).level != level:  # a change writes to all loggers
+        logger.setLevel(level)
 
 
 class Lines(logging.StreamHandler[TextIO]):

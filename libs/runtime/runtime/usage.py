@@ -37,6 +37,8 @@ def chosen_command(name: str, settings: type[Settings], commands: Mapping[str, P
         settings: what the service reads.
         commands: the commands, by name.
     """
+    if len(sys.argv) == 1:
+        return None
     parser = ArgumentParser(f"python -m {name}", formatter_class=RawDescriptionHelpFormatter)
     parser.description = f"Run the service until SIGTERM or SIGINT{', or a command' if commands else ''}."
     parser.epilog = variables(settings)

@@ -109,24 +109,32 @@ def test_figures_are_short(shown: str, expected: str) -> None:
     assert shown == expected
 
 
-@pytest.mark.parametrize("error", [OSError("cannot load library 'libpango-1.0-0'\nmore"), ImportError("no weasyprint")])
-def test_a_missing_library_is_a_reason_and_no_failure(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_name: str) -> None:
-        raise error
-
-    monkeypatch.setattr(pdf, "run_path", fail)
-    assert pdf.why_unavailable() == f"WeasyPrint cannot be loaded: {str(error).splitlines()[0]}"
-
-
-def test_nothing_is_printed_where_a_library_is_missing(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (
+            "print('install'); raise OSError(\"cannot load library 'libpango-1.0-0'\\nmore\")",
+            "cannot load library 'libp",
+        ),
+        ("import weasyprint_of_nobody", "No module named 'weasyprint_of_nobody'"),
+        ("import os; os._exit(3)", "exit code 3"),
+    ],
+)
+def test_a_missing_library_is_a_reason_and_prints_nothing(
+    code: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
-        raise OSError("cannot load library")
-
-    monkeypatch.setattr("cffi.FFI.dlopen", fail)
-    assert pdf.why_unavailable()
+    (tmp_path / "ffi.py").write_text(code)
+    monkeypatch.setattr(pdf, "_libraries", lambda: tmp_path / "ffi.py")
+    assert (pdf.why_unavailable() or "").startswith(f"WeasyPrint cannot be loaded: {reason}")
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_missing_package_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none(_name: str) -> None:
+        pass
+
+    monkeypatch.setattr(pdf, "find_spec", find_none)
+    assert pdf.why_unavailable() == "WeasyPrint cannot be loaded: it is not installed"
 
 
 @pytest.mark.parametrize("error", [OSError("cannot load library"), ImportError("no module")])

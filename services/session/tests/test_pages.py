@@ -10,9 +10,11 @@ from contracts.session.conversation import ListMessages, ListToolCalls
 from contracts.session.run import ListRuns
 from contracts.session.session import ListSessions
 from contracts.session.template import ListTemplates
+from eventing.testing.harness import owned
+from onebox.testing.databases import Databases
 from runtime.clock import new_id
 
-from services.session.tests.desk import STRANGER, Desk
+from services.session.tests.desk import OWNER, STRANGER, Desk
 
 LISTS: list[tuple[Any, dict[str, Any], Code]] = [
     (ListSessions, {}, Code.SESSION_NOT_FOUND),
@@ -69,3 +71,20 @@ async def test_messages_are_listed_in_both_directions(desk: Desk, order: Any) ->
     following = await desk.ask(ListMessages(session_id=session_id, order=order, after=first.id))
     preceding = await desk.ask(ListMessages(session_id=session_id, order=order, before=second.id))
     assert (following.items, preceding.items) == ([second], [first])
+
+
+async def test_a_page_of_few_is_not_searched_in_the_newer_sessions_of_others(desk: Desk, databases: Databases) -> None:
+    for count, user, first in ((50, OWNER, "01"), (2000, STRANGER, "02")):
+        await desk.database.execute(
+            "INSERT INTO sessions (id, user_id, name, mode, status, sdk_options, created_at, updated_at) "
+            "SELECT ($3 || lpad(to_hex(n), 30, '0'))::uuid, $2, 'one', 'interactive', 'active', '{}', now(), now() "
+            "FROM generate_series(1, $1::int) AS n",
+            count, user.user_id, first,
+        )  # fmt: skip
+    async with owned(databases, desk.database) as owner:
+        await owner.execute("ANALYZE sessions")
+    async with desk.database.transaction() as connection:
+        await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        await connection.execute("PREPARE page AS SELECT FROM sessions WHERE user_id = $1 ORDER BY id DESC LIMIT 51")
+        plan = await connection.fetch(f"EXPLAIN EXECUTE page('{OWNER.user_id}')")
+    assert "sessions_of_user" in str(plan)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from contracts.catalogue import SERVICES
 from contracts.event_types import Selected, selection
 from contracts.public_event import PublicEvent
-from eventing.database import Connection, Database
+from eventing.database import Connection, Reader
 from eventing.projectors.public_events import PublicEventProjector, Subscription
 from runtime.waiters import Waiters
 
@@ -75,7 +75,7 @@ async def add_deliveries(events: Sequence[PublicEvent], db: Connection) -> None:
         await db.execute(EXPIRE, [e.resource for e in deleted], until, [UUID(e.id) for e in deleted])
 
 
-async def any_webhooks(database: Database | Connection) -> bool:
+async def any_webhooks(database: Reader) -> bool:
     """Return whether there are webhooks, so that events have to be read."""
     return await database.fetchval(ANY)
 

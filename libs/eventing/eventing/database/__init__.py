@@ -12,6 +12,7 @@ import asyncpg
 from pydantic_core import to_json
 from runtime.secrets.key_ring import Ring
 
+from eventing.database.background import LOCK, Background
 from eventing.database.clock import DatabaseClock
 from eventing.database.data_keys import DataKeys
 
@@ -33,7 +34,7 @@ TRANSIENT_ERRORS = (
 CONNECT_TIMEOUT = 3.0
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # an even number of backslashes before it makes it an escape
 STATEMENT_TIMEOUT = 10.0
-IDLE_SECONDS = 60.0
+IDLE_SECONDS = 30.0
 """After which an unused connection is closed: each costs the server 2 MB, and few are needed most of the time."""
 # For the server. It detects a vanished client, which holds its locks until then, in half a minute instead of two hours.
 # It ends idle transactions, because an open one blocks the feed of events.
@@ -43,6 +44,22 @@ SESSION = {
     "tcp_keepalives_count": "3",
     "idle_in_transaction_session_timeout": "30s",
 }
+
+
+class Reader(Protocol):
+    """A database, or one connection to it."""
+
+    async def execute(self, query: str, *args: object) -> str:
+        """Run a statement."""
+        ...
+
+    async def fetchrow(self, query: str, *args: object) -> Row | None:
+        """Return the first row."""
+        ...
+
+    async def fetchval(self, query: str, *args: object) -> Any:
+        """Return the first column of the first row."""
+        ...
 
 
 class Connection(Protocol):
@@ -76,7 +93,7 @@ class Database:
 
     def __init__(self, pool: "asyncpg.Pool[Any]", url: str, schema: str, data_keys: DataKeys) -> None:
         self.pool, self.url, self.schema, self.data_keys = pool, url, schema, data_keys
-        self.clock = DatabaseClock()
+        self.clock, self.background = DatabaseClock(), Background(lambda: self._connect("background"))
 
     @classmethod
     @asynccontextmanager
@@ -109,7 +126,11 @@ class Database:
             server_settings={"search_path": schema, "application_name": schema, **settings},
         )
         async with pool:
-            yield cls(pool, url, schema, DataKeys(ring))
+            database = cls(pool, url, schema, DataKeys(ring))
+            try:
+                yield database
+            finally:
+                database.background.close()
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[Connection]:
@@ -135,6 +156,14 @@ class Database:
         keeps its connections open, so the server ends this one, and with it the lock, after `idle` seconds without use
         (0: never).
         """
+        connection = await self._connect(name, idle)
+        try:
+            yield cast(Connection, connection) if await connection.fetchval(LOCK, name) else None
+        finally:
+            connection.terminate()  # releases the lock as fast as a regular close, which may hang or fail
+
+    async def _connect(self, name: str, idle: float = 0) -> "asyncpg.Connection[Any]":
+        """Open a connection that is not of the pool; the server ends it after `idle` seconds without use (0: never)."""
         connection = await asyncpg.connect(
             self.url,
             timeout=CONNECT_TIMEOUT,
@@ -148,10 +177,10 @@ class Database:
         )
         try:
             await _set_json_codecs(connection)
-            free = await connection.fetchval("SELECT pg_try_advisory_lock(hashtextextended($1, 0))", name)
-            yield cast(Connection, connection) if free else None
-        finally:
-            connection.terminate()  # releases the lock as fast as a regular close, which may hang or fail
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def execute(self, query: str, *args: object) -> str:
         """Run a statement."""

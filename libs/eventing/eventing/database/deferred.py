@@ -1,7 +1,7 @@
 """A transaction that saves round trips: writes that do not depend on each other are sent as a single statement."""
 
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from itertools import accumulate, chain
@@ -114,7 +114,7 @@ class DeferredConnection:
         None is returned, and checked at the start of the statement that writes.
         """
         known = (query, args) in self._known_values
-        earlier = [statement for group in self._deferred for statement, _ in group]
+        earlier = tuple(statement for group in self._deferred for statement, _ in group)
         if self._begun or self._expected or known or not earlier or not _reads_none_of(query, earlier):
             value = await self.fetchval(query, *args)
             self._known_values.keep((query, args), value)
@@ -182,7 +182,8 @@ def _is_independent(query: str, earlier: tuple[str, ...]) -> bool:
     return _reads_none_of(query, earlier)
 
 
-def _reads_none_of(query: str, writes: Sequence[str]) -> bool:
+@lru_cache(MAX_STATEMENTS)
+def _reads_none_of(query: str, writes: tuple[str, ...]) -> bool:
     """Return whether a statement names none of the tables that writes change."""
     targets = [TARGET.match(each) for each in writes]
     return all(target and not re.search(rf"\b{target[1]}\b", query) for target in targets)

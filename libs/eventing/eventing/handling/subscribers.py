@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from functools import cache, partial
 from typing import Any, cast
 
-from contracts.messages import Accepted, Command, Faulted, Query, Refused, Reply, result_type
+from contracts.messages import Command, Faulted, Query, Refused, Reply, accepted_type
 from contracts.refusals import Refusal
 from contracts.wire import RESOURCE_OWNER
 from faststream.message import StreamMessage
@@ -144,6 +144,7 @@ async def serving(
         url,
         name=service,
         apply_types=False,
+        serializer=None,  # or each handler would have a model of its parameters, which nothing uses
         logger=None,
         graceful_timeout=DRAIN_TIMEOUT,
         max_reconnect_attempts=-1,
@@ -213,7 +214,7 @@ async def _undecoded(message: StreamMessage[Any]) -> StreamMessage[Any]:
 
 
 def _answering(client: Client, kind: Message, handle: Handle) -> Callable[[Msg], Coroutine[Any, Any, None]]:
-    accepted, duration = Accepted[result_type(kind)], handling.labels(kind.subject)
+    accepted, duration = accepted_type(kind), handling.labels(kind.subject)
     max_bytes = client.max_payload - wire.HEADROOM
 
     async def answer(message: Msg) -> None:

@@ -6,7 +6,7 @@ from typing import Self, cast
 
 from nats.aio.msg import Msg
 
-from eventing.database import Connection, Database, Row
+from eventing.database import Connection, Database, Reader, Row
 from eventing.relay.position import parse_cursor
 from eventing.store import Cursor
 
@@ -48,7 +48,7 @@ class Checkpoint:
     replaying: bool = False
 
     @classmethod
-    async def read(cls, database: Database, name: str) -> Self:
+    async def read(cls, database: Reader, name: str) -> Self:
         """Return the stored checkpoint of a projector; that of a new one is at the beginning."""
         row = await database.fetchrow(READ, name)
         if row is None:

@@ -24,7 +24,7 @@ from runtime.logging import get_logger
 from eventing import metrics
 from eventing.bus import dead_letters, wire
 from eventing.bus.missing import stream_required
-from eventing.database import Connection, Database
+from eventing.database import Connection, Database, Reader
 from eventing.error_text import describe_error
 from eventing.projectors.checkpoint import REBUILDING, Checkpoint, CheckpointMoved, Dropped, dropped
 from eventing.projectors.filling import Filling, Project, Rebuild
@@ -84,9 +84,9 @@ class Projector:
         not projected yet and the source does not send them. It tries again every 5 s.
         """
         try:
-            async with database.advisory_lock(f"projector:{self.name}") as connection:
-                if connection:
-                    await self._project(database, js)
+            async with database.background.lock(f"projector:{self.name}") as held:
+                if held:
+                    await self._project(database, js, held)
         except Stopped as stopped:
             self._record_stop(str(stopped))
             await asyncio.sleep(STOPPED_RETRY_SECONDS)
@@ -119,7 +119,7 @@ class Projector:
         self.stopped = None
         metrics.projector_stopped.labels(self.name).set(0)
 
-    async def _project(self, database: Database, js: JetStream) -> None:
+    async def _project(self, database: Database, js: JetStream, held: Reader) -> None:
         with stream_required(self.stream):
             stream = await js.stream_info(self.stream)
         done = await self._resume(database, stream)
@@ -129,7 +129,7 @@ class Projector:
         reading = ordered.messages(js, self.stream, done.sequence, subjects, headers_only=self.headers_only)
         async with aclosing(reading) as batches:
             async for batch in batches:
-                done = await self._apply(database, js, batch, done) if batch else await self._compare(database, done)
+                done = await self._apply(database, js, batch, done) if batch else await self._compare(held, done)
                 self._record_progress()
                 if self.pause_seconds and batch and not batch[-1].metadata.num_pending:
                     await asyncio.sleep(self.pause_seconds)
@@ -152,9 +152,9 @@ class Projector:
             f"`python -m <service> rebuild {self.name}`"
         )
 
-    async def _compare(self, database: Database, done: Checkpoint) -> Checkpoint:
+    async def _compare(self, held: Reader, done: Checkpoint) -> Checkpoint:
         """Check that the checkpoint is where this replica left it: an operator may have requested a rebuild."""
-        stored = await Checkpoint.read(database, self.name)
+        stored = await Checkpoint.read(held, self.name)
         if (stored.sequence, stored.cursor) != (done.sequence, done.cursor):
             raise CheckpointMoved(self.name)
         return done

@@ -1,7 +1,6 @@
 """Projects the published events of another service in their public form, for subscribers outside the services."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
@@ -17,7 +16,7 @@ from nats.js.errors import NotFoundError
 from runtime.bus import ordered
 from runtime.bus.jetstream import JetStream
 
-from eventing.database import Connection, Database
+from eventing.database import Connection, Database, Reader
 from eventing.projectors.checkpoint import Checkpoint, CheckpointMoved
 from eventing.projectors.projector import GATHERING_SECONDS, Projector
 from eventing.projectors.source import Source
@@ -37,7 +36,7 @@ class Subscription:
     are not even read.
     """
 
-    wanted: Callable[[Database | Connection], Awaitable[bool]]
+    wanted: Callable[[Reader], Awaitable[bool]]
     project: Callable[[Sequence[PublicEvent], Connection], Awaitable[None]]
     stored: Callable[[], None]
 
@@ -59,16 +58,15 @@ class PublicEventProjector(Projector):
         except NotFoundError:
             await asyncio.sleep(1)
             return
-        if await self.subscription.wanted(database):
+        if await self.subscription.wanted(database.background):
             await super().run(database, js)
             return
         with suppress(CheckpointMoved):  # another replica did the same
             await self._skip(database, js, stream)
         skipped_at = time.monotonic()
         while time.monotonic() - skipped_at < SKIP_SECONDS:
-            # Not all projectors of a process at the same time, so that they share a connection.
-            await asyncio.sleep(UNWANTED_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  no secret
-            if await self.subscription.wanted(database):
+            await asyncio.sleep(UNWANTED_SECONDS)
+            if await self.subscription.wanted(database.background):
                 return
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PublicEvent:
@@ -94,7 +92,7 @@ class PublicEventProjector(Projector):
 
     async def _skip(self, database: Database, js: JetStream, stream: StreamInfo) -> None:
         """Move the checkpoint to the end of the stream, unless somebody wants the events meanwhile."""
-        done, last = await Checkpoint.read(database, self.name), stream.state.last_seq
+        done, last = await Checkpoint.read(database.background, self.name), stream.state.last_seq
         if (done.sequence, done.created) == (last, creation_time(stream)):
             return
         cursor = await self._cursor_at(js, last) if last else None

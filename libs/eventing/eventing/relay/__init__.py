@@ -21,9 +21,9 @@ from runtime.logging import get_logger
 from eventing import metrics, tracing
 from eventing.bus import wire
 from eventing.bus.streams import MAX_STREAM_BYTES, provision, provision_work
-from eventing.database import Connection
+from eventing.database import Connection, Reader
 from eventing.relay import position as relay_position
-from eventing.relay.position import CURSOR, WORK_SEQUENCE, Diverged, Reader, RelayPosition
+from eventing.relay.position import CURSOR, WORK_SEQUENCE, Diverged, RelayPosition
 from eventing.relay.progress import Progress
 from eventing.relay.work_stream import WorkStream
 from eventing.store import START, Cursor, FeedEntry, Unreadable

@@ -6,7 +6,7 @@ event stored with such a number would lie before the relay's cursor and never be
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import cast
 
 import asyncpg
 from nats.js.api import StreamInfo
@@ -14,7 +14,7 @@ from nats.js.errors import NotFoundError
 from runtime.bus.jetstream import JetStream, headers_of
 
 from eventing.bus import wire
-from eventing.database import Row
+from eventing.database import Reader, Row
 from eventing.store import START, Cursor
 
 CURSOR, WORK_SEQUENCE = "feed-cursor", "work-sequence"
@@ -39,22 +39,6 @@ SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 FIND = """
     SELECT tx::text, position FROM events
     WHERE originator_id = $1 AND originator_version = $2 AND recorded_at = $3"""
-
-
-class Reader(Protocol):
-    """A database, or one connection to it."""
-
-    async def execute(self, query: str, *args: object) -> str:
-        """Run a statement."""
-        ...
-
-    async def fetchrow(self, query: str, *args: object) -> Row | None:
-        """Return the first row."""
-        ...
-
-    async def fetchval(self, query: str, *args: object) -> Any:
-        """Return the first column of the first row."""
-        ...
 
 
 class Diverged(Exception):

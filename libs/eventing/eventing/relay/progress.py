@@ -7,7 +7,7 @@ from runtime.http.health import NotReady
 from runtime.logging import get_logger
 
 from eventing import metrics
-from eventing.relay.position import Reader
+from eventing.database import Reader
 from eventing.store import Cursor
 
 log = get_logger()

@@ -19,8 +19,9 @@ from runtime.logging import get_logger
 
 from eventing import tracing
 from eventing.bus import wire
+from eventing.database import Reader
 from eventing.recording import Recorded
-from eventing.relay.position import CURSOR, Reader, find_event, format_cursor, headers_at
+from eventing.relay.position import CURSOR, find_event, format_cursor, headers_at
 from eventing.store import Cursor, EventStore, FeedEntry
 
 log = get_logger()

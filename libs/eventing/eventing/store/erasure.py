@@ -68,12 +68,13 @@ class Erasure:
             nats.errors.Error: the bus is unavailable.
         """
         async with self.database.advisory_lock(f"erasure:{self.service}") as connection:
-            return await self._erase_due() if connection else 0
+            # Asked on that connection, which is closed afterwards: for an array, the driver asks for its type.
+            if not connection or not await connection.fetchval(WAITING, list[UUID]()):
+                return 0
+            return await self._erase_due()
 
     async def _erase_due(self) -> int:
         failed, count = list[UUID](), 0
-        if not await self.database.fetchval(WAITING, failed):
-            return 0
         tx, position = await self.projected() if self.projected else END
         while rows := await self.database.fetch(DUE, failed, BATCH_SIZE, str(tx), position, MAX_HOLD):
             for row in rows:

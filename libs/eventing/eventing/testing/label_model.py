@@ -49,10 +49,12 @@ class LabelModel:
         for label in labels:
             await publish(self.js, JarOpened(label=str(label)), feed_cursor=f"{1000 + label}:{label}")
 
-    def projecting(self, projector: Projector | None = None) -> AbstractAsyncContextManager[object]:
-        """Run a projector, by default a new one, as long as the context is open."""
-        running = projector or label_projector()
-        return background(forever("projector", lambda: running.run(self.database, self.js)))
+    def projecting(
+        self, projector: Projector | None = None, database: Database | None = None
+    ) -> AbstractAsyncContextManager[object]:
+        """Run a projector, by default a new one, as long as the context is open, or that of another `database`."""
+        running, used = projector or label_projector(), database or self.database
+        return background(forever("projector", lambda: running.run(used, self.js)))
 
     async def labels(self) -> list[int]:
         """Return the labels in the order in which they were written."""

@@ -1,30 +1,43 @@
 """PDF by WeasyPrint, which needs Pango from the system. Without Pango the other formats work."""
 
 import logging
+import re
+import subprocess
+import sys
 from contextlib import AbstractContextManager, redirect_stdout, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
-from runpy import run_path
 from typing import Any, cast
 
 from report.rendering.typefaces import SCHEME, FontHandler
 
 VARIANT = "pdf/ua-1"
+CHECK_TIMEOUT = 60.0
+ERROR = re.compile(r"^\w+Error: (.*)$", re.MULTILINE)
+"""The first line of an exception, such as an OSError for a shared library that is missing, below its traceback."""
 
 
 def why_unavailable() -> str | None:
     """Return why PDF cannot be created here, or None if it can. The libraries may be installed between two calls.
 
-    Only the module that loads the libraries of the system is run: all of WeasyPrint takes a second to import.
+    Only the module that loads the libraries of the system is run, in a process of its own: all of WeasyPrint takes a
+    second to import, and what that module loads takes memory.
     """
     try:
-        with _silence():
-            run_path(str(_libraries()))
-    except (OSError, ImportError) as error:  # OSError: a shared library is missing
-        return f"WeasyPrint cannot be loaded: {str(error).strip().splitlines()[0]}"
-    return None
+        done = subprocess.run(  # noqa: S603  a module that is installed, no shell
+            [sys.executable, "-P", str(_libraries())],
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=CHECK_TIMEOUT,
+        )
+    except (ImportError, OSError, subprocess.TimeoutExpired) as error:
+        return f"WeasyPrint cannot be loaded: {error}"
+    if done.returncode == 0:
+        return None
+    return f"WeasyPrint cannot be loaded: {(ERROR.findall(done.stderr) or [f'exit code {done.returncode}'])[-1]}"
 
 
 def _libraries() -> Path:

@@ -1,0 +1,13 @@
+"""Compile the code that the system loads, next to it: `python -m onebox.precompiling`.
+
+Otherwise the first start would do that, and every start of a system that root starts: its account may not write there.
+"""
+
+from contracts.catalogue import SERVICES
+
+from onebox.forking import Preloading
+
+if __name__ == "__main__":
+    preloading = Preloading(("gateway", *SERVICES, "simulator"))
+    preloading.start()
+    preloading.finish()
