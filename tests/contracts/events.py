@@ -18,12 +18,12 @@ ASYNCAPI = DOCS / "schemas" / "asyncapi.json"
 REFERENCES = "#/$defs/"
 INTRODUCTION = """# Catalogue of events
 
-The names and the fields of all events that [streams](streams.md) send and that [the audit log](audit.md) and
-[tasks](tasks.md#events) name. [events.schema.json](../schemas/events.schema.json) is their JSON Schema. A server
-describes them, its streams and its WebSocket at `/asyncapi.json` ([AsyncAPI](https://www.asyncapi.com) 3) and, with
-examples, at `/docs/events`. Large values are truncated in streams. Each event has also `type`, `event_id`, `sequence`,
-`time`, `user_id`, `session_id` and `resource_id`. New events and new fields may be added in any release: ignore those
-that you do not know.
+The names and the fields of all events that [streams](streams.md), [webhooks](webhooks.md) and [NATS](bus.md) send,
+and that [the audit log](audit.md) and [tasks](tasks.md#events) name.
+[events.schema.json](../schemas/events.schema.json) is their JSON Schema. A server describes them, and what sends
+them, at `/asyncapi.json` ([AsyncAPI](https://www.asyncapi.com) 3) and, with examples, at `/docs/events`. Large values
+are truncated in streams. Each event has also `type`, `event_id`, `sequence`, `time`, `user_id`, `session_id` and
+`resource_id`. New events and new fields may be added in any release: ignore those that you do not know.
 
 `make golden` writes this page from the code.
 """

@@ -63,6 +63,13 @@ def test_the_database_and_the_bus_cannot_be_reached_from_outside() -> None:
     assert "database" not in CONTAINERS["gateway"]["networks"]
 
 
+def test_programs_reach_the_bus_only_with_a_file_of_its_own() -> None:
+    added = yaml.safe_load((ROOT / "deploy" / "bus.yml").read_text())["services"]
+    assert {*added} == {"nats"}
+    assert added["nats"]["ports"] == ["${BUS_HOST:-127.0.0.1}:${BUS_PORT:-4222}:4222"]
+    assert {*added["nats"]["networks"]} <= {*FILE["networks"]}
+
+
 def test_no_password_is_written_in_the_file() -> None:
     variables = {name for container in CONTAINERS.values() for name in container.get("environment", {})}
     assert {name for name in variables if "PASSWORD" in name} == {"ADMIN_PASSWORD_FILE", "POSTGRES_PASSWORD_FILE"}
@@ -73,6 +80,7 @@ def test_each_secret_is_only_where_it_is_needed() -> None:
     migrations = {f"{service.replace('_', '-')}-migration" for service in EVENTS}
     assert holders["model-api-key"] == {"session"}
     assert holders["ring.json"] == {"identity", "backup"}
+    assert holders["bus-issuer-seed"] == {"identity"}
     assert holders["migration-database-url"] == migrations | {"backup"}
     assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry", "webhook", "backup"}
     assert all(holders[f"nats-url-{service}"] == {service} for service in SERVICES)

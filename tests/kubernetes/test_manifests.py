@@ -56,7 +56,7 @@ def test_only_the_owner_of_a_secret_has_it(everything: list[Manifest]) -> None:
         for item in one.volumes.get("secrets", {}).get("secret", {}).get("items", []):
             holders.setdefault(item["key"], set()).add(one.container["name"])
     assert holders["model-api-key"] == {"session"}
-    assert holders["ring.json"] == {"identity"}
+    assert holders["ring.json"] == holders["bus-issuer-seed"] == {"identity"}
     assert holders["replay.json"] == {"gateway"}
     assert holders["migration-database-url"] == {"migrate"}
     assert holders["secrets.json"] == {"session", "task-scheduler", "mcp-registry", "webhook"}

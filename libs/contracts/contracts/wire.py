@@ -27,6 +27,11 @@ IDEMPOTENCY = "IDEMPOTENCY"
 IDEMPOTENCY_USAGE, IDEMPOTENCY_PREFIX = "IDEMPOTENCY_USAGE", "keyed"
 """The stream that counts how many bytes each user has in that bucket, and the first token of its subjects."""
 
+PUBLIC_STREAM, PUBLIC_PREFIX = "PUBLIC", "public.v1"
+"""The stream of events in their public form, for programs of users, and what its subjects begin with."""
+BUS_DOMAIN = "public"
+"""The domain of JetStream that programs of users name: the beginning of the subjects of their requests."""
+
 INBOX = "_INBOX"
 """The first token of the subjects of replies: `_INBOX.<service>.<connection>.<replying service>.<request>`."""
 
@@ -69,6 +74,16 @@ def event_name(subject: str) -> str:
     """Return the public name of an event: `session.created` for `evt.session.created` and all subjects below it."""
     _, service, name, *_ = subject.split(".")
     return f"{PUBLIC_NAMES.get(service, service)}.{name}"
+
+
+def public_subject(owner: str, name: str, belongs_to: str) -> str:
+    """Return the subject of a public event, or a filter: `public.v1.<user id>.session.created.<session id>`."""
+    return f"{PUBLIC_PREFIX}.{owner}.{name}.{belongs_to}"
+
+
+def public_filter(owner: str | None) -> str:
+    """Return the filter for the public events of a user; of all users for None."""
+    return f"{PUBLIC_PREFIX}.{owner or '*'}.>"
 
 
 def work_stream(service: str) -> str:

@@ -22,7 +22,7 @@ from onebox.pango import install_in_background
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
 from onebox.readiness import ReadyCheck, describe_not_ready, not_ready, scrape_targets
-from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Service, names, services
+from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Programs, Service, names, services
 from onebox.settings import PREFIXES, BoxSettings, url_of
 from onebox.supervision import Supervisor
 from onebox.terminal import fail, report
@@ -85,13 +85,8 @@ class Launcher:
         self._cleanup.enter_context(ReservedPort(settings.host, settings.port))
         report(f"Starting. Data directory: {folder.path}")
         self._preloading.start()
-        return LaunchContext(
-            settings,
-            folder,
-            self._start_database(folder),
-            self._start_bus(folder),
-            self._free_port,
-        )
+        database, (nats_url, programs) = self._start_database(folder), self._start_bus(folder)
+        return LaunchContext(settings, folder, database, nats_url, self._free_port, programs)
 
     def _start_database(self, folder: DataFolder) -> DatabaseUrls:
         settings = self._settings
@@ -100,12 +95,14 @@ class Launcher:
         server = EmbeddedPostgres(folder, bindir=settings.pg_bindir)
         return DatabaseUrls(server.service_url, self._start_embedded(server))
 
-    def _start_bus(self, folder: DataFolder) -> Callable[[str], str]:
-        if external := self._settings.nats_url:
-            return lambda _: external
-        server = EmbeddedNats(folder)
+    def _start_bus(self, folder: DataFolder) -> tuple[Callable[[str], str], Programs]:
+        settings = self._settings
+        if external := settings.nats_url:
+            seed = settings.bus_issuer_seed.get_secret_value() if settings.bus_issuer_seed else None
+            return lambda _: external, Programs(seed, settings.bus_url)
+        server = EmbeddedNats(folder, port=settings.nats_port)
         self._start_embedded(server)
-        return server.url_of
+        return server.url_of, Programs(server.issuer_seed(), settings.bus_url or server.address())
 
     def _start_embedded(self, server: EmbeddedPostgres | EmbeddedNats) -> str:
         self._cleanup.callback(server.stop)

@@ -20,6 +20,7 @@ from onebox.ports import ReservedPort
 from onebox.programs import version_of
 
 MIN_NATS_VERSION = (2, 12)  # older servers silently ignore newer stream settings
+SERVICES_ACCOUNT = "AGENTAPI"  # runtime.bus.accounts, which is not loaded yet
 _START_TIMEOUT = 30.0
 
 
@@ -45,6 +46,7 @@ class EmbeddedNats:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         self._secret = folder.secret(self._folder / "password", lambda: secrets.token_urlsafe(24))
         self.url = self.url_of(OPERATOR)
+        self._keep_streams()
         configuration = self._configure()
         self.child = Child(
             Program("nats", [str(server), "-c", str(configuration)], when_orphaned=signal.SIGTERM), folder
@@ -76,10 +78,27 @@ class EmbeddedNats:
 
     def users(self) -> str:
         """Return the part of the configuration that defines the users."""
-        from runtime.bus import permissions  # not before: the launcher loads what this needs in the background
+        from runtime.bus import nkeys, permissions  # not before: the launcher loads what this needs in the background
 
         passwords = {user: self.password_of(user) for user in permissions.USERS}
-        return permissions.authorization(passwords, updates=self.updates)
+        issuer = nkeys.KeyPair.of_seed(self.issuer_seed())
+        return permissions.authorization(passwords, issuer.public, updates=self.updates)
+
+    def issuer_seed(self) -> str:
+        """Return the key with which identity admits programs of users."""
+        from runtime.bus.nkeys import ACCOUNT, KeyPair
+
+        return KeyPair(ACCOUNT, hmac.digest(self._secret.encode(), b"issuer", "sha256")).seed
+
+    def address(self) -> str:
+        """Return the URL for programs, which have users of their own."""
+        return f"nats://127.0.0.1:{self._port.number}"
+
+    def _keep_streams(self) -> None:
+        # Release 0.1 had no accounts, and NATS stored its streams under this name.
+        streams = self._folder / "jetstream"
+        if (streams / "$G").is_dir() and not (streams / SERVICES_ACCOUNT).exists():
+            (streams / "$G").rename(streams / SERVICES_ACCOUNT)
 
     def _configure(self) -> Path:
         configuration = NatsConfiguration(

@@ -36,6 +36,20 @@ class DatabaseUrls:
 
 
 @dataclass(frozen=True)
+class Programs:
+    """How identity admits programs of users to the bus: its key, and the address that it reports to them."""
+
+    issuer_seed: str | None = None
+    url: str | None = None
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables of identity."""
+        given = {"BUS_ISSUER_SEED": self.issuer_seed, "BUS_URL": self.url}
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True)
 class LaunchContext:
     """Context that the services of one system share."""
 
@@ -45,6 +59,7 @@ class LaunchContext:
     nats_url: Callable[[str], str]
     """The URL of NATS for a service, by its name."""
     free_port: Callable[[], int]
+    programs: Programs = Programs()
 
     @property
     def first_admin(self) -> Path:
@@ -116,7 +131,7 @@ def _identity(context: LaunchContext) -> dict[str, str]:
     ring = context.folder.keys / "ring.json"
     context.folder.secret(ring, new_key_ring)
     settings = context.settings
-    env = {"KEY_RING_FILE": str(ring), "FIRST_ADMIN_FILE": str(context.first_admin)}
+    env = {"KEY_RING_FILE": str(ring), "FIRST_ADMIN_FILE": str(context.first_admin)} | context.programs.env
     if settings.admin_email:
         env["ADMIN_EMAIL"] = settings.admin_email
     if settings.admin_password:

@@ -47,6 +47,9 @@ class BoxSettings(TelemetrySettings):
     database_url: str | None = Field(default=None, repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
     nats_url: str | None = Field(default=None, repr=False)
+    nats_port: int = Field(default=0, ge=0, le=65535)
+    bus_issuer_seed: SecretStr | None = None
+    bus_url: str | None = None
     report_s3_secret_access_key: SecretStr | None = None
     report_theme_dir: Path | None = None
     dependency_wait_seconds: PositiveFloat = 8.0

@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_every_secret_is_in_a_file_of_its_own(folder: Path) -> None:
     services = ("gateway", "identity", "mcp-registry", "report", "session", "task-scheduler", "webhook", "operator")
     assert set(contents(folder)) == {
-        *("ring.json", "secrets.json", "replay.json", "admin-password", "model-api-key"),
+        *("ring.json", "secrets.json", "replay.json", "admin-password", "model-api-key", "bus-issuer-seed"),
         *("database-owner-password", "database-service-password", "database-url", "migration-database-url"),
         *("nats-ca.pem", "nats-ca.key", "nats-server.pem", "nats-server.key", "nats.conf"),
         *(f"nats-url-{service}" for service in services),

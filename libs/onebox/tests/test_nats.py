@@ -11,6 +11,7 @@ import pytest
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
+from runtime.bus.accounts import SERVICES_ACCOUNT
 
 pytestmark = pytest.mark.usefixtures("servers")
 
@@ -38,6 +39,14 @@ def test_a_client_without_the_password_is_rejected(nats_server: EmbeddedNats) ->
     with socket.create_connection((host, int(port))) as client, client.makefile() as answers:
         client.sendall(b"CONNECT {}\r\nPING\r\n")
         assert "Authorization Violation" in answers.read()
+
+
+def test_streams_of_release_0_1_are_kept(folder: DataFolder) -> None:
+    stored = folder.path / "nats" / "jetstream"
+    (stored / "$G" / "streams" / "EVT_SESSION").mkdir(parents=True)
+    server = EmbeddedNats(folder)
+    assert (stored / SERVICES_ACCOUNT / "streams" / "EVT_SESSION").is_dir()
+    server.stop()
 
 
 class FastPing(EmbeddedNats):

@@ -40,6 +40,10 @@ OF_NOBODY = (
     "$JS.API.STREAM.LIST",
     "$JS.API.STREAM.NAMES",
     "$JS.API.STREAM.CREATE.SPY",
+    *(f"$JS.API.STREAM.{call}.PUBLIC" for call in ("DELETE", "UPDATE", "MSG.GET", "MSG.DELETE")),
+    "$JS.API.CONSUMER.MSG.NEXT.PUBLIC.x",
+    "$JS.ACK.PUBLIC.x.1.1.1.1.0",
+    "_R_.x.y",
     "$SYS.REQ.SERVER.PING",
     "other",
 )
@@ -55,7 +59,19 @@ EVERYTHING = (
     "$KV.>",
     "$SYS.>",
     "$JS.EVENT.>",
+    "public.>",
+    "_R_.>",
 )
+OF_ONE = {
+    "public.v1.x.session.created.y": "webhook",
+    "$JS.API.STREAM.CREATE.PUBLIC": "identity",
+    "$JS.API.CONSUMER.CREATE.PUBLIC.x": "identity",
+    "$JS.API.CONSUMER.DELETE.PUBLIC.x": "identity",
+    "$SYS._INBOX.x.y": "identity",
+    "bus.connections": "identity",
+    "bus.disconnect.x": "identity",
+}
+"""What concerns programs of users, and the only service that may do it."""
 BUCKETS = {REVOCATIONS: "identity", IDEMPOTENCY: GATEWAY}
 
 
@@ -81,6 +97,7 @@ def forbidden(name: str) -> set[str]:
     found |= {f"$JS.API.CONSUMER.{call}.{stream}" for call in ("LIST", "NAMES", "CREATE") for stream in STREAMS}
     found |= {f"$JS.API.DIRECT.GET.{stream}" for stream in STREAMS}
     found |= {subject for other in NAMES if other != name for subject in of_another(name, other)}
+    found |= {subject for subject, owner in OF_ONE.items() if owner != name}
     found |= {f"$KV.{bucket}.key" for bucket, owner in BUCKETS.items() if owner != name}
     allowed = {*sent(name), *({f"$JS.API.CONSUMER.CREATE.KV_{REVOCATIONS}", f"$JS.API.DIRECT.GET.{OPEN_STREAMS}"})}
     return found - (allowed if name == GATEWAY else {*sent(name)})
@@ -115,7 +132,7 @@ async def test_a_service_publishes_nothing_that_is_of_another_one(name: str, ins
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_service_hears_nothing_that_is_for_another_one(name: str, installed_nats: EmbeddedNats) -> None:
-    wanted = set(EVERYTHING) | {
+    wanted = {*EVERYTHING, *(["$SYS.REQ.USER.AUTH"] if name != "identity" else [])} | {
         f"{subject}.{other}.>"
         for other in NAMES
         if other != name
@@ -171,9 +188,9 @@ async def test_the_operator_may_do_everything(installed_nats: EmbeddedNats) -> N
 @pytest.mark.parametrize("password", ["", "a b", "schlüssel", "line\nbreak", "$2a$11$hash"])
 def test_a_password_that_nats_would_read_otherwise_is_refused(password: str) -> None:
     with pytest.raises(ValueError, match="password of report"):
-        authorization({"report": password})
+        authorization({"report": password}, "A")
 
 
 def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(ValueError, match="'billing' is no user"):
-        authorization({"billing": "secret"})
+        authorization({"billing": "secret"}, "A")

@@ -1,5 +1,6 @@
-"""The AsyncAPI document: what streams and WebSockets send, and what WebSockets receive."""
+"""The AsyncAPI document: what streams, WebSockets, webhooks and the bus send, and what WebSockets receive."""
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -8,7 +9,7 @@ from contracts.messages import Event
 from contracts.public_event import PublicEvent
 from contracts.public_schema import ID, event_schemas, occasion
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, USER
-from contracts.wire import event_name
+from contracts.wire import PUBLIC_PREFIX, PUBLIC_STREAM, event_name
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
@@ -66,6 +67,37 @@ CHANNELS: dict[str, tuple[str, str]] = {
     "account": ("/api/v1/events", "The events of an account and all its resources, as server-sent events."),
     "everybody": ("/api/v1/admin/events", "The events of all users, for administrators, as server-sent events."),
     "socket": ("/api/v1/sessions/{session_id}/stream", "One session over a WebSocket: messages are `{type, data}`."),
+    "webhook": ("{url}", "The events that a webhook wants, as signed requests (Standard Webhooks)."),
+    "bus": (
+        f"{PUBLIC_PREFIX}.{{user_id}}.{{type}}.{{resource_id}}",
+        f"The events that a bus user wants, as CloudEvents in the stream {PUBLIC_STREAM} of NATS.",
+    ),
+}
+HEADERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "webhook": (
+        "WebhookHeaders",
+        {"webhook-id": ID, "webhook-timestamp": TEXT, "webhook-signature": TEXT},
+    ),
+    "bus": (
+        "CloudEventHeaders",
+        {
+            "ce-specversion": {"const": "1.0"},
+            **dict.fromkeys(("ce-id", "ce-subject"), ID),
+            "ce-type": TEXT,
+            "ce-source": {"type": "string", "format": "uri-reference"},
+            "ce-time": {"type": "string", "format": "date-time"},
+            "ce-datacontenttype": {"const": "application/json"},
+            "ce-dataschema": {"type": "string", "format": "uri"},
+        },
+    ),
+}
+"""The channels whose messages have headers: the name of their schema, and its members."""
+PARAMETERS = {
+    "session_id": "Id of the session.",
+    "url": "URL of the webhook.",
+    "user_id": "Id of the account that the event belongs to.",
+    "type": "Type of the event, which has two parts, like `session.created`.",
+    "resource_id": "Id of the session, task and so on that the event belongs to; of an execution, its task.",
 }
 
 
@@ -96,7 +128,7 @@ def document(title: str, version: str) -> dict[str, Any]:
                 "messages": [{"$ref": f"#/channels/socket/messages/client.{name}"} for name in RECEIVED],
             },
         },
-        "components": {"messages": messages, "schemas": own | shared},
+        "components": {"messages": messages, "schemas": own | shared | _headers()},
     }
 
 
@@ -115,15 +147,33 @@ def _object(members: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": members, "required": [*members]}
 
 
+def _headers() -> dict[str, dict[str, Any]]:
+    return {name: _object(members) for name, members in HEADERS.values()}
+
+
 def _channel(name: str, address: str, description: str) -> dict[str, Any]:
+    parameters = {each: {"description": PARAMETERS[each]} for each in re.findall(r"{(\w+)}", address)}
+    messages = _with_headers(HEADERS[name][0]) if name in HEADERS else _messages(name, address)
+    return {"address": address, "description": description, "parameters": parameters, "messages": messages}
+
+
+def _with_headers(schema: str) -> dict[str, Any]:
+    """Return the messages of a channel that has every event, with headers."""
+    names = {event_name(event.subject): occasion(event) for event in PUBLISHED_EVENTS}
+    headers = _reference("components/schemas", schema)
+    return {
+        name: {"name": name, "summary": when, "headers": headers, "payload": {"$ref": f"{SCHEMAS}{name}"}}
+        for name, when in names.items()
+    }
+
+
+def _messages(name: str, address: str) -> dict[str, Any]:
     events = [event_name(event.subject) for event in PUBLISHED_EVENTS]
     of_session = [each for each in events if each.startswith("session.") and "template" not in each]
     sent = [*(of_session if "{session_id}" in address else events), *STREAM]
     if name == "socket":
         sent += ["result", "status_change", "pong", *(f"client.{each}" for each in RECEIVED)]
-    parameters = {"session_id": {"description": "Id of the session."}} if "{session_id}" in address else {}
-    messages = {each: _reference("components/messages", each) for each in sent}
-    return {"address": address, "description": description, "parameters": parameters, "messages": messages}
+    return {each: _reference("components/messages", each) for each in sent}
 
 
 def _reference(where: str, name: str) -> dict[str, str]:

@@ -8,6 +8,9 @@ from unittest.mock import ANY
 import httpx
 import pytest
 from contracts.event_types import EVENT_TYPES
+from contracts.public_event import PublicEvent
+from contracts.samples import MESSAGE, SESSION, TIME, USER
+from eventing.bus.public_stream import headers
 from gateway.asyncapi import RECEIVED, document
 from gateway.streams.types import OTHERS
 from gateway.streams.websocket_payloads import TYPES
@@ -20,6 +23,21 @@ MESSAGES: dict[str, dict[str, Any]] = DOCUMENT["components"]["messages"]
 def test_the_document_has_every_event_and_every_other_message() -> None:
     assert MESSAGES.keys() >= EVENT_TYPES | OTHERS | {*TYPES.values()} - {"message", "approval_requested"} - TOOLS
     assert DOCUMENT["channels"]["account"]["messages"].keys() >= EVENT_TYPES | OTHERS
+
+
+@pytest.mark.parametrize("channel", ["webhook", "bus"])
+def test_webhooks_and_the_bus_have_every_event_with_headers(channel: str) -> None:
+    messages = DOCUMENT["channels"][channel]["messages"]
+    assert messages.keys() == EVENT_TYPES
+    assert all(message["headers"]["$ref"] for message in messages.values())
+
+
+def test_the_headers_of_the_bus_are_those_that_are_sent() -> None:
+    event = PublicEvent.of(f"evt.session.created.{USER}.{SESSION}", MESSAGE, TIME, {}, 1)
+    sent = {name: value for name, value in headers(event).items() if name.startswith("ce-")}
+    schema = DOCUMENT["components"]["schemas"]["CloudEventHeaders"]
+    assert sent.keys() == schema["properties"].keys()
+    Draft202012Validator(schema).validate(sent)  # pyright: ignore[reportUnknownMemberType]
 
 
 TOOLS = {"tool_call_started", "tool_call_completed"}

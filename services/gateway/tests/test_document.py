@@ -18,6 +18,7 @@ from fastapi import Body, FastAPI
 from gateway.schemas.approval import Decision
 from gateway.schemas.archive import NewArchive
 from gateway.schemas.backfill import NewBackfill
+from gateway.schemas.bus_user import NewBusUser
 from gateway.schemas.execution import NewExecution
 from gateway.schemas.fork import NewFork
 from gateway.schemas.mcp_catalog import Installation
@@ -113,6 +114,7 @@ def test_schema_names_are_unique_and_not_reserved_in_languages(document: dict[st
 
 COMMAND_ARGUMENTS: dict[type[BaseModel], tuple[Any, ...]] = {
     NewServiceAccount: (),
+    NewBusUser: (),
     NewSession: (),
     SessionChange: (ONE,),
     NewFork: (ONE,),

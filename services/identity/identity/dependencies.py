@@ -9,6 +9,8 @@ from eventing.database import Database
 from eventing.handling import QueryContext, UnitOfWork
 from runtime import clock
 from runtime.bus import Client
+from runtime.bus.gatekeeper import Gatekeeper, Retention
+from runtime.bus.nkeys import KeyPair
 from runtime.forever import forever
 
 from identity.api_calls import ApiCalls
@@ -18,6 +20,7 @@ from identity.credentials.login_attempts import LoginAttempts
 from identity.credentials.passwords import Passwords
 from identity.credentials.revocations import Revocations
 from identity.directory import Directory
+from identity.programs import ProgramDirectory, Programs
 from identity.settings import Settings
 
 CLEANING_INTERVAL_SECONDS = 60.0
@@ -38,6 +41,7 @@ class Dependencies:
     revocations: Revocations
     audit: AuditLog
     registration_open: bool
+    programs: Programs
 
 
 @asynccontextmanager
@@ -60,14 +64,33 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
 
     await revocations.fill()
     works = {"revocations": revocations.refresh, "key ring": keys.follow, "expired rows": clean}
+    programs = _programs(settings, database, client)
+    if programs.gatekeeper:
+        works["gatekeeper"] = programs.gatekeeper.serve
     # Not in a TaskGroup, which would wrap an exception from inside the context in an ExceptionGroup.
     upkeep = [asyncio.get_running_loop().create_task(forever(name, work)) for name, work in works.items()]
     try:
-        directory = Directory(database)
         async with AuditLog.open(settings.database_url) as audit:
             yield Dependencies(
-                keys, Passwords(), directory, attempts, api_calls, revocations, audit, settings.registration_open
+                keys,
+                Passwords(),
+                Directory(database),
+                attempts,
+                api_calls,
+                revocations,
+                audit,
+                settings.registration_open,
+                programs,
             )
     finally:
         for task in upkeep:
             task.cancel()
+
+
+def _programs(settings: Settings, database: Database, client: Client) -> Programs:
+    directory = ProgramDirectory(database)
+    if settings.bus_issuer_seed is None:
+        return Programs(directory)
+    retention = Retention(settings.bus_retention_seconds, settings.bus_max_bytes, settings.stream_replicas)
+    issuer = KeyPair.of_seed(settings.bus_issuer_seed)
+    return Programs(directory, Gatekeeper(client, issuer, directory.find, retention), settings.bus_url)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from contracts.identity import UserEvent
 from contracts.identity.api_key import ApiKeyCreated, ApiKeyEvent, ApiKeyRevoked, ApiKeySecretSet
+from contracts.identity.bus_user import BusUserCreated, BusUserEvent, BusUserReplayed, BusUserRevoked
 from contracts.identity.login import LoginEvent, RefreshTokenIssued, TokenFamilyRevoked, UserLoggedIn
 from contracts.identity.password import PasswordChanged, PasswordEvent, PasswordResetIssued, PasswordSet
 from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
@@ -25,8 +26,10 @@ async def project(recorded: Recorded[UserEvent], db: Connection) -> None:
         await _project_login(event, recorded, db)
     elif isinstance(event, PasswordEvent):
         await _project_password(event, recorded, db)
-    else:
+    elif isinstance(event, ApiKeyEvent):
         await _project_api_key(event, recorded, db)
+    else:
+        await _project_bus_user(event, recorded, db)
     await audit_log.add_event(recorded, db)
 
 
@@ -87,6 +90,23 @@ async def _project_api_key(event: ApiKeyEvent, recorded: Recorded[UserEvent], db
         case ApiKeyRevoked():
             await db.execute("DELETE FROM api_keys WHERE id = $1", event.key_id)
             await _revoke(event.key_id, "api_key", recorded, db)
+        case _:
+            assert_never(event)
+
+
+async def _project_bus_user(event: BusUserEvent, recorded: Recorded[UserEvent], db: Connection) -> None:
+    match event:
+        case BusUserCreated():
+            await db.execute(
+                "INSERT INTO bus_users (id, user_id, name, types, all_users, since, public_key, created_at) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                event.bus_user_id, recorded.id, event.name, event.types, event.all_users, event.since,
+                event.public_key, recorded.at,
+            )  # fmt: skip
+        case BusUserReplayed():
+            await db.execute("UPDATE bus_users SET since = $2 WHERE id = $1", event.bus_user_id, event.since)
+        case BusUserRevoked():
+            await db.execute("DELETE FROM bus_users WHERE id = $1", event.bus_user_id)
         case _:
             assert_never(event)
 

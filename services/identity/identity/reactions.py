@@ -1,6 +1,7 @@
-"""The reactions of the identity service: every gateway learns at once what is no longer valid."""
+"""The reactions of the identity service: every gateway learns at once what is no longer valid, and so does NATS."""
 
 from contracts.identity.api_key import ApiKeyRevoked
+from contracts.identity.bus_user import BusUserCreated, BusUserReplayed, BusUserRevoked
 from contracts.identity.login import TokenFamilyRevoked
 from contracts.identity.user import RoleChanged, UserDisabled, UserEnabled
 from eventing.reactions import Reaction, Reactions
@@ -25,17 +26,48 @@ async def publish_revoked_key(recorded: Recorded[ApiKeyRevoked], reaction: React
 
 @reactions.shared("publish_role")
 async def publish_role(recorded: Recorded[RoleChanged], reaction: Reaction[Dependencies]) -> None:
-    """Publish the new role of a user, which is in force for all tokens and keys."""
+    """Publish the new role of a user, which is in force for all tokens and keys.
+
+    Bus users that get the events of all users are disconnected unless it is an administrator.
+    """
     await reaction.dependencies.revocations.publish_access(recorded.id)
+    if recorded.event.role != "admin":
+        programs = reaction.dependencies.programs
+        every = [each.id for each in await programs.directory.of_user(recorded.id) if each.all_users]
+        await programs.disconnect(*every)
 
 
 @reactions.shared("publish_disabled")
 async def publish_disabled(recorded: Recorded[UserDisabled], reaction: Reaction[Dependencies]) -> None:
-    """Publish that an account is disabled, so that every gateway refuses its tokens and keys."""
+    """Publish that an account is disabled, so that every gateway refuses its tokens and keys.
+
+    Its bus users are disconnected.
+    """
     await reaction.dependencies.revocations.publish_access(recorded.id)
+    programs = reaction.dependencies.programs
+    await programs.disconnect(*(each.id for each in await programs.directory.of_user(recorded.id)))
 
 
 @reactions.shared("publish_enabled")
 async def publish_enabled(recorded: Recorded[UserEnabled], reaction: Reaction[Dependencies]) -> None:
     """Publish that an account is enabled again, so that the gateways accept its keys."""
     await reaction.dependencies.revocations.publish_access(recorded.id)
+
+
+@reactions.shared("create_public_stream")
+async def create_public_stream(recorded: Recorded[BusUserCreated], reaction: Reaction[Dependencies]) -> None:
+    """Create the stream of public events, so that the new bus user gets the events from now on."""
+    if gatekeeper := reaction.dependencies.programs.gatekeeper:
+        await gatekeeper.ensure_stream()
+
+
+@reactions.shared("disconnect_revoked")
+async def disconnect_revoked(recorded: Recorded[BusUserRevoked], reaction: Reaction[Dependencies]) -> None:
+    """End the connections of a bus user that was revoked."""
+    await reaction.dependencies.programs.disconnect(recorded.event.bus_user_id)
+
+
+@reactions.shared("disconnect_replayed")
+async def disconnect_replayed(recorded: Recorded[BusUserReplayed], reaction: Reaction[Dependencies]) -> None:
+    """End the connections of a bus user that begins again: it does so when it connects."""
+    await reaction.dependencies.programs.disconnect(recorded.event.bus_user_id)

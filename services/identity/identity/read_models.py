@@ -11,6 +11,7 @@ READ_MODELS = ReadModels(
     (
         ReadModel("users", ("users", "user_counts")),
         ReadModel("api_keys", ("api_keys",), kept={"api_keys": ("last_used_at",)}),
+        ReadModel("bus_users", ("bus_users",)),
         ReadModel("revoked_families", ("revoked_families",), removed={"revoked_families": EXPIRED}),
     ),
     {

@@ -20,6 +20,7 @@ from identity.credentials.passwords import Passwords
 from identity.dependencies import Dependencies
 from identity.directory import Directory
 from identity.operations import OPERATOR
+from identity.programs import ProgramDirectory, Programs
 from runtime.clock import new_id
 
 PASSWORD = "plantedsecret-analytical engine"
@@ -44,6 +45,7 @@ class Desk(harness.ServiceHarness):
             no_revocations,
             AuditLog(database),
             registration_open=True,
+            programs=Programs(ProgramDirectory(database)),
         )
         super().__init__(service, database, dependencies)
 

@@ -114,6 +114,6 @@ def _selected(*types: str) -> Selected:
     return lambda name: any(selected(name) for selected in known)
 
 
-SUBSCRIPTION = Subscription(any_webhooks, add_deliveries, lambda: stored.wake(NEW_DELIVERIES))
+SUBSCRIPTION = Subscription(any_webhooks, add_deliveries, lambda: stored.wake(NEW_DELIVERIES), payload)
 PROJECTORS = [PublicEventProjector(f"events_of_{service}", service, SUBSCRIPTION) for service in SERVICES]
 """One for each service, also for this one: webhooks report on each other, too."""

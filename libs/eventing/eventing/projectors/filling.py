@@ -1,6 +1,6 @@
 """Fills a read model from the table of its source: what the stream has dropped, or all of it again."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
@@ -39,13 +39,15 @@ class Rebuild:
 class Filling:
     """The filling of the read model of the projector `name`.
 
-    `project` projects one event with a projection: its own one, or that of a rebuild.
+    `project` projects one event with a projection: its own one, or that of a rebuild. `publish` publishes events before
+    that; those of a rebuild were published when they happened.
     """
 
     name: str
     source: Source
     rebuild: Rebuild | None
     project: Callable[[SourceEvent, Connection, Project | None], Awaitable[None]]
+    publish: Callable[[JetStream, Sequence[SourceEvent]], Awaitable[None]]
 
     async def fill(self, database: Database, js: JetStream, done: Checkpoint, stream: StreamInfo) -> Checkpoint:
         """Project what the source has stored after the checkpoint, and return the position after it in the stream.
@@ -58,14 +60,15 @@ class Filling:
             return await self._fill_again(database, js, done, stream, self.rebuild)
         async with aclosing(self.source.pages(js, done.cursor)) as pages:
             async for page in pages:
-                done = await self._fill_page(database, page, done)
+                done = await self._fill_page(database, js, page, done)
         filled = _after(done, stream)
         async with database.transaction() as connection:
             await done.move(connection, self.name, filled)
         return filled
 
-    async def _fill_page(self, database: Database, page: SourcePage, done: Checkpoint) -> Checkpoint:
+    async def _fill_page(self, database: Database, js: JetStream, page: SourcePage, done: Checkpoint) -> Checkpoint:
         reached, stopped = replace(done, replaying=True), None
+        await self.publish(js, page.events)
         async with database.transaction() as connection:
             for event in page.events:
                 try:

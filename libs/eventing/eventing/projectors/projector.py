@@ -166,9 +166,9 @@ class Projector:
             raise self._unknown(reason)
         self.filling = not is_rebuild  # during a rebuild, the earlier read model is in use
         try:
-            filled = await Filling(self.name, self.source, self.rebuild, self._project_stored).fill(
-                database, js, done, stream
-            )
+            filled = await Filling(
+                self.name, self.source, self.rebuild, self._project_stored, self._publish_stored
+            ).fill(database, js, done, stream)
         except SourceUnavailable as error:
             raise Stopped(f"{reason}, and {error}; start that service, in this release") from None
         except EventTooNew as error:
@@ -191,6 +191,7 @@ class Projector:
                 stopped = reason
                 break
             reached = following
+        await self._publish(js, events)
         async with database.transaction() as connection:
             await self._project_all(events, connection)
             await done.move(connection, self.name, reached)
@@ -212,9 +213,17 @@ class Projector:
             await dead_letters.publish(js, dead, message, str(error))
             return []
 
+    async def _publish(self, js: JetStream, events: Sequence[Any]) -> None:
+        """Publish events before the checkpoint moves behind them; they may be published again."""
+
     async def _project_all(self, events: Sequence[Any], connection: Connection) -> None:
         for event in events:
             await self.project(event, connection)
+
+    async def _publish_stored(self, js: JetStream, events: Sequence[SourceEvent]) -> None:
+        for event in events:
+            with suppress(Unreadable):
+                await self._publish(js, self._read(event.headers, event.data))
 
     async def _project_stored(self, event: SourceEvent, connection: Connection, project: Project | None) -> None:
         with suppress(Unreadable):  # the source keeps it

@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 from runtime.bus import ordered
 from runtime.bus.jetstream import JetStream
 
+from eventing.bus import public_stream
 from eventing.database import Connection, Database, Reader
 from eventing.projectors.checkpoint import Checkpoint, CheckpointMoved
 from eventing.projectors.projector import GATHERING_SECONDS, Projector
@@ -32,13 +33,15 @@ UNWANTED_SECONDS = 2.0
 class Subscription:
     """What is done with the events of all services.
 
-    `project` stores many at once; `stored` is called when that is committed. As long as `wanted` returns False, events
-    are not even read.
+    `project` stores many at once; `stored` is called when that is committed. `text` returns what is published of an
+    event in the stream of public events, if that exists. As long as it does not, and `wanted` returns False, events are
+    not even read.
     """
 
     wanted: Callable[[Reader], Awaitable[bool]]
     project: Callable[[Sequence[PublicEvent], Connection], Awaitable[None]]
     stored: Callable[[], None]
+    text: Callable[[PublicEvent], str]
 
 
 class PublicEventProjector(Projector):
@@ -58,7 +61,7 @@ class PublicEventProjector(Projector):
         except NotFoundError:
             await asyncio.sleep(1)
             return
-        if await self.subscription.wanted(database.background):
+        if await self._wanted(database, js):
             await super().run(database, js)
             return
         with suppress(CheckpointMoved):  # another replica did the same
@@ -66,7 +69,7 @@ class PublicEventProjector(Projector):
         skipped_at = time.monotonic()
         while time.monotonic() - skipped_at < SKIP_SECONDS:
             await asyncio.sleep(UNWANTED_SECONDS)
-            if await self.subscription.wanted(database.background):
+            if await self._wanted(database, js):
                 return
 
     def read(self, headers: Mapping[str, str], body: bytes) -> PublicEvent:
@@ -80,6 +83,14 @@ class PublicEventProjector(Projector):
     async def _read_message(self, js: JetStream, dead: str, message: Msg) -> list[PublicEvent]:
         read = await super()._read_message(js, dead, message)
         return [event._replace(sequence=message.metadata.sequence.stream) for event in read]
+
+    async def _wanted(self, database: Database, js: JetStream) -> bool:
+        return await self.subscription.wanted(database.background) or await public_stream.exists(js)
+
+    async def _publish(self, js: JetStream, events: Sequence[PublicEvent]) -> None:
+        for event in events:
+            if not await public_stream.publish(js, event, self.subscription.text(event)):
+                return  # nobody has asked for it
 
     async def _project_all(self, events: Sequence[PublicEvent], connection: Connection) -> None:
         if events:

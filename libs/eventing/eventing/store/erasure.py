@@ -17,7 +17,7 @@ from runtime.bus import ordered
 from runtime.bus.jetstream import JetStream
 from runtime.logging import get_logger
 
-from eventing.bus import wire
+from eventing.bus import public_stream, wire
 from eventing.database import Database, Row
 from eventing.store import END, Cursor
 
@@ -94,6 +94,7 @@ class Erasure:
         while not await self.database.fetchval("SELECT erase_events($1)", id):
             pass
         await self.delete_messages(id, deletion)
+        await public_stream.erase(self.js, id)
         await self.database.execute("SELECT complete_erasure($1)", id)
 
     async def delete_messages(self, id: UUID, deletion: int) -> None:

@@ -8,6 +8,7 @@ from secrets import token_urlsafe
 from urllib.parse import unquote, urlsplit
 
 from runtime import clock
+from runtime.bus.nkeys import ACCOUNT, KeyPair
 from runtime.bus.permissions import USERS, authorization
 
 from onebox.cluster import NAME, SERVICE_ROLE
@@ -93,9 +94,10 @@ def _write(folder: SecretFolder, name: str, made: Certificate, mode_of_key: int)
 
 def _bus(folder: SecretFolder) -> None:
     urls = {user: folder.kept(url_file(user), partial(_new_bus_url, user)) for user in USERS}
+    seed = folder.kept("bus-issuer-seed", lambda: KeyPair.new(ACCOUNT).seed)
     configuration = NatsConfiguration(
         listen="0.0.0.0:4222",
-        users=_users(urls),
+        users=_users(urls, seed),
         store_dir="/data",
         tls=Tls(str(SECRETS / f"{SERVER}.pem"), str(SECRETS / f"{SERVER}.key")),
     )
@@ -113,9 +115,13 @@ def _new_bus_url(user: str) -> str:
     return f"tls://{user}:{new_password()}@{BUS}"
 
 
-def _users(urls: Mapping[str, str]) -> str:
+def _users(urls: Mapping[str, str], seed: str) -> str:
     try:
-        return authorization({user: unquote(urlsplit(url).password or "") for user, url in urls.items()})
+        issuer = KeyPair.of_seed(seed).public
+    except ValueError as error:
+        raise CannotStart(f"bus-issuer-seed: {error}") from None
+    try:
+        return authorization({user: unquote(urlsplit(url).password or "") for user, url in urls.items()}, issuer)
     except ValueError as error:
         raise CannotStart(f"{url_file('<service>')}: {error}") from None
 

@@ -12,7 +12,7 @@ from onebox.terminal import fail, report
 NATS, STORED = ("nats-url", "nats-ca.pem"), ("database-url",)
 SECRETS = {
     "gateway": (*NATS, "replay.json"),
-    "identity": (*NATS, *STORED, "ring.json", "admin-password"),
+    "identity": (*NATS, *STORED, "ring.json", "admin-password", "bus-issuer-seed"),
     "session": (*NATS, *STORED, "secrets.json", "model-api-key"),
     "task-scheduler": (*NATS, *STORED, "secrets.json"),
     "report": (*NATS, *STORED),

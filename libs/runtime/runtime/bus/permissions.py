@@ -1,6 +1,6 @@
 """What each service may send and receive on the bus, from the contracts, and the users of NATS with it.
 
-`python -m runtime.bus.permissions` prints the users, with a new password each.
+`python -m runtime.bus.permissions` prints the users, with a new password each, and a new key for identity.
 """
 
 import importlib
@@ -28,6 +28,8 @@ from contracts.wire import (
     OFFER_PREFIX,
     OPEN_STREAMS,
     OPEN_STREAMS_PREFIX,
+    PUBLIC_PREFIX,
+    PUBLIC_STREAM,
     RATE_LIMITS,
     RATE_PREFIX,
     REVOCATIONS,
@@ -42,6 +44,9 @@ from contracts.wire import (
     work_filter,
     work_stream,
 )
+
+from runtime.bus.accounts import AUTHORIZE, AUTHORIZED, CONNECTIONS, DISCONNECT, accounts
+from runtime.bus.nkeys import ACCOUNT, KeyPair
 
 USERS = (GATEWAY, *SERVICES, OPERATOR)
 API = "$JS.API"
@@ -87,7 +92,12 @@ def permissions_of(service: str, *, updates: bool = False) -> Permissions:
         publish.append(f"{OFFER_PREFIX}.{service}.>")
         subscribe.append(f"{OFFER_PREFIX}.{service}.>")
     if service == "identity":
-        publish += _bucket(REVOCATIONS)
+        publish += [*_bucket(REVOCATIONS), *_authorizing(updates)]
+        subscribe.append(AUTHORIZE)
+    else:
+        publish.append(f"{API}.STREAM.PURGE.{PUBLIC_STREAM}")  # erases what belongs to a deleted resource
+    if service == "webhook":
+        publish += [f"{PUBLIC_PREFIX}.>", f"{API}.STREAM.INFO.{PUBLIC_STREAM}"]
     if service == "session":
         publish.append(DELTA_SUBJECTS)
     return Permissions(tuple(publish), tuple(subscribe), tuple(_of_others(service, streams)))
@@ -141,6 +151,13 @@ def _projecting(service: str) -> Iterator[str]:
         yield from (projected_subject(other) for other, sources in PROJECTED.items() if service in sources)
 
 
+def _authorizing(updates: bool) -> list[str]:
+    """Return what identity needs in order to admit programs of users, and to disconnect them."""
+    calls = [f"{API}.STREAM.{call}.{PUBLIC_STREAM}" for call in _calls(updates)]
+    calls += [f"{API}.CONSUMER.CREATE.{PUBLIC_STREAM}.>", f"{API}.CONSUMER.DELETE.{PUBLIC_STREAM}.*"]
+    return [AUTHORIZED, CONNECTIONS, f"{DISCONNECT}.*", *calls]
+
+
 def _calls(updates: bool) -> Sequence[str]:
     return ("CREATE", "INFO", "UPDATE") if updates else ("CREATE", "INFO")
 
@@ -180,14 +197,16 @@ def _durables() -> Iterator[tuple[str, str, str]]:
             yield from ((service, event_stream(source), durable(service, reaction)) for reaction in reactions)
 
 
-def authorization(passwords: Mapping[str, str], *, updates: bool = False) -> str:
-    """Return the section of NATS's configuration with the users of these passwords; `updates` as in `permissions_of`.
+def authorization(passwords: Mapping[str, str], issuer: str, *, updates: bool = False) -> str:
+    """Return the sections of NATS's configuration with the users of these passwords; `updates` as in `permissions_of`.
+
+    `issuer` is the public key of identity, which decides on the programs of users.
 
     Raises:
         ValueError: a name is none of `USERS`, or a password has characters that are not printable ASCII.
     """
     users = "\n".join(_user(name, password, updates) for name, password in passwords.items())
-    return f"authorization {{ users: [\n{users}\n] }}"
+    return accounts(users, passwords, issuer)
 
 
 def _user(name: str, password: str, updates: bool) -> str:
@@ -200,4 +219,6 @@ def _user(name: str, password: str, updates: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(authorization({name: token_urlsafe(24) for name in USERS}) + "\n")
+    key = KeyPair.new(ACCOUNT)
+    section = authorization({name: token_urlsafe(24) for name in USERS}, key.public)
+    sys.stdout.write(f"# For identity: BUS_ISSUER_SEED={key.seed}\n{section}\n")

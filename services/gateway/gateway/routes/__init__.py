@@ -6,7 +6,7 @@ from pkgutil import iter_modules
 from fastapi import APIRouter
 
 FIRST = (
-    *("identity", "password", "api_key", "user", "admin", "audit", "quota"),
+    *("identity", "password", "api_key", "bus_user", "user", "admin", "audit", "quota"),
     *("session", "fork", "conversation", "run", "template", "approval", "streams", "workspace", "archive"),
     *("task", "execution", "backfill", "trigger", "report"),
     *("mcp_authorization", "mcp_catalog", "mcp_file", "mcp_server"),  # in this order: `/export` is no id of a server

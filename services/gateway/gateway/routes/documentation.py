@@ -28,7 +28,8 @@ body {{ font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70re
 table {{ border-collapse: collapse; width: 100% }}
 td, th {{ border-bottom: 1px solid #ccc; padding: .4rem; text-align: left; vertical-align: top }}
 pre {{ overflow: auto; background: #f6f6f6; padding: .5rem }}</style></head><body><main>
-<h1>Events</h1><p>What streams and WebSockets send, and what WebSockets receive (<code>client.</code>). For programs:
+<h1>Events</h1><p>What streams, WebSockets, webhooks and the bus send, and what WebSockets receive
+(<code>client.</code>). For programs:
 <a href="/asyncapi.json">AsyncAPI</a>.</p>
 <h2>Where</h2><table><tr><th>path</th><th></th></tr>{channels}</table>
 <h2>What</h2><table><tr><th>event</th><th>over a WebSocket</th><th>when</th></tr>{messages}</table>

@@ -4,6 +4,7 @@ from contracts.samples import (
     API_KEY,
     APPROVAL,
     BACKFILL,
+    BUS_USER,
     DELIVERY,
     EXECUTION,
     MCP_SERVER,
@@ -43,7 +44,7 @@ describe themselves to MCP clients.
 """
 
 TAGS = {
-    "Authentication": "Accounts, logins, tokens, passwords and API keys.",
+    "Authentication": "Accounts, logins, tokens, passwords, API keys and users of NATS.",
     "Sessions": "A session is an agent with a conversation and files: create it, query it, and read what it did.",
     "Workspace": "The files of a session: list, read, write and delete them.",
     "Approvals": "Tool calls, and questions of MCP servers, that wait for the decision of a person.",
@@ -76,6 +77,7 @@ PATH_PARAMETERS = {
     "tool_call_id": ("Id of the tool call.", TOOL_CALL),
     "trigger_id": ("Id of the trigger.", TRIGGER),
     "user_id": ("Id of the user.", USER),
+    "bus_user_id": ("Id of the bus user.", BUS_USER),
     "webhook_id": ("Id of the webhook.", WEBHOOK),
 }
 """The descriptions and examples of path parameters, which are declared by their type alone."""

@@ -1,12 +1,12 @@
-"""The aggregate `User`: an account with the token families of its logins and its API keys."""
+"""The aggregate `User`: an account with the token families of its logins, its API keys and its bus users."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
 from contracts.identity import UserEvent
 from contracts.identity.api_key import ApiKeyCreated, ApiKeyEvent, ApiKeyRevoked, ApiKeySecretSet
+from contracts.identity.bus_user import BusUserCreated, BusUserEvent, BusUserReplayed, BusUserRevoked
 from contracts.identity.login import LoginEvent, RefreshTokenIssued, RevocationReason, TokenFamilyRevoked, UserLoggedIn
 from contracts.identity.password import PasswordChanged, PasswordEvent, PasswordResetIssued, PasswordSet
 from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
@@ -14,6 +14,8 @@ from contracts.identity.values import Quotas, Role
 from contracts.refusals import Code, Refusal, not_found
 from eventing.aggregate import Aggregate
 
+from identity.aggregate.bus_user import check_creation
+from identity.aggregate.password_reset import PasswordReset
 from identity.aggregate.token_family import RefreshTokenHash, TokenFamily
 
 MAX_FAMILIES = 100
@@ -22,18 +24,10 @@ MAX_API_KEYS = 50
 """API keys of one user that have not expired."""
 
 
-@dataclass
-class PasswordReset:
-    """The id of the token that resets the password, and when it expires."""
-
-    id: UUID
-    expires_at: datetime
-
-
 class User(Aggregate[UserEvent]):
     """An account. `families` holds the token families that are not revoked, least recently refreshed first.
 
-    `api_keys` maps the API keys that are not revoked to their expiry.
+    `api_keys` maps the API keys that are not revoked to their expiry; `bus_users` are not revoked either.
     """
 
     missing = Code.USER_NOT_FOUND
@@ -45,11 +39,12 @@ class User(Aggregate[UserEvent]):
     families: dict[UUID, TokenFamily]
     reset: PasswordReset | None
     api_keys: dict[UUID, datetime | None]
+    bus_users: list[UUID]
 
     def __init__(self, id: UUID) -> None:
         super().__init__(id)
         self.is_active, self.is_service_account, self.quotas = True, False, Quotas()
-        self.families, self.reset, self.api_keys = {}, None, {}
+        self.families, self.reset, self.api_keys, self.bus_users = {}, None, {}, []
 
     @property
     def owner(self) -> UUID:
@@ -201,6 +196,21 @@ class User(Aggregate[UserEvent]):
             raise not_found(Code.API_KEY_NOT_FOUND, key_id)
         self.record(ApiKeyRevoked(key_id=key_id))
 
+    def create_bus_user(self, created: BusUserCreated) -> None:
+        """Create a bus user. Raises as `check_creation` does."""
+        check_creation(created, self.role, len(self.bus_users))
+        self.record(created)
+
+    def change_bus_user(self, change: BusUserReplayed | BusUserRevoked) -> None:
+        """Have a bus user begin again, or revoke it.
+
+        Raises:
+            Refusal: BUS_USER_NOT_FOUND.
+        """
+        if change.bus_user_id not in self.bus_users:
+            raise not_found(Code.BUS_USER_NOT_FOUND, change.bus_user_id)
+        self.record(change)
+
     def _set_password(self, password_hash: str, reset_id: UUID | None) -> None:
         self.record(PasswordChanged(reset_id=reset_id))
         self.record(PasswordSet(password_hash=password_hash))
@@ -271,5 +281,17 @@ class User(Aggregate[UserEvent]):
                 self.api_keys.pop(event.key_id, None)
             case ApiKeySecretSet():
                 pass  # no decision depends on it: keys are checked against the read model
+            case _:
+                assert_never(event)
+
+    def apply_bus_user(self, event: BusUserEvent) -> None:
+        """Apply an event of a bus user."""
+        match event:
+            case BusUserCreated():
+                self.bus_users.append(event.bus_user_id)
+            case BusUserRevoked():
+                self.bus_users.remove(event.bus_user_id)
+            case BusUserReplayed():
+                pass  # no decision depends on it
             case _:
                 assert_never(event)

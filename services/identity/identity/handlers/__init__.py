@@ -2,8 +2,14 @@
 
 from eventing.handling import Handlers
 
-from identity.handlers import api_key, audit, login, password, statistics, user
+from identity.handlers import api_key, audit, bus_user, login, password, statistics, user
 
 handles = Handlers.merge(
-    user.handles, login.handles, password.handles, api_key.handles, audit.handles, statistics.handles
+    user.handles,
+    login.handles,
+    password.handles,
+    api_key.handles,
+    bus_user.handles,
+    audit.handles,
+    statistics.handles,
 )

@@ -2,6 +2,8 @@
 
 from eventing.handling import Handlers
 
-from identity.queries import api_key, audit, login, statistics, user
+from identity.queries import api_key, audit, bus_user, login, statistics, user
 
-answers = Handlers.merge(user.answers, login.answers, api_key.answers, statistics.answers, audit.answers)
+answers = Handlers.merge(
+    user.answers, login.answers, api_key.answers, bus_user.answers, statistics.answers, audit.answers
+)

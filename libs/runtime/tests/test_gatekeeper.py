@@ -1,0 +1,85 @@
+"""Programs receive what they may, where they were, until they are disconnected."""
+
+# nats-py does not annotate its options
+# pyright: reportUnknownMemberType=false
+
+from dataclasses import replace
+from datetime import timedelta
+
+from nats.aio.client import Client as NatsClient
+from runtime.bus.nkeys import USER, KeyPair
+from runtime.testing import eventually
+
+from libs.runtime.tests.programs import ADA, BOB, Desk, Program, admission
+
+
+async def test_a_program_receives_the_events_of_its_owner_only(desk: Desk) -> None:
+    program = await desk.program(ADA)
+    await desk.publish(BOB, "of bob")
+    await desk.publish(ADA, "of ada")
+    assert await program.events() == ["of ada"]
+
+
+async def test_a_program_may_receive_the_events_of_all_users(desk: Desk) -> None:
+    program = await desk.program(None)
+    await desk.publish(BOB, "of bob")
+    await desk.publish(ADA, "of ada")
+    assert {"of bob", "of ada"} <= {*await program.events()}
+
+
+async def test_a_program_that_is_disconnected_is_refused_and_receives_nothing(desk: Desk) -> None:
+    program = await desk.program(ADA)
+    del desk.known[program.key.public]
+    await desk.gatekeeper.disconnect(program.admission.consumer)
+    await eventually(lambda: _now("disconnected" in program.happened))
+    assert await desk.refused(program)
+
+
+async def _now(value: bool) -> bool:
+    return value
+
+
+async def test_another_program_stays_when_one_is_disconnected(desk: Desk) -> None:
+    gone, stays = await desk.program(ADA), await desk.program(ADA)
+    await desk.gatekeeper.disconnect(gone.admission.consumer)
+    await desk.publish(ADA, "later")
+    assert "later" in await stays.events()
+
+
+async def test_a_program_reads_on_where_it_was_after_another_connection(desk: Desk) -> None:
+    program = await desk.program(ADA)
+    await desk.publish(ADA, "first")
+    assert "first" in await program.events()
+    again = replace(program, client=NatsClient())
+    desk.stack.push_async_callback(again.client.close)
+    await again.connect(desk.server)
+    await desk.publish(ADA, "second")
+    assert await again.events() == ["second"]
+
+
+async def test_a_program_begins_again_at_another_time(desk: Desk) -> None:
+    program = await desk.program(ADA)
+    await desk.publish(ADA, "first")
+    before = await program.events()
+    earlier = replace(program.admission, since=program.admission.since - timedelta(hours=1))
+    desk.known[program.key.public] = earlier
+    await desk.gatekeeper.disconnect(earlier.consumer)
+    again = Program(program.key, earlier)
+    desk.stack.push_async_callback(again.client.close)
+    await again.connect(desk.server)
+    assert await again.events() == before
+
+
+async def test_a_permission_that_ends_during_the_admission_is_not_given(desk: Desk) -> None:
+    found = admission(ADA)
+    desk.answers([found, None])
+    assert await desk.refused(Program(KeyPair.new(USER), found))
+    assert not await desk.has_consumer(found)
+
+
+async def test_a_start_that_changes_during_the_admission_is_the_one_in_force(desk: Desk) -> None:
+    found = admission(ADA)
+    changed = replace(found, since=found.since + timedelta(minutes=1))
+    desk.answers([found, changed, changed])
+    assert not await desk.refused(Program(KeyPair.new(USER), found))
+    assert await desk.has_consumer(changed)
