@@ -66,7 +66,7 @@ class Gate:
         if data.get("tool_name") in REPEATABLE:
             return {}
         call = clean(tool_use_id or "")
-        if await self.transcript.wait_stored(call, STORE_SECONDS) and await self.recorded(call):
+        if await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call):
             return {}
         log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
         denial: PreToolUseHookSpecificOutput = {"hookEventName": "PreToolUse", "permissionDecision": "deny"}
@@ -87,7 +87,7 @@ class Gate:
         if too_deep(tool_input):  # the input could not be shown to the approver
             return _denied(TRUNCATED["reason"])
         # A repeatable call was not awaited, but a resumed agent has to know what it had requested.
-        await self.transcript.wait_stored(tool_use_id, STORE_SECONDS)
+        await self.transcript.calls.wait_stored(tool_use_id, STORE_SECONDS)
         try:
             outcome = await self.ask(tool_use_id, clean(name), clean(tool_input))
         except Refusal:  # the turn is over, and the agent is being ended

@@ -16,6 +16,7 @@ from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 from sandbox import Resources, SandboxedProcess
 
+from session.agent.places import Place
 from session.ceilings import UNLIMITED, Ceiling
 from session.ceilings.model_names import FAMILIES, LONG_CONTEXT
 from session.quotas.spending import Spending
@@ -42,8 +43,8 @@ class AgentSpec:
     """The session, its owner, workspace, options and MCP servers of an agent, and the run and attempt it works for.
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
-    it starts now; a warm agent counts what it has spent itself. Agents are compared without run, attempt and budget, so
-    that a warm agent can serve the next run.
+    it starts now; a warm agent counts what it has spent itself. `place` is that of the run in its replica. Agents are
+    compared without run, attempt, budget and place, so that a warm agent can serve the next run.
     """
 
     session_id: UUID
@@ -56,6 +57,7 @@ class AgentSpec:
     budget_usd: Decimal | None = field(default=None, compare=False)
     owner: UUID | None = None
     spending: Spending | None = field(default=None, compare=False)
+    place: Place = field(default_factory=Place, compare=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.release import RunContinued, RunReleased
+from contracts.session.release import RunContinued, RunReleased, RunResumed
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -91,6 +91,8 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await db.execute(SET_WRITER, id, event.run_id, event.attempt)
             await update_run_status(event.run_id, recorded, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
+        case RunResumed():
+            pass  # the start of the worker says it, too
         case RunReleased():
             await _release(event, recorded, db)
         case RunContinued():

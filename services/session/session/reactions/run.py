@@ -114,7 +114,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
     unfinished=UnfinishedWork(UNFINISHED_LATER, _run_id),
 )
 async def continue_run(recorded: Recorded[RunContinued], reaction: Reaction[Dependencies]) -> None:
-    """Continue a run that was released, once its approvals are decided. Raises as `run_agent` does."""
+    """Continue a run that was released, once it waits for no approvals. Raises as `run_agent` does."""
     await _work_on(recorded, reaction)
 
 
@@ -139,14 +139,16 @@ async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> Non
 
 async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool:
     """Run the agent, and another one if it dies; return whether files may have changed since they were measured."""
-    while (files_changed := await _attempt(recorded, reaction, place)) is None:
+    died = False
+    while (files_changed := await _attempt(recorded, reaction, place, died=died)) is None:
         log.warning("the agent died, and the run goes on", run_id=str(recorded.event.run_id))
+        died = True
     return files_changed
 
 
-async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool | None:
-    """Run the agent once, and return as `_run` does; None if it died, and another one may go on."""
-    run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id))
+async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place: Place, *, died: bool) -> bool | None:
+    """Run the agent once, and return as `_run` does; None if it died, as the one before may have, and may go on."""
+    run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id, died=died))
     if run.attempt == 1:
         _wait.observe(max(0.0, (clock.now() - recorded.at).total_seconds()))
     if run.status not in ACTIVE_STATUSES:
@@ -164,7 +166,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
-    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
+    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending, place=place)
     if spec.budget_usd is not None and spec.budget_usd <= 0:
         # The budget was lowered, or the cost of the last run was reported late.
         await reaction.dependencies.agents.close(run.session_id)
@@ -196,7 +198,7 @@ async def _run_agent(
         raise cancellation.refusal
     if place.released:
         finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
-        await end(release_command(run, usage_of(finished)), reaction)
+        await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
     if is_lost(finished, cancellation) and not (await recover(run, reaction)).uncertain:
         return None
