@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from contracts.refusals import Code
 from contracts.session.conversation import ListMessages
+from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import ChangeSession
 from contracts.session.values import SdkOptions
-from session.agent import AgentEvent, Ask
+from session.agent import AgentEvent, Ask, Finished
 from session.agent.transcript import Transcripts
 from session.reactions.resuming import GO_ON
 
@@ -30,7 +31,12 @@ async def worker(desk: Desk) -> Worker:
 
 async def lose(worker: Worker, *entries: Any) -> None:
     """Let the first worker of the run be lost, whose agent has added these entries after the prompt."""
-    transcript = opened(Transcripts(worker.desk.database), await worker.start_another())
+    await write(worker, await worker.start_another(), *entries)
+
+
+async def write(worker: Worker, run: RunSummary | RunView, *entries: Any) -> None:
+    """Add these entries after the prompt, as the agent of a worker of the run."""
+    transcript = opened(Transcripts(worker.desk.database), run)
     messages = (await worker.desk.ask(ListMessages(session_id=worker.run.session_id))).items
     prompt = {"type": "user", "uuid": str(messages[0].id), "message": {"content": "?"}}
     await transcript.append("", [prompt, *entries] if entries else [])
@@ -72,6 +78,16 @@ async def test_a_call_without_a_result_interrupts_the_run(worker: Worker) -> Non
     await worker.work(finish)
     run = await worker.current_run()
     assert (run.error_code, run.tool_calls[0].status, worker.prompts) == (Code.RUN_INTERRUPTED, "interrupted", [])
+
+
+async def test_an_agent_that_died_in_a_call_interrupts_the_run(worker: Worker) -> None:
+    async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await write(worker, await worker.current_run(), answer(call()))
+        yield Finished(error_code=Code.AGENT_FAILED, died=True)
+
+    await worker.work(die)
+    run = await worker.current_run()
+    assert (run.error_code, run.attempt, "a call of" in (run.error_detail or "")) == (Code.RUN_INTERRUPTED, 1, True)
 
 
 async def test_a_forged_entry_without_an_id_is_not_recorded(worker: Worker) -> None:

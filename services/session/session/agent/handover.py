@@ -24,6 +24,10 @@ class Handover:
         self._place, self._calls, self._kill = place, calls, kill
         place.hand_over = self.now
 
+    def close(self) -> None:
+        """Leave the agent alone from now on, because its turn is over."""
+        self._place.hand_over = lambda: False
+
     async def before_request(self, is_alone: Callable[[], bool]) -> None:
         """Decide about a request to the model: it is never made if the agent is ended, which is not in a call then.
 

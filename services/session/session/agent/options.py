@@ -43,8 +43,9 @@ class AgentSpec:
     """The session, its owner, workspace, options and MCP servers of an agent, and the run and attempt it works for.
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
-    it starts now; a warm agent counts what it has spent itself. `place` is that of the run in its replica. Agents are
-    compared without run, attempt, budget and place, so that a warm agent can serve the next run.
+    it starts now; a warm agent counts what it has spent itself. Earlier agents of the run have worked for `worked_ms`.
+    `place` is that of the run in its replica. Agents are compared without what is about the run, so that a warm agent
+    can serve the next one.
     """
 
     session_id: UUID
@@ -56,6 +57,7 @@ class AgentSpec:
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
     owner: UUID | None = None
+    worked_ms: int = field(default=0, compare=False)
     spending: Spending | None = field(default=None, compare=False)
     place: Place = field(default_factory=Place, compare=False)
 

@@ -60,13 +60,19 @@ async def end_recovered(run: RunSummary, tail: Tail, reaction: Reaction[Dependen
     """
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt)
     if tail.uncertain:
-        detail = UNCERTAIN.format(", ".join(dict.fromkeys(tail.uncertain[:MAX_NAMED])))
-        ending = ending.model_copy(update={"error_code": Code.RUN_INTERRUPTED, "error_detail": detail})
+        ending = ending.model_copy(
+            update={"error_code": Code.RUN_INTERRUPTED, "error_detail": describe_uncertain(tail)}
+        )
     elif not tail.ended or await _wants_output(run, reaction):
         log.info("run goes on", attempt=run.attempt, messages=len(tail.messages))
         return False
     await end(ending, reaction)
     return True
+
+
+def describe_uncertain(tail: Tail) -> str:
+    """Return why a run is not continued."""
+    return UNCERTAIN.format(", ".join(dict.fromkeys(tail.uncertain[:MAX_NAMED])))
 
 
 async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:

@@ -3,7 +3,6 @@
 from asyncio import get_running_loop
 from contextlib import aclosing
 from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
@@ -13,8 +12,7 @@ from contracts.session.release import RunContinued
 from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
-from contracts.session.session_view import SessionView
-from contracts.session.values import SdkOptions, Usage
+from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.retrying import retry_transient
@@ -26,15 +24,15 @@ from runtime.metrics import metrics_of
 from session.agent import AgentSpec, Finished, ToolReturned
 from session.agent.places import Place
 from session.agent.tool_spans import ToolSpans
-from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
+from session.reactions.limits import TIMED_OUT, Earlier, LimitReached, ended_earlier, remaining_budget
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
-from session.reactions.resuming import GO_ON, end_recovered, is_lost, recover
+from session.reactions.resuming import GO_ON, describe_uncertain, end_recovered, is_lost, recover
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -155,6 +153,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         return True
     log.info("run started", attempt=run.attempt)
     decided = None if run.attempt == 1 else await undelivered(run, reaction)
+    earlier = await ended_earlier(run, reaction.dependencies.transcripts.database)
     if decided == []:
         tail = await recover(run, reaction)
         if await end_recovered(run, tail, reaction):
@@ -166,12 +165,12 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
-    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending, place=place)
-    if spec.budget_usd is not None and spec.budget_usd <= 0:
-        # The budget was lowered, or the cost of the last run was reported late.
+    try:
+        spec = replace(await _agent_spec(run, recorded, reaction, earlier), spending=spending, place=place)
+    except LimitReached as reached:
         await reaction.dependencies.agents.close(run.session_id)
-        await end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
-        return False
+        await end_early(run, reached.code, reached.detail, reaction)
+        return run.attempt > 1
     return await _run_agent(spec, run, recorded, reaction, place, decided)
 
 
@@ -186,9 +185,11 @@ async def _run_agent(
     """Run the agent with `spec`, continuing after `decided` approvals if it is not None. Return as `_attempt` does."""
     agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
-    deadline = Deadline(seconds, cancellation.request)
+    deadline = Deadline(seconds, cancellation.request, spec.worked_ms)
     approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
     space = Space(reaction.dependencies.files(run.session_id), reaction.dependencies.measuring, cancellation.request)
+    if spec.spending:
+        spec.spending.worked_ms = lambda: deadline.used_ms
     async with cancellation, space:
         with deadline:
             finished = await _take_turn(spec, recorded, approvals, decided)
@@ -200,25 +201,29 @@ async def _run_agent(
         finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
         await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
-    if is_lost(finished, cancellation) and not (await recover(run, reaction)).uncertain:
-        return None
+    if is_lost(finished, cancellation):
+        if not (tail := await recover(run, reaction)).uncertain:
+            return None
+        finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(tail))
     if deadline.expired:
-        detail = f"The run exceeded its timeout of {seconds} s."
-        finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
+        finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
 
 
-async def _agent_spec(run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies]) -> AgentSpec:
-    """Return how the agent of a run works.
+async def _agent_spec(
+    run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies], earlier: Earlier
+) -> AgentSpec:
+    """Return how the next agent of a run works. Raises as `Earlier.rest` and `remaining_budget` do.
 
     Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
     """
     session, dependencies = await reaction.ask(GetSession(session_id=run.session_id)), reaction.dependencies
     role = await retry_transient(lambda: dependencies.accounts.role(recorded.owner, recorded.envelope))
     ceiling = dependencies.ceilings.of(role)
-    options = await dependencies.environments.revealed(run.session_id, ceiling.reduced(session.sdk_options))
+    options = earlier.rest(ceiling.reduced(session.sdk_options))
+    options = await dependencies.environments.revealed(run.session_id, options)
     return AgentSpec(
         run.session_id,
         dependencies.workspace(run.session_id),
@@ -227,8 +232,9 @@ async def _agent_spec(run: RunSummary, recorded: Requested, reaction: Reaction[D
         ceiling,
         run.id,
         run.attempt,
-        _remaining_budget(session, run, options),
+        remaining_budget(session, run, options),
         recorded.owner,
+        earlier.worked_ms,
     )
 
 
@@ -247,16 +253,6 @@ async def _may_continue(run: RunSummary, recorded: Requested, reaction: Reaction
         await end_early(run, failure.code, failure.detail, reaction)
         return False
     return True
-
-
-def _remaining_budget(session: SessionView, run: RunSummary, options: SdkOptions) -> Decimal | None:
-    """Return what the session may still spend with these options, or None without a budget.
-
-    An agent counts its spending from the start of its process, so it is given the remainder. What the run used before
-    it was released is not part of its session's total yet.
-    """
-    budget = options.max_budget_usd
-    return None if budget is None else Decimal(str(budget)) - session.total_cost_usd - run.usage.cost_usd
 
 
 async def _take_turn(

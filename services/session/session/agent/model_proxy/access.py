@@ -69,6 +69,8 @@ class Access:
             yield
         finally:
             self._open = False
+            if handover:
+                handover.close()
             self.meter.close()
             while self._active:
                 self._active.pop().reschedule(0)
