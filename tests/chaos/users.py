@@ -76,7 +76,7 @@ class User:
         tokens = await self._sure("POST", "/auth/login", json=login)
         self.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
         for n in range(SESSIONS):
-            options = {"allowed_tools": ["Bash"]}
+            options = {"allowed_tools": ["Bash"], "after_crash": "end"}
             body = {"name": f"{n}", "mode": "interactive", "sdk_options": options}
             made = await self._sure("POST", "/sessions", json=body)
             self.sessions.append(Held(made["id"], names={f"{n}"}))

@@ -18,6 +18,7 @@ from sandbox import Resources, SandboxedProcess
 
 from session.ceilings import UNLIMITED, Ceiling
 from session.ceilings.model_names import FAMILIES, LONG_CONTEXT
+from session.mcp.repeats import Repeats
 from session.quotas.spending import Spending
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
@@ -30,6 +31,8 @@ REPEATABLE = frozenset(
     {"Glob", "Grep", "ListMcpResourcesTool", "Read", "ReadMcpResourceTool", "StructuredOutput", "TaskGet", "TaskList"}
 )
 """Tools that change nothing, so that a worker that continues the run need not know of their calls."""
+FREE = REPEATABLE | {"TaskCreate", "TaskUpdate", "WebSearch", "Write"}
+"""Tools whose identical calls may be made again: they write the same, or only what a lost agent had for itself."""
 MCP_CALL_SECONDS = 86_400.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
@@ -43,7 +46,7 @@ class AgentSpec:
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
     it starts now; a warm agent counts what it has spent itself. Agents are compared without run, attempt and budget, so
-    that a warm agent can serve the next run.
+    that a warm agent can serve the next run. `repeats` are the calls that it must not make again.
     """
 
     session_id: UUID
@@ -56,6 +59,12 @@ class AgentSpec:
     budget_usd: Decimal | None = field(default=None, compare=False)
     owner: UUID | None = None
     spending: Spending | None = field(default=None, compare=False)
+    repeats: Repeats = field(default_factory=Repeats, compare=False)
+
+    @property
+    def writer(self) -> tuple[UUID | None, int]:
+        """The run and the attempt for which the agent writes."""
+        return self.run_id, self.attempt
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    StoredResult,
     UsageRecorded,
 )
+from contracts.session.settling import OutcomesUnknown
 from contracts.session.values import CancelReason, Json, OnBusy, Usage
 
 from session.aggregate.active_run import Run
@@ -110,14 +110,6 @@ class Running(State):
             self._record_all(run.interrupted_calls())
         usage = run.used + lost if lost != NOTHING else None
         self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model, usage=usage))
-
-    def settle_run(self, run_id: UUID, attempt: int, results: list[StoredResult]) -> None:
-        """End the tool calls that the worker before has left in progress, with their results if they have any.
-
-        Raises:
-            Refusal: RUN_OVER, RUN_TAKEN.
-        """
-        self._record_all(self._run_of_worker(run_id, attempt).settled_calls(results))
 
     def end_run(
         self,
@@ -234,6 +226,8 @@ class Running(State):
                 self._active_run(event.run_id).apply_release(event.usage)
             case RunContinued():
                 pass  # the run has no worker until one starts it
+            case OutcomesUnknown():
+                self._active_run(event.run_id).uncertain.apply_unknown(event.calls)
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._apply_end(event)
             case UsageRecorded():

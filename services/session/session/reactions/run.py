@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approval import ApprovalView
 from contracts.session.release import RunContinued
 from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
@@ -28,13 +27,14 @@ from session.agent.places import Place
 from session.agent.tool_spans import ToolSpans
 from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
-from session.reactions.approval import ApprovalRequests, undelivered
+from session.mcp.repeats import Repeats
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
-from session.reactions.resuming import GO_ON, end_recovered, is_lost, recover
+from session.reactions.resuming import GO_ON, Recovered, describe, end_recovered, is_lost, recover
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -152,25 +152,23 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     if run.status not in ACTIVE_STATUSES:
         return True
     log.info("run started", attempt=run.attempt)
-    decided = None if run.attempt == 1 else await undelivered(run, reaction)
-    if decided == []:
-        tail = await recover(run, reaction)
-        if await end_recovered(run, tail, reaction):
-            return True
-        decided = decided if tail.begun else None
+    recovered = None if run.attempt == 1 else await recover(run, reaction)
+    if recovered and await end_recovered(run, recovered, reaction):
+        return True
     if not await _may_continue(run, recorded, reaction):
         return run.attempt > 1
-    if decided and any(view.status == "pending" for view in decided):
+    if recovered and recovered.waits:
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
-    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
+    repeats = Repeats(recovered.settled.uncertain if recovered else ())
+    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending, repeats=repeats)
     if spec.budget_usd is not None and spec.budget_usd <= 0:
         # The budget was lowered, or the cost of the last run was reported late.
         await reaction.dependencies.agents.close(run.session_id)
         await end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
         return False
-    return await _run_agent(spec, run, recorded, reaction, place, decided)
+    return await _run_agent(spec, run, recorded, reaction, place, recovered)
 
 
 async def _run_agent(
@@ -179,17 +177,17 @@ async def _run_agent(
     recorded: Requested,
     reaction: Reaction[Dependencies],
     place: Place,
-    decided: list[ApprovalView] | None,
+    recovered: Recovered | None,
 ) -> bool | None:
-    """Run the agent with `spec`, continuing after `decided` approvals if it is not None. Return as `_attempt` does."""
+    """Run the agent with `spec`, after the one whose work is `recovered`. Return as `_attempt` does."""
     agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
     deadline = Deadline(seconds, cancellation.request)
-    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
+    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place, spec.repeats)
     space = Space(reaction.dependencies.files(run.session_id), reaction.dependencies.measuring, cancellation.request)
     async with cancellation, space:
         with deadline:
-            finished = await _take_turn(spec, recorded, approvals, decided)
+            finished = await _take_turn(spec, recorded, approvals, recovered)
     if spec.spending:
         await spec.spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
@@ -198,8 +196,13 @@ async def _run_agent(
         finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
         await end(release_command(run, usage_of(finished)), reaction)
         return approvals.tools_used or run.attempt > 1
-    if is_lost(finished, cancellation) and not (await recover(run, reaction)).uncertain:
-        return None
+    if is_lost(finished, cancellation):
+        lost = await recover(run, reaction)
+        if lost.waits:
+            await end(release_command(run, usage_of(finished)), reaction)
+            return True
+        if lost.settled.outlook == "continues":
+            return None
     if deadline.expired:
         detail = f"The run exceeded its timeout of {seconds} s."
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
@@ -258,13 +261,9 @@ def _remaining_budget(session: SessionView, run: RunSummary, options: SdkOptions
 
 
 async def _take_turn(
-    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, decided: list[ApprovalView] | None
+    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
 ) -> Finished:
-    prompt, message_id = GO_ON, None
-    if decided:
-        prompt = await approvals.continuation(decided)
-    elif decided is None and isinstance(recorded.event, RunRequested):  # no agent has received the message
-        prompt, message_id = recorded.event.message, recorded.event.message_id
+    prompt, message_id = await _prompt(recorded, approvals, recovered)
     agents = approvals.reaction.dependencies.agents
     turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit, approvals.recorded)
     with ToolSpans() as calls:
@@ -280,3 +279,16 @@ async def _take_turn(
                 if not (approvals.cancellation.refusal or interrupted):
                     await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
+
+
+async def _prompt(
+    recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
+) -> tuple[str, UUID | None]:
+    """Return the prompt of the agent, and the id of the message if it is that of the user."""
+    begun = recovered and (recovered.tail.begun or recovered.views)
+    if not begun and isinstance(recorded.event, RunRequested):  # no agent has received the message
+        return recorded.event.message, recorded.event.message_id
+    if recovered is None:
+        return GO_ON, None
+    first = await approvals.continuation(recovered.views) if recovered.views else GO_ON
+    return "\n".join([first, *describe(recovered)]), None
