@@ -87,7 +87,7 @@ AGAIN = RunStarted(run_id=RUN_ID, attempt=2)
 def test_a_run_that_lost_its_worker_is_continued_by_another_one() -> None:
     session = after(CREATED, REQUESTED, STARTED, RECORDED, CALLED)
     session.start_run(RUN_ID)
-    assert session.pending == [AGAIN]
+    assert session.pending[0] == AGAIN
 
 
 def test_what_a_lost_worker_used_is_used_by_the_run() -> None:

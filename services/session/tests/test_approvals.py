@@ -280,7 +280,7 @@ async def test_an_agent_that_waits_for_input_is_not_killed() -> None:
 
 async def test_no_decision_is_delivered_to_a_killed_agent() -> None:
     async with waiting_agent() as worker:
-        worker.place.released = worker.place.release()
+        worker.place.released = "approval" if worker.place.release() else None
         worker.decide()
         await eventually(lambda: worker.place.since is None)  # the decision was noticed
         assert not any(isinstance(each, DeliverDecisions) for each in worker.service.sent)

@@ -7,10 +7,11 @@ import pytest
 from contracts.refusals import Code
 from contracts.session.approval import DecideApproval, ListApprovals
 from contracts.session.conversation import ListMessages, RecordMessage
+from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import ChangeSession
 from contracts.session.values import AfterCrash, SdkOptions, ToolUseBlock
 from runtime.clock import new_id
-from session.agent import AgentEvent, Ask
+from session.agent import AgentEvent, Ask, Finished
 from session.agent.transcript import Transcripts
 from session.reactions.approval import OUTCOMES
 from session.reactions.resuming import GO_ON, INTERRUPTED, UNKNOWN
@@ -33,7 +34,12 @@ async def worker(desk: Desk) -> Worker:
 
 async def lose(worker: Worker, *entries: Any) -> None:
     """Let the first worker of the run be lost, whose agent has added these entries after the prompt."""
-    transcript = opened(Transcripts(worker.desk.database), await worker.start_another())
+    await write(worker, await worker.start_another(), *entries)
+
+
+async def write(worker: Worker, run: RunSummary | RunView, *entries: Any) -> None:
+    """Add these entries after the prompt, as the agent of a worker of the run."""
+    transcript = opened(Transcripts(worker.desk.database), run)
     messages = (await worker.desk.ask(ListMessages(session_id=worker.run.session_id))).items
     prompt = {"type": "user", "uuid": str(messages[0].id), "message": {"content": "?"}}
     await transcript.append("", [prompt, *entries] if entries else [])
@@ -70,16 +76,21 @@ async def test_a_prompt_that_no_agent_received_is_sent_again(worker: Worker) -> 
     assert worker.prompts == ["?"]
 
 
-async def lose_in_call(worker: Worker, after_crash: AfterCrash, id: str = "toolu_1") -> None:
-    """Let the first worker of the run be lost in the middle of a call."""
+async def begin_call(worker: Worker, run: RunSummary | RunView, after_crash: AfterCrash, id: str = "toolu_1") -> None:
+    """Let the agent of a worker begin a call that gets no result."""
     options = SdkOptions(after_crash=after_crash)
     await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=options))
     entry = answer(call(id=id))
-    await lose(worker, entry)
+    await write(worker, run, entry)
     block = ToolUseBlock(id=id, tool_call_id=new_id(), name="Bash", input={"n": 1})
-    about = {"run_id": worker.run.id, "session_id": worker.run.session_id, "entry_id": entry["uuid"]}
+    about = {"run_id": run.id, "session_id": run.session_id, "attempt": run.attempt, "entry_id": entry["uuid"]}
     message = RecordMessage.example().model_copy(update={**about, "blocks": [block], "parent_tool_use_id": None})
     await worker.desk.send(message)
+
+
+async def lose_in_call(worker: Worker, after_crash: AfterCrash, id: str = "toolu_1") -> None:
+    """Let the first worker of the run be lost in the middle of a call."""
+    await begin_call(worker, await worker.start_another(), after_crash, id)
 
 
 async def test_a_call_that_had_not_begun_may_be_repeated(worker: Worker) -> None:
@@ -121,6 +132,27 @@ async def test_a_call_beside_one_that_waits_for_approval_is_not_forgotten(worker
     await worker.request()
     await worker.work(finish)
     assert (await worker.current_run()).error_code is Code.RUN_INTERRUPTED
+
+
+async def die_in_call(worker: Worker, after_crash: AfterCrash) -> RunView:
+    """Let the agent die in the middle of a call, and return the run after that."""
+
+    async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await begin_call(worker, await worker.current_run(), after_crash)
+        yield Finished(error_code=Code.AGENT_FAILED, died=True)
+
+    await worker.work(die)
+    return await worker.current_run()
+
+
+async def test_an_agent_that_died_in_a_call_interrupts_the_run(worker: Worker) -> None:
+    run = await die_in_call(worker, "end")
+    assert (run.error_code, run.error_detail, run.attempt) == (Code.RUN_INTERRUPTED, INTERRUPTED.format("Bash"), 1)
+
+
+async def test_a_run_waits_for_a_decision_after_its_agent_died_in_a_call(worker: Worker) -> None:
+    run = await die_in_call(worker, "ask")
+    assert (run.status, run.attempt, worker.prompts) == ("waiting_approval", 1, ["?"])
 
 
 async def test_a_forged_entry_without_an_id_is_not_recorded(worker: Worker) -> None:

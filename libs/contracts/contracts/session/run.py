@@ -7,17 +7,12 @@ from pydantic import JsonValue
 from contracts.messages import Command, Event, Failure, KeysetWindow, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.release import RunContinued, RunReleased
+from contracts.session.release import RunContinued, RunReleased, RunResumed
 from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import GetSession
 from contracts.session.session_view import SessionView
 from contracts.session.settling import OutcomesUnknown
-from contracts.session.values import (
-    CancelReason,
-    OnBusy,
-    RunStatus,
-    Usage,
-)
+from contracts.session.values import CancelReason, OnBusy, RunStatus, Usage
 
 
 class GetRun(Query[RunView]):
@@ -106,7 +101,8 @@ class InterruptSession(Command[SessionView]):
 class StartRun(Command[RunSummary]):
     """Start a run on a worker, or continue one whose worker is gone.
 
-    A run that has lost too many workers, or that makes no progress, fails instead.
+    A run that has lost too many workers, or that makes no progress, fails instead. `died` says that the worker still
+    lives, and has lost its agent.
     """
 
     subject = "cmd.session.start_run"
@@ -116,6 +112,7 @@ class StartRun(Command[RunSummary]):
 
     session_id: UUID
     run_id: UUID
+    died: bool = False
 
 
 class EndRun(Command[None]):
@@ -255,6 +252,7 @@ RunEvent = (
     RunQueued
     | RunRequested
     | RunStarted
+    | RunResumed
     | RunReleased
     | RunContinued
     | OutcomesUnknown

@@ -19,6 +19,8 @@ report it for a deleted session."""
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]
+type ReleaseReason = Literal["approval", "handover"]
+type ResumeReason = Literal["lost", "handover", "agent_died"]
 type ToolStatus = Literal["running", "waiting_approval", "success", "error", "denied", "interrupted", "unknown"]
 """`denied`: the call was not made, because a person, an expired approval, the permission mode or a rule denied it.
 `interrupted`: its run ended first, or its agent was restarted.

@@ -67,7 +67,7 @@ class Gate:
         if data.get("tool_name") in REPEATABLE:
             return {}
         call = clean(tool_use_id or "")
-        if not (await self.transcript.wait_stored(call, STORE_SECONDS) and await self.recorded(call)):
+        if not (await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call)):
             log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
             return _decided("deny", NOT_STORED)
         return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(call) else {}
@@ -87,7 +87,7 @@ class Gate:
         if too_deep(tool_input):  # the input could not be shown to the approver
             return _denied(TRUNCATED["reason"])
         # A repeatable call was not awaited, but a resumed agent has to know what it had requested.
-        await self.transcript.wait_stored(tool_use_id, STORE_SECONDS)
+        await self.transcript.calls.wait_stored(tool_use_id, STORE_SECONDS)
         try:
             outcome = await self.ask(tool_use_id, clean(name), clean(tool_input))
         except Refusal:  # the turn is over, and the agent is being ended

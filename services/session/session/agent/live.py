@@ -26,6 +26,7 @@ from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, user_message
 from session.agent.gate import Gate, Recorded, unrecorded
+from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
 from session.agent.options import AgentSpec, Ask, options, usable_models, variables
@@ -197,7 +198,9 @@ class Agent:
         self._gate.ask, self._gate.recorded, self.servers.elicit = ask, recorded, elicit
         self._between_turns.clear()
         try:
-            with self._permits.turn(self.spec.repeats), self._access.turn(self.spec.budget_usd, self.spec.spending):
+            handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec
+            access = self._access.turn(spec.budget_usd, spec.spending, handover)
+            with self._permits.turn(spec.repeats), access:
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
                         for event in self.translator.translate(message):
@@ -216,9 +219,9 @@ class Agent:
         detail = finished.error_detail and self._diagnostics.redact(finished.error_detail)
         return with_metered_usage(replace(finished, error_detail=detail), self._access)
 
-    def kill_waiting(self) -> bool:
-        """Kill the process without an interrupt, unless it waits for the model; return whether it was killed."""
-        if self._stop_requested or self._access.in_use:
+    def kill(self, *, asking: bool = True) -> bool:
+        """Kill the process without an interrupt, also while it is `asking` the model; return whether it was killed."""
+        if self._stop_requested or (self._access.in_use and not asking):
             return False
         self._stop_requested = self._killed = True
         self._process.kill()

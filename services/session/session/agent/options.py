@@ -16,6 +16,7 @@ from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 from sandbox import Resources, SandboxedProcess
 
+from session.agent.places import Place
 from session.ceilings import UNLIMITED, Ceiling
 from session.ceilings.model_names import FAMILIES, LONG_CONTEXT
 from session.mcp.repeats import Repeats
@@ -45,8 +46,9 @@ class AgentSpec:
     """The session, its owner, workspace, options and MCP servers of an agent, and the run and attempt it works for.
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
-    it starts now; a warm agent counts what it has spent itself. Agents are compared without run, attempt and budget, so
-    that a warm agent can serve the next run. `repeats` are the calls that it must not make again.
+    it starts now; a warm agent counts what it has spent itself. Earlier agents of the run have worked for `worked_ms`.
+    `place` is that of the run in its replica, and `repeats` are the calls that it must not make again. Agents are
+    compared without what is about the run, so that a warm agent can serve the next one.
     """
 
     session_id: UUID
@@ -58,7 +60,9 @@ class AgentSpec:
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
     owner: UUID | None = None
+    worked_ms: int = field(default=0, compare=False)
     spending: Spending | None = field(default=None, compare=False)
+    place: Place = field(default_factory=Place, compare=False)
     repeats: Repeats = field(default_factory=Repeats, compare=False)
 
     @property

@@ -9,9 +9,10 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
 from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
+from contracts.session.release import RunReleased
 from contracts.session.run import RunStarted
 from contracts.session.settling import call_key
-from contracts.session.values import Block, Decision, Remember, ToolUseBlock, Usage
+from contracts.session.values import Block, Decision, Remember, ResumeReason, ToolUseBlock, Usage
 
 from session.aggregate.form import check_content
 from session.aggregate.uncertain import Uncertain
@@ -72,8 +73,8 @@ class Run:
     `tool_calls` are those in progress, by the model's id. `approvals` are not delivered yet; `delivered` are those
     delivered to the current worker's agent. `granted` are approved calls whose decision was delivered to an agent in a
     new process, which has to make the call again. `uncertain` are calls whose outcome a crash has left unknown. While
-    the run is `released` no worker has it; `releases` counts how often it was, and `used` is the usage of the agents
-    that were released.
+    the run is `released` no worker has it, maybe because it was `handed_over`; `releases` counts how often it was, and
+    `used` is the usage of the agents that were released.
     """
 
     id: UUID
@@ -85,6 +86,7 @@ class Run:
     granted: list[Approval] = field(default_factory=list[Approval])
     uncertain: Uncertain = field(default_factory=Uncertain)
     released: bool = False
+    handed_over: bool = False
     releases: int = 0
     used: Usage = field(default_factory=Usage)
     idle_attempts: int = 0
@@ -110,6 +112,15 @@ class Run:
     def awaits_worker(self) -> bool:
         """Whether the run was released, and all the approvals that it waited for are decided."""
         return self.released and all(approval.outcome for approval in self.approvals.values())
+
+    def resume_reason(self, *, died: bool) -> ResumeReason | None:
+        """Return why another agent goes on, if a worker starts the run now; None for the first one.
+
+        It is None, too, if the run waited for approvals without an agent. `died` is as in `StartRun`.
+        """
+        if self.released or not self.started:
+            return "handover" if self.handed_over else None
+        return "agent_died" if died else "lost"
 
     def find_approval(self, approval_id: UUID) -> Approval:
         """Return an approval that is pending, decided or delivered to the current worker.
@@ -233,14 +244,16 @@ class Run:
 
     def apply_start(self, event: RunStarted) -> None:
         """Fold: a worker has started, whose agent does not know the decisions delivered before."""
-        self.started, self.attempt, self.released = True, event.attempt, False
+        self.started, self.attempt = True, event.attempt
+        self.released = self.handed_over = False
         self.used = event.usage or self.used
         self.idle_attempts += 1
         self.delivered.clear()
 
-    def apply_release(self, usage: Usage) -> None:
+    def apply_release(self, event: RunReleased) -> None:
         """Fold: the agent was ended, and no worker has the run."""
-        self.released, self.used, self.idle_attempts = True, usage, 0
+        self.released, self.used, self.idle_attempts = True, event.usage, 0
+        self.handed_over = event.reason == "handover"
         self.releases += 1
 
     def apply_request(self, event: ApprovalRequested) -> None:

@@ -56,7 +56,7 @@ async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
     async with change_and_start_next(command.session_id, work) as session:
         lost = await _lost_usage(session, work)
-        session.start_run(command.run_id, await _model(session, work), lost)
+        session.start_run(command.run_id, await _model(session, work), lost, died=command.died)
 
 
 @handles

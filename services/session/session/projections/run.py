@@ -7,7 +7,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.release import RunContinued, RunReleased
+from contracts.session.release import RunContinued, RunReleased, RunResumed
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -85,13 +85,16 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await _request(event, recorded, db)
         case RunStarted():
             await db.execute(
-                "UPDATE runs SET attempt = $2, model = $3 WHERE id = $1", event.run_id, event.attempt, event.model
-            )
+                "UPDATE runs SET attempt = $2, model = $3, resumed = NULL WHERE id = $1",
+                event.run_id, event.attempt, event.model,
+            )  # fmt: skip
             if event.usage:
                 await db.execute(SET_USAGE, event.run_id, *_columns(event.usage))
             await db.execute(SET_WRITER, id, event.run_id, event.attempt)
             await update_run_status(event.run_id, recorded, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
+        case RunResumed():
+            await db.execute("UPDATE runs SET resumed = $2 WHERE id = $1", event.run_id, event.reason)
         case RunReleased():
             await _release(event, recorded, db)
         case RunContinued():

@@ -104,14 +104,20 @@ async def end_recovered(run: RunSummary, recovered: Recovered, reaction: Reactio
     tail = recovered.tail
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt)
     if recovered.settled.outlook == "ends":
-        names = dict.fromkeys(call.tool_name for call in recovered.unknown)
-        detail = INTERRUPTED.format(", ".join([*names][:MAX_NAMED]) or "a tool")
-        ending = ending.model_copy(update={"error_code": Code.RUN_INTERRUPTED, "error_detail": detail})
+        ending = ending.model_copy(
+            update={"error_code": Code.RUN_INTERRUPTED, "error_detail": describe_uncertain(recovered)}
+        )
     elif recovered.views or not tail.ended or await _wants_output(run, reaction):
         log.info("run goes on", attempt=run.attempt, messages=len(tail.messages))
         return False
     await end(ending, reaction)
     return True
+
+
+def describe_uncertain(recovered: Recovered) -> str:
+    """Return why a run is not continued."""
+    names = dict.fromkeys(call.tool_name for call in recovered.unknown)
+    return INTERRUPTED.format(", ".join([*names][:MAX_NAMED]) or "a tool")
 
 
 async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
