@@ -130,6 +130,12 @@ async def test_a_forged_id_is_left_out(agent: Agent, forged: object) -> None:
     assert row["tool_use_id"] is None
 
 
+async def test_forged_ids_do_not_prevent_a_recovery(agent: Agent) -> None:
+    await agent.call()
+    _, results, _ = await agent.next("\x00", "toolu_1")
+    assert results == [("toolu_1", "sent 1")]
+
+
 async def test_nothing_is_kept_of_a_run_that_has_ended(agent: Agent) -> None:
     await agent.call()
     await agent.desk.send(CancelRun(session_id=agent.run.session_id, run_id=agent.run.id))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
-from session.agent.tail import Tail, read_tail
+from session.agent.tail import MAX_UNSETTLED, Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -87,6 +87,11 @@ def test_a_complete_answer_ends_the_turn() -> None:
 def test_the_result_of_a_call_is_as_it_was_returned() -> None:
     stored = tail_of(answer(call()), result(is_error=True)).results["toolu_1"]
     assert (stored.output, stored.is_error) == ({"content": "out"}, True)
+
+
+def test_calls_without_a_result_are_bounded() -> None:
+    forged = [call(id=f"toolu_{n}") for n in range(MAX_UNSETTLED + 1)]
+    assert len(tail_of(answer(*forged)).unsettled) == MAX_UNSETTLED
 
 
 FORGED: list[Any] = [{"type": "user"}, {"type": "assistant", "message": {"content": [1, {}]}}, [], "x"]

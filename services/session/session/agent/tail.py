@@ -19,6 +19,8 @@ from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import FREE
 from session.agent.transcript import CHUNK_BYTES, Database
 
+MAX_UNSETTLED = 1_000
+"""The number of calls without a result that are kept: far more than an agent makes at the same time."""
 MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
 # The entry of a message of the user has the message's id.
@@ -78,7 +80,9 @@ class Tail:
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
         for block in blocks:
             match block:
-                case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()}:
+                case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()} if (
+                    len(self.unsettled) < MAX_UNSETTLED
+                ):
                     self.unsettled[id] = LostCall(tool_use_id=id, tool_name=name, tool_input=_shown(block["input"]))
                 case _:
                     pass

@@ -123,7 +123,7 @@ async def recover_calls(
 
     Return these results, and the model's ids of the other calls that were begun.
     """
-    ids = [call.tool_use_id for call in calls]
+    ids = [id for call in calls if (id := _safe(call.tool_use_id))]
     if not ids:
         return [], set()
     rows = await retry_transient(partial(database.fetch, LOSE, session_id, run_id, ids))

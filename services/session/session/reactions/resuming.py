@@ -76,7 +76,7 @@ async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovere
     about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     of_servers = [call for call in tail.uncertain if call.tool_name.startswith(PREFIX)]
     kept, begun = await recover_calls(dependencies.transcripts.database, run.session_id, run.id, of_servers)
-    unknown = [call for call in tail.uncertain if call not in of_servers or call.tool_use_id in begun]
+    unknown = [call for call in tail.uncertain if not call.tool_name.startswith(PREFIX) or call.tool_use_id in begun]
     for message in tail.messages:
         await reaction.send(
             RecordMessage(
