@@ -72,7 +72,7 @@ class User:
         """Register, log in, open sessions, and create a task that a tick starts every minute, while all is well."""
         await self.register()
         for n in range(SESSIONS):
-            options = {"allowed_tools": ["Bash"]}
+            options = {"allowed_tools": ["Bash"], "after_crash": "end"}
             body = {"name": f"{n}", "mode": "interactive", "sdk_options": options}
             made = await self.sure("POST", "/sessions", json=body)
             self.sessions.append(Held(made["id"], names={f"{n}"}))

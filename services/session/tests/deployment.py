@@ -52,7 +52,8 @@ class ServiceClient:
         return True
 
     async def create(self, mode: Mode = "interactive", **options: Any) -> UUID:
-        sdk_options = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
+        default = {"allowed_tools": ["Bash", "Read", "Write"], "after_crash": "end"}
+        sdk_options = SdkOptions.model_validate({**default, **options})
         command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=sdk_options)
         return (await self.ask(command)).id
 

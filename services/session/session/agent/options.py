@@ -19,6 +19,7 @@ from sandbox import Resources, SandboxedProcess
 from session.agent.places import Place
 from session.ceilings import UNLIMITED, Ceiling
 from session.ceilings.model_names import FAMILIES, LONG_CONTEXT
+from session.mcp.repeats import Repeats
 from session.quotas.spending import Spending
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
@@ -31,6 +32,8 @@ REPEATABLE = frozenset(
     {"Glob", "Grep", "ListMcpResourcesTool", "Read", "ReadMcpResourceTool", "StructuredOutput", "TaskGet", "TaskList"}
 )
 """Tools that change nothing, so that a worker that continues the run need not know of their calls."""
+FREE = REPEATABLE | {"TaskCreate", "TaskUpdate", "WebSearch", "Write"}
+"""Tools whose identical calls may be made again: they write the same, or only what a lost agent had for itself."""
 MCP_CALL_SECONDS = 86_400.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
@@ -44,8 +47,8 @@ class AgentSpec:
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
     it starts now; a warm agent counts what it has spent itself. Earlier agents of the run have worked for `worked_ms`.
-    `place` is that of the run in its replica. Agents are compared without what is about the run, so that a warm agent
-    can serve the next one.
+    `place` is that of the run in its replica, and `repeats` are the calls that it must not make again. Agents are
+    compared without what is about the run, so that a warm agent can serve the next one.
     """
 
     session_id: UUID
@@ -60,6 +63,12 @@ class AgentSpec:
     worked_ms: int = field(default=0, compare=False)
     spending: Spending | None = field(default=None, compare=False)
     place: Place = field(default_factory=Place, compare=False)
+    repeats: Repeats = field(default_factory=Repeats, compare=False)
+
+    @property
+    def writer(self) -> tuple[UUID | None, int]:
+        """The run and the attempt for which the agent writes."""
+        return self.run_id, self.attempt
 
 
 @dataclass(frozen=True)

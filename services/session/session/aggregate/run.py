@@ -14,9 +14,9 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    StoredResult,
     UsageRecorded,
 )
+from contracts.session.settling import OutcomesUnknown
 from contracts.session.values import CancelReason, Json, OnBusy, ReleaseReason, Usage
 
 from session.aggregate.active_run import Run
@@ -113,14 +113,6 @@ class Running(State):
         self.record(RunStarted(run_id=run_id, attempt=attempt, model=model, usage=usage))
         if reason:
             self.record(RunResumed(run_id=run_id, attempt=attempt, reason=reason))
-
-    def settle_run(self, run_id: UUID, attempt: int, results: list[StoredResult]) -> None:
-        """End the tool calls that the worker before has left in progress, with their results if they have any.
-
-        Raises:
-            Refusal: RUN_OVER, RUN_TAKEN.
-        """
-        self._record_all(self._run_of_worker(run_id, attempt).settled_calls(results))
 
     def end_run(
         self,
@@ -237,6 +229,8 @@ class Running(State):
                 self._active_run(event.run_id).apply_release(event)
             case RunContinued() | RunResumed():
                 pass  # what counts is the start by a worker
+            case OutcomesUnknown():
+                self._active_run(event.run_id).uncertain.apply_unknown(event.calls)
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._apply_end(event)
             case UsageRecorded():

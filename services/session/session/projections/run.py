@@ -18,6 +18,7 @@ from contracts.session.run import (
     RunStarted,
     UsageRecorded,
 )
+from contracts.session.settling import OutcomesUnknown
 from contracts.session.values import CancelReason, Usage
 from eventing.database import Connection
 from eventing.database.committing import after_commit
@@ -98,6 +99,8 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await _release(event, recorded, db)
         case RunContinued():
             await db.execute("UPDATE runs SET continuation = 'requested' WHERE id = $1", event.run_id)
+        case OutcomesUnknown():
+            pass  # the calls end with this status
         case RunCompleted() | RunFailed() | RunCancelled():
             await _end(event, recorded, db)
         case UsageRecorded():
@@ -161,6 +164,7 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
         await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
+    await db.execute("DELETE FROM mcp_calls WHERE session_id = $1 AND run_id = $2", recorded.id, event.run_id)
     await _record_usage(event, recorded, db)
     await update_waiting(recorded, db)
 

@@ -7,7 +7,6 @@ from functools import partial
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approval import ApprovalView
 from contracts.session.release import RunContinued
 from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
@@ -25,14 +24,15 @@ from session.agent import AgentSpec, Finished, ToolReturned
 from session.agent.places import Place
 from session.agent.tool_spans import ToolSpans
 from session.dependencies import Dependencies
-from session.reactions.approval import ApprovalRequests, undelivered
+from session.mcp.repeats import Repeats
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
 from session.reactions.limits import TIMED_OUT, Earlier, LimitReached, ended_earlier, remaining_budget
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
-from session.reactions.resuming import GO_ON, describe_uncertain, end_recovered, is_lost, recover
+from session.reactions.resuming import GO_ON, Recovered, describe, describe_uncertain, end_recovered, is_lost, recover
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -152,26 +152,25 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     if run.status not in ACTIVE_STATUSES:
         return True
     log.info("run started", attempt=run.attempt)
-    decided = None if run.attempt == 1 else await undelivered(run, reaction)
     earlier = await ended_earlier(run, reaction.dependencies.transcripts.database)
-    if decided == []:
-        tail = await recover(run, reaction)
-        if await end_recovered(run, tail, reaction):
-            return True
-        decided = decided if tail.begun else None
+    recovered = None if run.attempt == 1 else await recover(run, reaction)
+    if recovered and await end_recovered(run, recovered, reaction):
+        return True
     if not await _may_continue(run, recorded, reaction):
         return run.attempt > 1
-    if decided and any(view.status == "pending" for view in decided):
+    if recovered and recovered.waits:
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
+    repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
-        spec = replace(await _agent_spec(run, recorded, reaction, earlier), spending=spending, place=place)
+        spec = await _agent_spec(run, recorded, reaction, earlier)
     except LimitReached as reached:
         await reaction.dependencies.agents.close(run.session_id)
         await end_early(run, reached.code, reached.detail, reaction)
         return run.attempt > 1
-    return await _run_agent(spec, run, recorded, reaction, place, decided)
+    spec = replace(spec, spending=spending, place=place, repeats=repeats)
+    return await _run_agent(spec, run, recorded, reaction, place, recovered)
 
 
 async def _run_agent(
@@ -180,19 +179,19 @@ async def _run_agent(
     recorded: Requested,
     reaction: Reaction[Dependencies],
     place: Place,
-    decided: list[ApprovalView] | None,
+    recovered: Recovered | None,
 ) -> bool | None:
-    """Run the agent with `spec`, continuing after `decided` approvals if it is not None. Return as `_attempt` does."""
+    """Run the agent with `spec`, after the one whose work is `recovered`. Return as `_attempt` does."""
     agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
     deadline = Deadline(seconds, cancellation.request, spec.worked_ms)
-    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
+    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place, spec.repeats)
     space = Space(reaction.dependencies.files(run.session_id), reaction.dependencies.measuring, cancellation.request)
     if spec.spending:
         spec.spending.worked_ms = lambda: deadline.used_ms
     async with cancellation, space:
         with deadline:
-            finished = await _take_turn(spec, recorded, approvals, decided)
+            finished = await _take_turn(spec, recorded, approvals, recovered)
     if spec.spending:
         await spec.spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
@@ -202,14 +201,25 @@ async def _run_agent(
         await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
     if is_lost(finished, cancellation):
-        if not (tail := await recover(run, reaction)).uncertain:
-            return None
-        finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(tail))
+        lost = await recover(run, reaction)
+        if lost.settled.outlook != "ends":
+            return await _leave_lost(run, finished, lost, reaction)
+        finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
+
+
+async def _leave_lost(
+    run: RunSummary, finished: Finished, lost: Recovered, reaction: Reaction[Dependencies]
+) -> bool | None:
+    """Leave a run whose agent died to another one; release it if people have to decide first. Return as `_attempt`."""
+    if not lost.waits:
+        return None
+    await end(release_command(run, usage_of(finished)), reaction)
+    return True
 
 
 async def _agent_spec(
@@ -256,13 +266,9 @@ async def _may_continue(run: RunSummary, recorded: Requested, reaction: Reaction
 
 
 async def _take_turn(
-    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, decided: list[ApprovalView] | None
+    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
 ) -> Finished:
-    prompt, message_id = GO_ON, None
-    if decided:
-        prompt = await approvals.continuation(decided)
-    elif decided is None and isinstance(recorded.event, RunRequested):  # no agent has received the message
-        prompt, message_id = recorded.event.message, recorded.event.message_id
+    prompt, message_id = await _prompt(recorded, approvals, recovered)
     agents = approvals.reaction.dependencies.agents
     turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit, approvals.recorded)
     with ToolSpans() as calls:
@@ -278,3 +284,16 @@ async def _take_turn(
                 if not (approvals.cancellation.refusal or interrupted):
                     await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
+
+
+async def _prompt(
+    recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
+) -> tuple[str, UUID | None]:
+    """Return the prompt of the agent, and the id of the message if it is that of the user."""
+    begun = recovered and (recovered.tail.begun or recovered.views)
+    if not begun and isinstance(recorded.event, RunRequested):  # no agent has received the message
+        return recorded.event.message, recorded.event.message_id
+    if recovered is None:
+        return GO_ON, None
+    first = await approvals.continuation(recovered.views) if recovered.views else GO_ON
+    return "\n".join([first, *describe(recovered)]), None
