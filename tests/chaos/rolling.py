@@ -26,7 +26,7 @@ ENDS = """
 
 @dataclass
 class Report:
-    """What clients got, how runs ended and why others went on with them, and what does not hold."""
+    """What clients got, how runs ended and why they were continued by others, and what does not hold."""
 
     answers: Counter[str] = field(default_factory=Counter[str])
     ends: Counter[str] = field(default_factory=Counter[str])
