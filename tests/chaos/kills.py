@@ -38,7 +38,8 @@ HONEST = frozenset({"RUN_INTERRUPTED", "AGENT_FAILED"})
 OUTCOME = """
     SELECT status, coalesce(error_code, '') AS code, coalesce(error_detail, '') AS detail, attempt, (
         SELECT count(*) FROM messages m WHERE m.run_id = r.id AND message_type = 'assistant'
-            AND content ->> 'content' LIKE '%' || $2 || '%') AS said
+            AND content ->> 'content' LIKE '%' || $2 || '%') AS said, (
+        SELECT count(*) FROM tool_calls t WHERE t.run_id = r.id AND t.status IN ('interrupted', 'unknown')) AS cut_off
     FROM runs r WHERE id = $1 AND ended_at IS NOT NULL"""
 
 
@@ -174,7 +175,9 @@ class Killer:
         report.answers[f"{answer}" if answer else "cut off"] += 1
         found = [f"{word} was begun {n} times" for word, n in (begun | words).items() if n > 1]
         if row["status"] == "completed":
-            if (words.total(), row["said"]) != (1, 1):
+            # The model knows of a call that was cut off, and the simulated one does not make it again.
+            is_done = words.total() == 1 or (words.total() == 0 and row["cut_off"])
+            if not is_done or row["said"] != 1:
                 found.append(f"its word was written {words.total()} times and said {row['said']} times")
         elif row["code"] not in HONEST or not row["detail"]:
             found.append(f"it has ended as {row['status']} {row['code']}")
