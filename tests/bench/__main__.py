@@ -11,6 +11,7 @@ from runtime.usage import show_help
 
 from tests.bench import (
     append,
+    barrier,
     cpu,
     create,
     fairness,
@@ -43,6 +44,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "relay": ("From the commit to the bus", relay.measure),
     "long": ("A session of 1,000 runs", long.measure),
     "query": ("A query to a warm session", query.measure),
+    "barrier": ("A tool call is stored before it begins", barrier.measure),
     "streams": ("Following sessions", streams.measure),
     "sessions": (
         "50 sessions at once, by a model that takes 1 s; ratios to that second",

@@ -7,16 +7,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from contracts.session.values import SdkOptions
 from mcp.client import Client
 from mcp_connection import Connector
 from mcp_connection.testing import started
+from runtime.clock import new_id
 from runtime.http.addresses import AddressRules
 from session.mcp.connections import Connections
 from session.mcp.permits import Permits
+from session.mcp.server_calls import ServerCalls
 from session.mcp.servers import AgentServers
 
 from services.session.tests.mcp_servers import resolved
@@ -27,6 +29,8 @@ from tests.bench.stage import Stage
 FIRST_ROUNDS, LATER_ROUNDS = 30, 300
 TEXT = {"text": "x" * 200}
 PERMITS = Permits(SdkOptions(permission_mode="bypassPermissions"))
+CALLS = ServerCalls(cast(Any, None), new_id(), lambda: (None, 0))
+"""Of an agent that works for no run, so nothing is stored."""
 AIM = Aim(10, " ms", most=True)
 
 
@@ -67,7 +71,7 @@ async def _direct(connector: Connector, server: ResolvedServer) -> AsyncGenerato
 async def _forwarded(
     connections: Connections, server: ResolvedServer
 ) -> AsyncGenerator[Callable[[], Awaitable[object]]]:
-    agent = AgentServers([server], Path("/"), connections, PERMITS)
+    agent = AgentServers([server], Path("/"), connections, PERMITS, CALLS)
     await agent.connect()
     try:
         async with Client(agent.configs()["lab"]["instance"], mode="legacy") as client:

@@ -56,7 +56,7 @@ class User:
         return tokens
 
     def create(self, *tools: str, **options: Any) -> str:
-        wanted = {"allowed_tools": tools or ["Bash", "Read", "Write"], **options}
+        wanted = {"allowed_tools": tools or ["Bash", "Read", "Write"], "after_crash": "end", **options}
         body = {"name": "one", "mode": "interactive", "sdk_options": wanted}
         return self.http.post("/sessions", json=body).raise_for_status().json()["id"]
 

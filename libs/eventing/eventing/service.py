@@ -94,8 +94,9 @@ class Service[S: ServiceSettings, T]:
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
     which are erased only after that. `dependencies` opens what handlers and reactions need; `checks` are those of its
     own for readiness, and `measure` measures its own metrics for a scrape. `started` is called before the service
-    accepts messages. `secrets` are the tables of secret values. `read_models` are those that
-    can be rebuilt. `package` has the migrations; without it, the package with the name of the service has them.
+    accepts messages, and `stopping` when it begins to stop, with the seconds that remain. `secrets` are the tables of
+    secret values. `read_models` are those that can be rebuilt. `package` has the migrations; without it, the package
+    with the name of the service has them.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Service[S: ServiceSettings, T]:
     package: str | None = None
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
+    stopping: Callable[[T, float], None] | None = None
     checks: Callable[[T], dict[str, health.Check]] | None = None
     measure: Callable[[T, Database], Awaitable[Values]] | None = None
 
@@ -186,7 +188,12 @@ class Service[S: ServiceSettings, T]:
             log.info("ready", migrations=applied, ops_port=ops.address[1])
             always = self._endless_tasks(store, relay, reactor, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
-            await _work(always, self._draining_tasks(reactor, due_times, stop), stop, settings.drain_seconds)
+            draining = self._draining_tasks(reactor, due_times, stop)
+            await _work(always, draining, stop, settings.drain_seconds, partial(self._stop, dependencies))
+
+    def _stop(self, dependencies: T, seconds: float) -> None:
+        if self.stopping:
+            self.stopping(dependencies, seconds)
 
     def _database(self, settings: S) -> AbstractAsyncContextManager[Database]:
         ring = settings.key_ring() if isinstance(settings, SecretsSettings) else None
@@ -267,13 +274,20 @@ class Service[S: ServiceSettings, T]:
                 await provision_work(js, self.name, replicas=replicas)
 
 
-async def _work(always: list[Task], until_stopped: list[Task], stop: asyncio.Event, drain_seconds: float) -> None:
+async def _work(
+    always: list[Task],
+    until_stopped: list[Task],
+    stop: asyncio.Event,
+    drain_seconds: float,
+    stopping: Callable[[float], None],
+) -> None:
     """Run all tasks until `stop` is set, wait some seconds for those that end by themselves, and cancel the others."""
     async with asyncio.TaskGroup() as tasks:
         endless = [tasks.create_task(task()) for task in always]
         drained = [tasks.create_task(task()) for task in until_stopped]
         await stop.wait()
         log.info("draining")
+        stopping(drain_seconds)
         if drained:
             await asyncio.wait(drained, timeout=drain_seconds)
         await _end({*drained, *endless})

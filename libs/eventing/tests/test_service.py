@@ -37,6 +37,7 @@ class Jars:
         self.clients: list[Client] = []
         self.databases: list[Database] = []
         self.started, self.go = asyncio.Event(), asyncio.Event()
+        self.last_seconds = list[float]()
         self.go.set()
         reactions = Reactions()
 
@@ -61,6 +62,7 @@ class Jars:
             reactions=reactions,
             unique_violations=UNIQUE_VIOLATIONS,
             started=self.check_dispatcher,
+            stopping=lambda _, seconds: self.last_seconds.append(seconds),
         )
 
     @asynccontextmanager
@@ -200,7 +202,7 @@ async def test_stopping_finishes_a_reaction_in_progress(settings: ServiceSetting
         await jars.started.wait()
         stop.set()
         await asyncio.sleep(0.05)
-        assert not run.done()
+        assert (run.done(), jars.last_seconds) == (False, [settings.drain_seconds])
         jars.go.set()
         await eventually(run.done)
     stop.clear()

@@ -28,6 +28,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     checks=checks,
     measure=partial(measure, APPROVAL_EXPIRY.name),
+    stopping=lambda dependencies, seconds: dependencies.places.stop(seconds),
     constraints=constrains,
     reactions=reactions,
     read_models=READ_MODELS,

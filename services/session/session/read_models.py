@@ -15,7 +15,7 @@ SESSIONS = ReadModel(
         *("sessions", "session_counts", "session_totals", "session_origins", "runs", "waiting_sessions"),
         *("messages", "tool_calls", "approvals", "archives"),
     ),
-    kept={"runs": ("charged_usd", "meter", "meter_usd")},  # of an agent at work
+    kept={"runs": ("charged_usd", "meter", "meter_usd", "worked_ms")},  # of an agent at work
     added={"messages": OF_FORK, "tool_calls": OF_FORK},  # copied from the parent, which may be erased
     finish=(COUNT_TOOL_CALLS,),
     reads_others=(SessionForked,),

@@ -24,11 +24,13 @@ from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 from session.app import service
+from session.reactions import limits
 from session.settings import Settings
 from simulator.testing import bash, scripted
 
 from services.session.tests.desk import OWNER
 
+limits.LOST_AGENT_SECONDS = 0.0  # no test waits for the agents of services that hang, except where it says so
 SLOW = scripted(bash("sleep 300"), {"text": "never"})
 
 
@@ -50,7 +52,8 @@ class ServiceClient:
         return True
 
     async def create(self, mode: Mode = "interactive", **options: Any) -> UUID:
-        sdk_options = SdkOptions.model_validate({"allowed_tools": ["Bash", "Read", "Write"], **options})
+        default = {"allowed_tools": ["Bash", "Read", "Write"], "after_crash": "end"}
+        sdk_options = SdkOptions.model_validate({**default, **options})
         command = CreateSession(session_id=new_id(), name="one", mode=mode, sdk_options=sdk_options)
         return (await self.ask(command)).id
 
@@ -107,7 +110,7 @@ class Deployment:
         """
         values = [f"{name}={value}" for name, value in constants.items()]
         names = ("database_url", "nats_url", "workspaces_dir", "model_base_url", "secrets_keys", "quotas")
-        names += ("waiting_agent_seconds", "agent_path")
+        names += ("waiting_agent_seconds", "agent_path", "drain_seconds")
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
         process = await asyncio.create_subprocess_exec(

@@ -1,13 +1,21 @@
 """MCP servers for tests, and how the registry describes them."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
 from uuid import NAMESPACE_OID, uuid5
 
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
+from contracts.session.values import SdkOptions
 from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
 from mcp.types import ToolAnnotations
 from pydantic import BaseModel
+from runtime.clock import new_id
 from sandbox.bwrap_args import PYTHON
+from session.mcp.connections import Connections
+from session.mcp.permits import Permits
+from session.mcp.server_calls import ServerCalls
+from session.mcp.servers import AgentServers
 
 SECRET = "plantedsecret-of-the-server"
 
@@ -104,3 +112,9 @@ class Lab(MCPServer):
     def note(self) -> str:
         """Return the content of a resource."""
         return f"A note with {SECRET}."
+
+
+def agent_servers(servers: Sequence[ResolvedServer], connections: Connections) -> AgentServers:
+    """Return the servers of an agent that works for no run."""
+    calls = ServerCalls(cast(Any, None), new_id(), lambda: (None, 0))
+    return AgentServers(servers, Path("/w"), connections, Permits(SdkOptions()), calls)

@@ -20,6 +20,7 @@ from runtime.clock import new_id, now
 from runtime.testing import eventually
 from runtime.waiters import Waiters
 from session.agent.places import Place, Places
+from session.mcp.repeats import Repeats
 from session.reactions import approval as approvals
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
@@ -121,7 +122,7 @@ class Service:
 
     def requests(self, cancellation: Cancellation, attempt: int = 1) -> ApprovalRequests:
         deadline = Deadline(1000, cancellation.request)
-        requests = ApprovalRequests(cast(Any, self), run(attempt), deadline, cancellation, Place())
+        requests = ApprovalRequests(cast(Any, self), run(attempt), deadline, cancellation, Place(), Repeats())
         requests.note_recorded([CALL])
         return requests
 
@@ -199,7 +200,7 @@ async def test_no_approval_is_requested_before_the_call_is_recorded() -> None:
     service = Service([approval(status="denied")])
     async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
         deadline = Deadline(1000, cancellation.request)
-        requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, Place())
+        requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, Place(), Repeats())
         request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
         requests.note_recorded([CALL.model_copy(update={"id": "toolu_0"})])
         await asyncio.sleep(0)
@@ -239,7 +240,7 @@ async def waiting_agent(*others: Block, recorded: bool = True) -> AsyncGenerator
     service, place = Service([approval()]), Place()
     async with asyncio.timeout(60), Cancellation(end_no_agent) as cancellation, asyncio.TaskGroup() as tasks:
         deadline = Deadline(1000, cancellation.request)
-        requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, place)
+        requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, place, Repeats())
         if recorded:
             requests.note_recorded([CALL, *others])
         worker = service.dependencies.agents = Releasing(service, place, requests)
@@ -279,7 +280,7 @@ async def test_an_agent_that_waits_for_input_is_not_killed() -> None:
 
 async def test_no_decision_is_delivered_to_a_killed_agent() -> None:
     async with waiting_agent() as worker:
-        worker.place.released = worker.place.release()
+        worker.place.released = "approval" if worker.place.release() else None
         worker.decide()
         await eventually(lambda: worker.place.since is None)  # the decision was noticed
         assert not any(isinstance(each, DeliverDecisions) for each in worker.service.sent)

@@ -37,7 +37,7 @@ async def test_a_session_names_its_template_and_the_operators_model(desk: Desk) 
 async def test_without_a_ceiling_the_options_are_in_force(desk: Desk) -> None:
     session_id = await created(desk, "")
     expected = {name: value for name, value in vars(OPTIONS).items() if name in EffectiveOptions.model_fields}
-    assert vars(await effective(desk, session_id)) == expected
+    assert vars(await effective(desk, session_id)) == expected | {"after_crash": "ask"}
 
 
 async def test_a_session_shows_its_options_within_the_present_ceiling(desk: Desk) -> None:

@@ -36,6 +36,7 @@ ARGUMENTS: dict[str, tuple[Any, list[str]]] = {
     "env": ({"TOKEN": "plantedsecret"}, ["CLAUDE_ENV_FILE", "export TOKEN=plantedsecret\n"]),
 }
 TESTED_ELSEWHERE = {
+    "after_crash": "the service continues or ends the run: test_crashes_in_calls.py",
     "timeout_seconds": "the service ends the run: test_service.py",
     "mcp_servers": "the service connects to them: test_mcp_service.py",
 }

@@ -5,13 +5,15 @@ from unittest.mock import AsyncMock
 
 import pytest
 from claude_agent_sdk import HookContext
+from contracts.session.settling import call_key
 from contracts.session.values import SdkOptions
 from session.agent import gate
 from session.agent.agent_events import MessageTranslator
-from session.agent.gate import NOT_STORED, Gate
+from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.ceilings import UNLIMITED
 from session.mcp.permits import Permits
+from session.mcp.repeats import Repeats
 
 
 def entry_with(call: str) -> dict[str, Any]:
@@ -35,6 +37,13 @@ class Agent:
         output = await hook(cast(Any, {"tool_name": name}), "toolu_1", HookContext(signal=None))
         return cast(dict[str, Any], output).get("hookSpecificOutput", {}).get("permissionDecisionReason")
 
+    async def repeat(self, tool_input: dict[str, Any]) -> str | None:
+        """Call a tool after an identical call of unknown outcome, without input, and return why it is asked about."""
+        await self.transcript.append("", [entry_with("toolu_1")])
+        self.gate.permits.repeats = Repeats([call_key("Bash", {})])
+        self.gate.permits.repeats.note("toolu_1", "Bash", tool_input)
+        return await self.call()
+
 
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> Agent:
@@ -56,6 +65,20 @@ async def test_a_call_that_is_not_recorded_is_denied(agent: Agent) -> None:
     await agent.transcript.append("", [entry_with("toolu_1")])
     agent.recorded.return_value = False
     assert await agent.call() == NOT_STORED
+
+
+async def test_a_repetition_of_an_unknown_outcome_is_asked_about(agent: Agent) -> None:
+    assert await agent.repeat({}) == REPETITION
+
+
+async def test_another_input_is_no_repetition(agent: Agent) -> None:
+    assert await agent.repeat({"command": "ls"}) is None
+
+
+async def test_an_approved_repetition_begins(agent: Agent) -> None:
+    await agent.repeat({})
+    agent.gate.permits.repeats.permit("toolu_1")
+    assert await agent.call() is None
 
 
 async def test_a_call_that_changes_nothing_waits_for_nothing(agent: Agent) -> None:

@@ -11,7 +11,6 @@ import pytest
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection, Tool
 from contracts.refusals import Code
 from contracts.session.mcp import McpServerUse
-from contracts.session.values import SdkOptions
 from eventing.testing import eventually
 from mcp.types import CallToolResult, ServerCapabilities, TextContent
 from mcp_connection import Callbacks, ConnectionFailed, Upstream, fingerprint
@@ -19,10 +18,9 @@ from runtime.clock import new_id
 from session.mcp import link
 from session.mcp.connections import DEFAULT_BOUNDS, Bounds, Connections
 from session.mcp.link import Link
-from session.mcp.permits import Permits
 from session.mcp.servers import AgentServers
 
-from services.session.tests.mcp_servers import SECRET, resolved
+from services.session.tests.mcp_servers import SECRET, agent_servers, resolved
 
 LOST = ConnectionFailed(Code.MCP_SERVER_UNAVAILABLE, "lost")
 LIST, WATCH = Tool(name="list", description="Lists."), Tool(name="watch")
@@ -70,7 +68,7 @@ async def connected(
 ) -> AsyncGenerator[AgentServers]:
     """Connect an agent to its servers, of which all are the same one here."""
     async with Connections(server, bounds) as connections:
-        agent = AgentServers(resolved_servers or (resolved("lab"),), Path("/w"), connections, Permits(SdkOptions()))
+        agent = agent_servers(resolved_servers or (resolved("lab"),), connections)
         await agent.connect()
         yield agent
         await agent.close()
@@ -118,7 +116,7 @@ async def test_a_slow_remote_server_is_not_waited_for_as_long_as_a_program(monke
     server.slow = True
     async with Connections(server) as connections:
         both = resolved("remote"), resolved("lab", definition=program)
-        agent = AgentServers(both, Path("/w"), connections, Permits(SdkOptions()))
+        agent = agent_servers(both, connections)
         async with asyncio.TaskGroup() as tasks:
             connecting = tasks.create_task(agent.connect())
             await eventually(lambda: [each.done() for each in agent._opening] == [True, False])  # pyright: ignore[reportPrivateUsage]
@@ -292,7 +290,7 @@ async def test_a_connection_that_is_still_opening_ends_with_the_agent(monkeypatc
     server = Server(LIST)
     server.slow = True
     async with asyncio.TaskGroup() as tasks, Connections(server) as connections:
-        agent = AgentServers([resolved("lab")], Path("/w"), connections, Permits(SdkOptions()))
+        agent = agent_servers([resolved("lab")], connections)
         connecting = tasks.create_task(agent.connect())
         await eventually(lambda: server.callbacks.elicit is not None)
         await agent.close()

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from contracts.session.settling import call_key
 from contracts.session.values import SdkOptions
 from session.ceilings import Ceilings
 from session.mcp.permits import Permits
+from session.mcp.repeats import Repeats
 
 LAB = "mcp__lab__"
 
@@ -31,6 +33,16 @@ def test_an_approval_ends_with_its_turn() -> None:
     approved.approve("mcp__lab__echo", {})
     with approved.turn():
         assert not approved.use(LAB, "echo", {}, read_only=False)
+
+
+def test_a_forged_repetition_of_an_unknown_outcome_is_not_permitted() -> None:
+    allowed, repeats = permits(allowed_tools=["mcp__lab"]), Repeats([call_key("mcp__lab__echo", {"a": 1})])
+    with allowed.turn(repeats):
+        assert not allowed.use(LAB, "echo", {"a": 1}, read_only=False)
+        assert allowed.use(LAB, "echo", {"a": 2}, read_only=False)
+        repeats.note("toolu_1", "mcp__lab__echo", {"a": 1})
+        repeats.permit("toolu_1")
+        assert allowed.use(LAB, "echo", {"a": 1}, read_only=False)
 
 
 def test_nothing_is_read_between_turns() -> None:

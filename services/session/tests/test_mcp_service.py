@@ -1,8 +1,11 @@
 """Runs with MCP servers in the whole service: a fake registry, real servers, and the real Claude Code."""
 
 import json
+import os
+import signal
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +23,7 @@ from eventing.database import Database
 from eventing.testing import eventually
 from mcp_connection.testing.application import application
 from mcp_connection.testing.server import ANY_HOST, http_app, serving
+from session.mcp import server_calls
 from session.reactions import mcp
 from simulator.testing import DONE, calling, scripted, tools_prompt
 
@@ -130,6 +134,24 @@ async def test_a_run_calls_a_server_over_sse(client: ServiceClient, registry: Re
         registry.servers = [at(f"{origin}/sse", "SSE")]
         _, outputs = await run(client, ECHO)
     assert outputs == ["hello there"]
+
+
+async def test_an_agent_gets_the_result_that_a_killed_one_did_not_get(
+    client: ServiceClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"])
+
+    async def kill_once_stored(work: partial[Any]) -> Any:
+        result = await retrying.retry_transient(work)
+        if server_calls.END in work.args and len(lab.calls) == 1:
+            for pid in agents_of(session_id):
+                os.kill(pid, signal.SIGKILL)
+        return result
+
+    monkeypatch.setattr(server_calls, "retry_transient", kill_once_stored)
+    # The second answer is that of Claude Code itself, which closes the turn that was cut.
+    ended, outputs = await run_in(client, session_id, ECHO, ECHO, ECHO)
+    assert (ended.attempt, outputs, lab.calls) == (2, ["hello there"] * 2, ["hello there"])
 
 
 async def test_a_server_is_sent_the_depth_of_what_the_agent_uses(client: ServiceClient, registry: Registry) -> None:

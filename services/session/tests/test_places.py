@@ -22,7 +22,7 @@ async def test_a_run_is_released_once_it_has_waited_too_long() -> None:
         waiting(early, LONG + 1)
         waiting(late, LONG / 2)
         places.review()
-        assert (early.released, late.released) == (True, False)
+        assert (bool(early.released), bool(late.released)) == (True, False)
 
 
 async def test_the_run_that_has_waited_longest_makes_room() -> None:
@@ -31,7 +31,7 @@ async def test_the_run_that_has_waited_longest_makes_room() -> None:
         waiting(first, MIN_SECONDS + 10)
         waiting(second, MIN_SECONDS + 20)
         with places.take():
-            assert (first.released, second.released) == (False, True)
+            assert (bool(first.released), bool(second.released)) == (False, True)
 
 
 async def test_no_more_runs_are_released_than_places_are_needed() -> None:
@@ -41,7 +41,7 @@ async def test_no_more_runs_are_released_than_places_are_needed() -> None:
         waiting(second, MIN_SECONDS + 10)
         places.review()
         places.review()
-        assert (first.released, second.released) == (True, False)
+        assert (bool(first.released), bool(second.released)) == (True, False)
 
 
 async def test_a_run_that_waits_again_makes_room_for_others_that_continue() -> None:
@@ -50,7 +50,7 @@ async def test_a_run_that_waits_again_makes_room_for_others_that_continue() -> N
         waiting(first, MIN_SECONDS + 20)
         waiting(again, MIN_SECONDS + 10)
         with places.take(continues=True):
-            assert (first.released, again.released) == (False, True)
+            assert (bool(first.released), bool(again.released)) == (False, True)
 
 
 @pytest.mark.parametrize("seconds", [0.0, LONG / 4])
@@ -71,7 +71,7 @@ async def test_a_run_whose_agent_does_more_than_wait_is_not_released() -> None:
         waiting(busy, LONG + 2, may_end=False)
         waiting(idle, LONG + 1)
         places.review()
-        assert (busy.released, idle.released) == (False, True)
+        assert (bool(busy.released), bool(idle.released)) == (False, True)
 
 
 async def test_a_run_that_continues_is_not_released() -> None:
@@ -90,3 +90,11 @@ async def test_a_run_that_has_ended_leaves_its_place() -> None:
         waiting(place, MIN_SECONDS + 1)
         places.review()
         assert not place.released
+
+
+async def test_a_replica_that_stops_releases_all_that_wait() -> None:
+    places = Places(10, LONG)
+    with places.take() as waits, places.take() as works:
+        waiting(waits, 0)
+        places.stop(LONG)
+        assert (waits.released, works.released, works.stopping) == ("approval", None, True)

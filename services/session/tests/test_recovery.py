@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 from contracts.refusals import Code
-from contracts.session.conversation import ListMessages
+from contracts.session.approval import DecideApproval, ListApprovals
+from contracts.session.conversation import ListMessages, RecordMessage
+from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import ChangeSession
-from contracts.session.values import SdkOptions
-from session.agent import AgentEvent, Ask
+from contracts.session.values import AfterCrash, SdkOptions, ToolUseBlock
+from runtime.clock import new_id
+from session.agent import AgentEvent, Ask, Finished
 from session.agent.transcript import Transcripts
-from session.reactions.resuming import GO_ON
+from session.reactions.approval import OUTCOMES
+from session.reactions.resuming import GO_ON, INTERRUPTED, UNKNOWN
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_tail import TEXT, answer, call, result
@@ -30,7 +34,12 @@ async def worker(desk: Desk) -> Worker:
 
 async def lose(worker: Worker, *entries: Any) -> None:
     """Let the first worker of the run be lost, whose agent has added these entries after the prompt."""
-    transcript = opened(Transcripts(worker.desk.database), await worker.start_another())
+    await write(worker, await worker.start_another(), *entries)
+
+
+async def write(worker: Worker, run: RunSummary | RunView, *entries: Any) -> None:
+    """Add these entries after the prompt, as the agent of a worker of the run."""
+    transcript = opened(Transcripts(worker.desk.database), run)
     messages = (await worker.desk.ask(ListMessages(session_id=worker.run.session_id))).items
     prompt = {"type": "user", "uuid": str(messages[0].id), "message": {"content": "?"}}
     await transcript.append("", [prompt, *entries] if entries else [])
@@ -67,11 +76,83 @@ async def test_a_prompt_that_no_agent_received_is_sent_again(worker: Worker) -> 
     assert worker.prompts == ["?"]
 
 
-async def test_a_call_without_a_result_interrupts_the_run(worker: Worker) -> None:
+async def begin_call(worker: Worker, run: RunSummary | RunView, after_crash: AfterCrash, id: str = "toolu_1") -> None:
+    """Let the agent of a worker begin a call that gets no result."""
+    options = SdkOptions(after_crash=after_crash)
+    await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=options))
+    entry = answer(call(id=id))
+    await write(worker, run, entry)
+    block = ToolUseBlock(id=id, tool_call_id=new_id(), name="Bash", input={"n": 1})
+    about = {"run_id": run.id, "session_id": run.session_id, "attempt": run.attempt, "entry_id": entry["uuid"]}
+    message = RecordMessage.example().model_copy(update={**about, "blocks": [block], "parent_tool_use_id": None})
+    await worker.desk.send(message)
+
+
+async def lose_in_call(worker: Worker, after_crash: AfterCrash, id: str = "toolu_1") -> None:
+    """Let the first worker of the run be lost in the middle of a call."""
+    await begin_call(worker, await worker.start_another(), after_crash, id)
+
+
+async def test_a_call_that_had_not_begun_may_be_repeated(worker: Worker) -> None:
     await lose(worker, answer(call()))
     await worker.work(finish)
     run = await worker.current_run()
-    assert (run.error_code, run.tool_calls[0].status, worker.prompts) == (Code.RUN_INTERRUPTED, "interrupted", [])
+    assert (worker.prompts, [each.status for each in run.tool_calls]) == ([GO_ON], ["interrupted"])
+
+
+async def test_a_call_of_unknown_outcome_ends_the_run(worker: Worker) -> None:
+    await lose_in_call(worker, "end")
+    await worker.work(finish)
+    run = await worker.current_run()
+    assert (run.error_code, run.tool_calls[0].status, worker.prompts) == (Code.RUN_INTERRUPTED, "unknown", [])
+    assert run.error_detail == INTERRUPTED.format("Bash")
+
+
+async def test_an_agent_continues_and_knows_of_the_unknown_outcome(worker: Worker) -> None:
+    await lose_in_call(worker, "continue")
+    await worker.work(finish)
+    [prompt] = worker.prompts
+    assert prompt == "\n".join([GO_ON, UNKNOWN, '- Bash with {"n": 1}'])
+
+
+async def test_a_run_waits_without_a_worker_until_its_outcome_is_decided(worker: Worker) -> None:
+    await lose_in_call(worker, "ask")
+    await worker.work(finish)
+    [view] = (await worker.desk.ask(ListApprovals(session_id=worker.run.session_id))).items
+    waiting = await worker.current_run()
+    assert (view.kind, view.tool_input, waiting.status) == ("outcome", {"n": 1}, "waiting_approval")
+    await worker.desk.send(DecideApproval(approval_id=view.id, decision="denied", message="It was sent."))
+    await worker.work(finish)
+    decided = '- Bash with {"n": 1}: you must not make it again. It was sent.'
+    assert worker.prompts == ["\n".join([OUTCOMES, decided])]
+
+
+async def test_a_call_beside_one_that_waits_for_approval_is_not_forgotten(worker: Worker) -> None:
+    await lose_in_call(worker, "end", id="toolu_2")
+    await worker.request()
+    await worker.work(finish)
+    assert (await worker.current_run()).error_code is Code.RUN_INTERRUPTED
+
+
+async def die_in_call(worker: Worker, after_crash: AfterCrash) -> RunView:
+    """Let the agent die in the middle of a call, and return the run after that."""
+
+    async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await begin_call(worker, await worker.current_run(), after_crash)
+        yield Finished(error_code=Code.AGENT_FAILED, died=True)
+
+    await worker.work(die)
+    return await worker.current_run()
+
+
+async def test_an_agent_that_died_in_a_call_interrupts_the_run(worker: Worker) -> None:
+    run = await die_in_call(worker, "end")
+    assert (run.error_code, run.error_detail, run.attempt) == (Code.RUN_INTERRUPTED, INTERRUPTED.format("Bash"), 1)
+
+
+async def test_a_run_waits_for_a_decision_after_its_agent_died_in_a_call(worker: Worker) -> None:
+    run = await die_in_call(worker, "ask")
+    assert (run.status, run.attempt, worker.prompts) == ("waiting_approval", 1, ["?"])
 
 
 async def test_a_forged_entry_without_an_id_is_not_recorded(worker: Worker) -> None:

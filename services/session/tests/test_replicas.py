@@ -28,7 +28,7 @@ async def test_a_run_whose_worker_died_ends_as_interrupted(
         async with deployment.replica():
             first.cancel()
             run = await deployment.client.wait_until_ended(run)
-            assert (run.error_code, [call.status for call in run.tool_calls]) == ("RUN_INTERRUPTED", ["interrupted"])
+            assert (run.error_code, [call.status for call in run.tool_calls]) == ("RUN_INTERRUPTED", ["unknown"])
             assert (await deployment.client.run(session_id, scripted({"text": "fine"}))).text == "fine"
 
 

@@ -5,11 +5,10 @@ import os
 import signal
 from pathlib import Path
 
-from contracts.refusals import Code
 from contracts.session.conversation import ListMessages, ListToolCalls
 from contracts.session.run_view import RunView
 from eventing.testing import eventually
-from simulator.testing import DONE, bash, scripted
+from simulator.testing import bash, scripted
 
 from services.session.tests.deployment import Deployment, ServiceClient
 from services.session.tests.processes import agents_of
@@ -60,16 +59,3 @@ async def test_a_run_whose_agent_was_killed_goes_on_and_repeats_nothing(deployme
         assert (ended.status, ended.attempt, ended.text) == ("completed", 2, "It is written.")
         assert await conversation(deployment.client, run) == (["It is written."], ["success"])
     assert effect.read_text() == "done\n"
-
-
-async def test_a_run_killed_in_a_call_ends_and_names_the_tool(deployment: Deployment) -> None:
-    async with deployment.replica_process(TIMES) as first:
-        await eventually(deployment.client.is_ready)
-        client = deployment.client
-        run = await client.submit(await client.create(), scripted(bash("touch begun; sleep 300"), DONE))
-        await eventually((deployment.settings.workspaces_dir / str(run.session_id) / "begun").exists)
-        await client.wait_for_tool_call(run)
-        first.kill()
-    async with deployment.replica():
-        ended = await deployment.client.wait_until_ended(run)
-    assert (ended.error_code, "a call of Bash" in (ended.error_detail or "")) == (Code.RUN_INTERRUPTED, True)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
-from session.agent.tail import Tail, read_tail
+from session.agent.tail import MAX_UNSETTLED, Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -35,25 +35,40 @@ def tail_of(*entries: Any, subpath: str = "") -> Tail:
     return tail
 
 
+def recorded(tail: Tail) -> Tail:
+    """Return the tail of a conversation whose messages are all recorded."""
+    tail.messages = []
+    return tail
+
+
+def uncertain_of(tail: Tail) -> list[str]:
+    return [call.tool_name for call in tail.uncertain]
+
+
 @pytest.mark.parametrize(
     ("entries", "uncertain"),
     [
         ([answer(call())], ["Bash"]),
         ([answer(call()), result()], []),
         ([answer(call("Read"))], []),
+        ([answer(call("Write"))], []),
         ([answer(call(), call("Write", "toolu_2")), result("toolu_2")], ["Bash"]),
     ],
-    ids=["open", "ended", "changes nothing", "one of two"],
+    ids=["open", "ended", "changes nothing", "writes the same", "one of two"],
 )
 def test_a_call_without_a_result_is_uncertain_if_it_may_change_something(
     entries: list[Any], uncertain: list[str]
 ) -> None:
-    assert tail_of(*entries).uncertain == uncertain
+    assert uncertain_of(recorded(tail_of(*entries))) == uncertain
+
+
+def test_a_call_whose_message_is_not_recorded_has_not_begun() -> None:
+    assert tail_of(answer(call())).uncertain == []
 
 
 def test_a_call_of_a_subagent_is_uncertain_and_its_messages_are_left_out() -> None:
     tail = tail_of(answer(TEXT, call()), subpath="subagents/agent-1")
-    assert (tail.uncertain, tail.messages) == (["Bash"], [])
+    assert (uncertain_of(tail), tail.messages) == (["Bash"], [])
 
 
 def test_the_blocks_of_a_message_are_put_together() -> None:
@@ -74,6 +89,11 @@ def test_the_result_of_a_call_is_as_it_was_returned() -> None:
     assert (stored.output, stored.is_error) == ({"content": "out"}, True)
 
 
+def test_calls_without_a_result_are_bounded() -> None:
+    forged = [call(id=f"toolu_{n}") for n in range(MAX_UNSETTLED + 1)]
+    assert len(tail_of(answer(*forged)).unsettled) == MAX_UNSETTLED
+
+
 FORGED: list[Any] = [{"type": "user"}, {"type": "assistant", "message": {"content": [1, {}]}}, [], "x"]
 
 
@@ -90,4 +110,4 @@ async def test_the_tail_begins_after_the_prompt_of_the_run(desk: Desk) -> None:
     prompt = {"type": "user", "uuid": str(messages[0]["id"]), "message": {"content": "Hi"}}
     await transcript.append("", [answer(call("Write")), prompt, answer(call())])
     tail = await read_tail(desk.database, run.session_id, run.id)
-    assert (tail.begun, tail.uncertain) == (True, ["Bash"])
+    assert (tail.begun, uncertain_of(recorded(tail))) == (True, ["Bash"])

@@ -54,13 +54,13 @@ async def test_waiting_for_a_tool_call_ends_when_it_is_stored(transcripts: Trans
     transcript = transcripts.open(ONE)
     call = {"type": "assistant", "message": {"content": [{"type": "tool_use", "id": "toolu_1"}, "odd"]}}
     async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
-        tasks.create_task(transcript.wait_stored("toolu_1", 1000))
+        tasks.create_task(transcript.calls.wait_stored("toolu_1", 1000))
         odd = [{"type": "user", "message": "odd"}, {"type": "user"}, call]
         await transcript.append("", odd)
 
 
 async def test_waiting_for_a_tool_call_has_a_timeout(transcripts: Transcripts) -> None:
-    await transcripts.open(ONE).wait_stored("toolu_1", 0.01)
+    await transcripts.open(ONE).calls.wait_stored("toolu_1", 0.01)
 
 
 async def test_the_conformance_suite_of_the_sdk_passes(transcripts: Transcripts) -> None:

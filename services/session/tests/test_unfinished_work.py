@@ -103,9 +103,8 @@ async def test_a_late_start_of_a_released_run_hides_it_from_no_search(desk: Desk
 @pytest.mark.parametrize("cancelled", [False, True], ids=["ended", "cancelled"])
 async def test_the_usage_of_all_agents_of_a_run_is_counted_once(desk: Desk, cancelled: bool) -> None:
     run, approval = await release(desk)
-    ids = {"session_id": run.session_id, "run_id": run.id}
     await desk.send(DecideApproval(approval_id=approval, decision="approved"))
-    await desk.send(StartRun(**ids))
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
     if cancelled:
         await desk.send(CancelRun(session_id=run.session_id, run_id=run.id))
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=2, usage=RELEASED_USAGE))
@@ -113,7 +112,7 @@ async def test_the_usage_of_all_agents_of_a_run_is_counted_once(desk: Desk, canc
         await desk.ask(GetSession(session_id=run.session_id)),
         await desk.ask(GetUsage(user_id=OWNER.user_id, role="user")),
     )
-    assert (await desk.ask(GetRun(**ids))).usage == RELEASED_USAGE + RELEASED_USAGE
+    assert (await desk.ask(GetRun(session_id=run.session_id, run_id=run.id))).usage == RELEASED_USAGE + RELEASED_USAGE
     assert (session.total_cost_usd, month.budget_per_month_usd.used) == (Decimal(1), Decimal(1))
 
 

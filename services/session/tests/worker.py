@@ -57,7 +57,8 @@ class Worker:
     def __init__(self, desk: Desk, run: RunView) -> None:
         self.desk, self.run, self.closed = desk, run, list[tuple[UUID, UUID | None]]()
         self.dispatcher: Dispatcher[Any] = desk.dispatcher
-        self.transcripts, self.workspace = AsyncMock(), Mock(size=lambda: 0, root=Path("/nowhere/one"))
+        self.transcripts = AsyncMock(database=desk.database)
+        self.workspace = Mock(size=lambda: 0, root=Path("/nowhere/one"))
         self.ceilings, self.specs, self.prompts = Ceilings(), list[AgentSpec](), list[str]()
 
     async def close(self, session_id: UUID, run_id: UUID | None = None, _attempt: int | None = None) -> None:

@@ -1,7 +1,9 @@
 """An agent is watched at work, and stopped."""
 
 import asyncio
+import os
 import re
+import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,6 +12,7 @@ from playwright.async_api import Route, expect
 from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console, all_of
+from tests.e2e.processes import processes
 from tests.e2e.user import HELD, User, let_go
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -127,3 +130,13 @@ async def test_markup_in_any_text_is_shown_as_text(console: Console) -> None:
     await expect(console.sessions).to_contain_text(HOSTILE)
     assert await console.page.locator("img, body script").count() == 0
     assert await console.page.title() == "AI-Agent-API"
+
+
+async def test_a_run_with_which_another_agent_goes_on_says_so(console: Console, user: User) -> None:
+    session_id = user.create()
+    await console.open(session_id)
+    await console.ask(scripted({"text": "half and then the other half", "stall": 3}))
+    await expect(console.entries).to_have_text(all_of("Go on", "half and then\\s*$"))
+    for pid in processes(f"--session-id={session_id}\0"):
+        os.kill(pid, signal.SIGKILL)
+    await expect(console.entries).to_have_text(all_of("Go on", "Another one goes on", "half and then the other half"))

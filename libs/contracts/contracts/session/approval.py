@@ -16,6 +16,8 @@ class ApprovalView(View):
 
     If `kind` is `elicitation`, an MCP server asks for input in the middle of a tool call: `tool_name` is the server,
     `tool_input` has its `message`, and `form` is the JSON schema of the `content` that an approval has to contain.
+    If it is `outcome`, a crash has interrupted the tool call, which may have had an effect or not: an approval lets the
+    agent make it again.
     """
 
     sample = {
@@ -45,7 +47,8 @@ class ApprovalView(View):
     tool_input: dict[str, Any] = Field(description="Input of the tool.")
     kind: ApprovalKind = Field(
         default="tool",
-        description="`tool`: a tool call. `elicitation`: an MCP server asks for input during a tool call.",
+        description="`tool`: a tool call. `elicitation`: an MCP server asks for input during a tool call. `outcome`: "
+        "whether a call may be made again whose outcome is unknown after a crash.",
     )
     form: dict[str, Any] | None = Field(
         default=None,
@@ -120,7 +123,7 @@ class DecideApproval(Command[ApprovalView]):
     """Approve or deny a tool call; `remember` of `session` applies the decision to the tool for the whole session.
 
     With a `session_id`, an approval of another session is not found. `content` fills in the form of an elicitation;
-    such a decision is never remembered.
+    such a decision is never remembered. Nor is one about an unknown outcome.
     """
 
     subject = "cmd.session.decide_approval"

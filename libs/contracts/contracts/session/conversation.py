@@ -249,7 +249,11 @@ class ToolCallStarted(ProgressEvent):
 
 
 class ToolCallEnded(ProgressEvent):
-    """A tool call ended; its status is `interrupted` if the run ended first, and `denied` if the call was not made."""
+    """A tool call ended.
+
+    Its status is `interrupted` if the run ended first, `denied` if the call was not made, and `unknown` if its worker
+    or agent was lost, so that the call may have had an effect or not.
+    """
 
     subject = "evt.session.tool_call_ended"
     sample = {
@@ -264,7 +268,7 @@ class ToolCallEnded(ProgressEvent):
     run_id: UUID
     tool_call_id: UUID
     tool_use_id: str
-    status: Literal["success", "error", "denied", "interrupted"]
+    status: Literal["success", "error", "denied", "interrupted", "unknown"]
     tool_output: dict[str, Any] | None
     duration_ms: int | None
 

@@ -1,16 +1,17 @@
-"""All messages about the release of runs that only wait for approvals."""
+"""All messages about runs that another agent goes on with, on purpose or because one was lost."""
 
 from uuid import UUID
 
 from contracts.messages import Command, ProgressEvent
 from contracts.samples import RUN, SESSION
-from contracts.session.values import Usage
+from contracts.session.values import ReleaseReason, ResumeReason, Usage
 
 
 class ReleaseRun(Command[None]):
-    """Release a run that only waits for approvals: its agent has ended, and no worker has it until all are decided.
+    """Release a run whose agent has ended: no worker has it until all its approvals are decided.
 
-    A run that does more than wait ends as interrupted. `usage` is what the released agent has used.
+    With the reason `handover`, its replica stops, and no call was in progress. Otherwise, a run that does more than
+    wait ends as interrupted. `usage` is what the released agent has used.
     """
 
     subject = "cmd.session.release_run"
@@ -21,22 +22,41 @@ class ReleaseRun(Command[None]):
     run_id: UUID
     attempt: int
     usage: Usage = Usage()
+    reason: ReleaseReason = "approval"
 
 
 class RunReleased(ProgressEvent):
-    """The worker of a run that only waits for approvals has ended its agent; `usage` is that of the run so far."""
+    """The worker of a run has ended its agent; `usage` is that of the run so far.
+
+    The `reason` is `approval` if the run only waits for approvals, or `handover` if the replica of the worker stops.
+    """
 
     subject = "evt.session.run_released"
     sample = {"run_id": RUN, "usage": {"cost_usd": "0.0012"}}
 
     run_id: UUID
     usage: Usage
+    reason: ReleaseReason = "approval"
 
 
 class RunContinued(ProgressEvent):
-    """The approvals that a released run waited for are decided; a worker has to continue it."""
+    """A released run waits for no approvals any more; a worker has to continue it."""
 
     subject = "evt.session.run_continued"
     sample = {"run_id": RUN}
 
     run_id: UUID
+
+
+class RunResumed(ProgressEvent):
+    """Another agent goes on with the run, as the one before was `lost` with its service, or has `agent_died`.
+
+    With the reason `handover`, the service of the agent before was stopped, and has ended it on purpose.
+    """
+
+    subject = "evt.session.run_resumed"
+    sample = {"run_id": RUN, "attempt": 2, "reason": "handover"}
+
+    run_id: UUID
+    attempt: int
+    reason: ResumeReason

@@ -1,23 +1,18 @@
 """All messages about the runs of a session, queued, active and ended."""
 
-from typing import Any
 from uuid import UUID
 
 from pydantic import JsonValue
 
-from contracts.messages import Command, Event, Failure, KeysetWindow, Message, Page, ProgressEvent, Query
+from contracts.messages import Command, Event, Failure, KeysetWindow, Page, ProgressEvent, Query
 from contracts.refusals import Code
 from contracts.samples import MESSAGE, RUN, SESSION
-from contracts.session.release import RunContinued, RunReleased
+from contracts.session.release import RunContinued, RunReleased, RunResumed
 from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import GetSession
 from contracts.session.session_view import SessionView
-from contracts.session.values import (
-    CancelReason,
-    OnBusy,
-    RunStatus,
-    Usage,
-)
+from contracts.session.settling import OutcomesUnknown
+from contracts.session.values import CancelReason, OnBusy, RunStatus, Usage
 
 
 class GetRun(Query[RunView]):
@@ -106,7 +101,8 @@ class InterruptSession(Command[SessionView]):
 class StartRun(Command[RunSummary]):
     """Start a run on a worker, or continue one whose worker is gone.
 
-    A run that has lost too many workers, or that makes no progress, fails instead.
+    A run that has lost too many workers, or that makes no progress, fails instead. `died` says that the worker still
+    lives, and has lost its agent.
     """
 
     subject = "cmd.session.start_run"
@@ -116,14 +112,7 @@ class StartRun(Command[RunSummary]):
 
     session_id: UUID
     run_id: UUID
-
-
-class StoredResult(Message):
-    """The result of a tool call, from the transcript of the agent that made it."""
-
-    tool_use_id: str
-    output: dict[str, Any]
-    is_error: bool
+    died: bool = False
 
 
 class EndRun(Command[None]):
@@ -148,27 +137,6 @@ class EndRun(Command[None]):
     error_code: Code | None = None
     error_detail: str = ""
     structured_output: JsonValue = None
-
-
-class SettleRun(Command[None]):
-    """Record the results of tool calls that a lost worker did not record; all other calls in progress are interrupted.
-
-    `attempt` is that of the worker which continues the run.
-    """
-
-    subject = "cmd.session.settle_run"
-    senders = ()
-    sample = {
-        "session_id": SESSION,
-        "run_id": RUN,
-        "attempt": 2,
-        "results": [{"tool_use_id": "toolu_1", "output": {"content": "hello"}, "is_error": False}],
-    }
-
-    session_id: UUID
-    run_id: UUID
-    attempt: int
-    results: list[StoredResult]
 
 
 class RecordRunUsage(Command[None]):
@@ -284,8 +252,10 @@ RunEvent = (
     RunQueued
     | RunRequested
     | RunStarted
+    | RunResumed
     | RunReleased
     | RunContinued
+    | OutcomesUnknown
     | RunCompleted
     | RunFailed
     | RunCancelled

@@ -10,6 +10,7 @@ from contracts.messages import Message, View
 from contracts.refusals import Code
 from contracts.samples import SESSION, TEMPLATE, TIME, USER
 from contracts.session.values import (
+    AfterCrash,
     Mode,
     PermissionMode,
     SdkOptions,
@@ -83,6 +84,9 @@ class EffectiveOptions(Message):
         default=None, description="Budget of the session in US dollars, at most the ceiling; null for none."
     )
     timeout_seconds: int = Field(default=600, description="Maximum duration of a run in seconds.")
+    after_crash: AfterCrash = Field(
+        default="ask", description="What becomes of a run if a crash leaves the outcome of a tool call unknown."
+    )
 
 
 class SessionView(SessionSummary):

@@ -19,14 +19,20 @@ report it for a deleted session."""
 type RunStatus = Literal["queued", "running", "waiting_approval", "completed", "failed", "cancelled"]
 type OnBusy = Literal["reject", "enqueue", "interrupt"]
 type CancelReason = Literal["requested", "interrupted", "session_deleted"]
-type ToolStatus = Literal["running", "waiting_approval", "success", "error", "denied", "interrupted"]
+type ReleaseReason = Literal["approval", "handover"]
+type ResumeReason = Literal["lost", "handover", "agent_died"]
+type ToolStatus = Literal["running", "waiting_approval", "success", "error", "denied", "interrupted", "unknown"]
 """`denied`: the call was not made, because a person, an expired approval, the permission mode or a rule denied it.
-`interrupted`: its run ended first, or its agent was restarted."""
+`interrupted`: its run ended first, or its agent was restarted.
+`unknown`: its worker or agent was lost during the call, which may have had an effect or not."""
 type ApprovalStatus = Literal["pending", "approved", "denied", "expired"]
 type Decision = Literal["approved", "denied", "expired"]
 type Remember = Literal["once", "session"]
-type ApprovalKind = Literal["tool", "elicitation"]
-"""What an approval decides: whether a tool may be called, or what an MCP server that asks for input gets."""
+type ApprovalKind = Literal["tool", "elicitation", "outcome"]
+"""What an approval decides: whether a tool may be called, what an MCP server that asks for input gets, or whether a
+call may be made again that a crash has interrupted, so that its outcome is unknown."""
+type AfterCrash = Literal["continue", "ask", "end"]
+"""What becomes of a run whose worker or agent was lost during a call of unknown outcome."""
 type Compression = Literal["gzip", "bzip2", "xz", "zstd", "none"]
 type PermissionMode = Literal["default", "acceptEdits", "plan", "dontAsk", "bypassPermissions"]
 
@@ -77,6 +83,12 @@ class SdkOptions(Message):
         default=None, max_length=100, description="Names or ids of the MCP servers that the agent may use."
     )
     timeout_seconds: PositiveInt = Field(default=600, le=86_400, description="Maximum duration of a run in seconds.")
+    after_crash: AfterCrash | None = Field(
+        default=None,
+        description="What becomes of a run if a crash leaves the outcome of a tool call unknown. `ask`: a person "
+        "decides whether the call may be made again. `continue`: the agent goes on without it. `end`: the run fails "
+        "with `RUN_INTERRUPTED`. Null: `ask`, in non-interactive sessions `end`, as `ask` is there.",
+    )
 
     @field_validator("permission_mode", "timeout_seconds", mode="before")
     @classmethod
@@ -86,6 +98,12 @@ class SdkOptions(Message):
     def overridden_by(self, overrides: "SdkOptions") -> "SdkOptions":
         """Return these options with the fields that are set in `overrides`, even to None, replaced by those."""
         return self.model_copy(update={name: getattr(overrides, name) for name in overrides.model_fields_set})
+
+    def after_crash_in(self, mode: Mode) -> AfterCrash:
+        """Return what becomes of an interrupted run in a session of this mode."""
+        if mode == "non_interactive":
+            return "continue" if self.after_crash == "continue" else "end"
+        return self.after_crash or "ask"
 
     def masked(self) -> "SdkOptions":
         """Return these options with the values of `env` masked: only the agent gets the real ones."""

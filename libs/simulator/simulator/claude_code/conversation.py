@@ -192,8 +192,8 @@ class Conversation:
             ToolFailed: it is not permitted.
         """
         name, arguments = block["name"], dict(block["input"])
-        self._call_hooks(block)
-        decision, reason, message = self._session.permissions.decide(name, arguments)
+        permissions = self._session.permissions
+        decision, reason, message = ("ask", "", "") if self._call_hooks(block) else permissions.decide(name, arguments)
         if decision == "allow":
             return arguments
         if decision == "deny":
@@ -207,15 +207,18 @@ class Conversation:
         self.denials.append({"tool_name": name, "tool_use_id": block["id"], "tool_input": block["input"]})
         raise ToolFailed(message)
 
-    def _call_hooks(self, block: Frame) -> None:
-        """Call the client's hooks before a tool call. Raises as `_permitted` does."""
+    def _call_hooks(self, block: Frame) -> bool:
+        """Call the client's hooks before a tool call; return whether one wants to be asked. Raises as `_permitted`."""
         about = {"hook_event_name": "PreToolUse", "tool_name": block["name"], "tool_input": block["input"]}
         request = {"subtype": "hook_callback", "input": {**about, "tool_use_id": block["id"]}}
+        asks = False
         for hook in self._session.hooks:
             answer = self._session.channel.request({**request, "callback_id": hook, "tool_use_id": block["id"]})
             output: Frame = answer.get("hookSpecificOutput") or {}
             if output.get("permissionDecision") == "deny":
                 raise ToolFailed(output["permissionDecisionReason"])
+            asks = asks or output.get("permissionDecision") == "ask"
+        return asks
 
     def _ask(self, block: Frame, arguments: Frame) -> Frame:
         shown = dict(arguments)

@@ -1,4 +1,4 @@
-// The forms that decide approvals: of a tool call, or with input that an MCP server asks for.
+// The forms that decide approvals: of a tool call, of its repetition, or with input that an MCP server asks for.
 
 import { ask, post } from "./api.js";
 import { find, stamp, submits } from "./elements.js";
@@ -13,8 +13,8 @@ export function approvalForm(approval) {
   return form;
 }
 
-function toolCall({ id }) {
-  const form = stamp("approval-entry");
+function toolCall({ id, kind }) {
+  const form = stamp(kind === "outcome" ? "outcome-entry" : "approval-entry");
   submits(form, (given) => decide(id, given.get("decision"), {
     message: given.get("message"),
     remember: given.get("remember") ?? "once",

@@ -13,6 +13,11 @@ const MAX_ITEMS = 300; // messages, tool calls, runs and approvals to load; the 
 // Events after which the name, status or usage of the session may differ.
 const STATUS = /^connected$|^session\.(run_(?!started|queued)|approval|usage|archive|unarchive|changed|paused|resumed)/;
 const CANCELLED = "The run was cancelled.";
+const RESUMED = {
+  lost: "The service of the agent was lost. Another agent goes on.",
+  handover: "The service of the agent was stopped. Another agent goes on.",
+  agent_died: "The agent was lost. Another one goes on.",
+};
 const UNANSWERED = ["failed", "cancelled"]; // statuses of runs without an answer
 const NOT_FOUND = "This session does not exist, has been deleted, or belongs to another user.";
 const HEAD = ["#name", "#status", "#usage", "#connection", "#session-error", "#ask [role=alert]"];
@@ -90,6 +95,8 @@ function show(transcript, event, data) {
       return transcript.decided(data);
     case "session.mcp_servers_connected":
       return showRunServers(data.run_id);
+    case "session.run_resumed":
+      return transcript.resumed(data.run_id, data.attempt, RESUMED[data.reason]);
     case "session.run_completed":
       return transcript.completed(data.run_id);
     case "lost":

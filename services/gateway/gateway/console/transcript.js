@@ -96,6 +96,13 @@ export class Transcript {
     if (run === this.#liveRun) this.discardLive();
   }
 
+  /** Show that another agent goes on with a run, and why. What was being streamed is written again. */
+  resumed(run, attempt, text) {
+    if (run === this.#liveRun) this.discardLive();
+    const id = `${run} ${attempt}`;
+    if (!this.#shown.has(id)) this.#add(id, create("li", { className: "notice", textContent: text }));
+  }
+
   /** Show the current state of a tool call. */
   tool({ id, tool_name, tool_input, tool_output, status }) {
     const card = this.#shown.get(id) ?? this.#add(id, this.#card(id));

@@ -131,7 +131,7 @@ class Agents:
             died = isinstance(failed, AgentDied)
             failure = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
             finished = agent.finalize(failure) if agent else failure
-        last = agent.translator.end(lost=finished.died) if agent else ()
+        last = agent.translator.end(lost=finished.died or spec.place.released == "handover") if agent else ()
         for event in unreported(last, agent.servers.made_calls, model) if agent else ():
             yield event
         yield counted(finished, model or spec.options.model, self._context.limits.models)
@@ -162,7 +162,7 @@ class Agents:
         may have another turn here later.
         """
         agent = self._live.get(session_id)
-        return agent is not None and _works_for(agent.spec, run_id, attempt) and agent.kill_waiting()
+        return agent is not None and _works_for(agent.spec, run_id, attempt) and agent.kill(asking=False)
 
     def cancel(self, session_id: UUID, run_id: UUID | None = None, attempt: int | None = None) -> None:
         """Start to do what `close` does, without waiting for the end."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from claude_agent_sdk import (
     HookContext,
@@ -32,6 +32,7 @@ log = get_logger()
 STORE_SECONDS = 25.0
 """How long a call waits until the transcript has it; outages of the database are retried for a little longer."""
 HOOK_SECONDS = 60
+REPETITION = "It is unknown whether this call took effect when it was made before."
 NOT_STORED = "The call could not be stored, so it was not made. Try again later, or continue without it."
 
 type Recorded = Callable[[str], Awaitable[bool]]
@@ -48,7 +49,7 @@ class Gate:
     """Decides about the calls of one agent. `ask` and `recorded` are those of its current turn.
 
     A call begins only once the transcript and the events have it. So a worker that continues the run knows of each call
-    that may have had an effect.
+    that may have had an effect. The next agent asks before it makes one again whose outcome is unknown.
     """
 
     transcript: Transcript
@@ -60,17 +61,16 @@ class Gate:
 
     def hooks(self) -> dict[Any, list[HookMatcher]]:
         """Return the hooks that the SDK calls before each call of a tool."""
-        return {"PreToolUse": [HookMatcher(hooks=[self._wait_stored], timeout=HOOK_SECONDS, on_failure="block")]}
+        return {"PreToolUse": [HookMatcher(hooks=[self._begin], timeout=HOOK_SECONDS, on_failure="block")]}
 
-    async def _wait_stored(self, data: HookInput, tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
+    async def _begin(self, data: HookInput, tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
         if data.get("tool_name") in REPEATABLE:
             return {}
         call = clean(tool_use_id or "")
-        if await self.transcript.wait_stored(call, STORE_SECONDS) and await self.recorded(call):
-            return {}
-        log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
-        denial: PreToolUseHookSpecificOutput = {"hookEventName": "PreToolUse", "permissionDecision": "deny"}
-        return {"hookSpecificOutput": {**denial, "permissionDecisionReason": NOT_STORED}}
+        if not (await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call)):
+            log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
+            return _decided("deny", NOT_STORED)
+        return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(call) else {}
 
     async def decide(self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
         """Return whether a tool may be called that neither the options nor the agent's own rules decide."""
@@ -87,7 +87,7 @@ class Gate:
         if too_deep(tool_input):  # the input could not be shown to the approver
             return _denied(TRUNCATED["reason"])
         # A repeatable call was not awaited, but a resumed agent has to know what it had requested.
-        await self.transcript.wait_stored(tool_use_id, STORE_SECONDS)
+        await self.transcript.calls.wait_stored(tool_use_id, STORE_SECONDS)
         try:
             outcome = await self.ask(tool_use_id, clean(name), clean(tool_input))
         except Refusal:  # the turn is over, and the agent is being ended
@@ -96,6 +96,11 @@ class Gate:
             log.exception("approval request failed")
             return _denied("The approval could not be requested.")
         return _result(outcome)
+
+
+def _decided(decision: Literal["deny", "ask"], reason: str) -> HookJSONOutput:
+    output: PreToolUseHookSpecificOutput = {"hookEventName": "PreToolUse", "permissionDecision": decision}
+    return {"hookSpecificOutput": {**output, "permissionDecisionReason": reason}}
 
 
 def _result(outcome: ApprovalOutcome) -> PermissionResult:

@@ -26,6 +26,7 @@ from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, user_message
 from session.agent.gate import Gate, Recorded, unrecorded
+from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
 from session.agent.options import AgentSpec, Ask, options, usable_models, variables
@@ -33,6 +34,7 @@ from session.agent.settling import settles
 from session.agent.transcript import ConversationNotWritten
 from session.mcp.elicitations import Elicit, decline_all
 from session.mcp.permits import Permits
+from session.mcp.server_calls import ServerCalls
 from session.mcp.servers import AgentServers
 
 log = get_logger()
@@ -70,10 +72,11 @@ class Agent:
             log.warning("sandbox preparation failed", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
         self._transcript = context.transcripts.open(spec.session_id)
-        self._transcript.set_writer(spec.run_id, spec.attempt)
+        self._transcript.set_writer(*spec.writer)
         self.translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._gate = Gate(self._transcript, spec.ceiling, self._permits, self.translator)
-        self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, spec.owner)
+        calls = ServerCalls(context.transcripts.database, spec.session_id, lambda: self.spec.writer)
+        self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, calls, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
         self._client: ClaudeSDKClient | None = None
         self._frames: Frames | None = None
@@ -93,7 +96,7 @@ class Agent:
         if self.spec != spec or not self.available:
             return False
         self.spec, self.busy = spec, True
-        self._transcript.set_writer(spec.run_id, spec.attempt)
+        self._transcript.set_writer(*spec.writer)
         return True
 
     def send_heartbeat(self) -> None:
@@ -150,7 +153,7 @@ class Agent:
                 await self._context.proxy.serve(self._process.accept(), self._token, self._access)
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
-                raise self._failure_or(self._diagnostics.start_failure()) from error
+                raise self._failure_or(AgentFailed(self._diagnostics.start_failure())) from error
             await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _write_conversation(self) -> None:
@@ -195,7 +198,9 @@ class Agent:
         self._gate.ask, self._gate.recorded, self.servers.elicit = ask, recorded, elicit
         self._between_turns.clear()
         try:
-            with self._permits.turn(), self._access.turn(self.spec.budget_usd, self.spec.spending):
+            handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec
+            access = self._access.turn(spec.budget_usd, spec.spending, handover)
+            with self._permits.turn(spec.repeats), access:
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
                         for event in self.translator.translate(message):
@@ -205,7 +210,7 @@ class Agent:
         except Exception as error:  # programs in the sandbox can forge messages of the agent
             if not self._killed:
                 self._diagnostics.warn("agent crashed", error)
-            raise self._end_of_process() from error
+            raise self._failure_or(AgentDied(CRASHED)) from error
         finally:
             self._between_turns.set()
 
@@ -214,9 +219,9 @@ class Agent:
         detail = finished.error_detail and self._diagnostics.redact(finished.error_detail)
         return with_metered_usage(replace(finished, error_detail=detail), self._access)
 
-    def kill_waiting(self) -> bool:
-        """Kill the process without an interrupt, unless it waits for the model; return whether it was killed."""
-        if self._stop_requested or self._access.in_use:
+    def kill(self, *, asking: bool = True) -> bool:
+        """Kill the process without an interrupt, also while it is `asking` the model; return whether it was killed."""
+        if self._stop_requested or (self._access.in_use and not asking):
             return False
         self._stop_requested = self._killed = True
         self._process.kill()
@@ -279,18 +284,13 @@ class Agent:
                 yield message
             if isinstance(message, ResultMessage):
                 return
-        raise self._end_of_process()
+        raise self._failure_or(AgentDied(CRASHED))
 
-    def _failure_or(self, detail: str) -> AgentFailed:
-        """Return why the agent ended; `detail` if nothing else is known."""
+    def _failure_or(self, otherwise: AgentFailed) -> AgentFailed:
+        """Return why the agent ended; `otherwise` if nothing else is known."""
         if self._process.ran_out_of_memory():
             return AgentFailed(OUT_OF_MEMORY, Code.AGENT_OUT_OF_MEMORY)
-        return self._failure or AgentFailed(STOPPED if self._stop_requested else detail)
-
-    def _end_of_process(self) -> AgentFailed:
-        """Return why the process ended during a turn."""
-        failure = self._failure_or(CRASHED)
-        return AgentDied(CRASHED) if failure.detail == CRASHED else failure
+        return self._failure or (AgentFailed(STOPPED) if self._stop_requested else otherwise)
 
     def _with_failure(self, finished: Finished) -> Finished:
         failure = self._failure or AgentFailed(STOPPED)

@@ -16,8 +16,10 @@ from contracts.session.values import ApprovalOutcome, SdkOptions
 from pydantic import JsonValue
 from sandbox import Resources, SandboxedProcess
 
+from session.agent.places import Place
 from session.ceilings import UNLIMITED, Ceiling
 from session.ceilings.model_names import FAMILIES, LONG_CONTEXT
+from session.mcp.repeats import Repeats
 from session.quotas.spending import Spending
 
 # Glob and Grep exist only if they are listed. Tools that need a network, a user or a later turn are left out.
@@ -30,6 +32,8 @@ REPEATABLE = frozenset(
     {"Glob", "Grep", "ListMcpResourcesTool", "Read", "ReadMcpResourceTool", "StructuredOutput", "TaskGet", "TaskList"}
 )
 """Tools that change nothing, so that a worker that continues the run need not know of their calls."""
+FREE = REPEATABLE | {"TaskCreate", "TaskUpdate", "WebSearch", "Write"}
+"""Tools whose identical calls may be made again: they write the same, or only what a lost agent had for itself."""
 MCP_CALL_SECONDS = 86_400.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
@@ -42,8 +46,9 @@ class AgentSpec:
     """The session, its owner, workspace, options and MCP servers of an agent, and the run and attempt it works for.
 
     `ceiling` is that of the session's owner; the options are not above it. `budget_usd` is what the agent may spend if
-    it starts now; a warm agent counts what it has spent itself. Agents are compared without run, attempt and budget, so
-    that a warm agent can serve the next run.
+    it starts now; a warm agent counts what it has spent itself. Earlier agents of the run have worked for `worked_ms`.
+    `place` is that of the run in its replica, and `repeats` are the calls that it must not make again. Agents are
+    compared without what is about the run, so that a warm agent can serve the next one.
     """
 
     session_id: UUID
@@ -55,7 +60,15 @@ class AgentSpec:
     attempt: int = field(default=0, compare=False)
     budget_usd: Decimal | None = field(default=None, compare=False)
     owner: UUID | None = None
+    worked_ms: int = field(default=0, compare=False)
     spending: Spending | None = field(default=None, compare=False)
+    place: Place = field(default_factory=Place, compare=False)
+    repeats: Repeats = field(default_factory=Repeats, compare=False)
+
+    @property
+    def writer(self) -> tuple[UUID | None, int]:
+        """The run and the attempt for which the agent writes."""
+        return self.run_id, self.attempt
 
 
 @dataclass(frozen=True)

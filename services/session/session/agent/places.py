@@ -1,20 +1,23 @@
-"""The places of a replica for runs, and which runs lose theirs while they only wait for approvals."""
+"""The places of a replica for runs, and which runs lose theirs: they wait for approvals, or the replica stops."""
 
 import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from contracts.session.values import ReleaseReason
 from prometheus_client import Counter
 from runtime.metrics import metrics_of
 
 MIN_SECONDS = 2.0
 """How long a run has waited at least if it is released because no place is free. By then all that its agent did is
 recorded, and a person who was asked has had a moment to answer."""
+CLOSING_SECONDS = 2.0
+"""How long before its end a replica that stops hands over the runs whose agents wait for the model."""
 
 released = Counter(
     "runs_released_total",
-    "Runs released while they only waited for approvals, by the reason",
+    "Runs released while they only waited for approvals, or because their replica stops (`handover`), by the reason",
     ["reason"],
     registry=metrics_of("session"),
 )
@@ -24,13 +27,16 @@ released = Counter(
 class Place:
     """The place of one run. While the run waits, since `since`, `release` ends its agent, or returns False.
 
-    A run that `continues` after an earlier release has a place of another kind.
+    A run that `continues` after an earlier release has a place of another kind. Once the replica is `stopping`,
+    `hand_over` ends the agent, or returns False.
     """
 
     continues: bool = False
     since: float | None = None
     release: Callable[[], bool] = lambda: False
-    released: bool = False
+    hand_over: Callable[[], bool] = lambda: False
+    released: ReleaseReason | None = None
+    stopping: bool = False
 
     def wait(self) -> None:
         """Note that the run waits for another approval from now on."""
@@ -45,16 +51,17 @@ class Places:
     """The places of one replica, `number` of them, and half as many for runs that continue even if all are taken.
 
     A run that waits for longer than `seconds` is released, and while no place is free, the one that has waited longest.
+    Once the replica is `stopping`, all that wait are released, and others are handed over between two calls of tools.
     """
 
     def __init__(self, number: int, seconds: float) -> None:
         self.seconds, self.number, self.continuing = seconds, number, (number + 1) // 2
-        self._places = set[Place]()
+        self._places, self.stopping = set[Place](), False
 
     @contextmanager
     def take(self, *, continues: bool = False) -> Generator[Place]:
         """Take a place. Others may be released, even if more than all places are taken."""
-        self._places.add(place := Place(continues))
+        self._places.add(place := Place(continues, stopping=self.stopping))
         self.review()
         try:
             yield place
@@ -66,10 +73,26 @@ class Places:
         now = asyncio.get_running_loop().time()
         waiting = [(now - place.since, place) for place in self._places if place.since is not None]
         for seconds, place in sorted(waiting, key=lambda entry: entry[0], reverse=True):
-            overdue = seconds >= self.seconds
-            if not place.released and (overdue or (seconds >= MIN_SECONDS and self._is_needed(place))):
-                place.released = place.release()
-                released.labels("overdue" if overdue else "no_free_place").inc(place.released)
+            overdue = seconds >= self.seconds or self.stopping
+            wanted = overdue or (seconds >= MIN_SECONDS and self._is_needed(place))
+            if wanted and not place.released and place.release():
+                place.released = "approval"
+                released.labels("overdue" if overdue else "no_free_place").inc()
+
+    def stop(self, within: float) -> None:
+        """Have the runs continued by another replica, because this one stops `within` seconds.
+
+        Agents that have finished a call are ended before they ask the model again, and others shortly before the end.
+        """
+        self.stopping = True
+        for place in self._places:
+            place.stopping = True
+        self.review()
+        asyncio.get_running_loop().call_later(within - CLOSING_SECONDS, self._hand_over)
+
+    def _hand_over(self) -> None:
+        for place in self._places:
+            place.hand_over()
 
     def _is_needed(self, place: Place) -> bool:
         taken = [other for other in self._places if not other.released]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 from uuid import UUID
 
-from contracts.session.run import StoredResult
+from contracts.session.settling import LostCall, StoredResult
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from eventing.retrying import retry_transient
 from runtime.clock import new_id
@@ -16,9 +16,11 @@ from runtime.nesting import too_deep
 
 from session.agent.agent_events import TRUNCATED, AssistantMessage, clean, tool_output
 from session.agent.draft import SYNTHETIC_MODEL
-from session.agent.options import REPEATABLE
+from session.agent.options import FREE
 from session.agent.transcript import CHUNK_BYTES, Database
 
+MAX_UNSETTLED = 1_000
+"""The number of calls without a result that are kept: far more than an agent makes at the same time."""
 MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
 # The entry of a message of the user has the message's id.
@@ -44,21 +46,23 @@ class Tail:
     """The part of a conversation that belongs to a run, subagents included.
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
-    those of the agent itself that are not recorded, `results` the newest. `unsettled` has the names of the tools whose
-    calls have no result, by the model's ids of the calls.
+    those of the agent itself that are not recorded, `results` the newest. `unsettled` has the calls without a result,
+    by the model's ids of them.
     """
 
     begun: bool = False
     messages: list[AssistantMessage] = field(default_factory=list[AssistantMessage])
     results: dict[str, StoredResult] = field(default_factory=dict[str, StoredResult])
-    unsettled: dict[str, str] = field(default_factory=dict[str, str])
+    unsettled: dict[str, LostCall] = field(default_factory=dict[str, LostCall])
     ended: bool = False
     _message: str | None = None
 
     @property
-    def uncertain(self) -> list[str]:
-        """The names of the tools whose calls may or may not have had an effect."""
-        return [name for name in self.unsettled.values() if name not in REPEATABLE]
+    def uncertain(self) -> list[LostCall]:
+        """The calls that may or may not have had an effect: a call begins only once its message is recorded."""
+        blocks = (block for message in self.messages for block in message.blocks)
+        begun = self.unsettled.keys() - {block.id for block in blocks if isinstance(block, ToolUseBlock)}
+        return [call for id, call in self.unsettled.items() if id in begun and call.tool_name not in FREE]
 
     def read(self, rows: Iterable[Json]) -> None:
         """Add the entries of some rows, in order; forged ones that are no messages are skipped."""
@@ -76,8 +80,10 @@ class Tail:
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
         for block in blocks:
             match block:
-                case {"type": "tool_use", "id": str(id), "name": str(name)}:
-                    self.unsettled[id] = name
+                case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()} if (
+                    len(self.unsettled) < MAX_UNSETTLED
+                ):
+                    self.unsettled[id] = LostCall(tool_use_id=id, tool_name=name, tool_input=_shown(block["input"]))
                 case _:
                     pass
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
@@ -131,10 +137,13 @@ def _blocks(blocks: list[Json]) -> Iterator[Block]:
             case {"type": "thinking", "thinking": str(thinking)}:
                 yield ThinkingBlock(thinking=thinking)
             case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()}:
-                shown = TRUNCATED if too_deep(block["input"]) else block["input"]
-                yield ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=shown)
+                yield ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=_shown(block["input"]))
             case _:
                 pass
+
+
+def _shown(tool_input: Json) -> Json:
+    return TRUNCATED if too_deep(tool_input) else tool_input
 
 
 def _id(name: object) -> UUID | None:

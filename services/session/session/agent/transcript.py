@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -11,7 +11,8 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from eventing.retrying import retry_transient
-from runtime.waiters import Waiters
+
+from session.agent.stored_calls import StoredCalls
 
 CONVERSATION_BYTES = 128 * 2**20
 """The maximum size of a conversation, with those of its subagents, as JSON."""
@@ -140,12 +141,12 @@ class Transcript:
         self._database, self.session = database, session
         self._last_position = 0
         self._run: tuple[UUID | None, int] = (None, 0)
-        self._stored_calls, self._call_waiters = set[str](), Waiters[str]()
+        self.calls = StoredCalls()
 
     def set_writer(self, run_id: UUID | None, attempt: int) -> None:
         """Add later entries on behalf of this run, and of its worker with this `attempt`."""
         self._run = run_id, attempt
-        self._stored_calls.clear()
+        self.calls.clear()
 
     async def append(self, subpath: str, entries: list[Any]) -> None:
         """Append entries to the conversation at `subpath` ('' is the main one); stored entries are skipped.
@@ -167,16 +168,7 @@ class Transcript:
         if stored["bytes"] > CONVERSATION_BYTES:
             raise Refusal(Code.CONVERSATION_FULL, f"A conversation has at most {CONVERSATION_BYTES} bytes.")
         self._last_position = max(self._last_position, stored["last"])
-        for call in (call for entry in entries for call in _tool_use_ids(entry)):
-            self._stored_calls.add(call)
-            self._call_waiters.wake(call)
-
-    async def wait_stored(self, tool_use_id: str, seconds: float) -> bool:
-        """Wait until the agent's message with this tool call is stored, at most `seconds`; return whether it is."""
-        with self._call_waiters.waiting(tool_use_id) as waiter:
-            if tool_use_id not in self._stored_calls:
-                await waiter.wait(seconds)
-        return tool_use_id in self._stored_calls
+        self.calls.note(entries)
 
     async def chunks(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
         """Yield all entries in order, about `CHUNK_BYTES` at a time.
@@ -252,19 +244,6 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         if row["type"] == METADATA:  # the last one counts
             metadata = {name: value for name, value in json.loads(row["entry"]).items() if name != "type"}
             path.with_suffix(".meta.json").write_text(json.dumps(metadata), encoding="utf-8")
-
-
-def _tool_use_ids(entry: Mapping[str, Any]) -> Iterator[str]:
-    match entry:
-        case {"message": {"content": [*blocks]}}:
-            for block in blocks:
-                match block:
-                    case {"type": "tool_use", "id": str(id)}:
-                        yield id
-                    case _:
-                        pass
-        case _:
-            pass
 
 
 class Transcripts:

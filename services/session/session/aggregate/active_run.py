@@ -9,10 +9,13 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecideApproval, RequestApproval
 from contracts.session.conversation import RecordToolResult, ToolCallEnded, ToolCallStarted
-from contracts.session.run import RunStarted, StoredResult
-from contracts.session.values import Block, Decision, Remember, ToolUseBlock, Usage
+from contracts.session.release import RunReleased
+from contracts.session.run import RunStarted
+from contracts.session.settling import call_key
+from contracts.session.values import Block, Decision, Remember, ResumeReason, ToolUseBlock, Usage
 
 from session.aggregate.form import check_content
+from session.aggregate.uncertain import Uncertain
 
 MAX_ATTEMPTS = 5
 """The number of workers that a run may lose."""
@@ -69,8 +72,9 @@ class Run:
 
     `tool_calls` are those in progress, by the model's id. `approvals` are not delivered yet; `delivered` are those
     delivered to the current worker's agent. `granted` are approved calls whose decision was delivered to an agent in a
-    new process, which has to make the call again. While the run is `released` no worker has it; `releases` counts how
-    often it was, and `used` is the usage of the agents that were released.
+    new process, which has to make the call again. `uncertain` are calls whose outcome a crash has left unknown. While
+    the run is `released` no worker has it, maybe because it was `handed_over`; `releases` counts how often it was, and
+    `used` is the usage of the agents that were released.
     """
 
     id: UUID
@@ -80,7 +84,9 @@ class Run:
     approvals: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
     delivered: dict[UUID, Approval] = field(default_factory=dict[UUID, Approval])
     granted: list[Approval] = field(default_factory=list[Approval])
+    uncertain: Uncertain = field(default_factory=Uncertain)
     released: bool = False
+    handed_over: bool = False
     releases: int = 0
     used: Usage = field(default_factory=Usage)
     idle_attempts: int = 0
@@ -106,6 +112,15 @@ class Run:
     def awaits_worker(self) -> bool:
         """Whether the run was released, and all the approvals that it waited for are decided."""
         return self.released and all(approval.outcome for approval in self.approvals.values())
+
+    def resume_reason(self, *, died: bool) -> ResumeReason | None:
+        """Return why another agent goes on, if a worker starts the run now; None for the first one.
+
+        It is None, too, if the run waited for approvals without an agent. `died` is as in `StartRun`.
+        """
+        if self.released or not self.started:
+            return "handover" if self.handed_over else None
+        return "agent_died" if died else "lost"
 
     def find_approval(self, approval_id: UUID) -> Approval:
         """Return an approval that is pending, decided or delivered to the current worker.
@@ -142,7 +157,7 @@ class Run:
             form=command.form,
             expires_at=command.expires_at,
         )
-        granted = self.grant(command.tool_name, command.tool_input)
+        granted = self.grant(command.tool_name, command.tool_input) if command.kind == "tool" else None
         if granted is None or granted.outcome is None:
             return [requested]
         earlier, approval = granted.outcome, Approval(requested, self.attempt)
@@ -164,6 +179,8 @@ class Run:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} has expired.")
         if approval.request.kind == "elicitation":
             return [approval.answered(command, by)]
+        if approval.request.kind == "outcome":
+            return [approval.decided(command.decision, by, command.message, "once")]
         affected = self.undecided_for(approval.request.tool_name, now) if command.remember == "session" else [approval]
         return [each.decided(command.decision, by, command.message, command.remember) for each in affected]
 
@@ -199,29 +216,26 @@ class Run:
         expired = [a.expired("The run ended.") for a in self.approvals.values() if a.outcome is None]
         return [*expired, *self.interrupted_calls()]
 
-    def settled_calls(self, results: list[StoredResult]) -> list[ToolCallEnded]:
-        """Return the events that end the tool calls of a lost worker, with their results if they have any."""
-        known = {result.tool_use_id: result for result in results}
-        return [
-            call.model_copy(update={"status": "error" if found.is_error else "success", "tool_output": found.output})
-            if (found := known.get(call.tool_use_id)) and call.status == "interrupted"
-            else call
-            for call in self.interrupted_calls()
-        ]
+    def decided_lost_calls(self) -> list[ToolCallEnded]:
+        """Return the events that end the calls of a lost agent about which people have decided."""
+        decided = {approval.request.tool_use_id for approval in self.approvals.values() if approval.outcome}
+        lost = decided & self.uncertain.lost.keys()
+        return [call for call in self.interrupted_calls() if call.tool_use_id in lost]
 
     def interrupted_calls(self) -> list[ToolCallEnded]:
         """Return the events that end the tool calls in progress, because their agent has ended.
 
-        Calls that were denied before stay denied.
+        Calls that were denied before stay denied; the outcome of those that a lost agent had begun is unknown.
         """
         decided = [(each.request, each.outcome) for each in (*self.approvals.values(), *self.delivered.values())]
         denied = {request.tool_use_id for request, outcome in decided if outcome and outcome.decision != "approved"}
+        lost = self.uncertain.lost
         return [
             ToolCallEnded(
                 run_id=self.id,
                 tool_call_id=tool_call_id,
                 tool_use_id=tool_use_id,
-                status="denied" if tool_use_id in denied else "interrupted",
+                status="unknown" if tool_use_id in lost else "denied" if tool_use_id in denied else "interrupted",
                 tool_output=None,
                 duration_ms=None,
             )
@@ -230,27 +244,36 @@ class Run:
 
     def apply_start(self, event: RunStarted) -> None:
         """Fold: a worker has started, whose agent does not know the decisions delivered before."""
-        self.started, self.attempt, self.released = True, event.attempt, False
+        self.started, self.attempt = True, event.attempt
+        self.released = self.handed_over = False
         self.used = event.usage or self.used
         self.idle_attempts += 1
         self.delivered.clear()
 
-    def apply_release(self, usage: Usage) -> None:
+    def apply_release(self, event: RunReleased) -> None:
         """Fold: the agent was ended, and no worker has the run."""
-        self.released, self.used, self.idle_attempts = True, usage, 0
+        self.released, self.used, self.idle_attempts = True, event.usage, 0
+        self.handed_over = event.reason == "handover"
         self.releases += 1
 
     def apply_request(self, event: ApprovalRequested) -> None:
         """Fold: the agent waits for an approval, which uses up a grant of the same call."""
-        if granted := self.grant(event.tool_name, event.tool_input):
+        if event.kind == "tool" and (granted := self.grant(event.tool_name, event.tool_input)):
             self.granted.remove(granted)
         self.approvals[event.approval_id] = Approval(event, self.attempt)
 
     def apply_decision(self, event: ApprovalDecided) -> str:
         """Fold: an approval is decided. Return the name of the tool."""
         approval = self.approvals[event.approval_id]
-        approval.outcome = event
+        approval.outcome, request = event, approval.request
+        if request.kind == "outcome":
+            self.uncertain.apply_decision(call_key(request.tool_name, request.tool_input), event.decision)
         return approval.request.tool_name
+
+    def apply_call_end(self, tool_use_id: str) -> None:
+        """Fold: a call is not in progress any more."""
+        self.tool_calls.pop(tool_use_id, None)
+        self.uncertain.lost.pop(tool_use_id, None)
 
     def apply_delivery(self, approval_id: UUID) -> None:
         """Fold: a decision is delivered.

@@ -13,12 +13,16 @@ from contracts.session.approval import (
     DecisionDelivered,
     RequestApproval,
 )
+from contracts.session.settling import call_key
 from contracts.session.values import ApprovalOutcome, SdkOptions
 
 from session.aggregate.active_run import Run
 from session.aggregate.state import State
 
 NOBODY = "nobody can approve calls in a non-interactive session."
+UNKNOWN = "This call was interrupted before, and it is unknown whether it took effect"
+NOT_REPEATED = f"{UNKNOWN}. It must not be made again: check its effect in another way."
+REPETITION_DENIED = f"{UNKNOWN}. It was denied to make it again."
 
 
 class Approving(State):
@@ -36,6 +40,8 @@ class Approving(State):
         run = self._run_of_worker(command.run_id, command.attempt)
         if command.kind == "tool" and (remembered := self.remembered.get(command.tool_name)):
             return remembered
+        if command.kind == "outcome" and (known := self._known_repetition(run, command)):
+            return known
         if self.mode == "non_interactive":
             return ApprovalOutcome(decision="denied", reason=_without_people(command.tool_name, self.sdk_options))
         self._record_all(run.request(command))
@@ -51,14 +57,26 @@ class Approving(State):
         if self.run is None:
             raise Refusal(Code.APPROVAL_OVER, f"Approval {command.approval_id} is closed: its run is over.")
         self._record_all(self.run.decide(command, by, now))
-        self._continue_released()
+        self._apply_decisions(self.run)
 
     def expire_approval(self, approval_id: UUID) -> None:
         """Expire an approval at its due time. Records nothing if it was decided, or its run has ended."""
         approval = self.run.approvals.get(approval_id) if self.run else None
-        if approval and approval.outcome is None:
+        if self.run and approval and approval.outcome is None:
             self.record(approval.expired("The approval expired."))
-            self._continue_released()
+            self._apply_decisions(self.run)
+
+    def _apply_decisions(self, run: Run) -> None:
+        self._record_all(run.decided_lost_calls())
+        self._continue_released()
+
+    def _known_repetition(self, run: Run, command: RequestApproval) -> ApprovalOutcome | None:
+        """Return the outcome of a request to repeat a call of unknown outcome if nobody is to be asked, else None."""
+        if run.uncertain.repeats.get(call_key(command.tool_name, command.tool_input)):
+            return ApprovalOutcome(decision="denied", reason=REPETITION_DENIED)
+        if self.mode == "non_interactive":
+            return ApprovalOutcome(decision="denied", reason=NOT_REPEATED)
+        return None
 
     def deliver_decisions(self, run_id: UUID, attempt: int, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
         """Record that decisions are delivered to the worker and return them; return None if one is still pending.

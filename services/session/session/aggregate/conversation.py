@@ -68,6 +68,6 @@ class Conversing(State):
             case ToolCallStarted():
                 self._active_run(event.run_id).tool_calls[event.tool_use_id] = event.tool_call_id
             case ToolCallEnded():
-                self._active_run(event.run_id).tool_calls.pop(event.tool_use_id, None)
+                self._active_run(event.run_id).apply_call_end(event.tool_use_id)
             case _:
                 assert_never(event)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.refusals import Code, Refusal
 from contracts.session.quota import Allowance
-from contracts.session.release import RunContinued, RunReleased
+from contracts.session.release import RunContinued, RunReleased, RunResumed
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -14,10 +14,10 @@ from contracts.session.run import (
     RunQueued,
     RunRequested,
     RunStarted,
-    StoredResult,
     UsageRecorded,
 )
-from contracts.session.values import CancelReason, Json, OnBusy, Usage
+from contracts.session.settling import OutcomesUnknown
+from contracts.session.values import CancelReason, Json, OnBusy, ReleaseReason, Usage
 
 from session.aggregate.active_run import Run
 from session.aggregate.queue import BUDGET_REACHED, requested
@@ -90,8 +90,8 @@ class Running(State):
         """Whether `start_next` starts a run if the quotas allow it."""
         return bool(self.queue.waiting and not self.run and not self.queue.paused)
 
-    def start_run(self, run_id: UUID, model: str | None = None, lost: Usage = NOTHING) -> None:
-        """Start the run on a worker, or continue one whose worker is dead: only then it is delivered again.
+    def start_run(self, run_id: UUID, model: str | None = None, lost: Usage = NOTHING, *, died: bool = False) -> None:
+        """Start the run on a worker, or continue one whose worker is dead, or has lost its agent, which has `died`.
 
         What was `lost` with that worker is added to its usage. If the agent was only waiting for approvals, it has to
         make its calls again. `model` is what its usage is attributed to. A released run starts once its approvals are
@@ -109,15 +109,10 @@ class Running(State):
         if run.only_awaits_approval:
             self._record_all(run.interrupted_calls())
         usage = run.used + lost if lost != NOTHING else None
-        self.record(RunStarted(run_id=run_id, attempt=run.attempt + 1, model=model, usage=usage))
-
-    def settle_run(self, run_id: UUID, attempt: int, results: list[StoredResult]) -> None:
-        """End the tool calls that the worker before has left in progress, with their results if they have any.
-
-        Raises:
-            Refusal: RUN_OVER, RUN_TAKEN.
-        """
-        self._record_all(self._run_of_worker(run_id, attempt).settled_calls(results))
+        reason, attempt = run.resume_reason(died=died), run.attempt + 1
+        self.record(RunStarted(run_id=run_id, attempt=attempt, model=model, usage=usage))
+        if reason:
+            self.record(RunResumed(run_id=run_id, attempt=attempt, reason=reason))
 
     def end_run(
         self,
@@ -146,11 +141,11 @@ class Running(State):
         else:
             self.record(RunFailed(run_id=run_id, error_code=error_code, error_detail=error_detail, usage=total))
 
-    def release_run(self, run_id: UUID, usage: Usage, attempt: int) -> None:
-        """Release a run whose agent has ended while it only waited for approvals.
+    def release_run(self, run_id: UUID, usage: Usage, attempt: int, reason: ReleaseReason = "approval") -> None:
+        """Release a run whose agent has ended while it only waited for approvals, or for a `handover`.
 
-        If they are decided by now, another worker is requested at once. A run that did more is interrupted. If it was
-        ended meanwhile, only its usage is recorded.
+        Another worker is requested at once unless approvals have to be decided first. A run that did more than wait,
+        and is not handed over, is interrupted. If it was ended meanwhile, only its usage is recorded.
 
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
@@ -158,8 +153,8 @@ class Running(State):
         if self.record_usage(run_id, usage, attempt):
             return
         run = self._run_of_worker(run_id, attempt)
-        if run.only_awaits_approval:
-            self.record(RunReleased(run_id=run_id, usage=run.used + usage))
+        if run.only_awaits_approval or reason == "handover":
+            self.record(RunReleased(run_id=run_id, usage=run.used + usage, reason=reason))
             self._continue_released()
         else:
             self.end_run(run_id, usage, Code.RUN_INTERRUPTED, INTERRUPTED, attempt=attempt)
@@ -231,9 +226,11 @@ class Running(State):
             case RunStarted():
                 self._active_run(event.run_id).apply_start(event)
             case RunReleased():
-                self._active_run(event.run_id).apply_release(event.usage)
-            case RunContinued():
-                pass  # the run has no worker until one starts it
+                self._active_run(event.run_id).apply_release(event)
+            case RunContinued() | RunResumed():
+                pass  # what counts is the start by a worker
+            case OutcomesUnknown():
+                self._active_run(event.run_id).uncertain.apply_unknown(event.calls)
             case RunCompleted() | RunFailed() | RunCancelled():
                 self._apply_end(event)
             case UsageRecorded():

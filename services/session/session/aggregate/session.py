@@ -29,6 +29,7 @@ from session.aggregate.fork import Forking
 from session.aggregate.mcp import UsingMcpServers
 from session.aggregate.queue import Queue
 from session.aggregate.run import Running
+from session.aggregate.settling import Settling
 from session.aggregate.state import Phase
 
 TOO_MANY_MESSAGES = (
@@ -36,7 +37,7 @@ TOO_MANY_MESSAGES = (
 )
 
 
-class Session(Aggregate[SessionEvent], Running, Conversing, Approving, Forking, Archiving, UsingMcpServers):
+class Session(Aggregate[SessionEvent], Running, Conversing, Settling, Approving, Forking, Archiving, UsingMcpServers):
     """A session: its life cycle. The base classes decide and fold the other subjects."""
 
     missing = Code.SESSION_NOT_FOUND

@@ -5,7 +5,7 @@ from typing import Any
 from contracts.identity.values import Role
 from contracts.refusals import Code, Refusal
 from contracts.session.session_view import EffectiveOptions
-from contracts.session.values import SdkOptions
+from contracts.session.values import Mode, SdkOptions
 
 from session.ceilings.rules import Ceilings
 
@@ -34,11 +34,12 @@ def resolved_model(options: SdkOptions, role: Role, ceilings: Ceilings) -> str |
     return _model(ceilings.of(role).reduced(options), role, ceilings)
 
 
-def effective_options(options: SdkOptions, role: Role, ceilings: Ceilings) -> EffectiveOptions:
+def effective_options(options: SdkOptions, mode: Mode, role: Role, ceilings: Ceilings) -> EffectiveOptions:
     """Return what the next run of a session with these options gets, if its owner has this role."""
     reduced = ceilings.of(role).reduced(options)
     values: dict[str, Any] = {name: getattr(reduced, name) for name in EffectiveOptions.model_fields}
     values["model"] = _model(reduced, role, ceilings)
+    values["after_crash"] = reduced.after_crash_in(mode)
     return EffectiveOptions(**values)
 
 

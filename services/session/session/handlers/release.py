@@ -11,6 +11,6 @@ handles = Handlers()
 
 @handles
 async def release_run(command: ReleaseRun, work: Work) -> None:
-    """Release a run that only waits for approvals."""
+    """Release a run that only waits for approvals, or is handed over."""
     async with change_and_start_next(command.session_id, work) as session:
-        session.release_run(command.run_id, command.usage, command.attempt)
+        session.release_run(command.run_id, command.usage, command.attempt, command.reason)

@@ -13,7 +13,6 @@ from contracts.session.run import (
     GetRunSummary,
     InterruptSession,
     RecordRunUsage,
-    SettleRun,
     StartRun,
     StartWaiting,
     SubmitQuery,
@@ -57,14 +56,7 @@ async def start_run(command: StartRun, work: Work) -> None:
     """Start a run on a worker."""
     async with change_and_start_next(command.session_id, work) as session:
         lost = await _lost_usage(session, work)
-        session.start_run(command.run_id, await _model(session, work), lost)
-
-
-@handles
-async def settle_run(command: SettleRun, work: Work) -> None:
-    """Record the results of tool calls that a lost worker did not record."""
-    async with work.change(Session, command.session_id) as session:
-        session.settle_run(command.run_id, command.attempt, command.results)
+        session.start_run(command.run_id, await _model(session, work), lost, died=command.died)
 
 
 @handles

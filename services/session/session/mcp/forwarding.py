@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from contracts.mcp_registry.values import ServerConnection
@@ -26,6 +27,7 @@ from runtime.logging import get_logger
 from session.mcp.link import Link
 from session.mcp.masking import masked
 from session.mcp.permits import Permits
+from session.mcp.server_calls import TOOL_USE_ID, ServerCalls
 
 log = get_logger()
 
@@ -42,6 +44,7 @@ class Forwarder:
     link: Link
     permits: Permits
     redact: Callable[[str], str]
+    calls: ServerCalls
 
     def server(self) -> Server[Any]:
         """Return a server that has the offered tools, and the resources.
@@ -68,7 +71,12 @@ class Forwarder:
         call = self.permits.made.make(f"{self.link.prefix}{params.name}", arguments)
         if call is None:
             return _failed(TOO_MANY_UNREPORTED)
-        result = await self._forward(params.name, arguments)
+        make = partial(self._forward, params.name, arguments)
+        if read_only:
+            result = await make()
+        else:
+            tool_use_id = (params.meta or {}).get(TOOL_USE_ID)
+            result = await self.calls.call(f"{self.link.prefix}{params.name}", arguments, tool_use_id, make)
         call.end("\n".join(part.text for part in result.content if isinstance(part, TextContent)), result.is_error)
         return result
 

@@ -16,6 +16,7 @@ from contracts.session.values import SdkOptions
 
 from session.ceilings import UNLIMITED, Ceiling
 from session.mcp.made_calls import MadeCalls
+from session.mcp.repeats import Repeats
 
 SEARCH = "WebSearch"
 
@@ -23,7 +24,7 @@ SEARCH = "WebSearch"
 class Permits:
     """The calls that options and ceiling of an agent allow, and those that were approved in the current turn.
 
-    `made` are the calls that were made.
+    `made` are the calls that were made, and `repeats` those of a lost agent that must not be made again.
     """
 
     def __init__(self, options: SdkOptions, ceiling: Ceiling = UNLIMITED) -> None:
@@ -31,13 +32,13 @@ class Permits:
         self._allowed, self._denied = _rules(options.allowed_tools), _rules(options.disallowed_tools)
         self._mode = options.permission_mode
         self._approved, self._in_turn = Counter[tuple[str, str]](), True
-        self.made = MadeCalls()
+        self.made, self.repeats = MadeCalls(), Repeats()
 
     @contextmanager
-    def turn(self) -> Generator[None]:
+    def turn(self, repeats: Repeats | None = None) -> Generator[None]:
         """Permit calls while the context is open, without what was approved before."""
         self._approved.clear()
-        self._in_turn = True
+        self._in_turn, self.repeats = True, repeats or Repeats()
         try:
             yield
         finally:
@@ -69,6 +70,8 @@ class Permits:
         """
         rules = {*_server_rules(prefix), f"{prefix}{name}"}
         if rules & self._denied or not (self._in_turn and self.offers(prefix, name)):
+            return False
+        if self.repeats.forbids(f"{prefix}{name}", tool_input):
             return False
         if self._mode == "bypassPermissions" or (rules & self._allowed and (read_only or self._mode != "plan")):
             return True

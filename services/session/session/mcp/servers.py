@@ -22,6 +22,7 @@ from session.mcp.made_calls import MadeCalls
 from session.mcp.masking import secret_values, secret_words
 from session.mcp.naming import prefixes
 from session.mcp.permits import Permits
+from session.mcp.server_calls import ServerCalls
 
 log = get_logger()
 
@@ -40,11 +41,12 @@ class AgentServers:
         workspace: Path,
         connections: Connections,
         permits: Permits,
+        calls: ServerCalls,
         user_id: UUID | None = None,
     ) -> None:
         self.elicit: Elicit = decline_all
         self._resolved, self._workspace, self._user_id = resolved, workspace, user_id
-        self._connections, self._permits = connections, permits
+        self._connections, self._permits, self._calls = connections, permits, calls
         self._failures = dict[UUID, str]()
         self._opening = list[asyncio.Task[None]]()
         self._changed = False
@@ -111,7 +113,8 @@ class AgentServers:
             self._failures[link.server.id] = NOT_CONNECTED
 
     def _config(self, link: Link) -> McpSdkServerConfig:
-        return {"type": "sdk", "name": link.name, "instance": Forwarder(link, self._permits, self._redact).server()}
+        forwarder = Forwarder(link, self._permits, self._redact, self._calls)
+        return {"type": "sdk", "name": link.name, "instance": forwarder.server()}
 
     def _use(self, resolved: ResolvedServer) -> McpServerUse:
         server = resolved.connection

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 from uuid import UUID
 
 from contracts.refusals import Code
-from contracts.session.release import RunContinued, RunReleased
+from contracts.session.release import RunContinued, RunReleased, RunResumed
 from contracts.session.run import (
     RunCancelled,
     RunCompleted,
@@ -18,6 +18,7 @@ from contracts.session.run import (
     RunStarted,
     UsageRecorded,
 )
+from contracts.session.settling import OutcomesUnknown
 from contracts.session.values import CancelReason, Usage
 from eventing.database import Connection
 from eventing.database.committing import after_commit
@@ -84,17 +85,22 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
             await _request(event, recorded, db)
         case RunStarted():
             await db.execute(
-                "UPDATE runs SET attempt = $2, model = $3 WHERE id = $1", event.run_id, event.attempt, event.model
-            )
+                "UPDATE runs SET attempt = $2, model = $3, resumed = NULL WHERE id = $1",
+                event.run_id, event.attempt, event.model,
+            )  # fmt: skip
             if event.usage:
                 await db.execute(SET_USAGE, event.run_id, *_columns(event.usage))
             await db.execute(SET_WRITER, id, event.run_id, event.attempt)
             await update_run_status(event.run_id, recorded, db)
             await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
+        case RunResumed():
+            await db.execute("UPDATE runs SET resumed = $2 WHERE id = $1", event.run_id, event.reason)
         case RunReleased():
             await _release(event, recorded, db)
         case RunContinued():
             await db.execute("UPDATE runs SET continuation = 'requested' WHERE id = $1", event.run_id)
+        case OutcomesUnknown():
+            pass  # the calls end with this status
         case RunCompleted() | RunFailed() | RunCancelled():
             await _end(event, recorded, db)
         case UsageRecorded():
@@ -158,6 +164,7 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
         await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
+    await db.execute("DELETE FROM mcp_calls WHERE session_id = $1 AND run_id = $2", recorded.id, event.run_id)
     await _record_usage(event, recorded, db)
     await update_waiting(recorded, db)
 

@@ -44,7 +44,8 @@ async def get_session(query: GetSession, context: Context) -> SessionView:
     """Return a session, with what is in force for its next run."""
     row = _with_derived(await SESSIONS.fetch(WHOLE, query.session_id, context))
     role = row.pop("owner_role") or assumed_role(row["user_id"], context.actor)
-    effective = effective_options(SdkOptions.model_validate(row["sdk_options"]), role, context.dependencies.ceilings)
+    options, ceilings = SdkOptions.model_validate(row["sdk_options"]), context.dependencies.ceilings
+    effective = effective_options(options, row["mode"], role, ceilings)
     return SessionView.model_validate(row | {"effective_options": effective})
 
 

@@ -1,6 +1,7 @@
 """Spending of a run from its user's budget of the month, which all runs of the user share, in all replicas."""
 
 import asyncio
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,8 @@ from session.quotas.rules import LIMITS
 
 log = get_logger()
 
+WORKED_STEP_MS = 1000
+"""How much longer an agent has worked at least if that alone is stored."""
 # One statement, because each request to the model waits for it.
 STATE = f"""
     SELECT limits.budget_per_month_usd AS budget, ({SPENT.replace("$2", "$3")}) AS spent,
@@ -32,7 +35,9 @@ class Spending:
     def __init__(self, database: Database, recorded: Recorded[Any], run_id: UUID) -> None:
         self._database, self._user_id, self._run_id = database, recorded.owner, run_id
         self._role: Role = role_of(recorded)
-        self._charged, self._settled, self._charging = Decimal(0), False, asyncio.Lock()
+        self.worked_ms: Callable[[], int] = lambda: 0
+        """Returns how long the agents of the run have worked, which is stored beside the cost."""
+        self._charged, self._stored_ms, self._settled, self._charging = Decimal(0), 0, False, asyncio.Lock()
         self._meter = clock.new_id()
 
     async def refusal(self) -> Refusal | None:
@@ -55,15 +60,17 @@ class Spending:
         the reply was lost, is not added again.
         """
         async with self._charging:
-            if total_usd <= self._charged or self._settled:
+            worked_ms, total_usd = self.worked_ms(), max(total_usd, self._charged)
+            is_known = total_usd == self._charged and worked_ms < self._stored_ms + WORKED_STEP_MS
+            if is_known or self._settled:
                 return
-            totals, month = (self._charged, total_usd), month_of(clock.now())
+            row = month_of(clock.now()), self._charged, total_usd, self._run_id, self._meter, worked_ms
             try:
-                await self._database.execute(CHARGE_ATTEMPT, self._user_id, month, *totals, self._run_id, self._meter)
+                await self._database.execute(CHARGE_ATTEMPT, self._user_id, *row)
             except TRANSIENT_ERRORS as error:
                 log.warning("cost of a run could not be charged", run_id=str(self._run_id), error=repr(error))
             else:
-                self._charged = total_usd
+                self._charged, self._stored_ms = total_usd, worked_ms
 
     async def settle(self, total_usd: Decimal) -> None:
         """Add the final cost of the attempt; requests that end later are part of it."""

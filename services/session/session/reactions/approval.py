@@ -28,6 +28,7 @@ from runtime.waiters import Waiters
 
 from session.agent.places import Place
 from session.dependencies import Dependencies
+from session.mcp.repeats import Repeats
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -46,6 +47,10 @@ MAX_OPEN_APPROVALS = 64
 TOO_MANY_OPEN = "Too many tool calls are waiting for approval."
 RESTARTED = (
     "You were restarted while you were waiting for approval, so the tool calls you had made were not executed. "
+    "These are the decisions about them:"
+)
+OUTCOMES = (
+    "A restart of the service has interrupted these tool calls of yours, and it is unknown whether they took effect. "
     "These are the decisions about them:"
 )
 
@@ -73,8 +78,10 @@ class ApprovalRequests:
         deadline: Deadline,
         cancellation: Cancellation,
         place: Place,
+        repeats: Repeats,
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
+        self.repeats = repeats
         self.place, place.release = place, self._release
         self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
         # Calls without a result, among them those that approval was requested for, and of these the undecided ones.
@@ -89,10 +96,11 @@ class ApprovalRequests:
 
     def note_recorded(self, blocks: list[Block]) -> None:
         """Note that a message with these blocks is recorded."""
-        for call in (block.id for block in blocks if isinstance(block, ToolUseBlock)):
-            self._calls.add(call)
-            self._unanswered.add(call)
-            self._call_waiters.wake(call)
+        for block in (block for block in blocks if isinstance(block, ToolUseBlock)):
+            self.repeats.note(block.id, block.name, block.input)
+            self._calls.add(block.id)
+            self._unanswered.add(block.id)
+            self._call_waiters.wake(block.id)
 
     def note_returned(self, tool_use_id: str) -> None:
         """Note that a tool call has a result."""
@@ -109,7 +117,13 @@ class ApprovalRequests:
         """
         self._in_order = await self.recorded(tool_use_id) and self._in_order
         self._requested.add(tool_use_id)
-        return await self._request(tool_use_id=tool_use_id, tool_name=tool_name, tool_input=tool_input)
+        about: dict[str, Any] = {"tool_use_id": tool_use_id, "tool_name": tool_name, "tool_input": tool_input}
+        if not self.repeats.is_repetition(tool_use_id):
+            return await self._request(**about)
+        outcome = await self._request(**about, kind="outcome")
+        if outcome.decision == "approved":
+            self.repeats.permit(tool_use_id)
+        return outcome
 
     async def elicit(self, server: str, message: str, form: dict[str, Any]) -> ApprovalOutcome:
         """Ask the user for the input that an MCP server needs during a tool call. Raises as `request` does."""
@@ -146,7 +160,7 @@ class ApprovalRequests:
         Of a question of a server, of a subagent's call, and beside calls that were not asked about, it keeps the agent.
         """
         seconds = self.reaction.dependencies.approval_seconds
-        releasable = kind == "tool" and self._in_order and self._unanswered <= self._requested
+        releasable = kind != "elicitation" and self._in_order and self._unanswered <= self._requested
         return seconds if releasable else min(seconds, KEPT_AGENT_SECONDS)
 
     async def continuation(self, views: list[ApprovalView]) -> str:
@@ -156,7 +170,10 @@ class ApprovalRequests:
             Refusal: the run is over, or another worker has it.
         """
         outcomes = await self._wait_for_outcomes([view.id for view in views])
-        return "\n".join([RESTARTED, *map(_describe, views, outcomes)])
+        decided = list(zip(views, outcomes, strict=True))
+        waited = [_describe(view, outcome) for view, outcome in decided if view.kind == "tool"]
+        lost = [_describe_lost(view, outcome) for view, outcome in decided if view.kind == "outcome"]
+        return "\n".join([*([RESTARTED, *waited] if waited else []), *([OUTCOMES, *lost] if lost else [])])
 
     async def recorded(self, tool_use_id: str) -> bool:
         """Wait until a tool call is recorded, within a limit; return whether it is."""
@@ -235,6 +252,12 @@ async def undelivered(run: RunSummary, reaction: Reaction[Dependencies]) -> list
         after = of_run[-1].id
     # One query each, because lists truncate large values.
     return [await reaction.ask(GetApproval(approval_id=view.id)) for view in reversed(waiting)]
+
+
+def _describe_lost(view: ApprovalView, outcome: ApprovalOutcome) -> str:
+    tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
+    advice = "you may make it again" if outcome.decision == "approved" else "you must not make it again"
+    return f"- {view.tool_name} with {tool_input}: {advice}. {outcome.message}".rstrip()
 
 
 def _describe(view: ApprovalView, outcome: ApprovalOutcome) -> str:

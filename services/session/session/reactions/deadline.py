@@ -7,11 +7,12 @@ from typing import Self
 
 
 class Deadline:
-    """Calls `on_expiry` after `seconds`, not counting the time in `paused` contexts."""
+    """Calls `on_expiry` after `seconds`, not counting the time in `paused` contexts; `used_ms` has passed already."""
 
-    def __init__(self, seconds: float, on_expiry: Callable[[], None]) -> None:
+    def __init__(self, seconds: float, on_expiry: Callable[[], None], used_ms: int = 0) -> None:
         self.expired = False
-        self._left, self._on_expiry, self._pauses = seconds, on_expiry, 0
+        self._seconds, self._left = seconds, max(0.0, seconds - used_ms / 1000)
+        self._on_expiry, self._pauses = on_expiry, 0
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -22,6 +23,12 @@ class Deadline:
     def __exit__(self, *_: object) -> None:
         self._stop()
         self._pauses += 1  # permanently: a pause that ends later must not restart the timer
+
+    @property
+    def used_ms(self) -> int:
+        """The time that has passed, without pauses, in milliseconds."""
+        left = self._due - asyncio.get_running_loop().time() if self._timer else self._left
+        return int((self._seconds - left) * 1000)
 
     @contextmanager
     def paused(self) -> Generator[None]:

@@ -6,7 +6,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.release import ReleaseRun
 from contracts.session.run import EndRun, RecordRunUsage
 from contracts.session.run_view import RunSummary
-from contracts.session.values import Usage
+from contracts.session.values import ReleaseReason, Usage
 from eventing.database import TRANSIENT_ERRORS
 from eventing.reactions import Reaction
 from eventing.store import Conflict
@@ -93,9 +93,9 @@ def end_command(run: RunSummary, finished: Finished) -> EndRun:
     )
 
 
-def release_command(run: RunSummary, usage: Usage) -> ReleaseRun:
+def release_command(run: RunSummary, usage: Usage, reason: ReleaseReason = "approval") -> ReleaseRun:
     """Return the command that releases a run, whose agent has used `usage`."""
-    return ReleaseRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt, usage=usage)
+    return ReleaseRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt, usage=usage, reason=reason)
 
 
 def usage_of(finished: Finished) -> Usage:

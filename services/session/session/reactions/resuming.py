@@ -1,16 +1,26 @@
 """Continues runs whose worker or agent was lost, as far as it is known what their agents did."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
 from contracts.refusals import Code
+from contracts.session.approval import ApprovalView
 from contracts.session.conversation import RecordMessage
-from contracts.session.run import EndRun, SettleRun
+from contracts.session.run import EndRun
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
+from contracts.session.settling import LostCall, Settled, SettleRun
 from eventing.reactions import Reaction
 from runtime.logging import get_logger
 
 from session.agent import Finished
 from session.agent.tail import Tail, read_tail
 from session.dependencies import Dependencies
+from session.mcp.server_calls import PREFIX, recover_calls
+from session.reactions.approval import undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.ending import end
 
@@ -20,53 +30,94 @@ GO_ON = (
     "A restart of the service has interrupted your work on the last message of the user. The results of the tool calls "
     "that you had made are in the conversation. Go on where you stopped, and do not repeat what is done."
 )
-UNCERTAIN = "The run was interrupted during a call of {}, whose outcome is unknown."
+UNKNOWN = (
+    "It is unknown whether these tool calls took effect. Check that before you rely on it. They must not be made again:"
+)
+INTERRUPTED = "The run was interrupted during a call of {}, whose outcome is unknown."
+KEPT = "These tool calls were carried out. Make the same calls again to get their results; that has no other effect:"
 MAX_NAMED = 5
+MAX_INPUT_CHARS = 2_000
 
 
-async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Tail:
-    """Record what the agent did, and its lost worker did not record; return what the conversation has of the run.
+@dataclass
+class Recovered:
+    """What is known of a run that has lost its worker or agent.
 
-    Calls without a result are interrupted, and may be repeated if they change nothing.
+    `tail` is what its conversation has of it, and `settled` what becomes of the run. `views` are approvals that were
+    requested and not delivered, `kept` calls whose results only the service has.
+    """
+
+    tail: Tail
+    settled: Settled
+    views: list[ApprovalView]
+    kept: list[LostCall]
+
+    @property
+    def waits(self) -> bool:
+        """Whether people have to decide about a call first."""
+        return self.settled.outlook == "waits"
+
+    @property
+    def unknown(self) -> list[LostCall]:
+        """The calls of unknown outcome that nobody is asked about."""
+        return [self.tail.unsettled[id] for id in self.settled.unknown]
+
+
+async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovered:
+    """Record what the agent did, and its lost worker did not record; return what is known of the run.
+
+    Calls without a result may be repeated if they have not begun, or if their tool may be called twice.
 
     Raises:
         Refusal: the run is over, or another worker has it.
     """
-    tail = await read_tail(reaction.dependencies.transcripts.database, run.session_id, run.id)
+    dependencies = reaction.dependencies
+    tail = await read_tail(dependencies.transcripts.database, run.session_id, run.id)
+    about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
+    of_servers = [call for call in tail.uncertain if call.tool_name.startswith(PREFIX)]
+    kept, begun = await recover_calls(dependencies.transcripts.database, run.session_id, run.id, of_servers)
+    unknown = [call for call in tail.uncertain if not call.tool_name.startswith(PREFIX) or call.tool_use_id in begun]
     for message in tail.messages:
         await reaction.send(
             RecordMessage(
-                session_id=run.session_id,
-                run_id=run.id,
-                attempt=run.attempt,
+                **about,
                 message_id=message.message_id,
                 entry_id=message.entry_id,
                 blocks=message.blocks,
                 model=message.model,
             )
         )
-    settled = SettleRun(
-        session_id=run.session_id, run_id=run.id, attempt=run.attempt, results=list(tail.results.values())
+    expires_at = reaction.now() + timedelta(seconds=dependencies.approval_seconds)
+    results = [*tail.results.values(), *kept]
+    settled = await reaction.send(SettleRun(**about, results=results, unknown=unknown, expires_at=expires_at))
+    return Recovered(
+        tail, settled, await undelivered(run, reaction), [tail.unsettled[each.tool_use_id] for each in kept]
     )
-    await reaction.send(settled)
-    return tail
 
 
-async def end_recovered(run: RunSummary, tail: Tail, reaction: Reaction[Dependencies]) -> bool:
+async def end_recovered(run: RunSummary, recovered: Recovered, reaction: Reaction[Dependencies]) -> bool:
     """End a run that cannot go on, because of what it did last, or need not; return whether it was ended.
 
     Raises:
         Refusal: as the command is refused.
     """
+    tail = recovered.tail
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt)
-    if tail.uncertain:
-        detail = UNCERTAIN.format(", ".join(dict.fromkeys(tail.uncertain[:MAX_NAMED])))
-        ending = ending.model_copy(update={"error_code": Code.RUN_INTERRUPTED, "error_detail": detail})
-    elif not tail.ended or await _wants_output(run, reaction):
+    if recovered.settled.outlook == "ends":
+        ending = ending.model_copy(
+            update={"error_code": Code.RUN_INTERRUPTED, "error_detail": describe_uncertain(recovered)}
+        )
+    elif recovered.views or not tail.ended or await _wants_output(run, reaction):
         log.info("run goes on", attempt=run.attempt, messages=len(tail.messages))
         return False
     await end(ending, reaction)
     return True
+
+
+def describe_uncertain(recovered: Recovered) -> str:
+    """Return why a run is not continued."""
+    names = dict.fromkeys(call.tool_name for call in recovered.unknown)
+    return INTERRUPTED.format(", ".join([*names][:MAX_NAMED]) or "a tool")
 
 
 async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
@@ -78,3 +129,10 @@ async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bo
 def is_lost(finished: Finished, cancellation: Cancellation) -> bool:
     """Return whether an agent ended though nobody wanted that."""
     return finished.died and finished.error_code is Code.AGENT_FAILED and not cancellation.requested
+
+
+def describe(recovered: Recovered) -> Iterator[str]:
+    """Yield the lines of a prompt about calls of a lost agent that have no result in its conversation, if any."""
+    for heading, calls in ((UNKNOWN, recovered.unknown), (KEPT, recovered.kept)):
+        lines = [f"- {call.tool_name} with {json.dumps(call.tool_input)[:MAX_INPUT_CHARS]}" for call in calls]
+        yield from [heading, *lines] if lines else []

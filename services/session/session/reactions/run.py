@@ -3,18 +3,15 @@
 from asyncio import get_running_loop
 from contextlib import aclosing
 from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from uuid import UUID
 
 from contracts.refusals import Code, Refusal
-from contracts.session.approval import ApprovalView
 from contracts.session.release import RunContinued
 from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
-from contracts.session.session_view import SessionView
-from contracts.session.values import SdkOptions, Usage
+from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.retrying import retry_transient
@@ -26,15 +23,16 @@ from runtime.metrics import metrics_of
 from session.agent import AgentSpec, Finished, ToolReturned
 from session.agent.places import Place
 from session.agent.tool_spans import ToolSpans
-from session.aggregate.queue import BUDGET_REACHED
 from session.dependencies import Dependencies
-from session.reactions.approval import ApprovalRequests, undelivered
+from session.mcp.repeats import Repeats
+from session.reactions.approval import ApprovalRequests
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
+from session.reactions.limits import TIMED_OUT, Earlier, LimitReached, ended_earlier, remaining_budget
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
-from session.reactions.resuming import GO_ON, end_recovered, is_lost, recover
+from session.reactions.resuming import GO_ON, Recovered, describe, describe_uncertain, end_recovered, is_lost, recover
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -114,7 +112,7 @@ async def run_agent(recorded: Recorded[RunRequested], reaction: Reaction[Depende
     unfinished=UnfinishedWork(UNFINISHED_LATER, _run_id),
 )
 async def continue_run(recorded: Recorded[RunContinued], reaction: Reaction[Dependencies]) -> None:
-    """Continue a run that was released, once its approvals are decided. Raises as `run_agent` does."""
+    """Continue a run that was released, once it waits for no approvals. Raises as `run_agent` does."""
     await _work_on(recorded, reaction)
 
 
@@ -139,38 +137,40 @@ async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> Non
 
 async def _run(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool:
     """Run the agent, and another one if it dies; return whether files may have changed since they were measured."""
-    while (files_changed := await _attempt(recorded, reaction, place)) is None:
+    died = False
+    while (files_changed := await _attempt(recorded, reaction, place, died=died)) is None:
         log.warning("the agent died, and the run goes on", run_id=str(recorded.event.run_id))
+        died = True
     return files_changed
 
 
-async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place: Place) -> bool | None:
-    """Run the agent once, and return as `_run` does; None if it died, and another one may go on."""
-    run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id))
+async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place: Place, *, died: bool) -> bool | None:
+    """Run the agent once, and return as `_run` does; None if it died, as the one before may have, and may go on."""
+    run = await reaction.send(StartRun(session_id=recorded.id, run_id=recorded.event.run_id, died=died))
     if run.attempt == 1:
         _wait.observe(max(0.0, (clock.now() - recorded.at).total_seconds()))
     if run.status not in ACTIVE_STATUSES:
         return True
     log.info("run started", attempt=run.attempt)
-    decided = None if run.attempt == 1 else await undelivered(run, reaction)
-    if decided == []:
-        tail = await recover(run, reaction)
-        if await end_recovered(run, tail, reaction):
-            return True
-        decided = decided if tail.begun else None
+    earlier = await ended_earlier(run, reaction.dependencies.transcripts.database)
+    recovered = None if run.attempt == 1 else await recover(run, reaction)
+    if recovered and await end_recovered(run, recovered, reaction):
+        return True
     if not await _may_continue(run, recorded, reaction):
         return run.attempt > 1
-    if decided and any(view.status == "pending" for view in decided):
+    if recovered and recovered.waits:
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
-    spec = replace(await _agent_spec(run, recorded, reaction), spending=spending)
-    if spec.budget_usd is not None and spec.budget_usd <= 0:
-        # The budget was lowered, or the cost of the last run was reported late.
+    repeats = Repeats(recovered.settled.uncertain if recovered else ())
+    try:
+        spec = await _agent_spec(run, recorded, reaction, earlier)
+    except LimitReached as reached:
         await reaction.dependencies.agents.close(run.session_id)
-        await end_early(run, Code.BUDGET_EXCEEDED, BUDGET_REACHED, reaction)
-        return False
-    return await _run_agent(spec, run, recorded, reaction, place, decided)
+        await end_early(run, reached.code, reached.detail, reaction)
+        return run.attempt > 1
+    spec = replace(spec, spending=spending, place=place, repeats=repeats)
+    return await _run_agent(spec, run, recorded, reaction, place, recovered)
 
 
 async def _run_agent(
@@ -179,44 +179,61 @@ async def _run_agent(
     recorded: Requested,
     reaction: Reaction[Dependencies],
     place: Place,
-    decided: list[ApprovalView] | None,
+    recovered: Recovered | None,
 ) -> bool | None:
-    """Run the agent with `spec`, continuing after `decided` approvals if it is not None. Return as `_attempt` does."""
+    """Run the agent with `spec`, after the one whose work is `recovered`. Return as `_attempt` does."""
     agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
-    deadline = Deadline(seconds, cancellation.request)
-    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place)
+    deadline = Deadline(seconds, cancellation.request, spec.worked_ms)
+    approvals = ApprovalRequests(reaction, run, deadline, cancellation, place, spec.repeats)
     space = Space(reaction.dependencies.files(run.session_id), reaction.dependencies.measuring, cancellation.request)
+    if spec.spending:
+        spec.spending.worked_ms = lambda: deadline.used_ms
     async with cancellation, space:
         with deadline:
-            finished = await _take_turn(spec, recorded, approvals, decided)
+            finished = await _take_turn(spec, recorded, approvals, recovered)
     if spec.spending:
         await spec.spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if place.released:
         finished = replace(finished, duration_ms=int((get_running_loop().time() - begun) * 1000))
-        await end(release_command(run, usage_of(finished)), reaction)
+        await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
-    if is_lost(finished, cancellation) and not (await recover(run, reaction)).uncertain:
-        return None
+    if is_lost(finished, cancellation):
+        lost = await recover(run, reaction)
+        if lost.settled.outlook != "ends":
+            return await _leave_lost(run, finished, lost, reaction)
+        finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
-        detail = f"The run exceeded its timeout of {seconds} s."
-        finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=detail)
+        finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
 
 
-async def _agent_spec(run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies]) -> AgentSpec:
-    """Return how the agent of a run works.
+async def _leave_lost(
+    run: RunSummary, finished: Finished, lost: Recovered, reaction: Reaction[Dependencies]
+) -> bool | None:
+    """Leave a run whose agent died to another one; release it if people have to decide first. Return as `_attempt`."""
+    if not lost.waits:
+        return None
+    await end(release_command(run, usage_of(finished)), reaction)
+    return True
+
+
+async def _agent_spec(
+    run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies], earlier: Earlier
+) -> AgentSpec:
+    """Return how the next agent of a run works. Raises as `Earlier.rest` and `remaining_budget` do.
 
     Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
     """
     session, dependencies = await reaction.ask(GetSession(session_id=run.session_id)), reaction.dependencies
     role = await retry_transient(lambda: dependencies.accounts.role(recorded.owner, recorded.envelope))
     ceiling = dependencies.ceilings.of(role)
-    options = await dependencies.environments.revealed(run.session_id, ceiling.reduced(session.sdk_options))
+    options = earlier.rest(ceiling.reduced(session.sdk_options))
+    options = await dependencies.environments.revealed(run.session_id, options)
     return AgentSpec(
         run.session_id,
         dependencies.workspace(run.session_id),
@@ -225,8 +242,9 @@ async def _agent_spec(run: RunSummary, recorded: Requested, reaction: Reaction[D
         ceiling,
         run.id,
         run.attempt,
-        _remaining_budget(session, run, options),
+        remaining_budget(session, run, options),
         recorded.owner,
+        earlier.worked_ms,
     )
 
 
@@ -247,24 +265,10 @@ async def _may_continue(run: RunSummary, recorded: Requested, reaction: Reaction
     return True
 
 
-def _remaining_budget(session: SessionView, run: RunSummary, options: SdkOptions) -> Decimal | None:
-    """Return what the session may still spend with these options, or None without a budget.
-
-    An agent counts its spending from the start of its process, so it is given the remainder. What the run used before
-    it was released is not part of its session's total yet.
-    """
-    budget = options.max_budget_usd
-    return None if budget is None else Decimal(str(budget)) - session.total_cost_usd - run.usage.cost_usd
-
-
 async def _take_turn(
-    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, decided: list[ApprovalView] | None
+    spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
 ) -> Finished:
-    prompt, message_id = GO_ON, None
-    if decided:
-        prompt = await approvals.continuation(decided)
-    elif decided is None and isinstance(recorded.event, RunRequested):  # no agent has received the message
-        prompt, message_id = recorded.event.message, recorded.event.message_id
+    prompt, message_id = await _prompt(recorded, approvals, recovered)
     agents = approvals.reaction.dependencies.agents
     turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit, approvals.recorded)
     with ToolSpans() as calls:
@@ -280,3 +284,16 @@ async def _take_turn(
                 if not (approvals.cancellation.refusal or interrupted):
                     await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
+
+
+async def _prompt(
+    recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
+) -> tuple[str, UUID | None]:
+    """Return the prompt of the agent, and the id of the message if it is that of the user."""
+    begun = recovered and (recovered.tail.begun or recovered.views)
+    if not begun and isinstance(recorded.event, RunRequested):  # no agent has received the message
+        return recorded.event.message, recorded.event.message_id
+    if recovered is None:
+        return GO_ON, None
+    first = await approvals.continuation(recovered.views) if recovered.views else GO_ON
+    return "\n".join([first, *describe(recovered)]), None

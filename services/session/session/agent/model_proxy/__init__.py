@@ -93,7 +93,7 @@ class ModelProxy:
                     requested = await asyncio.to_thread(checked, body)
                 access.check_requested(requested)
                 await access.check_spending()
-                async with _charged(access):
+                async with access.forwarding(), _charged(access):
                     model = requested.models[0]
                     meter = access.meter.begin(model, length if request.path == MESSAGES else 0)
                     with access.origin.resumed(), spans.model_request(OPERATIONS[request.path], model):

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
+from typing import cast
 
 from contracts.refusals import Refusal
 from eventing.database import TRANSIENT_ERRORS
 from runtime.telemetry import Origin
 
+from session.agent.handover import Handover
 from session.agent.model_proxy.body import Request
 from session.agent.model_proxy.usage import Meter
 from session.ceilings import UNLIMITED, Ceiling
@@ -52,18 +54,23 @@ class Access:
         self.refusal: Refusal | None = None
         """Why requests of this turn are refused: the user has used up a quota, or is disabled."""
         self._slots, self._requests, self._bytes = asyncio.Semaphore(MAX_CONCURRENT_REQUESTS), 0, 0
+        self._handover, self._forwarded = cast(Handover | None, None), 0
         self._active = set[asyncio.Timeout]()
         self.reading = asyncio.Lock()
 
     @contextmanager
-    def turn(self, budget_usd: Decimal | None, spending: Spending | None = None) -> Generator[None]:
+    def turn(
+        self, budget_usd: Decimal | None, spending: Spending | None = None, handover: Handover | None = None
+    ) -> Generator[None]:
         """Allow and meter requests while the context is open; on exit, cancel those that are still running."""
-        self.meter, self._budget_usd, self._open = Meter(), budget_usd, True
+        self.meter, self._budget_usd, self._open, self._handover = Meter(), budget_usd, True, handover
         self.spending, self.refusal, self.origin = spending, None, Origin()
         try:
             yield
         finally:
             self._open = False
+            if handover:
+                handover.close()
             self.meter.close()
             while self._active:
                 self._active.pop().reschedule(0)
@@ -102,6 +109,17 @@ class Access:
         if refusal:
             self.refusal = refusal
             raise Denied(402, "billing_error", refusal.detail)
+
+    @asynccontextmanager
+    async def forwarding(self) -> AsyncGenerator[None]:
+        """Count a request that is forwarded; it never is if the agent is ended because its replica stops."""
+        if self._handover:
+            await self._handover.before_request(lambda: not self._forwarded)
+        self._forwarded += 1
+        try:
+            yield
+        finally:
+            self._forwarded -= 1
 
     def check_requested(self, requested: Request) -> None:
         """Check that the session may use all models of a request, and let the provider search the web if it asks that.

@@ -1,0 +1,16 @@
+"""The handler of what became of the calls of a lost worker or agent."""
+
+from contracts.session.settling import Settled, SettleRun
+from eventing.handling import Handlers
+
+from session.aggregate import Session
+from session.dependencies import Work
+
+handles = Handlers()
+
+
+@handles
+async def settle_run(command: SettleRun, work: Work) -> Settled:
+    """Record what became of the tool calls of a lost worker or agent."""
+    async with work.change(Session, command.session_id) as session:
+        return session.settle_run(command)

@@ -1,0 +1,134 @@
+"""Runs that a replica hands over when it stops: another one goes on with them, and nothing is repeated."""
+
+import asyncio
+import signal
+from asyncio.subprocess import Process
+from pathlib import Path
+
+from contracts.session.run_view import RunView
+from eventing.testing import eventually
+from session.agent import handover
+from session.agent.handover import Handover
+from session.agent.places import CLOSING_SECONDS, Place, Places
+from session.agent.stored_calls import StoredCalls
+from simulator.testing import bash, scripted
+
+from services.session.tests.deployment import Deployment
+from services.session.tests.processes import agents_of
+from services.session.tests.test_resumed_runs import conversation
+
+SLOWLY = bash("touch begun; until [ -e go ]; do sleep 0.05; done; echo one >> effect")
+TWO_CALLS = scripted(SLOWLY, bash("echo two >> effect"), {"text": "Done."})
+ANSWER = scripted(bash("echo one >> effect"), {"text": "It is written.", "stall": 4})
+"""An answer that takes longer than a replica waits which stops."""
+
+
+class Turn:
+    """A turn of an agent in a place of a replica."""
+
+    def __init__(self) -> None:
+        self.place, self.calls, self.kills = Place(stopping=True), StoredCalls(), 0
+        self.handover = Handover(self.place, self.calls, self.kill)
+
+    def kill(self) -> bool:
+        self.kills += 1
+        return True
+
+    def begin_call(self) -> None:
+        self.calls.note([{"message": {"content": [{"type": "tool_use", "id": "toolu_1"}]}}])
+
+    def end_call(self) -> None:
+        self.calls.note([{"message": {"content": [{"type": "tool_result", "tool_use_id": "toolu_1"}]}}])
+
+    async def is_held(self, *, alone: bool = True) -> bool:
+        """Return whether a request to the model is held for ever."""
+        try:
+            async with asyncio.timeout(handover.QUIET_SECONDS + handover.HOLD_SECONDS + 1):
+                await self.handover.before_request(lambda: alone)
+        except TimeoutError:
+            return True
+        return False
+
+
+async def test_an_agent_is_ended_before_it_asks_the_model_again() -> None:
+    turn = Turn()
+    assert (await turn.is_held(), turn.kills, turn.place.released) == (True, 1, "handover")
+
+
+async def test_an_agent_whose_call_is_in_progress_goes_on() -> None:
+    turn = Turn()
+    turn.begin_call()
+    assert (await turn.is_held(), turn.handover.now(), turn.kills, turn.place.released) == (False, False, 0, None)
+
+
+async def test_an_agent_is_ended_once_the_results_of_its_calls_are_stored() -> None:
+    turn = Turn()
+    turn.begin_call()
+    asyncio.get_running_loop().call_later(handover.QUIET_SECONDS + 0.1, turn.end_call)
+    assert (await turn.is_held(), turn.kills) == (True, 1)
+
+
+async def test_an_agent_that_waits_for_another_answer_goes_on() -> None:
+    turn = Turn()
+    assert (await turn.is_held(alone=False), turn.kills) == (False, 0)
+
+
+async def test_no_request_is_held_in_a_replica_that_does_not_stop() -> None:
+    turn = Turn()
+    turn.place.stopping = False
+    assert (await turn.is_held(), turn.kills) == (False, 0)
+
+
+async def test_what_still_runs_is_handed_over_before_the_end() -> None:
+    places, calls = Places(2, 1000), list[bool]()
+    with places.take() as place:
+        place.hand_over = lambda: not calls.append(place.stopping)
+        places.stop(0)
+        await eventually(lambda: calls == [True])
+
+
+async def stop(process: Process) -> None:
+    """Stop a replica, and wait until it has ended in time."""
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(60):
+        assert await process.wait() == 0
+
+
+async def ended(deployment: Deployment, run: RunView) -> tuple[str, int, str, list[str], list[str]]:
+    """Return the status, attempt and answer of a run, with all texts and the statuses of its calls."""
+    latest = await deployment.client.wait_until_ended(run)
+    return latest.status, latest.attempt, latest.text, *await conversation(deployment.client, run)
+
+
+def files_of(deployment: Deployment, run: RunView) -> Path:
+    return deployment.settings.workspaces_dir / str(run.session_id)
+
+
+async def test_a_replica_that_stops_hands_a_run_over_after_its_call(deployment: Deployment) -> None:
+    client = deployment.client
+    async with deployment.replica_process({}) as first:
+        await eventually(client.is_ready)
+        run = await client.submit(await client.create(), TWO_CALLS)
+        await eventually((files_of(deployment, run) / "begun").exists)
+        async with deployment.replica():
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(stop(first))
+                await asyncio.sleep(0.5)
+                first.send_signal(signal.SIGTERM)  # a second one changes nothing
+                (files_of(deployment, run) / "go").touch()
+            assert await ended(deployment, run) == ("completed", 2, "Done.", ["Done."], ["success"] * 2)
+    assert (files_of(deployment, run) / "effect").read_text() == "one\ntwo\n"
+
+
+async def test_an_answer_that_takes_too_long_is_written_by_the_next_agent(deployment: Deployment) -> None:
+    client = deployment.client
+    async with deployment.changed(drain_seconds=CLOSING_SECONDS).replica_process({}) as first:
+        await eventually(client.is_ready)
+        run = await client.submit(await client.create(), ANSWER)
+        await eventually((files_of(deployment, run) / "effect").exists)
+        await asyncio.sleep(1)
+        await stop(first)
+    assert not agents_of(run.session_id)
+    async with deployment.replica():
+        assert await ended(deployment, run) == ("completed", 2, "It is written.", ["It is written."], ["success"])
+    assert (files_of(deployment, run) / "effect").read_text() == "one\n"

@@ -1,0 +1,100 @@
+"""The limits of a run hold for all its agents together."""
+
+from collections.abc import AsyncGenerator
+from decimal import Decimal
+
+import pytest
+from contracts.refusals import Code
+from contracts.session.conversation import RecordMessage
+from contracts.session.session import ChangeSession
+from contracts.session.values import SdkOptions, TextBlock
+from runtime.clock import new_id
+from session.agent import AgentEvent, Ask
+from session.reactions import limits
+
+from services.session.tests.desk import Desk
+from services.session.tests.test_month_budget import spending
+from services.session.tests.worker import FINISHED, Worker
+
+WORKED = "SELECT worked_ms FROM runs WHERE id = $1"
+
+
+@pytest.fixture
+async def worker(desk: Desk) -> Worker:
+    """The worker of a run whose first worker was lost after one answer of the model."""
+    worker = Worker(desk, await desk.submit(await desk.create()))
+    first = await worker.start_another()
+    ids = {"session_id": first.session_id, "run_id": first.id, "attempt": 1, "message_id": new_id()}
+    await desk.send(RecordMessage.model_validate({**ids, "blocks": [TextBlock(text="Well.")], "model": "m"}))
+    return worker
+
+
+async def limit(worker: Worker, options: SdkOptions) -> None:
+    await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=options))
+
+
+async def finish(_: Ask) -> AsyncGenerator[AgentEvent]:
+    yield FINISHED
+
+
+async def test_the_next_agent_has_the_rest_of_the_time(worker: Worker) -> None:
+    spent = spending(worker.desk, worker.run)
+    spent.worked_ms = lambda: 5_000
+    await spent.charge(Decimal(0))
+    await worker.work(finish)
+    assert [spec.worked_ms for spec in worker.specs] == [5_000]
+
+
+async def test_no_agent_follows_once_the_time_is_used_up(worker: Worker) -> None:
+    await limit(worker, SdkOptions(timeout_seconds=5))
+    spent = spending(worker.desk, worker.run)
+    spent.worked_ms = lambda: 5_000
+    await spent.settle(Decimal("0.1"))
+    await worker.work(finish)
+    run = await worker.current_run()
+    assert (run.error_code, worker.specs) == (Code.RUN_TIMEOUT, [])
+
+
+async def test_worked_time_never_falls(worker: Worker) -> None:
+    late = spending(worker.desk, worker.run)
+    for worked_ms in (9_000, 4_000):
+        late.worked_ms = lambda worked_ms=worked_ms: worked_ms
+        await late.charge(Decimal(worked_ms))
+    assert await worker.desk.database.fetchval(WORKED, worker.run.id) == 9_000
+
+
+@pytest.mark.parametrize(("max_turns", "rest"), [(None, None), (3, 2)])
+async def test_the_next_agent_has_the_rest_of_the_turns(
+    worker: Worker, max_turns: int | None, rest: int | None
+) -> None:
+    await limit(worker, SdkOptions(max_turns=max_turns))
+    await worker.work(finish)
+    assert [spec.options.max_turns for spec in worker.specs] == [rest]
+
+
+async def test_no_agent_follows_once_the_turns_are_used_up(worker: Worker) -> None:
+    await limit(worker, SdkOptions(max_turns=1))
+    await worker.work(finish)
+    run = await worker.current_run()
+    assert (run.error_code, worker.specs) == (Code.MAX_TURNS_REACHED, [])
+
+
+async def test_what_a_lost_agent_cost_belongs_to_the_budget(worker: Worker) -> None:
+    await limit(worker, SdkOptions(max_budget_usd=1))
+    await spending(worker.desk, worker.run).charge(Decimal("0.75"))
+    await worker.work(finish)
+    assert [spec.budget_usd for spec in worker.specs] == [Decimal("0.25")]
+
+
+async def test_the_next_agent_waits_until_the_lost_one_has_ended(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = list[float]()
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr(limits, "LOST_AGENT_SECONDS", 4.0)
+    monkeypatch.setattr(limits, "sleep", sleep)
+    await worker.work(finish)
+    assert (waited, len(worker.specs)) == ([4.0], 1)
