@@ -14,7 +14,7 @@ from tests.bench.report import Aim, Line
 from tests.bench.rounds import Rounds, Side, interleaved, timed
 from tests.bench.stage import Stage
 
-ROUNDS, WARMING, CALLS = 30, 3, 10
+ROUNDS, WARMING, CALLS = 15, 2, 10
 FILE = "notes.txt"
 WRITE = calling(("Write", {"file_path": FILE, "content": "Nothing unusual.\n"}))
 STORED, FREE = bash("cat notes.txt"), calling(("Read", {"file_path": FILE}))

@@ -1,6 +1,9 @@
 """The processes of this machine."""
 
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -22,3 +25,10 @@ def running(*words: str) -> list[int]:
 def agents_of(session_id: UUID) -> list[int]:
     """Return the ids of a session's agents on this machine; only their command lines name the session."""
     return [*running(f"--session-id={session_id}"), *running(f"--resume={session_id}")]
+
+
+def kill_agents_of(session_id: UUID) -> None:
+    """Kill a session's agents on this machine."""
+    for pid in agents_of(session_id):
+        with suppress(ProcessLookupError):  # it has ended with another one of them
+            os.kill(pid, signal.SIGKILL)

@@ -1,8 +1,6 @@
 """Runs with MCP servers in the whole service: a fake registry, real servers, and the real Claude Code."""
 
 import json
-import os
-import signal
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from functools import partial
@@ -31,7 +29,7 @@ from services.gateway.tests.fake_services import FakeServices
 from services.session.tests.deployment import Deployment, ServiceClient
 from services.session.tests.desk import OWNER
 from services.session.tests.mcp_servers import SECRET, Lab, program, resolved
-from services.session.tests.processes import agents_of
+from services.session.tests.processes import agents_of, kill_agents_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -144,8 +142,7 @@ async def test_an_agent_gets_the_result_that_a_killed_one_did_not_get(
     async def kill_once_stored(work: partial[Any]) -> Any:
         result = await retrying.retry_transient(work)
         if server_calls.END in work.args and len(lab.calls) == 1:
-            for pid in agents_of(session_id):
-                os.kill(pid, signal.SIGKILL)
+            kill_agents_of(session_id)
         return result
 
     monkeypatch.setattr(server_calls, "retry_transient", kill_once_stored)

@@ -1,8 +1,6 @@
 """Runs whose worker or agent was killed: they go on if it is known what the agent did, and repeat nothing."""
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 
 from contracts.session.conversation import ListMessages, ListToolCalls
@@ -11,7 +9,7 @@ from eventing.testing import eventually
 from simulator.testing import bash, scripted
 
 from services.session.tests.deployment import Deployment, ServiceClient
-from services.session.tests.processes import agents_of
+from services.session.tests.processes import kill_agents_of
 
 TIMES = {"eventing.reactions.ACK_WAIT": 3.0, "eventing.reactions.HEARTBEAT": 0.5}
 EFFECT = "echo done >> effect"
@@ -53,8 +51,7 @@ async def test_a_run_whose_agent_was_killed_goes_on_and_repeats_nothing(deployme
     async with deployment.replica():
         run, effect = await submit_with_effect(deployment)
         await asyncio.sleep(0.5)
-        for pid in agents_of(run.session_id):
-            os.kill(pid, signal.SIGKILL)
+        kill_agents_of(run.session_id)
         ended = await deployment.client.wait_until_ended(run)
         assert (ended.status, ended.attempt, ended.text) == ("completed", 2, "It is written.")
         assert await conversation(deployment.client, run) == (["It is written."], ["success"])

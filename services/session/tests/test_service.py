@@ -118,8 +118,8 @@ async def test_unusual_characters_in_tool_output_do_not_fail_a_run(client: Servi
 async def test_a_run_beyond_its_timeout_is_ended(client: ServiceClient, monkeypatch: pytest.MonkeyPatch) -> None:
     deadlines: list[Deadline] = []
 
-    def remembered(seconds: float, on_expiry: Callable[[], None]) -> Deadline:
-        deadlines.append(Deadline(seconds, on_expiry))
+    def remembered(seconds: float, on_expiry: Callable[[], None], used_ms: int) -> Deadline:
+        deadlines.append(Deadline(seconds, on_expiry, used_ms))
         return deadlines[-1]
 
     monkeypatch.setattr(reacting, "Deadline", remembered)
