@@ -34,6 +34,7 @@ def event_schemas(references: str) -> tuple[dict[type[Event], dict[str, Any]], d
     refs = {event: names[event, "serialization"]["$ref"].removeprefix(references) for event in PUBLISHED_EVENTS}
     own = {event: shared.pop(name) for event, name in refs.items()}
     for definition in shared.values():
+        definition.pop("discriminator", None)  # of OpenAPI: in AsyncAPI it means something else
         if "description" in definition:
             definition["description"] = definition["description"].partition("\n\n")[0]
     shared["Usage"]["properties"]["cost_usd"] = {"type": "number", "minimum": 0}  # stored as a string
