@@ -104,6 +104,14 @@ class Event(BusMessage):
         """Return the state of an older `version` of this event in the form of the current version."""
         raise ValueError(f"{cls.subject} has no version {version}")
 
+    @classmethod
+    def downcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the public fields of this event in a `version` of the public form, from those in the next version.
+
+        They are the same unless the later version of the form has changed them.
+        """
+        return data
+
 
 class ProgressEvent(Event):
     """An event that reports the progress of work that was started before, and is no change that anybody made.
