@@ -47,7 +47,9 @@ def guide() -> str:
 
 
 def _row(event: type[Event]) -> str:
-    fields = ", ".join(f"`{field.alias or name}`" for name, field in event.model_fields.items())
+    fields = ", ".join(
+        f"`{field.alias or name}`" for name, field in event.model_fields.items() if name not in event.internal
+    )
     return f"| `{event_name(event.subject)}` | {occasion(event)} | {fields} |\n"
 
 

@@ -83,6 +83,8 @@ class Event(BusMessage):
 
     The defaults are what is read after the encryption key was erased with the aggregate.
     """
+    internal: ClassVar[frozenset[str]] = frozenset()
+    """Fields that mean nothing outside the services: they are not part of the public form."""
     resource: ClassVar[tuple[str, str] | None] = None
     """The kind of the resource that the event is about, and the field with its id; None: it is the aggregate."""
 

@@ -57,7 +57,9 @@ class PublicEvent(NamedTuple):
         `state` is its JSON in the present version, `time` in ISO 8601 and UTC.
         """
         _, service, _, owner, resource = subject.split(".")
-        time = time.replace("+00:00", "Z")
+        kind, time = KINDS.get(event_name(subject)), time.replace("+00:00", "Z")
+        if kind and kind.internal:
+            state = {name: value for name, value in state.items() if name not in kind.internal}
         return cls(id, event_name(subject), service, UUID(owner), UUID(resource), time, previewed(state), sequence)
 
     def in_version(self, version: int) -> Self:

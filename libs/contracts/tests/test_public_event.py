@@ -110,6 +110,12 @@ def test_the_payload_has_the_fields_beside_what_all_events_have() -> None:
     }
 
 
+def test_internal_fields_are_no_part_of_the_payload() -> None:
+    state = MessageRecorded.sample | {"entry_id": ID, "message_id": ID}
+    payload = PublicEvent.of(f"{MessageRecorded.subject}.{OWNER}.{ID}", "one", "", state).payload()
+    assert (payload["message_id"], "entry_id" in payload) == (ID, False)
+
+
 def test_an_event_of_an_execution_names_its_session() -> None:
     assert public("task_scheduler.execution_started", session_id=TASK).payload()["session_id"] == TASK
 
