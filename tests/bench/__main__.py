@@ -22,6 +22,7 @@ from tests.bench import (
     mcp,
     query,
     reads,
+    rebuild,
     relay,
     replicas,
     reports,
@@ -56,6 +57,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "tasks": ("Tasks and their schedules", tasks.measure),
     "mcp": ("Calls of MCP tools over Streamable HTTP", mcp.measure),
     "reports": ("Reports as PDF", reports.measure),
+    "rebuild": ("A read model of a million events", rebuild.measure),
     "webhooks": ("Events to a webhook", webhooks.measure),
 }
 
