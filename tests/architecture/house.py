@@ -80,7 +80,7 @@ def event_sourced(root: Path) -> list[Member]:
 
 def python(root: Path, tests: bool) -> Iterator[Path]:
     """All Python files of the members, without or with those of the tests."""
-    for top in ("libs", "services", "tests"):
+    for top in ("examples", "libs", "services", "tests"):
         for path in sorted((root / top).rglob("*.py")):
             if tests or "tests" not in path.relative_to(root).parts:
                 yield path

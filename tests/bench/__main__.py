@@ -23,6 +23,7 @@ from tests.bench import (
     mcp,
     query,
     reads,
+    rebuild,
     relay,
     replicas,
     reports,
@@ -58,6 +59,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "tasks": ("Tasks and their schedules", tasks.measure),
     "mcp": ("Calls of MCP tools over Streamable HTTP", mcp.measure),
     "reports": ("Reports as PDF", reports.measure),
+    "rebuild": ("A read model of a million events", rebuild.measure),
     "webhooks": ("Events to a webhook", webhooks.measure),
 }
 

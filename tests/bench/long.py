@@ -71,12 +71,13 @@ async def _session(store: PostgresStore, runs: int) -> UUID:
     session = new_session()
     await store.save((session,), new_envelope())
     for _ in range(runs):
-        _run(session)
+        run(session)
         await store.save((session,), new_envelope())
     return session.id
 
 
-def _run(session: Session) -> None:
+def run(session: Session) -> None:
+    """Record the events of a run."""
     run_id = new_id()
     session.submit_query(run_id, new_id(), "What is in the logs?")
     session.start_run(run_id)

@@ -25,6 +25,10 @@ them, at `/asyncapi.json` ([AsyncAPI](https://www.asyncapi.com) 3) and, with exa
 are truncated in streams. Each event has also `type`, `event_id`, `sequence`, `time`, `user_id`, `session_id` and
 `resource_id`. New events and new fields may be added in any release: ignore those that you do not know.
 
+A change that would break a program, such as another name of a field, makes a new version of this form. Streams and
+pages send version 1, and a [webhook](webhooks.md) the `payload_version` that it was created with, so a program gets the
+version that it was written for, for events of all releases. Version 1 is the only one yet.
+
 `make golden` writes this page from the code.
 """
 
@@ -43,7 +47,9 @@ def guide() -> str:
 
 
 def _row(event: type[Event]) -> str:
-    fields = ", ".join(f"`{field.alias or name}`" for name, field in event.model_fields.items())
+    fields = ", ".join(
+        f"`{field.alias or name}`" for name, field in event.model_fields.items() if name not in event.internal
+    )
     return f"| `{event_name(event.subject)}` | {occasion(event)} | {fields} |\n"
 
 

@@ -84,6 +84,8 @@ class Event(BusMessage):
 
     The defaults are what is read after the encryption key was erased with the aggregate.
     """
+    internal: ClassVar[frozenset[str]] = frozenset()
+    """Fields that mean nothing outside the services: they are not part of the public form."""
     resource: ClassVar[tuple[str, str] | None] = None
     """The kind of the resource that the event is about, and the field with its id; None: it is the aggregate."""
 
@@ -104,6 +106,14 @@ class Event(BusMessage):
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
         """Return the state of an older `version` of this event in the form of the current version."""
         raise ValueError(f"{cls.subject} has no version {version}")
+
+    @classmethod
+    def downcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the public fields of this event in a `version` of the public form, from those in the next version.
+
+        They are the same unless the later version of the form has changed them.
+        """
+        return data
 
 
 class ProgressEvent(Event):

@@ -10,11 +10,11 @@ from contracts.preview import numeric_usage, truncate_text, truncate_value
 from contracts.session import SessionEvent
 from contracts.session.session import SessionDeleted
 from contracts.task_scheduler.task import TaskDeleted
-from contracts.wire import event_name
+from contracts.wire import PAYLOAD_VERSION, event_name
 
 SESSION_EVENTS = frozenset(event_name(event.subject) for event in events_of(SessionEvent))
 SESSION_DELETED, TASK_DELETED = event_name(SessionDeleted.subject), event_name(TaskDeleted.subject)
-KINDS = {event.subject: event for event in PUBLISHED_EVENTS}
+KINDS = {event_name(event.subject): event for event in PUBLISHED_EVENTS}
 VALUES = ("tool_input", "tool_output", "structured_output", "variables")
 TEXTS = ("message", "prompt", "prompt_template")
 
@@ -44,7 +44,7 @@ class PublicEvent(NamedTuple):
         An event that an earlier release has published is upcast: receivers get all events of a type in its present
         form, however old they are.
         """
-        kind, version = KINDS.get(subject.rpartition(".")[0].rpartition(".")[0]), int(headers.get("fact-version", 0))
+        kind, version = KINDS.get(event_name(subject)), int(headers.get("fact-version", 0))
         state = json.loads(body)
         if kind and 0 < version < kind.version:
             state = kind.upcast(version, state)
@@ -57,8 +57,20 @@ class PublicEvent(NamedTuple):
         `state` is its JSON in the present version, `time` in ISO 8601 and UTC.
         """
         _, service, _, owner, resource = subject.split(".")
-        time = time.replace("+00:00", "Z")
+        kind, time = KINDS.get(event_name(subject)), time.replace("+00:00", "Z")
+        if kind and kind.internal:
+            state = {name: value for name, value in state.items() if name not in kind.internal}
         return cls(id, event_name(subject), service, UUID(owner), UUID(resource), time, previewed(state), sequence)
+
+    def in_version(self, version: int) -> Self:
+        """Return the event as receivers get it who know this version of the public form: downcast from the newest one.
+
+        So a program that was written for an earlier version still gets the fields that it knows.
+        """
+        data, kind = self.data, KINDS.get(self.type)
+        for earlier in reversed(range(version, PAYLOAD_VERSION)):
+            data = kind.downcast(earlier, data) if kind else data
+        return self._replace(data=data)
 
     @property
     def session_id(self) -> UUID | None:

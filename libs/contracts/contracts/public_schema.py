@@ -34,6 +34,7 @@ def event_schemas(references: str) -> tuple[dict[type[Event], dict[str, Any]], d
     refs = {event: names[event, "serialization"]["$ref"].removeprefix(references) for event in PUBLISHED_EVENTS}
     own = {event: shared.pop(name) for event, name in refs.items()}
     for definition in shared.values():
+        definition.pop("discriminator", None)  # of OpenAPI: in AsyncAPI it means something else
         if "description" in definition:
             definition["description"] = definition["description"].partition("\n\n")[0]
     shared["Usage"]["properties"]["cost_usd"] = {"type": "number", "minimum": 0}  # stored as a string
@@ -43,11 +44,12 @@ def event_schemas(references: str) -> tuple[dict[type[Event], dict[str, Any]], d
 def _payload(event: type[Event], own: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of an event: its own fields, and those of all events."""
     common = {"type": {"const": event_name(event.subject)}, **COMMON}
+    properties = {name: each for name, each in own["properties"].items() if name not in event.internal}
     required = [*common, *(name for name in own.get("required", []) if name not in common)]
     return {
         "type": "object",
         "title": own["title"],
         "description": occasion(event),
-        "properties": own["properties"] | common,
+        "properties": properties | common,
         "required": required,
     }

@@ -44,6 +44,8 @@ AGENT_DEPTH_HEADER = "X-Agent-Depth"
 RESOURCE_OWNER = "resource-owner"
 """The header of a reply with the owner of what a refusal denies or a command changes; not in the body, for clients."""
 
+FIRST_PAYLOAD_VERSION, PAYLOAD_VERSION = 1, 1
+"""The version of the public form of events that receivers get who ask for no other, and the newest one."""
 MAX_INLINE_BYTES = 16 * 1024
 """Size up to which lists and streams hold a value whole. A page of such values fits into one message of the bus."""
 PREVIEW_CHARACTERS = 1000

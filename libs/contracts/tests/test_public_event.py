@@ -110,6 +110,12 @@ def test_the_payload_has_the_fields_beside_what_all_events_have() -> None:
     }
 
 
+def test_internal_fields_are_no_part_of_the_payload() -> None:
+    state = MessageRecorded.sample | {"entry_id": ID, "message_id": ID}
+    payload = PublicEvent.of(f"{MessageRecorded.subject}.{OWNER}.{ID}", "one", "", state).payload()
+    assert (payload["message_id"], "entry_id" in payload) == (ID, False)
+
+
 def test_an_event_of_an_execution_names_its_session() -> None:
     assert public("task_scheduler.execution_started", session_id=TASK).payload()["session_id"] == TASK
 
@@ -125,7 +131,7 @@ def test_the_deletion_of_a_session_says_that_it_is_terminated() -> None:
 
 
 class Renamed(Event):
-    """The second version of an event, in which a field has another name."""
+    """The second version of an event, stored and public, in which a field has another name."""
 
     subject = "evt.session.run_started"
     version = 2
@@ -137,15 +143,43 @@ class Renamed(Event):
     def upcast(cls, version: int, state: dict[str, Any]) -> dict[str, Any]:
         return {"cups": state["glasses"]} if version == 1 else super().upcast(version, state)
 
+    @classmethod
+    def downcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        return {"glasses": data["cups"]} if version == 1 else data
+
+
+@pytest.fixture
+def renamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Publish events in a second version."""
+    monkeypatch.setitem(public_event.KINDS, "session.run_started", Renamed)
+    monkeypatch.setattr(public_event, "PAYLOAD_VERSION", 2)
+
+
+def read(version: str, state: dict[str, int]) -> PublicEvent:
+    headers = {"ce-id": "one", "ce-time": "2026-11-30T09:00:00+00:00", "fact-version": version}
+    return PublicEvent.read(f"{Renamed.subject}.{OWNER}.{ID}", headers, json.dumps(state), 7)
+
 
 @pytest.mark.parametrize(("version", "state"), [("1", {"glasses": 2}), ("2", {"cups": 2}), ("3", {"cups": 2})])
 def test_events_of_all_versions_are_read_in_their_present_form(
-    monkeypatch: pytest.MonkeyPatch, version: str, state: dict[str, int]
+    renamed: None, version: str, state: dict[str, int]
 ) -> None:
-    monkeypatch.setitem(public_event.KINDS, Renamed.subject, Renamed)
-    headers = {"ce-id": "one", "ce-time": "2026-11-30T09:00:00+00:00", "fact-version": version}
-    event = PublicEvent.read(f"{Renamed.subject}.{OWNER}.{ID}", headers, json.dumps(state), 7)
+    event = read(version, state)
     assert (event.id, event.type, event.sequence, event.data) == ("one", "session.run_started", 7, {"cups": 2})
+
+
+@pytest.mark.parametrize(("version", "state"), [("1", {"glasses": 2}), ("2", {"cups": 2})])
+def test_receivers_get_the_version_of_the_form_that_they_know(
+    renamed: None, version: str, state: dict[str, int]
+) -> None:
+    event = read(version, state)
+    assert (event.in_version(1).data, event.in_version(2).data) == ({"glasses": 2}, {"cups": 2})
+    assert event.in_version(1).payload().keys() == event.payload().keys() - {"cups"} | {"glasses"}
+
+
+def test_an_event_without_a_change_is_the_same_in_all_versions(renamed: None) -> None:
+    for event in (public("session.paused"), public("session.sung", song="la")):
+        assert event.in_version(1) == event
 
 
 def test_an_event_of_a_kind_that_is_not_known_is_read_as_it_is() -> None:

@@ -89,7 +89,10 @@ class ToolCallEntry(Message):
 
 
 class MessageEntry(Message):
-    """A message of the conversation, as Markdown, and the tool calls that it requested; `run_id` is its run."""
+    """A message of the conversation, as Markdown, and the tool calls that it requested; `run_id` is its run.
+
+    It is `incomplete` if its run was cancelled, or failed, before the agent had written all of it.
+    """
 
     id: UUID
     run_id: UUID | None = None
@@ -97,6 +100,7 @@ class MessageEntry(Message):
     model: str | None = None
     text: str
     shortened: bool = False
+    incomplete: bool = False
     tool_calls: list[ToolCallEntry] = []
     at: datetime
 

@@ -101,9 +101,12 @@ async def test_text_of_a_subagent_is_not_the_answer_of_a_run(collected: Collect,
     assert section(await collected()).runs[0].answer == "Mine"
 
 
-async def test_tool_calls_are_shown_with_the_message_that_requested_them(
-    collected: Collect, session: FakeSession
-) -> None:
+async def test_a_message_that_was_cut_off_is_incomplete(collected: Collect, session: FakeSession) -> None:
+    session.say("I was", incomplete=True)
+    assert section(await collected()).messages[0].incomplete
+
+
+async def test_tool_calls_are_shown_with_their_message(collected: Collect, session: FakeSession) -> None:
     session.say("One")
     session.call("Read", {"file_path": "/workspace/a"})
     session.say("Two")
@@ -112,9 +115,7 @@ async def test_tool_calls_are_shown_with_the_message_that_requested_them(
     assert [[call.name for call in message.tool_calls] for message in shown] == [["Read"], ["Bash"]]
 
 
-async def test_a_call_of_an_unknown_message_is_shown_with_the_one_before(
-    collected: Collect, session: FakeSession
-) -> None:
+async def test_a_call_of_no_known_message_is_shown_with_the_last(collected: Collect, session: FakeSession) -> None:
     session.say("One")
     session.call("Read", {})
     session.messages[0].content["blocks"].clear()

@@ -9,7 +9,7 @@ import pytest
 from contracts.task_scheduler.values import ReportFormat
 
 from services.report.tests.rendering import as_html, as_printed, in_one_line, rendered
-from services.report.tests.sample_content import session_content, session_section, task_content
+from services.report.tests.sample_content import message, session_content, session_section, task_content
 from services.report.tests.sample_texts import PARTS, SAID
 
 SHOWN: list[ReportFormat] = ["pdf", "html", "markdown"]
@@ -38,6 +38,14 @@ def test_every_format_shows_what_a_reader_needs(text: str) -> None:
 
 def test_every_format_has_each_section(text: str) -> None:
     assert [title for title in PARTS if text.count(title) < 2] == []  # in the table of contents, and as a heading
+
+
+@pytest.mark.parametrize("kind", SHOWN)
+def test_an_incomplete_message_is_marked(kind: ReportFormat, tmp_path: Path) -> None:
+    cut_off = message("assistant", 1, "I was") | {"incomplete": True}
+    content = session_content(session_section(messages=[message("user", 0, "Go on."), cut_off]))
+    assert re.findall("(?:User|Agent).* · incomplete", shown(content, kind, tmp_path))
+    assert shown(content, kind, tmp_path).count("incomplete") == 1
 
 
 def test_a_session_without_runs_is_a_report_too(tmp_path: Path) -> None:

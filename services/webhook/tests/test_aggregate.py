@@ -77,6 +77,7 @@ def test_types_may_have_wildcards(pattern: str) -> None:
         {"types": []},
         {"types": ["session.*"] * 33},
         {"description": "a" * (MAX_DESCRIPTION + 1)},
+        {"payload_version": 0},
         {"payload_version": 2},
     ],
     ids=lambda field: next(iter(field)),

@@ -3,9 +3,11 @@
 import asyncio
 from uuid import UUID
 
+import pytest
 from eventing.testing import eventually
 from runtime.clock import new_id
 from webhook.delivery.deliverer import PER_WEBHOOK
+from webhook.delivery.queue import Queue
 
 from .desk import Desk
 from .receiver import Receiver, Request, Writer, receiving
@@ -70,6 +72,19 @@ async def test_a_receiver_that_hangs_holds_up_no_other(desk: Desk, receiver: Rec
             await desk.publish(event())
             await eventually(lambda: len(receiver.requests) == 1)
         assert len(slow.requests) == PER_WEBHOOK
+
+
+async def test_other_deliveries_do_not_wait_until_outcomes_are_recorded(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(Queue, "record", hang)
+    await desk.create(url=receiver.url)
+    await desk.publish(*(event() for _ in range(PER_WEBHOOK + 10)))
+    async with desk.delivering():
+        await eventually(lambda: len(receiver.requests) == PER_WEBHOOK + 10)
 
 
 async def test_requests_in_progress_are_repeated_after_a_stop(desk: Desk, receiver: Receiver) -> None:

@@ -5,8 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from contracts import public_event
+from contracts.messages import Event
 from contracts.webhook.values import MAX_PAYLOAD_BYTES
 from runtime.clock import new_id
+from webhook import aggregate
 from webhook.payloads import RETENTION, RETENTION_OF_DELETED
 
 from .desk import Desk
@@ -82,6 +85,32 @@ async def test_a_payload_is_the_public_form_of_the_event(desk: Desk) -> None:
     sent = event(run_id="1", text="a\0b")
     await desk.publish(sent)
     assert await payloads(desk) == [sent.payload()]
+
+
+class Renamed(Event):
+    """The second version of an event, in which a field has another name."""
+
+    subject = "evt.session.run_started"
+    version = 2
+    sample = {"cups": 2}
+
+    cups: int
+
+    @classmethod
+    def downcast(cls, version: int, data: dict[str, Any]) -> dict[str, Any]:
+        return {"glasses": data["cups"]}
+
+
+async def test_a_webhook_gets_the_version_that_it_was_created_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(public_event.KINDS, "session.run_started", Renamed)
+    for module in (public_event, aggregate):
+        monkeypatch.setattr(module, "PAYLOAD_VERSION", 2)
+    await desk.create()
+    for version in (1, 2):
+        await desk.create(payload_version=version)
+    await desk.publish(event(cups=2))
+    rows = await desk.database.fetch("SELECT version, body::json->>'glasses' g, body::json->>'cups' c FROM payloads")
+    assert {tuple(row) for row in rows} == {(1, "2", None), (2, None, "2")}
 
 
 async def test_large_values_are_previews(desk: Desk) -> None:

@@ -4,9 +4,12 @@ from datetime import timedelta
 
 import pytest
 from contracts.webhook.webhook import DeleteWebhook, WebhookDeleted
+from eventing.testing import background, eventually
+from runtime.forever import forever
 from webhook.delivery import upkeep
 from webhook.delivery.upkeep import Upkeep
 from webhook.payloads import RETENTION
+from webhook.publishing import NEW_DELIVERIES, stored
 from webhook.reactions import remove
 
 from .desk import Desk
@@ -57,6 +60,17 @@ async def test_a_webhook_whose_backlog_is_full_is_disabled_and_keeps_it(
     assert (await desk.latest(full.id)).disabled_reason == "backlog_full"
     assert (await desk.latest(other.id)).is_active
     assert len(await desk.deliveries(full.id, status="pending")) == 3
+
+
+async def test_a_backlog_is_looked_at_soon_after_new_deliveries(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "MAX_BACKLOG", 2)
+    monkeypatch.setattr(upkeep, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(upkeep, "SECONDS", 3600.0)
+    await desk.create()
+    async with background(forever("upkeep", Upkeep(desk.database).run)):
+        await desk.publish(event(), event(), event())
+        stored.wake(NEW_DELIVERIES)
+        await eventually(lambda: desk.database.fetchval("SELECT count(*) FROM due"))
 
 
 async def test_the_deliveries_of_a_deleted_webhook_are_removed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from contracts.event_types import EVENT_TYPES, MAX_PATTERNS, selection
 from contracts.refusals import Code, Refusal
 from contracts.webhook import WebhookEvent
 from contracts.webhook.delivery import DeliveryEvent, RedeliveryRequested, RedeliverySinceRequested, WebhookTested
-from contracts.webhook.values import PAYLOAD_VERSION, DisabledReason, WebhookSecrets
+from contracts.webhook.values import DisabledReason, WebhookSecrets
 from contracts.webhook.webhook import (
     LifecycleEvent,
     SecretRotated,
@@ -25,6 +25,7 @@ from contracts.webhook.webhook import (
     WebhookSecretsSet,
     WebhookUpdated,
 )
+from contracts.wire import FIRST_PAYLOAD_VERSION, PAYLOAD_VERSION
 from eventing.aggregate import Aggregate
 
 OVERLAP = timedelta(hours=24)
@@ -169,8 +170,8 @@ def _check(definition: WebhookDefinition) -> None:
         raise _invalid("url: must be http:// or https:// with a host, without a user, a password or a fragment")
     if len(definition.description) > MAX_DESCRIPTION or "\0" in definition.description:
         raise _invalid(f"description: must have at most {MAX_DESCRIPTION} characters, none of them NUL")
-    if definition.payload_version != PAYLOAD_VERSION:
-        raise _invalid(f"payload_version: {PAYLOAD_VERSION} is the only version")
+    if not FIRST_PAYLOAD_VERSION <= definition.payload_version <= PAYLOAD_VERSION:
+        raise _invalid(f"payload_version: must be from {FIRST_PAYLOAD_VERSION} to {PAYLOAD_VERSION}")
     _check_types(definition.types)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from contracts.preview import preview
 from contracts.public_event import PublicEvent
 from contracts.webhook.values import MAX_PAYLOAD_BYTES, TEST_EVENT
+from contracts.wire import FIRST_PAYLOAD_VERSION
 
 RETENTION = timedelta(days=7)
 """How long payloads are kept, and deliveries that have ended."""
@@ -15,8 +16,9 @@ RETENTION_OF_DELETED = timedelta(days=1)
 """How long payloads about a deleted resource are kept, as its events are."""
 
 
-def payload(event: PublicEvent) -> str:
-    """Return the payload of an event, of at most 256 KiB: a preview of the fields of a larger one."""
+def payload(event: PublicEvent, version: int = FIRST_PAYLOAD_VERSION) -> str:
+    """Return the payload of an event in a version, of at most 256 KiB: a preview of the fields of a larger one."""
+    event = event.in_version(version)
     text = _json(event.payload())
     size = len(text.encode())
     if size <= MAX_PAYLOAD_BYTES:

@@ -86,7 +86,7 @@ async def _add(events: Sequence[PublicEvent], subscribers: Sequence[Subscriber],
         id, at, version = UUID(event.id), _at(event), to.payload_version
         if (id, version) not in payloads:
             origin = event.belongs_to or event.resource
-            payloads[id, version] = id, version, origin, payload(event), at + RETENTION
+            payloads[id, version] = id, version, origin, payload(event, version), at + RETENTION
         deliveries.append((uuid5(to.id, event.id), to.id, id, version, event.resource, event.type, at))
     if deliveries:
         await db.execute(ADD_PAYLOADS, *_columns(payloads.values()))

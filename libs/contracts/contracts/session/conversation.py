@@ -218,6 +218,8 @@ class MessageRecorded(ProgressEvent):
         "model": "claude-sonnet-4-5",
     }
 
+    internal = frozenset({"entry_id"})
+
     run_id: UUID
     message_id: UUID
     sequence_number: int

@@ -239,7 +239,7 @@ class RunCancelled(Event):
 
 
 class UsageRecorded(ProgressEvent):
-    """The usage of a run that ended before its agent could report it."""
+    """The usage of a run became known after its end, because its agent could not report it before."""
 
     subject = "evt.session.usage_recorded"
     sample = {"run_id": RUN, "usage": {"cost_usd": "0.0012"}}

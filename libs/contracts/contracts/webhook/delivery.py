@@ -108,7 +108,7 @@ class WebhookTested(Event):
 
 
 class RedeliveryRequested(Event):
-    """An event is sent again."""
+    """The redelivery of an event was requested."""
 
     subject = "evt.webhook.redelivery_requested"
     sample = {"delivery_id": DELIVERY}
@@ -117,7 +117,7 @@ class RedeliveryRequested(Event):
 
 
 class RedeliverySinceRequested(Event):
-    """All events since a time, or those whose delivery failed, are sent again."""
+    """The redelivery of all events since a time, or of those that failed, was requested."""
 
     subject = "evt.webhook.redelivery_since_requested"
     sample = {"since": TIME, "only_failed": False}

@@ -15,8 +15,6 @@ type DeliveryStatus = Literal["pending", "delivered", "failed"]
 
 MAX_WEBHOOKS = 20
 """Per user; administrators have as many as they want."""
-PAYLOAD_VERSION = 1
-"""The newest version of payloads. A webhook keeps the version that it was created with."""
 MAX_PAYLOAD_BYTES = 256 * 1024
 TEST_EVENT = "webhook.test"
 """The type of the payload of a test delivery, which is no event."""

@@ -8,14 +8,15 @@ from pydantic import Field, PlainSerializer
 
 from contracts.messages import Command, Event, KeysetWindow, Message, Page, Query, View
 from contracts.samples import TIME, USER, WEBHOOK
-from contracts.webhook.values import PAYLOAD_VERSION, DisabledReason, WebhookSecrets
+from contracts.webhook.values import DisabledReason, WebhookSecrets
+from contracts.wire import FIRST_PAYLOAD_VERSION
 
 _DEFINITION: dict[str, Any] = {
     "url": "https://ops.example.com/agents",
     "types": ["session.run_*", "task.*"],
     "description": "On-call notifications",
     "all_users": False,
-    "payload_version": PAYLOAD_VERSION,
+    "payload_version": FIRST_PAYLOAD_VERSION,
 }
 
 
@@ -28,7 +29,9 @@ class WebhookDefinition(Message):
     )
     description: str = Field(default="", description="What the webhook is for.")
     all_users: bool = Field(default=False, description="Whether the events of all users are sent.")
-    payload_version: int = Field(default=PAYLOAD_VERSION, description="Version of the payloads; it never changes.")
+    payload_version: int = Field(
+        default=FIRST_PAYLOAD_VERSION, description="Version of the payloads; it never changes."
+    )
 
 
 class WebhookView(WebhookDefinition, View):

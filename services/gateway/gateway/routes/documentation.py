@@ -36,6 +36,7 @@ pre {{ overflow: auto; background: #f6f6f6; padding: .5rem }}</style></head><bod
 </main></body></html>"""
 ASSETS = Path(str(files(fastapi_standalone_docs))) / "static"
 ICON = "/docs/icon/favicon.png"
+_CODE = re.compile(r"`([^`]+)`")
 _SCRIPT = re.compile(r"<script>(.+?)</script>", re.DOTALL)
 
 
@@ -59,25 +60,34 @@ async def events(request: Request) -> HTMLResponse:
     """Return the page about events: each with when it happens, and an example."""
     shown = document(request.app.title, request.app.version)
     channels = "".join(
-        f"<tr><td><code>{escape(each['address'])}</code></td><td>{escape(each['description'])}</td></tr>"
+        f"<tr><td><code>{escape(each['address'])}</code></td><td>{_prose(each['description'])}</td></tr>"
         for each in shown["channels"].values()
     )
-    messages = "".join(_row(name, message) for name, message in shown["components"]["messages"].items())
+    over_socket = shown["channels"]["socket"]["messages"]
+    messages = "".join(
+        _row(name, message, is_over_socket=name in over_socket)
+        for name, message in shown["components"]["messages"].items()
+    )
     return _with_policy(
         HTMLResponse(PAGE.format(title=escape(request.app.title), channels=channels, messages=messages))
     )
 
 
-def _row(name: str, message: dict[str, Any]) -> str:
+def _row(name: str, message: dict[str, Any], *, is_over_socket: bool) -> str:
     example = escape(json.dumps(message["examples"][0]["payload"], indent=1))
-    over_socket = message.get("x-websocket-type", message["name"])
+    over_socket = message.get("x-websocket-type", message["name"]) if is_over_socket else ""
     details = f"<details><summary>example</summary><pre>{example}</pre></details>"
     cells = (
         f"<code>{escape(name)}</code>",
         f"<code>{escape(over_socket)}</code>",
-        escape(message["summary"]) + details,
+        _prose(message["summary"]) + details,
     )
     return f'<tr id="{escape(name)}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
+def _prose(text: str) -> str:
+    """Return a sentence as HTML, with what stands between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 async def swagger(request: Request) -> HTMLResponse:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.samples import TIME, USER
 from contracts.webhook.delivery import DeliveryView, ListDeliveries, RedeliverSince
-from contracts.webhook.values import PAYLOAD_VERSION, DeliveryStatus
+from contracts.webhook.values import DeliveryStatus
 from contracts.webhook.webhook import (
     ChangeWebhook,
     CreateWebhook,
@@ -15,6 +15,7 @@ from contracts.webhook.webhook import (
     WebhookView,
 )
 from contracts.webhook.webhook import NewWebhook as NewWebhookView
+from contracts.wire import FIRST_PAYLOAD_VERSION
 from pydantic import AwareDatetime, Field, StrictBool
 
 from gateway import ids
@@ -43,7 +44,7 @@ class NewWebhook(RequestBody):
         StrictBool, Field(description="Whether the events of all users are sent; for administrators only.")
     ] = False
     payload_version: Annotated[int, Field(strict=True, description="Version of the payloads; it never changes.")] = (
-        PAYLOAD_VERSION
+        FIRST_PAYLOAD_VERSION
     )
 
     def command(self) -> CreateWebhook:

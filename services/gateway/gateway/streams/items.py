@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from contracts.public_event import PublicEvent
 from contracts.refusals import Code
 from contracts.session.deltas import TextDelta
-from contracts.wire import event_name
+from contracts.wire import FIRST_PAYLOAD_VERSION, event_name
 from runtime.bus.stream_reader import StreamMessage
 
 from gateway.problems import EdgeCode, Problem
@@ -31,6 +31,7 @@ class PublishedEvent:
     def read(cls, message: StreamMessage) -> Self:
         """Read a message whose subject is `evt.<service>.<name>.<owner>.<resource>`."""
         event = PublicEvent.read(message.subject, message.headers, message.data, message.sequence)
+        event = event.in_version(FIRST_PAYLOAD_VERSION)
         return cls(event, message.sequence, to_json(event.payload()))
 
     @property

@@ -106,6 +106,7 @@ def entries(conversation: Conversation, budget: Budget, *, with_messages: bool, 
                 model=message.model,
                 text=text,
                 shortened=shortened or (with_messages and _is_preview(message.content)),
+                incomplete=message.incomplete,
                 tool_calls=[_entry(call, conversation.diffs.get(call.id), budget) for call in requested],
                 at=message.created_at,
             )

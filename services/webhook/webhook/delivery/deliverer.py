@@ -38,6 +38,7 @@ class Deliverer:
         self.queue, self.targets, self.sender, self.outcomes = queue, targets, sender, outcomes
         self.stopping = asyncio.Event()
         self._in_progress, self._ended, self._any_ended = Counter[UUID](), list[Ended](), asyncio.Event()
+        self._was_full = False  # whether a request has ended without which another one could not begin
         self._requests = dict[asyncio.Task[None], Claimed]()
 
     async def run(self) -> None:
@@ -76,7 +77,7 @@ class Deliverer:
         return Claims(free, PER_WEBHOOK if free > RESERVED else 1, self._in_progress)
 
     async def _pause(self) -> float:
-        # The end of each request in progress wakes the loop, also for further lanes of its webhook.
+        # The end of requests in progress wakes the loop, also for further lanes of their webhooks.
         seconds = await self.queue.next_due([*self._in_progress])
         return MAX_PAUSE_SECONDS if seconds is None else min(MAX_PAUSE_SECONDS, max(MIN_PAUSE_SECONDS, seconds))
 
@@ -86,8 +87,13 @@ class Deliverer:
         except Exception:  # claimed again later
             log.exception("delivery failed", webhook=str(claimed.webhook_id), delivery=str(claimed.id))
             ended = postponed(claimed, HELD_SECONDS)
+        self._was_full |= self._is_full(claimed.webhook_id)
+        self._in_progress -= Counter([claimed.webhook_id])  # which keeps no zero
         self._ended.append(ended)
         self._any_ended.set()
+
+    def _is_full(self, webhook_id: UUID) -> bool:
+        return self._in_progress[webhook_id] >= PER_WEBHOOK or self._in_progress.total() >= CONCURRENCY
 
     async def _attempt(self, claimed: Claimed, target: Target | None) -> Ended:
         if claimed.id is None:
@@ -112,9 +118,12 @@ class Deliverer:
         await self._any_ended.wait()
         await asyncio.sleep(GATHERING_SECONDS)
         ended = self._ended[:]
+        if self._was_full:  # deliveries of other lanes need not wait until these are recorded
+            self._was_full = False
+            stored.wake(NEW_DELIVERIES)
         await self.queue.record(ended)
         del self._ended[: len(ended)]
         if not self._ended:
             self._any_ended.clear()
-        self._in_progress -= Counter(each.claimed.webhook_id for each in ended)  # which keeps no zero
-        stored.wake(NEW_DELIVERIES)
+        if not all(map(self._is_full, {each.claimed.webhook_id for each in ended})):
+            stored.wake(NEW_DELIVERIES)

@@ -8,9 +8,10 @@ from eventing.database import Database
 
 from webhook.delivery.receivers import disable
 from webhook.payloads import RETENTION
+from webhook.publishing import NEW_DELIVERIES, stored
 
-SECONDS, REMOVAL_SECONDS = 10.0, 300.0
-"""Pause between two rounds, and between two that remove rows."""
+SECONDS, BUSY_SECONDS, REMOVAL_SECONDS = 10.0, 1.0, 300.0
+"""Pause between two rounds; the same while there are new deliveries; between two rounds that remove rows."""
 BATCH = 1000
 MAX_BACKLOG = 100_000
 """Deliveries of a webhook that may wait. When there are more it is disabled; they are sent if it is activated again."""
@@ -49,12 +50,14 @@ class Upkeep:
         self.database, self._removed_at = database, -REMOVAL_SECONDS
 
     async def run(self) -> None:
-        """Do one round, and wait until the next one."""
-        await self.disable_full()
-        if time.monotonic() - self._removed_at >= REMOVAL_SECONDS:
-            await self.remove_old()
-            self._removed_at = time.monotonic()
-        await asyncio.sleep(SECONDS)
+        """Do one round, and wait until the next one: soon, if there are new deliveries."""
+        with stored.waiting(NEW_DELIVERIES) as waiter:
+            await self.disable_full()
+            if time.monotonic() - self._removed_at >= REMOVAL_SECONDS:
+                await self.remove_old()
+                self._removed_at = time.monotonic()
+            await asyncio.sleep(BUSY_SECONDS)
+            await waiter.wait(SECONDS - BUSY_SECONDS)
 
     async def disable_full(self) -> None:
         """Have webhooks disabled for which too many deliveries wait."""

@@ -3,7 +3,8 @@
 from typing import Any, assert_never
 
 from contracts.webhook.delivery import DeliveryEvent, RedeliveryRequested, RedeliverySinceRequested, WebhookTested
-from contracts.webhook.values import PAYLOAD_VERSION, TEST_EVENT
+from contracts.webhook.values import TEST_EVENT
+from contracts.wire import FIRST_PAYLOAD_VERSION
 from eventing.database import Connection
 from eventing.recording import Recorded
 
@@ -34,8 +35,8 @@ async def project_delivery(event: DeliveryEvent, recorded: Recorded[Any], db: Co
         case WebhookTested():
             test_id = event.delivery_id
             body = payload_of_test(id, recorded.owner, test_id, at)
-            await db.execute(ADD_PAYLOAD, test_id, PAYLOAD_VERSION, body, at + RETENTION)
-            await db.execute(ADD_TEST, test_id, id, PAYLOAD_VERSION, TEST_EVENT, at)
+            await db.execute(ADD_PAYLOAD, test_id, FIRST_PAYLOAD_VERSION, body, at + RETENTION)
+            await db.execute(ADD_TEST, test_id, id, FIRST_PAYLOAD_VERSION, TEST_EVENT, at)
             await db.execute(ADD_LANE, id, test_id, at)
         case RedeliveryRequested():
             await db.execute(REPEAT, id, event.delivery_id, None, TEST_EVENT, ENDED, at)
