@@ -24,6 +24,7 @@ from session.agent.gate import Recorded, unrecorded
 from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
+from session.agent.start_slots import StartSlots
 from session.agent.transcript import Transcripts
 from session.agent.unreported import note_reported, unreported
 from session.mcp.connections import Connections
@@ -73,7 +74,7 @@ class Agents:
         self._shutting_down = asyncio.Event()
         self._heartbeats = Heartbeats(lambda: list(self._live.values()))
         # Starting takes CPU time. Many concurrent starts would all be late and starve the service that they depend on.
-        self._start_slots = asyncio.Semaphore(self._context.limits.max_concurrent_starts)
+        self._start_slots = StartSlots(self._context.limits.max_concurrent_starts)
 
     @property
     def sandbox(self) -> Sandbox:
@@ -215,7 +216,7 @@ class Agents:
             await before.stop()
         await self._evict_surplus(agent.spec.owner)
         await agent.servers.connect()
-        async with self._start_slots:
+        async with self._start_slots.take(agent.spec.owner):
             with counted_start(agent):
                 await agent.start()
 
