@@ -14,6 +14,7 @@ from tests.bench import (
     cpu,
     create,
     fairness,
+    fresh,
     hops,
     keys,
     limits,
@@ -43,6 +44,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "relay": ("From the commit to the bus", relay.measure),
     "long": ("A session of 1,000 runs", long.measure),
     "query": ("A query to a warm session", query.measure),
+    "fresh": ("Fresh sessions, one each second and 50 at once", fresh.measure),
     "streams": ("Following sessions", streams.measure),
     "sessions": (
         "50 sessions at once, by a model that takes 1 s; ratios to that second",
