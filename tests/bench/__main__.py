@@ -15,6 +15,7 @@ from tests.bench import (
     cpu,
     create,
     fairness,
+    fresh,
     hops,
     keys,
     limits,
@@ -45,6 +46,7 @@ BENCHES: dict[str, tuple[str, Measure]] = {
     "relay": ("From the commit to the bus", relay.measure),
     "long": ("A session of 1,000 runs", long.measure),
     "query": ("A query to a warm session", query.measure),
+    "fresh": ("Fresh sessions, one each second and 50 at once", fresh.measure),
     "barrier": ("A tool call is stored before it begins", barrier.measure),
     "streams": ("Following sessions", streams.measure),
     "sessions": (

@@ -25,7 +25,7 @@ class BareAgent:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
         self._process = prepare_agent(sandbox, spec.workspace, variables(self._token, spec, Limits()))
-        wanted = options(spec, self._process, resuming=False, confined=sandbox.confines)
+        wanted = options(spec, self._process, Limits(), resuming=False, confined=sandbox.confines)
         self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, stderr=_drop))
         self._started = False
 

@@ -24,6 +24,7 @@ from onebox.testing.system import System
 from onebox.testing.unrooted import PostgresForTests
 from runtime.testing import eventually
 from session.app import service
+from session.settings import Settings
 
 from tests.bench.load import Clients
 from tests.e2e.user import User, newcomer
@@ -95,6 +96,7 @@ class Stage:
         """The whole system, on the servers of this stage."""
         environment = {"DATABASE_URL": self.postgres.url, "NATS_URL": self.nats.url, "MODEL_BASE_URL": self.model}
         environment["WARM_AGENTS_PER_USER"] = "64"  # one user has all sessions
+        environment["SPARE_AGENTS"] = str(Settings.model_fields["spare_agents"].default)
         system = self.hold(System(environment, claude_code=True))
         system.start()
         return system

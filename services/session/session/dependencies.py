@@ -123,7 +123,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
         Connections(connector) as connections,
         Agents(sandbox, proxy, transcripts := Transcripts(database, copying), connections, limits, program) as agents,
     ):
-        workspaces = settings.workspaces_dir
+        agents.spares.keep(workspaces := settings.workspaces_dir)
         yield Dependencies(
             agents,
             transcripts,
@@ -181,6 +181,7 @@ def _limits(settings: Settings) -> Limits:
         warm_agents_per_user=settings.warm_agents_per_user,
         warm_memory_bytes=settings.warm_agent_memory_bytes,
         idle_seconds=settings.warm_agent_seconds,
+        spares=settings.spare_agents,
         model_retries=settings.model_retries,
         model_silence_seconds=settings.model_silence_seconds,
         tool_seconds=settings.tool_seconds,

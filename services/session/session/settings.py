@@ -42,8 +42,8 @@ class Settings(SecretServiceSettings, SandboxSettings):
     `mcp_allowed_addresses`: networks and host names. The programs of STDIO servers may read the folders in
     `mcp_program_dirs`; each may use `mcp_program_memory_bytes`. An agent, with all that it starts, may use
     `agent_memory_bytes` and `agent_processes`; its program is `agent_path`, by default the Claude Code executable that
-    the Claude Agent SDK brings. All replicas share `workspaces_dir` and `archives_dir`; the latter is
-    inside the former by default.
+    the Claude Agent SDK brings. Up to `spare_agents` are started before a session needs them. All replicas share
+    `workspaces_dir` and `archives_dir`; the latter is inside the former by default.
     """
 
     workspaces_dir: Path
@@ -70,6 +70,7 @@ class Settings(SecretServiceSettings, SandboxSettings):
     warm_agents_per_user: PositiveInt = 16
     warm_agent_memory_bytes: PositiveInt = 384 * 2**20
     warm_agent_seconds: PositiveFloat = 300.0
+    spare_agents: int = Field(default=2, ge=0, le=64)
 
     @field_validator("model_base_url", mode="before")
     @classmethod

@@ -116,6 +116,7 @@ async def opened_replica(
         Connections(connector) as connections,
         Agents(sandbox, proxy, transcripts, connections, limits, program) as agents,
     ):
+        agents.spares.keep(workspaces)
         yield Replica(agents, workspaces, cast(Database, transcripts.database))
 
 
@@ -238,8 +239,9 @@ async def opened_deployment(
 ) -> AsyncGenerator[Deployment]:
     """Open a database of the service and a bus, for the replicas that a test starts."""
     # Tool calls have the default limit: a run that has to stay active must not end by itself on a slow machine.
-    values = {"workspaces_dir": workspaces, "model_base_url": model_url, "secrets_keys": ring_json("test")}
-    values |= {"mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url, "agent_path": program}
+    values: dict[str, Any] = {"model_base_url": model_url, "secrets_keys": ring_json("test"), "agent_path": program}
+    values |= {"workspaces_dir": workspaces, "mcp_allowed_addresses": "127.0.0.0/8", "nats_url": nats_url}
+    values["spare_agents"] = 0  # tests find agents by the ids of their sessions
     of_owner = migrated(databases, service.name, service.migrations, as_owner=True)
     async with of_owner as database, connected(nats_url, "test") as connection:
         yield Deployment(Settings.model_validate(values | {"database_url": database.url}), connection)

@@ -110,7 +110,7 @@ class Deployment:
         """
         values = [f"{name}={value}" for name, value in constants.items()]
         names = ("database_url", "nats_url", "workspaces_dir", "model_base_url", "secrets_keys", "quotas")
-        names += ("waiting_agent_seconds", "agent_path", "drain_seconds")
+        names += ("waiting_agent_seconds", "agent_path", "drain_seconds", "spare_agents")
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
         process = await asyncio.create_subprocess_exec(

@@ -89,6 +89,7 @@ class Reactor[T]:
         self.postponements = Postponements(service, dispatcher.database)
         self.broadcasts = Broadcasts(self.js, self._act)
         self.in_progress: set[tuple[str, int]] = set()
+        self.offers: dict[str, Offers] = {}
 
     async def work(self, registration: Registration, draining: asyncio.Event) -> None:
         """Run a shared reaction until `draining` is set, then finish the events in progress.
@@ -102,6 +103,7 @@ class Reactor[T]:
             async with aclosing(
                 Offers(self.service, self.client, registration, dependencies, slots, process)
             ) as offers:
+                self.offers[registration.name] = offers
                 sources = self._sources(registration, slots, offers.process)
                 running = [tasks.create_task(forever(name, source)) for name, source in sources.items()]
                 await draining.wait()
@@ -273,7 +275,7 @@ class Reactor[T]:
             bound_contextvars(**tracing.log_ids_of(recorded)),
             telemetry.span(name, SpanKind.CONSUMER, destination=subject, parent=parent),
         ):
-            await react(recorded, Reaction(self.dispatcher.dependencies, self.router, recorded, name))
+            await react(recorded, Reaction(self.dispatcher.dependencies, self.router, recorded, name, self.offers))
 
     async def _before_dead_letter(self, registration: Registration, message: Msg) -> None:
         try:

@@ -79,9 +79,9 @@ class Offers:
                 await self._unsubscribe(aggregate)
 
     async def _process(self, aggregate: UUID, message: Msg) -> None:
-        await self._subscribe(aggregate)
+        await self.subscribe(aggregate)
         await self._process_here(message)
-        await self._subscribe(aggregate)  # an offer that was refused meanwhile has ended the subscription
+        await self.subscribe(aggregate)  # an offer that was refused meanwhile has ended the subscription
 
     async def _prefers(self, aggregate: UUID) -> bool:
         try:
@@ -109,7 +109,9 @@ class Offers:
             return "no_answer"
         return "accepted" if answer.data == ACCEPTED else "refused"
 
-    async def _subscribe(self, aggregate: UUID) -> None:
+    async def subscribe(self, aggregate: UUID) -> None:
+        """Have the work of an aggregate offered to this replica."""
+
         async def receive(offer: Msg) -> None:
             self.slots.tasks.create_task(self._answer(aggregate, offer))
 

@@ -1,9 +1,10 @@
 """The context of a reaction: the dependencies of the service, and how to send commands and queries."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from uuid import UUID, uuid5
 
 from contracts.messages import Actor, Command, Query
@@ -16,6 +17,14 @@ from eventing.recording import Recorded
 from eventing.retrying import retry_transient
 
 
+class Attracts(Protocol):
+    """The offers of the work of a reaction."""
+
+    async def subscribe(self, aggregate: UUID) -> None:
+        """Have the work of an aggregate offered to this replica."""
+        ...
+
+
 @dataclass(frozen=True)
 class Reaction[T]:
     """The context of one run of the reaction `name`, to the event `recorded`."""
@@ -24,7 +33,13 @@ class Reaction[T]:
     router: Router[T]
     recorded: Recorded[Any]
     name: str
+    offers: Mapping[str, Attracts] = field(default_factory=dict[str, Attracts])
     _sent: Counter[UUID] = field(default_factory=Counter[UUID], init=False)
+
+    async def attract(self, name: str) -> None:
+        """Have later work of a reaction for the aggregate offered to this replica, where it will be cheap."""
+        if offers := self.offers.get(name):
+            await offers.subscribe(self.recorded.id)
 
     def now(self) -> datetime:
         """Return the present time, by the clock that decides about due times."""

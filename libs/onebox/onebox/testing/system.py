@@ -118,6 +118,7 @@ class System:
             "QUOTAS": "concurrent_runs=none",  # and run many agents at the same time
             "MCP_ALLOWED_ADDRESSES": "127.0.0.0/8",  # and start MCP servers on this machine
             "WEBHOOK_ALLOWED_ADDRESSES": "127.0.0.0/8",  # and receivers of webhooks
+            "SPARE_AGENTS": "0",  # and find agents by the ids of their sessions
             "PYTHONPYCACHEPREFIX": "",  # use the files that the tests have compiled next to the code
         } | dict(environment or {})
         if not (claude_code or self.claude_code):

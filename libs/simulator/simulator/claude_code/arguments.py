@@ -14,7 +14,9 @@ WITH_VALUE = frozenset(
         "--system-prompt-snapshot",
     }
 )
-FLAGS = frozenset({"--verbose", "--include-partial-messages", "--strict-mcp-config", "--session-mirror"})
+FLAGS = frozenset(
+    {"--verbose", "--include-partial-messages", "--strict-mcp-config", "--session-mirror", "--await-claim"}
+)
 REQUIRED = {
     "--output-format": "stream-json",
     "--input-format": "stream-json",

@@ -55,6 +55,16 @@ class Session:
             case {"subtype": "set_permission_mode", "mode": str(mode)}:
                 self.permissions.mode = mode
                 return {"mode": mode}
+            case {"subtype": "claim_session", "cwd": str(cwd), "permission_mode": str(mode)}:
+                self.permissions.mode = mode
+                [self.arguments.system_prompt] = request.get("system_prompt") or [None]
+                return {"status": "ok", "cwd": cwd, "session_id": self.arguments.session_id}
+            case {
+                "subtype": "apply_flag_settings",
+                "settings": {"permissions": {"allow": [*allowed], "deny": [*denied]}},
+            }:
+                self.permissions = Permissions(allowed, denied, self.permissions.mode)
+                return {}
             case {"subtype": "set_model"}:
                 self.model = model_name(request.get("model") or "default")
                 return {}

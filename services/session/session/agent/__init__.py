@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter as Counted
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -24,6 +23,9 @@ from session.agent.gate import Recorded, unrecorded
 from session.agent.live import Agent
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
+from session.agent.spares import Spares
+from session.agent.start_slots import StartSlots
+from session.agent.surplus import surplus
 from session.agent.transcript import Transcripts
 from session.agent.unreported import note_reported, unreported
 from session.mcp.connections import Connections
@@ -54,6 +56,7 @@ class Agents:
 
     After a turn the process stays for the next one, within the limits on the number and the idle time of warm agents,
     unless it has become larger than an idle one. What it started during the turn ends with the turn.
+    Others, of `spares`, are started before a session needs them.
     """
 
     def __init__(
@@ -71,9 +74,10 @@ class Agents:
         # Runs that were cancelled, possibly before their turn began here.
         self._cancelled_runs: deque[tuple[UUID, int | None]] = deque(maxlen=MAX_CANCELLED_RUNS)
         self._shutting_down = asyncio.Event()
-        self._heartbeats = Heartbeats(lambda: list(self._live.values()))
         # Starting takes CPU time. Many concurrent starts would all be late and starve the service that they depend on.
-        self._start_slots = asyncio.Semaphore(self._context.limits.max_concurrent_starts)
+        self._start_slots = StartSlots(self._context.limits.max_concurrent_starts)
+        self.spares = Spares(self._context, self._start_slots, self._live, self._retire)
+        self._heartbeats = Heartbeats(lambda: [*self._live.values(), *self.spares.agents])
 
     @property
     def sandbox(self) -> Sandbox:
@@ -84,12 +88,14 @@ class Agents:
         """Start the sweep of idle agents and the heartbeats."""
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._tasks.create_task(self._sweep())
+        self._refilling = self._tasks.create_task(self.spares.run())
         self._heartbeats.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """End all agents."""
         self._shutting_down.set()
+        self._refilling.cancel()
         await self.aclose()
         self._heartbeats.stop()
         # The caller's exception is not passed on, because a task group would wrap it.
@@ -138,7 +144,7 @@ class Agents:
 
     def count(self) -> None:
         """Set the gauge of the agents by what they do."""
-        count_agents(self._live.values())
+        count_agents(self._live.values(), len(self.spares.agents))
 
     async def has_warm(self, session_id: UUID) -> bool:
         """Return whether the session has an idle agent here that knows all of its conversation."""
@@ -162,7 +168,7 @@ class Agents:
         may have another turn here later.
         """
         agent = self._live.get(session_id)
-        return agent is not None and _works_for(agent.spec, run_id, attempt) and agent.kill(asking=False)
+        return agent is not None and agent.spec.works_for(run_id, attempt) and agent.kill(asking=False)
 
     def cancel(self, session_id: UUID, run_id: UUID | None = None, attempt: int | None = None) -> None:
         """Start to do what `close` does, without waiting for the end."""
@@ -179,7 +185,7 @@ class Agents:
     async def aclose(self) -> None:
         """End all agents."""
         async with asyncio.timeout(SHUTDOWN_TIMEOUT):
-            await asyncio.gather(*(self.close(session_id) for session_id in list(self._live)))
+            await asyncio.gather(self.spares.aclose(), *(self.close(session_id) for session_id in list(self._live)))
 
     def _retire(self, agent: Agent) -> None:
         if not agent.retired:
@@ -190,11 +196,11 @@ class Agents:
         if run_id:
             self._cancelled_runs.append((run_id, attempt))
         agent = self._live.get(session_id)
-        return agent if agent and (run_id is None or _works_for(agent.spec, run_id, attempt)) else None
+        return agent if agent and (run_id is None or agent.spec.works_for(run_id, attempt)) else None
 
     async def _acquire(self, spec: AgentSpec) -> Agent:
-        if any(_works_for(spec, *cancelled) for cancelled in self._cancelled_runs):
-            raise AgentFailed(STOPPED)
+        await self.spares.prepared(spec.session_id)
+        self._check_not_cancelled(spec)
         agent = self._live.get(spec.session_id)
         if agent and agent.acquire(spec):
             async with self._ended_on_failure(agent):
@@ -202,12 +208,22 @@ class Agents:
                     return agent
         return await self._start(spec)
 
+    def _check_not_cancelled(self, spec: AgentSpec) -> None:
+        if any(spec.works_for(*cancelled) for cancelled in self._cancelled_runs):
+            raise AgentFailed(STOPPED)
+
     async def _start(self, spec: AgentSpec) -> Agent:
+        if prestarted := await self.spares.claimed(spec):
+            await self._evict_surplus(spec.owner)
+            return prestarted
+        self._check_not_cancelled(spec)
         before, agent = self._live.get(spec.session_id), Agent(spec, self._context, self._retire)
         self._live[spec.session_id] = agent
         async with self._ended_on_failure(agent):
             with telemetry.span("start agent"):
                 await self._start_after(before, agent)
+        if not agent.resumed:
+            self.spares.note_missed(spec)
         return agent
 
     async def _start_after(self, before: Agent | None, agent: Agent) -> None:
@@ -215,7 +231,7 @@ class Agents:
             await before.stop()
         await self._evict_surplus(agent.spec.owner)
         await agent.servers.connect()
-        async with self._start_slots:
+        async with self._start_slots.take(agent.spec.owner):
             with counted_start(agent):
                 await agent.start()
 
@@ -245,16 +261,11 @@ class Agents:
         await self._evict_surplus(agent.spec.owner)
 
     async def _evict_surplus(self, owner: UUID | None) -> None:
-        """End idle agents beyond the share of a user, then those of the users with the most agents beyond the total."""
+        """End idle agents beyond the share of a user and beyond the total; prestarted ones first."""
         limits = self._context.limits
-        while self._agents_of()[owner] > limits.warm_agents_per_user and (idle := self._idle(owner)):
-            await self._end(idle[0])
-        while len(self._live) > limits.warm_agents and (idle := self._idle()):
-            number = self._agents_of()
-            await self._end(max(idle, key=lambda agent: number[agent.spec.owner]))
-
-    def _agents_of(self) -> Counted[UUID | None]:
-        return Counted(agent.spec.owner for agent in self._live.values())
+        await self.spares.shed(limits.warm_agents - len(self._live))
+        while agent := surplus(self._live.values(), owner, limits):
+            await self._end(agent)
 
     async def _sweep(self) -> None:
         limit = self._context.limits.idle_seconds
@@ -262,12 +273,8 @@ class Agents:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._shutting_down.wait(), min(SWEEP_SECONDS, limit))
             due = time.monotonic() - limit
-            await asyncio.gather(*(self._end(agent) for agent in self._idle() if agent.idle_since < due))
-
-    def _idle(self, *owners: UUID | None) -> list[Agent]:
-        """Return the idle agents of some users, or of all; the one that was used first is the first."""
-        idle = (agent for agent in self._live.values() if not agent.busy)
-        return [agent for agent in idle if not owners or agent.spec.owner in owners]
+            idle = [agent for agent in self._live.values() if not agent.busy]
+            await asyncio.gather(*(self._end(agent) for agent in idle if agent.idle_since < due))
 
     async def _end_and_log(self, agent: Agent) -> None:
         try:
@@ -280,10 +287,6 @@ class Agents:
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
-
-
-def _works_for(spec: AgentSpec, run_id: UUID, attempt: int | None) -> bool:
-    return spec.run_id == run_id and attempt in (None, spec.attempt)
 
 
 def _budget_is_spent(spec: AgentSpec, finished: Finished) -> bool:

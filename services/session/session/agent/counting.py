@@ -4,6 +4,7 @@ import time
 from collections import Counter as Counted
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 from runtime.metrics import metrics_of
@@ -14,7 +15,7 @@ from session.ceilings.model_names import FAMILIES, is_listed
 
 OTHER = "other"
 """The label of models that are neither offered nor of a known family: what agents report must not create series."""
-STATES = ("starting", "working", "warm")
+STATES = ("starting", "working", "warm", "prestarted")
 _METRICS = metrics_of("session")
 
 _agents = Gauge("agents", "Live agents of this service, by what they do", ["state"], registry=_METRICS)
@@ -25,6 +26,18 @@ _start_time = Histogram(
     "agent_start_duration_seconds",
     "Duration of starts of agent processes until they accept a message; failed ones are not counted",
     buckets=(0.1, 0.25, 0.5, 0.75, 1, 1.5, 2.5, 5, 10, 30),
+    registry=_METRICS,
+)
+_claims = Counter(
+    "agent_claims_total",
+    "New sessions that could use a prestarted agent: claimed, missed if there was none, or failed",
+    ["outcome"],
+    registry=_METRICS,
+)
+_claim_time = Histogram(
+    "agent_claim_duration_seconds",
+    "Duration of claims of prestarted agents until they accept a message; failed ones are not counted",
+    buckets=(0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 10),
     registry=_METRICS,
 )
 _cost = Counter("model_cost_usd", "Cost of turns in US dollars, by model", ["model"], registry=_METRICS)
@@ -46,9 +59,24 @@ def counted_start(agent: Agent) -> Generator[None]:
     agent.started = True
 
 
-def count_agents(live: Iterable[Agent]) -> None:
+@contextmanager
+def counted_claim() -> Generator[None]:
+    """Count the claim of a prestarted agent in the block, and its duration if it succeeds."""
+    began = time.perf_counter()
+    yield
+    _claim_time.observe(time.perf_counter() - began)
+    count_claim("claimed")
+
+
+def count_claim(outcome: Literal["claimed", "missed", "failed"]) -> None:
+    """Count what became of a new session that could use a prestarted agent."""
+    _claims.labels(outcome).inc()
+
+
+def count_agents(live: Iterable[Agent], prestarted: int) -> None:
     """Set the gauge of the agents of this replica."""
     number = Counted("warm" if not a.busy else "working" if a.started else "starting" for a in live)
+    number["prestarted"] = prestarted
     for state in STATES:
         _agents.labels(state).set(number[state])
 

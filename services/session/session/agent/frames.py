@@ -123,7 +123,7 @@ class Frames(SubprocessCLITransport):
         self._schema = None if '"pattern' in json.dumps(schema) else schema
         super().__init__(_no_input(), replace(options, output_format=None) if self._schema else options)
         self.queue, self.allowance = FrameQueue(), Allowance(limits)
-        self._transcript, self._projects = transcript, projects
+        self.transcript, self._projects = transcript, projects
         self._limits, self._on_failure, self._failed = limits, on_failure, False
 
     async def begin_run(self) -> None:
@@ -234,7 +234,7 @@ class Frames(SubprocessCLITransport):
     async def _store(self, frame: Frame) -> None:
         try:
             subpath = self._subpath(frame["filePath"])
-            await self._transcript.append(subpath, frame["entries"])
+            await self.transcript.append(subpath, frame["entries"])
         except (Refusal, WriterReplaced):
             raise
         except Exception as error:  # a long outage of the database, or a forged frame with invalid entries
@@ -248,7 +248,7 @@ class Frames(SubprocessCLITransport):
             ValueError: the file belongs to another session, or is not a transcript.
         """
         _project, *steps = Path(path).relative_to(self._projects).parts
-        session, own_session = "/".join(steps).removesuffix(".jsonl"), self._transcript.session
+        session, own_session = "/".join(steps).removesuffix(".jsonl"), self.transcript.name
         if not path.endswith(".jsonl") or not f"{session}/".startswith(f"{own_session}/"):
             raise ValueError(f"the agent of session {own_session} writes to {session!r}")
         return session.removeprefix(own_session).removeprefix("/")

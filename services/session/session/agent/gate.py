@@ -59,6 +59,10 @@ class Gate:
     ask: Ask = deny_all
     recorded: Recorded = unrecorded
 
+    def decide_as(self, other: "Gate") -> None:
+        """Decide as another one would, from now on: the SDK knows only the gate that the agent was started with."""
+        vars(self).update(vars(other))
+
     def hooks(self) -> dict[Any, list[HookMatcher]]:
         """Return the hooks that the SDK calls before each call of a tool."""
         return {"PreToolUse": [HookMatcher(hooks=[self._begin], timeout=HOOK_SECONDS, on_failure="block")]}

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -55,36 +56,39 @@ class Agent:
     """
 
     def __init__(self, spec: AgentSpec, context: AgentContext, end: Callable[["Agent"], None]) -> None:
-        self.spec, self.busy, self.retired, self.idle_since = spec, True, False, 0.0
-        self.last_turn = self.started = False
+        self.busy, self.retired, self.idle_since, self.resumed = True, False, 0.0, False
+        self.last_turn = self.started = self.unused = self.waits = False
         self._context, self._request_end = context, end
         self._failure: AgentFailed | None = None
         self._token = secrets.token_urlsafe(32)
-        self._permits = Permits(spec.options, spec.ceiling)
-        self._access = Access(usable_models(spec, context.limits), spec.ceiling, self._permits.search)
+        self._bind(spec)
         try:
-            limits, own_variables = context.limits, spec.options.env
-            environment = variables(self._token, spec, limits)
+            environment, limits = variables(self._token, spec, context.limits), context.limits
             self._process = prepare_agent(
-                context.sandbox, spec.workspace, environment, own_variables, limits.resources, context.program
+                context.sandbox, spec.workspace, environment, spec.options.env, limits.resources, context.program
             )
         except OSError as error:
             log.warning("sandbox preparation failed", error=repr(error))
             raise AgentFailed(NOT_STARTED) from error
-        self._transcript = context.transcripts.open(spec.session_id)
+        self._client: ClaudeSDKClient | None = None
+        self._frames: Frames | None = None
+        self._lifecycle, self._ended, self._killed = asyncio.Lock(), False, False
+        self._stop_requested, self._connecting = False, cast(asyncio.Timeout | None, None)
+        self._between_turns = asyncio.Event()
+        self._between_turns.set()
+
+    def _bind(self, spec: AgentSpec, name: UUID | None = None) -> None:
+        """Belong to a session, whose conversation has another `name` for the process, and forget any earlier one."""
+        context, self.spec = self._context, spec
+        self._permits = Permits(spec.options, spec.ceiling)
+        self._access = Access(usable_models(spec, context.limits), spec.ceiling, self._permits.search)
+        self._transcript = context.transcripts.open(spec.session_id, name)
         self._transcript.set_writer(*spec.writer)
         self.translator = MessageTranslator(structured=spec.options.output_format is not None)
         self._gate = Gate(self._transcript, spec.ceiling, self._permits, self.translator)
         calls = ServerCalls(context.transcripts.database, spec.session_id, lambda: self.spec.writer)
         self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, calls, spec.owner)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
-        self._client: ClaudeSDKClient | None = None
-        self._frames: Frames | None = None
-        self._lifecycle, self._ended = asyncio.Lock(), False
-        self._stop_requested, self._connecting = False, cast(asyncio.Timeout | None, None)
-        self._killed = False
-        self._between_turns = asyncio.Event()
-        self._between_turns.set()
 
     @property
     def available(self) -> bool:
@@ -95,7 +99,7 @@ class Agent:
         """Reserve the agent for a turn; return False if it is not available, or runs with other options."""
         if self.spec != spec or not self.available:
             return False
-        self.spec, self.busy = spec, True
+        self.spec, self.busy, self.unused = spec, True, False
         self._transcript.set_writer(*spec.writer)
         return True
 
@@ -121,40 +125,38 @@ class Agent:
         Raises:
             AgentFailed: the process did not start, or was stopped before.
         """
-        resuming = await self._transcript.is_resumable()
+        self.resumed = await self._transcript.is_resumable()
         async with self._lifecycle:
             if self._stop_requested:
                 raise AgentFailed(STOPPED)
-            confined = self._context.sandbox.confines
-            if resuming:
+            if self.resumed:
                 await self._write_conversation()
             if self._stop_requested:  # while the conversation was written
                 raise AgentFailed(STOPPED)
-            limits = self._context.limits
-            sdk_options = options(
-                self.spec,
-                self._process,
-                resuming=resuming,
-                confined=confined,
-                default_model=next(iter(usable_models(self.spec, limits)), None),
-            )
+            limits, confined = self._context.limits, self._context.sandbox.confines
+            how = options(self.spec, self._process, limits, resuming=self.resumed, confined=confined, waits=self.waits)
             sdk_options = replace(
-                sdk_options,
+                how,
                 mcp_servers={**self.servers.configs()},
                 hooks=self._gate.hooks(),
                 can_use_tool=self._gate.decide,
                 stderr=self._diagnostics.record,
             )
-            folder = projects_folder(self._process.home)
-            self._frames = Frames(sdk_options, self._transcript, folder, limits, self._fail)
+            self._frames = Frames(
+                sdk_options, self._transcript, projects_folder(self._process.home), limits, self._fail
+            )
             self._client = ClaudeSDKClient(sdk_options, self._frames)
             try:
                 await self._connect(self._client)
-                await self._context.proxy.serve(self._process.accept(), self._token, self._access)
+                await self._serve(self._process.accept())
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
                 raise self._failure_or(AgentFailed(self._diagnostics.start_failure())) from error
             await asyncio.to_thread(self._process.remove_initial_home)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        """Let the agent use the model, in its turns."""
+        await self._context.proxy.serve(listener, self._token, self._access)
 
     async def _write_conversation(self) -> None:
         """Write the conversation to the folder from which the launcher copies it into the sandbox."""

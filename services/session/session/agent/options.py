@@ -70,6 +70,10 @@ class AgentSpec:
         """The run and the attempt for which the agent writes."""
         return self.run_id, self.attempt
 
+    def works_for(self, run_id: UUID, attempt: int | None = None) -> bool:
+        """Return whether the agent works for a run, and as this `attempt` if it is given."""
+        return self.run_id == run_id and attempt in (None, self.attempt)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -82,6 +86,8 @@ class Limits:
     `run_bytes`, `run_records` and `run_record_bytes` bound what an agent may write for one run: in total, and of
     recorded messages and tool results. `max_pending_requests` bounds its concurrent approval requests. They are far
     above what a long run needs; only a program that forges the agent's output reaches them.
+
+    At most `spares` agents are started before a session needs them.
     """
 
     warm_agents: int = 64
@@ -89,6 +95,7 @@ class Limits:
     warm_memory_bytes: int = 384 * 2**20
     idle_seconds: float = 300
     max_concurrent_starts: int = os.cpu_count() or 1
+    spares: int = 0
     start_seconds: float = 30
     model_retries: int = 2
     model_answer_seconds: float = 300
@@ -103,11 +110,11 @@ class Limits:
 
 
 def options(
-    spec: AgentSpec, process: SandboxedProcess, *, resuming: bool, confined: bool, default_model: str | None = None
+    spec: AgentSpec, process: SandboxedProcess, limits: Limits, *, resuming: bool, confined: bool, waits: bool = False
 ) -> ClaudeAgentOptions:
     """Return the SDK's options for an agent in `process`, which starts a conversation, or resumes one if `resuming`.
 
-    The caller adds the callbacks `can_use_tool` and `stderr`.
+    An agent that `waits` is claimed by its session later. The caller adds the callbacks `can_use_tool` and `stderr`.
     """
     sdk_options = spec.options
     return ClaudeAgentOptions(
@@ -122,7 +129,7 @@ def options(
         tools=TOOLS if confined else [],
         settings=_rules(sdk_options, process),
         system_prompt=_system_prompt(sdk_options.system_prompt, process),
-        model=sdk_options.model or default_model,
+        model=sdk_options.model or next(iter(usable_models(spec, limits)), None),
         fallback_model=None if sdk_options.fallback_model == sdk_options.model else sdk_options.fallback_model,
         effort=sdk_options.effort,
         output_format=_output_format(sdk_options.output_format),
@@ -137,6 +144,7 @@ def options(
             # The SDK sets these for a session store and for `can_use_tool` when it starts the process itself.
             "session-mirror": None,
             "permission-prompt-tool": "stdio",
+            **({"await-claim": None} if waits else {}),
         },
     )
 

@@ -134,11 +134,12 @@ class ConversationNotWritten(Exception):
 class Transcript:
     """The conversation of one session, as one agent sees it; `set_writer` says for which run it writes.
 
-    Database errors that may pass are retried for half a minute.
+    An agent that was started before the session was known has another id for it, `name`. Database errors that may pass
+    are retried for half a minute.
     """
 
-    def __init__(self, database: Database, session: str) -> None:
-        self._database, self.session = database, session
+    def __init__(self, database: Database, session: str, name: str | None = None) -> None:
+        self._database, self.session, self.name = database, session, name or session
         self._last_position = 0
         self._run: tuple[UUID | None, int] = (None, 0)
         self.calls = StoredCalls()
@@ -161,6 +162,7 @@ class Transcript:
         if not entries:
             return
         ids, types, texts = await asyncio.to_thread(_columns, entries)
+        texts = [text.replace(_member(self.name), _member(self.session)) for text in texts]
         row = self.session, subpath, ids, types, texts, *self._run, CONVERSATION_BYTES
         stored = await retry_transient(partial(self._database.fetchrow, APPEND, *row))
         if stored is None or stored["bytes"] is None:
@@ -231,6 +233,10 @@ def _columns(entries: list[Any]) -> tuple[list[str | None], list[str], list[str]
     return ids, types, [json.dumps(entry) for entry in entries]
 
 
+def _member(session: str) -> str:  # inside of a string, it has other quotes
+    return f'"sessionId": "{session}"'
+
+
 def _safe_column(value: Any) -> str | None:
     """Return the value if it can be stored in an indexed column, else None: entries can be forged by programs."""
     return value if isinstance(value, str) and SAFE_COLUMN.fullmatch(value) else None
@@ -255,9 +261,9 @@ class Transcripts:
     def __init__(self, database: Database, copy_database: Database | None = None) -> None:
         self.database, self._copy_database = database, copy_database or database
 
-    def open(self, session_id: UUID) -> Transcript:
-        """Return a new `Transcript` of the session; each agent needs its own."""
-        return Transcript(self.database, str(session_id))
+    def open(self, session_id: UUID, name: UUID | None = None) -> Transcript:
+        """Return a new `Transcript` of the session, which its agent knows by `name`; each agent needs its own."""
+        return Transcript(self.database, str(session_id), str(name) if name else None)
 
     async def copy(self, session_id: UUID, fork_id: UUID, messages: int) -> None:
         """Copy the first `messages` messages of a session to a fork, continuing a copy that was interrupted."""

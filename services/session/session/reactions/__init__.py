@@ -2,7 +2,7 @@
 
 from eventing.reactions import Reactions
 
-from session.reactions import approval, archive, cancellation, fork, run, session
+from session.reactions import approval, archive, cancellation, fork, preparing, run, session
 
 reactions = Reactions.merge(
     run.reactions,
@@ -11,4 +11,5 @@ reactions = Reactions.merge(
     cancellation.reactions,
     fork.reactions,
     archive.reactions,
+    preparing.reactions,
 )

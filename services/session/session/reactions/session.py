@@ -49,6 +49,16 @@ async def remove_session_data(session_id: UUID, dependencies: Dependencies) -> N
     await dependencies.blocking.run(erase, dependencies.archives / str(session_id))
 
 
+async def discard_if_deleted(session_id: UUID, reaction: Reaction[Dependencies]) -> None:
+    """Remove the data of a session that was deleted while they were created."""
+    try:
+        await reaction.ask(GetSession(session_id=session_id))
+    except Refusal as refusal:
+        if refusal.code is not Code.SESSION_NOT_FOUND:
+            raise
+        await remove_session_data(session_id, reaction.dependencies)
+
+
 async def measure_storage(session_id: UUID, dependencies: Dependencies) -> None:
     """Store what the workspace of a session occupies, because its agent may have changed it."""
     files = dependencies.files(session_id)
@@ -88,9 +98,4 @@ class SessionJob[E: Event](Job[Dependencies, E]):
 
     async def discard(self) -> None:
         """Remove what was created if the session was deleted meanwhile."""
-        try:
-            await self.reaction.ask(GetSession(session_id=self.session_id))
-        except Refusal as refusal:
-            if refusal.code is not Code.SESSION_NOT_FOUND:
-                raise
-            await remove_session_data(self.session_id, self.dependencies)
+        await discard_if_deleted(self.session_id, self.reaction)

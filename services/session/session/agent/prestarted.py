@@ -1,0 +1,89 @@
+"""A process that was started before its session was known."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from runtime.clock import new_id
+
+from session.agent.agent_context import AgentContext
+from session.agent.claiming import ClaimFailed, Unclaimable, claim
+from session.agent.frames import STOPPED, AgentFailed
+from session.agent.live import Agent
+from session.agent.options import AgentSpec
+from session.workspace import parked
+
+
+class PrestartedAgent(Agent):
+    """An agent with a profile and an empty workspace of its own, which waits for the claim of a session.
+
+    Until then it runs nothing for anybody, and its token opens nothing: it reaches no model.
+
+    Raises as `Agent` does; OSError: its folder cannot be created.
+    """
+
+    def __init__(
+        self, profile: AgentSpec, workspaces: Path, context: AgentContext, end: Callable[[Agent], None]
+    ) -> None:
+        self.profile, self._name = profile, new_id()
+        self.folder = parked.park(workspaces, str(self._name))
+        self._own_spec = replace(profile, session_id=self._name, workspace=self.folder)
+        self._listener: socket.socket | None = None
+        super().__init__(self._own_spec, context, end)
+        self.waits = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether a session may claim it."""
+        return self.started and not self.retired and self._process.alive()
+
+    def bind(self, spec: AgentSpec) -> None:
+        """Belong to a session from now on; `claim` comes next."""
+        gate, diagnostics = self._gate, self._diagnostics
+        self._bind(spec, self._name)
+        # The SDK knows only those that the process was started with.
+        gate.decide_as(self._gate)
+        self._gate, self._diagnostics = gate, diagnostics
+
+    def unbind(self) -> None:
+        """Belong to no session again, after a session could not claim the agent."""
+        self.bind(self._own_spec)
+
+    async def claim(self) -> None:
+        """Let the session that the agent is bound to claim it. From then on it may use the model.
+
+        Raises:
+            Unclaimable: the session has a conversation or a workspace; the agent was not touched.
+            ClaimFailed: the agent cannot be used any more.
+            AgentFailed: the agent was stopped before.
+        """
+        if await self._transcript.is_resumable():
+            raise Unclaimable
+        async with self._lifecycle:
+            client, frames, listener = self._client, self._frames, self._listener
+            if self._stop_requested or client is None or frames is None or listener is None:
+                raise AgentFailed(STOPPED)
+            await self._take_workspace()
+            frames.transcript = self._transcript
+            await claim(client, self.spec, self._process.cwd)
+            self._listener = None
+            await super()._serve(listener)
+
+    async def _take_workspace(self) -> None:
+        try:
+            await asyncio.to_thread(parked.take, self.folder, self.spec.workspace)
+        except FileExistsError as error:
+            raise Unclaimable from error
+        except OSError as error:
+            raise ClaimFailed(repr(error)) from error
+
+    async def _serve(self, listener: socket.socket) -> None:
+        self._listener = listener  # nobody is served before the claim
+
+    async def _clean_up(self) -> None:
+        await super()._clean_up()
+        if self._listener:
+            self._listener.close()
+        await asyncio.to_thread(parked.remove, self.folder)

@@ -1,0 +1,53 @@
+"""Slots for starts of agents, fair to users."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(eq=False)
+class _Waiting:
+    owner: UUID | None
+    spare: bool
+    admitted: asyncio.Future[None]
+
+
+class StartSlots:
+    """Bounds how many agents start at the same time: a start takes CPU time, and many would all be late.
+
+    The user of whom the fewest are starting is next, so that one with many sessions does not delay the others. Starts
+    in advance of any session wait for all others, and leave a slot free.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number, self._waiting = number, list[_Waiting]()
+        self._starting = Counter[UUID | None]()
+
+    @asynccontextmanager
+    async def take(self, owner: UUID | None, *, spare: bool = False) -> AsyncGenerator[None]:
+        """Hold a slot for the start of an agent of a user, or for one of no user yet."""
+        waiting = _Waiting(owner, spare, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._admit()
+        try:
+            await waiting.admitted
+            yield
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+            else:
+                self._starting[owner] -= 1
+                self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting and (free := self._number - self._starting.total()) > 0:
+            chosen = min(self._waiting, key=lambda each: (each.spare, self._starting[each.owner]))
+            if chosen.spare and free == 1 < self._number:  # for a session that may come
+                return
+            self._waiting.remove(chosen)
+            self._starting[chosen.owner] += 1
+            if not chosen.admitted.done():
+                chosen.admitted.set_result(None)

@@ -1,0 +1,78 @@
+"""New sessions get an agent when they are created, in one of the replicas."""
+
+from uuid import UUID
+
+import pytest
+from contracts.session.session import DeleteSession
+from eventing.reactions import offers as offering
+from eventing.testing import eventually
+from session.workspace import parked
+from simulator.testing import scripted
+
+from services.session.tests.deployment import Deployment
+from services.session.tests.processes import agents_of
+from services.session.tests.test_spares import claims
+
+HELLO = scripted({"text": "Hello."})
+
+
+async def prepared_session(deployment: Deployment) -> UUID:
+    """Create sessions until one has claimed an agent, and so has a workspace; the others ask theirs."""
+    claimed, session_id = claims(), await deployment.client.create()
+    while not await is_prepared(deployment, session_id):
+        await deployment.client.run(session_id, HELLO)
+        claimed, session_id = claims(), await deployment.client.create()
+    await eventually(lambda: claims() > claimed)
+    return session_id
+
+
+async def is_prepared(deployment: Deployment, session_id: UUID) -> bool:
+    try:
+        await eventually((deployment.settings.workspaces_dir / str(session_id)).exists, within=2)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_a_session_has_an_agent_before_its_first_query(deployment: Deployment) -> None:
+    async with deployment.changed(spare_agents=1).replica():
+        session_id = await prepared_session(deployment)
+        assert (await deployment.client.run(session_id, HELLO)).text == "Hello."
+        assert agents_of(session_id) == []  # it has the name that it was started with
+
+
+async def test_a_session_runs_in_the_replica_that_has_its_agent(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offering, "OFFER_SECONDS", 60.0)
+    several = deployment.changed(spare_agents=1)
+    async with several.replica(), several.replica():
+        for _ in range(3):
+            session_id = await prepared_session(deployment)
+            await deployment.client.run(session_id, HELLO)
+            assert agents_of(session_id) == []
+
+
+async def test_a_session_that_is_deleted_at_once_leaves_nothing(deployment: Deployment) -> None:
+    async with deployment.changed(spare_agents=1).replica():
+        await deployment.client.run(await prepared_session(deployment), HELLO)
+        deleted = await deployment.client.create()
+        await deployment.client.ask(DeleteSession(session_id=deleted))
+        await prepared_session(deployment)  # its events come after the others
+        await eventually(lambda: not (deployment.settings.workspaces_dir / str(deleted)).exists())
+
+
+async def test_a_killed_replica_leaves_no_prestarted_agent(deployment: Deployment) -> None:
+    spares = deployment.settings.workspaces_dir / parked.FOLDER
+
+    def left() -> list[int]:
+        return [agent for folder in spares.glob("*") for agent in agents_of(UUID(folder.name))]
+
+    async with deployment.changed(spare_agents=1).replica_process({}) as process:
+        await eventually(deployment.client.is_ready)
+        await deployment.client.create()
+        await eventually(left)
+        process.kill()
+        await eventually(lambda: not left())
+    parked.remove_abandoned(deployment.settings.workspaces_dir, -1)
+    assert list(spares.iterdir()) == []
