@@ -8,7 +8,7 @@ from onebox.testing.system import System, has_ended, until
 from simulator.testing import bash, scripted
 
 from tests.e2e.processes import SECONDS, sleeping
-from tests.e2e.user import User
+from tests.e2e.user import NAME, User, error, said
 
 
 def test_all_that_was_acknowledged_survives_a_kill_of_everything(spare_system: System, spare_user: User) -> None:
@@ -49,3 +49,17 @@ def test_a_run_killed_during_a_tool_call_is_reported_and_leaves_nothing(
     assert spare_user.status(session_id) == "active"
     assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["unknown"]
     assert spare_user.ask(session_id, scripted({"text": "fine"})).json()["content"]["text"] == "fine"
+
+
+def test_a_conversation_survives_an_archive_and_a_kill_of_the_service(spare_user: User, spare_system: System) -> None:
+    session_id = spare_user.create()
+    said(spare_user, session_id, "My name is Ada")
+    spare_user.bash(session_id, "echo hello > a.txt")
+    spare_user.http.post(f"/sessions/{session_id}/archive", json={"compression": "zstd"}).raise_for_status()
+    assert error(spare_user.ask(session_id, "?")) == (409, "SESSION_ARCHIVED")
+    opened = spare_user.http.post(f"/sessions/{session_id}/resume").raise_for_status().json()
+    assert (opened["status"], opened["ready"]) == ("active", True)
+    spare_system.kill("session")
+    until(spare_system.ready)
+    assert said(spare_user, session_id, NAME) == "Your name is Ada."
+    assert spare_user.bash(session_id, "cat a.txt") == "hello"

@@ -13,7 +13,7 @@ from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.processes import processes
-from tests.e2e.user import HELD, User, error, let_go
+from tests.e2e.user import HELD, User, error, let_go, said
 
 MOVED = (
     'runs_total{code="",outcome="completed"}',
@@ -133,3 +133,19 @@ def test_queued_runs_survive_a_restart_of_the_service(spare_system: System, spar
         "unknown",
     )
     assert [spare_user.ended(session_id, run_id)["text"] for run_id in queued] == ["answer 0", "answer 1"]
+
+
+def test_an_unscripted_request_is_answered_with_real_tools(shared_user: User) -> None:
+    session_id = shared_user.create()
+    said(shared_user, session_id, "Write the file notes.txt with the text: remember")
+    assert "remember" in said(shared_user, session_id, "Read the file notes.txt")
+
+
+def test_structured_output_is_valid_or_the_run_fails(shared_user: User) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    session_id = shared_user.create(output_format={"type": "json_schema", "schema": schema})
+    answer = {"tools": [{"name": "StructuredOutput", "input": {"n": 42}}]}
+    body = shared_user.ask(session_id, scripted(answer, {"text": "Done."})).raise_for_status().json()
+    assert body["structured_output"] == {"n": 42}
+    assert shared_user.run(session_id, body["run_id"])["structured_output"] == {"n": 42}
+    assert error(shared_user.ask(session_id, scripted({"text": "No."}))) == (502, "OUTPUT_NOT_VALID")

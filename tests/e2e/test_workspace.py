@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 from onebox.testing.system import System, until
 
-from tests.e2e.user import User
-
-
-def said(user: User, session_id: str, message: str) -> str:
-    return user.ask(session_id, message).raise_for_status().json()["content"]["text"]
+from tests.e2e.user import NAME, User, said
 
 
 def archive(user: User, session_id: str, compression: str) -> dict[str, Any]:
@@ -31,6 +27,20 @@ def test_a_fork_of_an_earlier_message_does_not_know_later_ones(shared_user: User
     shared_user.http.delete(f"/sessions/{session_id}").raise_for_status()
     assert said(shared_user, fork_id, "What is my name?") == "Your name is Ada."
     assert [m["sequence_number"] for m in shared_user.items(f"/sessions/{fork_id}/messages")] == [1, 2, 3, 4]
+
+
+def test_a_fork_remembers_its_parent_and_both_continue_independently(shared_user: User) -> None:
+    session_id = shared_user.create()
+    said(shared_user, session_id, "My name is Ada")
+    shared_user.bash(session_id, "echo one > a.txt; ln -s a.txt link")
+    fork = shared_user.http.post(f"/sessions/{session_id}/fork", json={"name": "Forked Session"}).json()
+    assert (fork["parent_session_id"], fork["status"], fork["ready"]) == (session_id, "created", True)
+    assert said(shared_user, fork["id"], NAME) == "Your name is Ada."
+    said(shared_user, fork["id"], "My name is Bob")
+    assert shared_user.bash(fork["id"], "cat link; echo two > a.txt") == "one"
+    assert shared_user.http.get(f"/sessions/{session_id}/workspace/a.txt").content == b"one\n"
+    assert said(shared_user, session_id, NAME) == "Your name is Ada."
+    assert said(shared_user, fork["id"], NAME) == "Your name is Bob."
 
 
 def test_an_archive_has_the_specified_fields_and_can_be_downloaded(shared_user: User) -> None:

@@ -21,6 +21,7 @@ PASSWORD = "plantedsecret-analytical engine"
 HELD = scripted(bash("until [ -e go ]; do sleep 0.1; done"), {"text": "at last"})
 """A prompt whose agent works until `let_go`."""
 
+NAME = 'What is my name? [[simulate {"turns": [{}]}]]'
 
 KEPT_SECONDS = 1.0
 """How long an idle connection is used again: less than the gateway keeps it, or a request may meet its end."""
@@ -157,3 +158,8 @@ def set_active(system: System, user: User, *, active: bool) -> None:
             await connection.close()
 
     asyncio.run(update())
+
+
+def said(user: User, session_id: str, message: str) -> str:
+    """Return what an agent answers."""
+    return user.ask(session_id, message).raise_for_status().json()["content"]["text"]

@@ -50,7 +50,7 @@ class Preloading:
     def start(self) -> None:
         """Start loading, with the environment that services have."""
         if self._services:
-            _set_environment(allowed_environment())
+            set_environment(allowed_environment())
         self._thread.start()
 
     def finish(self) -> None:
@@ -100,7 +100,7 @@ class Module(Program):
         try:
             if pid := os.fork():
                 return Forked(pid)
-            _end_with(lambda: self._run(follow_parent, log, lock, unblocked))
+            end_with(lambda: self._run(follow_parent, log, lock, unblocked))
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
 
@@ -110,8 +110,8 @@ class Module(Program):
         os.setsid()
         os.chdir("/")
         _set_descriptors(log, lock)
-        _set_environment(allowed_environment() | self.environment)
-        _set_name(self.name)
+        set_environment(allowed_environment() | self.environment)
+        set_name(self.name)
         for number in _HANDLED:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.SIG_DFL)
@@ -145,7 +145,7 @@ class Forked:
             os.kill(self.pid, sig)
 
 
-def _end_with(work: Callable[[], None]) -> Never:
+def end_with(work: Callable[[], None]) -> Never:
     """End this process as Python does after `work`, but without going back to the code that forked it."""
     code = 1
     try:
@@ -182,12 +182,13 @@ def _set_descriptors(log: int, lock: int) -> None:
                 os.close(descriptor)
 
 
-def _set_environment(variables: Mapping[str, str]) -> None:
+def set_environment(variables: Mapping[str, str]) -> None:
+    """Replace the environment variables of this process."""
     _environment.clear()
     _environment.update(variables)
 
 
-def _set_name(name: str) -> None:
+def set_name(name: str) -> None:
     """Have `ps` and `top` show a name, and `/proc` not show the environment of the process that was forked."""
     _libc.prctl(_PR_SET_NAME, name.encode())
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

@@ -170,11 +170,11 @@ async def test_replicas_create_each_report_once_and_few_at_a_time(
 ) -> None:
     await start()
     await start()
-    reports = await asyncio.gather(*(remote.request() for _ in range(12)))
+    reports = await asyncio.gather(*(remote.request() for _ in range(6)))
     ended = await asyncio.gather(*map(remote.ended, reports))
     assert {report.status for report in ended} == {"completed"}
-    assert [len(remote.files(report.id)) for report in reports] == [1] * 12
-    assert len(rendering) == 12
+    assert [len(remote.files(report.id)) for report in reports] == [1] * 6
+    assert len(rendering) == 6
     assert {active for _, active in rendering} == {WORKERS}
 
 

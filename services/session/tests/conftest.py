@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import AsyncMock
-from uuid import UUID, uuid5
 
 import pytest
 import pytest_asyncio
@@ -37,34 +36,21 @@ from services.session.tests.deployment import Deployment, NewDeployment, Service
 from services.session.tests.desk import Desk
 from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
-from services.session.tests.replica import PROVIDER_KEY, SESSIONS, NewReplica, Replica
-
-MIGRATIONS = [service.migrations / name for name in ("0002_transcript.sql", "0008_conversations.sql")]
-# Only what the statements of the transcript need of the tables of sessions and runs.
-SESSIONS_AND_RUNS = """
-    CREATE TABLE sessions (id uuid PRIMARY KEY);
-    CREATE TABLE runs (id uuid, session_id uuid, attempt int, ended_at timestamptz);"""
-ADD_SESSION = (
-    "WITH one AS (INSERT INTO sessions VALUES ($1)) INSERT INTO conversations (session_id, attempt) VALUES ($1, 0)"
-)
+from services.session.tests.replica import PROVIDER_KEY, NewReplica, Replica
+from services.session.tests.transcript_tables import create_transcripts
 
 
 @asynccontextmanager
-async def opened_transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
-    """Create the tables of transcripts, with a few sessions, and open them."""
-    async with Database.open(database_url, "session") as database:
-        await database.execute("CREATE SCHEMA session")
-        for statements in (SESSIONS_AND_RUNS, *(migration.read_text() for migration in MIGRATIONS)):
-            await database.execute(statements)
-        named = [uuid5(SESSIONS, name) for name in ("one", "two", "three", "other")]
-        for session_id in (*named, UUID(int=1), UUID(int=2)):
-            await database.execute(ADD_SESSION, session_id)
+async def opened_transcripts(databases: Databases) -> AsyncGenerator[Transcripts]:
+    """Open the transcripts of a few sessions, which are empty."""
+    template = await databases.template("transcripts", create_transcripts)
+    async with databases.reused(template) as url, Database.open(url, "session") as database:
         yield Transcripts(database)
 
 
 @pytest_asyncio.fixture
-async def transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
-    async with opened_transcripts(database_url) as transcripts:
+async def transcripts(databases: Databases) -> AsyncGenerator[Transcripts]:
+    async with opened_transcripts(databases) as transcripts:
         yield transcripts
 
 
@@ -156,8 +142,7 @@ def module_replica(
     ) -> AsyncGenerator[Replica]:
         workspaces = tmp_path_factory.mktemp("module") / "workspaces"
         async with (
-            databases.fresh() as url,
-            opened_transcripts(url) as transcripts,
+            opened_transcripts(databases) as transcripts,
             TestServer(app or create_app()) as model,
             opened_replica(
                 workspaces, transcripts, str(model.make_url("/")), sandbox, limits, connector, program

@@ -8,12 +8,14 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 from unittest.mock import AsyncMock
 from uuid import UUID, uuid5
 
 import pytest
 import pytest_asyncio
 from contracts.refusals import Code
+from eventing.database import Database
 from eventing.testing import eventually
 from runtime.metrics import metrics_of
 from sandbox import SandboxedProcess
@@ -249,14 +251,12 @@ async def test_another_replica_continues_for_one_that_is_killed(after_kill: None
 
 
 @pytest_asyncio.fixture
-async def after_kill(
-    transcripts: Transcripts, database_url: str, model_url: str, tmp_path: Path, agent_path: Path
-) -> None:
+async def after_kill(transcripts: Transcripts, model_url: str, tmp_path: Path, agent_path: Path) -> None:
     """Kill a replica during a tool call."""
     workspaces = tmp_path / "workspaces"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.session.tests.replica"),
-        *(database_url, model_url, str(workspaces), SLOW, str(SESSIONS), str(agent_path)),
+        *(cast(Database, transcripts.database).url, model_url, str(workspaces), SLOW, str(SESSIONS), str(agent_path)),
     )
     try:
         await eventually((workspaces / "one" / "begun").exists)

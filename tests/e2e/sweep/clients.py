@@ -4,7 +4,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +20,8 @@ from tests.e2e.user import User
 ROLES = ("admin", "user", "viewer")
 SCOPES = ("read", "write", "admin")
 FEW_SCOPES = ("read", "write")
+WITHOUT_EFFECT = 6
+"""The number of clients whose credentials are not valid."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Client:
     is_key: bool = False
     ends: "Client | None" = None
     """Another login of the same account, for an operation that ends it."""
+    share: tuple[int, int] = (0, 1)
+    """In a short sweep, it requests the operations whose number has the first as its remainder by the second."""
 
     @property
     def is_authenticated(self) -> bool:
@@ -66,18 +70,21 @@ class Clients:
 
     def all(self) -> Iterator[Client]:
         """Yield one client of each kind."""
-        for role in ROLES:
-            yield from self._of_role(role)
+        for number, role in enumerate(ROLES):
+            yield from self._of_role(role, number)
         yield Client("no token", {})
-        yield from self._without_effect()
+        for number, client in enumerate(self._without_effect()):
+            yield replace(client, share=(number, WITHOUT_EFFECT))
 
-    def _of_role(self, role: str) -> Iterator[Client]:
+    def _of_role(self, role: str, number: int) -> Iterator[Client]:
         """Yield keys with each scope, and a login; the keys are those of someone who was an administrator before."""
         user = self.account("admin")
         keys = {scopes: _new_key(user, *scopes) for scopes in (*((scope,) for scope in SCOPES), FEW_SCOPES)}
         self.change_role(user, role)
-        for scopes, key in keys.items():
-            yield Client(f"{role}, key for {' and '.join(scopes)}", {"x-api-key": key}, role, scopes, is_key=True)
+        for position, (scopes, key) in enumerate(keys.items()):
+            share = ((number - position) % len(ROLES), len(ROLES))  # each operation by each kind of key of some role
+            name = f"{role}, key for {' and '.join(scopes)}"
+            yield Client(name, {"x-api-key": key}, role, scopes, is_key=True, share=share)
         name, first = f"{role}, login", _bearer(user)
         user.log_in()
         yield Client(name, first, role, ends=Client(name, _bearer(user), role))

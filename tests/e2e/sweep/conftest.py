@@ -9,6 +9,7 @@ from tests.e2e.sweep.journey import Sweep, Sweeper
 
 SETTINGS = {"LOGIN_FAILURES_PER_ADDRESS": "100000", "LOGIN_FAILURES_PER_ACCOUNT": "100000"}
 """All clients have one address, and some of them send examples of passwords."""
+SHORT, COMPLETE = "short", "complete"
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +20,8 @@ def swept_system(agent_program: Path | None) -> Generator[System]:
         yield system
 
 
-@pytest.fixture(scope="session")
-def sweep(swept_system: System) -> Sweep:
-    """The responses to every client."""
+@pytest.fixture(scope="session", params=[SHORT, pytest.param(COMPLETE, marks=pytest.mark.long)])
+def sweep(request: pytest.FixtureRequest, swept_system: System) -> Sweep:
+    """The responses to every client: to all requests, or to a share of those with keys and invalid credentials."""
     with ExitStack() as opened:
-        return Sweeper(swept_system, opened).run()
+        return Sweeper(swept_system, opened, is_short=request.param == SHORT).run()

@@ -48,6 +48,12 @@ def is_requested(operation: Operation, client: Client) -> bool:
     return operation.id not in HASHES_PASSWORD or client.name in MAY_HASH
 
 
+def is_in_share(number: int, operation: Operation, client: Client) -> bool:
+    """Return whether a client requests an operation also in a short sweep."""
+    remainder, divisor = client.share
+    return number % divisor == remainder or operation.id in HASHES_PASSWORD
+
+
 def _is_permitted(operation: Operation, client: Client) -> bool:
     if operation.scope not in client.scopes:
         return False

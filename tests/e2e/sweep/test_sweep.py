@@ -1,5 +1,6 @@
 """Who may do what: every operation of the document, by every kind of client."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,11 +9,13 @@ import pytest
 from onebox.testing.system import System
 
 from tests.e2e.sweep.answers import Answer
-from tests.e2e.sweep.clients import Client
+from tests.e2e.sweep.clients import FEW_SCOPES, ROLES, SCOPES, WITHOUT_EFFECT, Client
 from tests.e2e.sweep.journey import Sweep
 from tests.e2e.sweep.operations import DOCUMENT, Operation, operations
 from tests.e2e.sweep.rules import ENDS_LOGIN, HASHES_PASSWORD, MAY_HASH, NOT_SERVED, READ_BY_KEYS, expected
 
+KINDS = len((*SCOPES, FEW_SCOPES)) + 1
+"""Of clients with each role: keys, and a login."""
 pytestmark = pytest.mark.timeout(600)  # the first test waits for the whole sweep
 
 
@@ -27,9 +30,17 @@ def test_the_sweep_covers_the_document_that_is_served(swept_system: System) -> N
 def test_others_are_answered_as_the_rules_say(sweep: Sweep) -> None:
     assert violations(sweep.of_others) == []
     clients = {answer.client for answer in sweep.of_others}
-    requested = [each for each in operations() if each.id not in HASHES_PASSWORD]
-    assert len(sweep.of_others) >= len(clients) * len(requested)
+    assert len(clients) == len(ROLES) * KINDS + 1 + WITHOUT_EFFECT
     assert clients >= MAY_HASH
+
+
+def test_every_operation_is_requested_by_every_kind_of_client(sweep: Sweep) -> None:
+    by_operation = Counter(answer.operation.id for answer in sweep.of_others)
+    logins, keys, invalid = len(ROLES), KINDS - 1, 1
+    assert (
+        min(by_operation[each.id] for each in operations() if each.id not in HASHES_PASSWORD)
+        >= logins + keys + invalid + 1
+    )
 
 
 def test_the_owner_reaches_every_operation(sweep: Sweep) -> None:

@@ -74,8 +74,8 @@ class Databases(Protocol):
         """Return the name of a template database, which is filled on first use."""
         ...
 
-    def fresh(self, template: str) -> AbstractAsyncContextManager[str]:
-        """Create a copy of a template, and yield its URL."""
+    def reused(self, template: str) -> AbstractAsyncContextManager[str]:
+        """Yield the URL of a database that is like a new copy of a template."""
         ...
 
     def as_service(self, url: str) -> str:
@@ -98,7 +98,7 @@ async def migrated(
             await migrate_as_owner(database, migrations, url)
 
     template = await databases.template(name, fill)
-    async with databases.fresh(template) as owner_url:
+    async with databases.reused(template) as owner_url:
         url = owner_url if as_owner else databases.as_service(owner_url)
         async with Database.open(url, name, ring=default_ring) as database:
             yield database

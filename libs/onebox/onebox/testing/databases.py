@@ -1,6 +1,7 @@
 """An empty database for each test."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from onebox.cluster import NAME, SERVICE_ROLE
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing.planted import check_none
 from onebox.testing.planted_tables import revealed_in_tables
+from onebox.testing.reusing import ReusableDatabase
 
 
 class Databases:
@@ -27,7 +29,7 @@ class Databases:
     @pytest_asyncio.fixture
     async def migrated(databases):
         template = await databases.template("session", migrate)  # `migrate(url)` runs once per test process
-        async with databases.fresh(template) as url:             # a copy: about 15 ms
+        async with databases.reused(template) as url:            # a copy, or one that another test has used
             yield url
     ```
     """
@@ -36,6 +38,7 @@ class Databases:
         self._server = server
         self._numbers = count(1)
         self._templates: dict[str, str] = {}
+        self._unused = defaultdict[str, list[ReusableDatabase]](list)
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="databases", daemon=True)
 
@@ -47,6 +50,8 @@ class Databases:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for database in (database for unused in self._unused.values() for database in unused):
+            self._submit(database.close()).result()
         self._submit(self._admin.close()).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -65,7 +70,30 @@ class Databases:
             yield url
             check_none(url, await self._from(revealed_in_tables(url)))
         finally:
-            await self._run(f"DROP DATABASE {name} WITH (FORCE)")
+            await self._drop(name)
+
+    @asynccontextmanager
+    async def reused(self, template: str) -> AsyncGenerator[str]:
+        """Yield the URL of a database that is like a new copy of a template; other tests may have used it.
+
+        Raises:
+            AssertionError: a secret is in a table.
+        """
+        unused = self._unused[template]
+        database = unused.pop() if unused else await self._copy(template)
+        url = self._server.url_of(database.name)
+        is_kept = False
+        try:
+            yield url
+            is_kept = await self._from(database.is_unchanged())
+            check_none(url, await self._from(database.secrets() if is_kept else revealed_in_tables(url)))
+            is_kept = is_kept and await self._from(database.restored())
+        finally:
+            if is_kept:
+                unused.append(database)
+            else:
+                await self._from(database.close())
+                await self._drop(database.name)
 
     def as_service(self, url: str) -> str:
         """Return the URL of the same database for the role of the services, which does not own the tables."""
@@ -94,6 +122,13 @@ class Databases:
         # Copying the files, which are in memory, takes half the time of writing them to the WAL.
         await self._run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return name
+
+    async def _copy(self, template: str) -> ReusableDatabase:
+        name = await self._create(template)
+        return await self._from(ReusableDatabase.opened(name, self._server.url_of(name)))
+
+    async def _drop(self, name: str) -> None:
+        await self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     async def _run(self, statement: str) -> None:
         await self._from(self._admin.execute(statement))

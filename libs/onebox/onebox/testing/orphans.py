@@ -12,10 +12,22 @@ from onebox.children import end_with_parent, signal_on_parent_death
 _start = subprocess.Popen.__init__
 
 
+class FollowingTests:
+    """A `preexec_fn`: the kernel ends the program with the process that starts it."""
+
+    def __init__(self) -> None:
+        self._set_signal = signal_on_parent_death(signal.SIGKILL)
+
+    def __call__(self) -> None:
+        """Prepare the program."""
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # inherited as ignored if the tests run under nohup
+        self._set_signal()
+
+
 @wraps(_start)
 def _start_following(process: "subprocess.Popen[Any]", *arguments: Any, **options: Any) -> None:
     if options.get("preexec_fn") is None:
-        options["preexec_fn"] = signal_on_parent_death(signal.SIGKILL)
+        options["preexec_fn"] = FollowingTests()
     _start(process, *arguments, **options)
 
 

@@ -19,12 +19,13 @@ from typing import ClassVar, Self
 from urllib.parse import quote
 from urllib.request import urlopen
 
-from onebox.children import allowed_environment, signal_on_parent_death
+from onebox.children import allowed_environment
 from onebox.cluster import NAME
 from onebox.folder import OPS, DataFolder
 from onebox.ports import ReservedPort
 from onebox.processes import is_alive
 from onebox.supervision import MAX_EXITS, WINDOW_SECONDS
+from onebox.testing.orphans import FollowingTests
 from onebox.testing.planted import check_files, check_none, planted
 from onebox.testing.planted_tables import revealed_in_compressed_rows
 from onebox.testing.stand_in import stand_in
@@ -63,14 +64,6 @@ def has_ended(pid: int) -> bool:
     return not is_alive(pid)
 
 
-def _with_default_sighup(then: Callable[[], None]) -> Callable[[], None]:
-    def prepare() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # inherited as ignored if the tests run under nohup
-        then()
-
-    return prepare
-
-
 class System:
     """A `python -m onebox` with its own data folder and port. Use it as a context manager, which stops and removes it.
 
@@ -95,7 +88,7 @@ class System:
     def __init__(
         self,
         environment: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "onebox"),
+        command: Sequence[str] = (sys.executable, "-P", "-m", "onebox"),
         *,
         claude_code: bool = False,
         prepared: bool = True,
@@ -165,7 +158,7 @@ class System:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_with_default_sighup(signal_on_parent_death(signal.SIGKILL)),
+                preexec_fn=FollowingTests(),
             )
 
     def _prepare(self) -> None:

@@ -1,0 +1,103 @@
+"""A program that has loaded the code of all services, and forks programs which use it (see `preloading.py`).
+
+Its arguments are the number of a socket and the names of the services. Each request is answered with a process id.
+"""
+
+import ctypes
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Never
+
+from runtime.loading import loading
+
+with loading():
+    from onebox.children import end_with_parent
+    from onebox.forking import Preloading, end_with, set_environment, set_name
+
+_MAX_REQUEST = 1_000_000
+_PR_SET_DUMPABLE = 4
+_libc = ctypes.CDLL(None)
+_execute = os.execv
+
+
+def main(connection: socket.socket, services: Sequence[str]) -> None:
+    """Fork programs until the other end of the connection is closed."""
+    with loading():
+        import_module("onebox.launcher")
+    preloading = Preloading(services)
+    preloading.start()
+    preloading.finish()
+    while True:
+        content, descriptors, _, _ = socket.recv_fds(connection, _MAX_REQUEST, 3)
+        if not content:
+            return
+        connection.send(str(_fork(json.loads(content), descriptors)).encode())
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _fork(request: dict[str, Any], descriptors: Sequence[int]) -> int:
+    """Fork a program by a process that ends at once, so that the test process adopts it."""
+    reader, writer = os.pipe()
+    if not (between := os.fork()):
+        own = os.getpid()
+        if pid := os.fork():
+            os.write(writer, str(pid).encode())
+            os._exit(0)
+        while os.getppid() == own:
+            time.sleep(0.0002)
+        end_with(lambda: _run(request, descriptors))
+    os.waitpid(between, 0)
+    pid = int(os.read(reader, 32))
+    os.close(reader)
+    os.close(writer)
+    return pid
+
+
+def _run(request: dict[str, Any], descriptors: Sequence[int]) -> None:
+    end_with_parent(signal.SIGKILL)
+    if request["new_session"]:
+        os.setsid()
+    for number, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    os.chdir(request["folder"])
+    set_environment(request["environment"])
+    sys.argv = request["program"]
+    set_name(Path(sys.argv[0]).stem)
+    _run_program(sys.argv[0])
+
+
+def _run_program(program: str) -> None:
+    """Run a module, or a file beside tests."""
+    os.execv = partial(_go_on, program, sys.argv)
+    if program.endswith(".py"):
+        sys.path.insert(0, str(Path(program).parent))
+        runpy.run_path(program, run_name="__main__")
+    else:
+        if program.startswith("services."):
+            sys.path.insert(0, str(Path.cwd()))
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+
+
+def _go_on(program: str, own: list[str], path: Any, arguments: Any) -> Never:
+    """Stand in for `os.execv`: a program that restarts itself with another account goes on with its code."""
+    if arguments is not sys.orig_argv:
+        _execute(path, arguments)
+    _libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # as after a restart: else `/proc/self` would belong to root
+    sys.argv = own
+    _run_program(program)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])

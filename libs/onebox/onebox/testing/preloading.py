@@ -1,0 +1,136 @@
+"""A plugin that forks programs of this project which tests start, instead of having Python load their code each time.
+
+To load the code of all services takes three seconds of a processor, as much as all else that a whole system does until
+it is ready. So each test process has another one that has loaded it (`preloaded.py`), from which programs are forked.
+They become children of the test process: for `subprocess` and `asyncio`, they are like any other.
+"""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from threading import Lock
+from typing import Any, cast
+
+import pytest
+from contracts.catalogue import SERVICES
+
+from onebox.children import allowed_environment
+from onebox.testing.orphans import FollowingTests
+
+SERVICES_OF_A_SYSTEM = ("gateway", *SERVICES, "simulator")
+_MODULES = frozenset(("gateway", *SERVICES, "onebox", "services.session.tests.deployment"))
+_FILES = frozenset(("box.py", "replica.py", "small_service.py", "stalling_service.py"))
+"""Programs beside tests, which run services or the launcher."""
+_SERVER = Path(__file__).with_name("preloaded.py")
+"""Run as a file: as a module, it would import this package, which no program needs."""
+_PR_SET_CHILD_SUBREAPER = 36
+_NUMBER = 32
+"""Bytes of a process id, at most."""
+_libc = ctypes.CDLL(None)
+_start: Any = cast(Any, subprocess.Popen)._execute_child  # noqa: SLF001
+
+
+class Preloaded:
+    """The process that has loaded the code of all services."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> int:
+        """Fork a program with its standard input, output and error, and return the id of a child of this process."""
+        with self._lock:
+            if self._process is None:
+                self._load()
+            _set_adopting(True)  # the program is forked by a process that ends, which leaves it to this one
+            try:
+                socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
+                answer = self._connection.recv(_NUMBER)
+            finally:
+                _set_adopting(False)
+        if not answer:
+            raise ChildProcessError("the process from which programs are forked has ended")
+        return int(answer)
+
+    def end(self) -> None:
+        """End the process, if it was started."""
+        if self._process:
+            self._connection.close()
+            self._process.wait()
+
+    def _load(self) -> None:
+        self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            number = theirs.fileno()
+            command = [sys.executable, "-P", str(_SERVER), str(number), *SERVICES_OF_A_SYSTEM]
+            self._process = subprocess.Popen(command, env=allowed_environment(), pass_fds=[number])  # noqa: S603  ours
+
+
+def _set_adopting(value: bool) -> None:
+    """Have the kernel make this process the parent of orphans among its descendants, or not."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(value), 0, 0, 0)
+
+
+_preloaded = Preloaded()
+
+
+@wraps(_start)
+def _execute(process: Any, command: Any, *options: Any) -> None:
+    executable, preexec, _, inherited, folder, variables, _, _, shell, *rest = options
+    *pipes, _, gid, gids, uid, umask, new_session, group = rest
+    program = _program(command)
+    plain = (executable, bool(inherited), shell, gid, gids, uid, umask, group) == _PLAIN
+    environment = dict(os.environ if variables is None else variables)  # noqa: TID251  inherited
+    if program is None or not plain or not isinstance(preexec, FollowingTests) or _configures_python(environment):
+        _start(process, command, *options)
+        return
+    readable, _, _, output, _, error = pipes
+    request = {
+        "program": program,
+        "folder": os.fspath(folder or "."),
+        "environment": environment,
+        "new_session": new_session,
+    }
+    standard = [given if given >= 0 else number for number, given in enumerate((readable, output, error))]
+    try:
+        process.pid = _preloaded.start(request, standard)
+        process._child_created = True  # noqa: SLF001
+    finally:
+        process._close_pipe_fds(*pipes)  # noqa: SLF001
+
+
+_PLAIN = (None, False, False, None, None, None, -1, -1)
+
+
+def _configures_python(environment: Mapping[str, str]) -> bool:
+    """Return whether there are variables that Python reads when it starts; the folder of compiled code is no matter."""
+    return any(name.startswith("PYTHON") for name in environment.keys() - {"PYTHONPYCACHEPREFIX"})
+
+
+def _program(command: Any) -> list[str] | None:
+    """Return the module or the file, and the arguments, of a command that can be forked."""
+    if not isinstance(command, (list, tuple)):
+        return None
+    executable, *parts = [str(part) for part in cast(Sequence[object], command)]
+    if executable != sys.executable:
+        return None
+    if parts[:1] == ["-P"]:
+        del parts[0]
+    if parts[:1] == ["-m"] and parts[1] in _MODULES:
+        return parts[1:]
+    return parts if parts and Path(parts[0]).name in _FILES else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fork programs from now on, where that is possible."""
+    if sys.platform == "linux":
+        patch = pytest.MonkeyPatch()
+        patch.setattr(subprocess.Popen, "_execute_child", _execute)
+        config.add_cleanup(patch.undo)
+        config.add_cleanup(_preloaded.end)
