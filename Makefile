@@ -91,8 +91,10 @@ picture: environment ## Take the picture of the console in the README, with a br
 bench: environment ## Run the benchmarks; nothing is asserted
 	@exec .venv/bin/python -m tests.bench
 
-chaos: environment ## Inject 120 faults into a busy system of two replicas and verify its state; SEED=1 repeats the faults
-	@exec .venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+chaos: environment ## Inject 120 faults into a busy system of two replicas, and kill runs 200 times; SEED=1 repeats them
+	@.venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
+	@.venv/bin/python -m tests.chaos.rolling
+	@exec .venv/bin/python -m tests.chaos.kills $(if $(SEED),--seed $(SEED))
 
 fuzz: environment ## Send generated requests and WebSocket messages for 10 minutes each; SEED=1 repeats them
 	@exec .venv/bin/python -m tests.fuzz $(if $(SEED),--seed $(SEED))

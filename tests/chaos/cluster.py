@@ -37,9 +37,10 @@ SURVIVES_A_CRASH = {"fsync": "off", "full_page_writes": "off"}  # of the server,
 
 
 class Cluster:
-    """The system; use as a context, so that nothing is left."""
+    """The system; use as a context, so that nothing is left. Its agents run the program `agent`, or Claude Code."""
 
-    def __init__(self) -> None:
+    def __init__(self, agent: Path | None = None) -> None:
+        self._agent = {"AGENT_PATH": str(agent)} if agent else {}
         self._held = ExitStack()
         self._path = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
         self._path.chmod(0o755)  # PostgreSQL's account has to pass, when we are root
@@ -101,7 +102,7 @@ class Cluster:
             context = LaunchContext(settings, self.folder, urls, self.nats.url_of, self._free_port)
             for row in services(context):
                 unlimited = {"RATE_LIMITS": "none", "QUOTAS": "concurrent_runs=none"}  # one user sends all the load
-                environment = row.program.environment | unlimited
+                environment = row.program.environment | unlimited | self._agent
                 name = f"{row.program.name}-{n}"
                 command = self.surroundings.with_clock(name, row.program.command)
                 program = Program(name, command, environment, grace=row.program.grace)

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.chaos import clock
+from tests.chaos import clock, kills
 from tests.chaos.cluster import PAIRS
 from tests.chaos.faults import plan
 from tests.chaos.surroundings import DAY_SECONDS, WORKSPACES, Surroundings
@@ -31,6 +32,18 @@ def test_invariants_hold_after_a_restore_into_a_new_cluster() -> None:
 @pytest.mark.usefixtures("servers")
 def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
     run("tests.chaos.keys", "--seed", "10", "--requests", "60")
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("servers")
+def test_runs_that_are_killed_end_honestly_and_repeat_nothing() -> None:
+    run("tests.chaos.kills", "--seed", "3", "--kills", "4")
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("servers")
+def test_a_rolling_restart_of_every_service_interrupts_no_run() -> None:
+    run("tests.chaos.rolling")
 
 
 @pytest.fixture
@@ -61,6 +74,12 @@ def run(*command: str) -> None:
         [sys.executable, "-m", *command], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
     )
     assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
+
+
+def test_every_victim_is_killed_at_every_moment() -> None:
+    planned = kills.plan(1, len(kills.MOMENTS) * len(kills.VICTIMS))
+    assert planned == kills.plan(1, len(planned)) != kills.plan(2, len(planned))
+    assert {(kill.moment, kill.victim) for kill in planned} == set(product(kills.MOMENTS, kills.VICTIMS))
 
 
 def test_a_seed_repeats_faults_of_every_kind_on_every_target() -> None:

@@ -70,18 +70,22 @@ class User:
 
     async def come(self) -> None:
         """Register, log in, open sessions, and create a task that a tick starts every minute, while all is well."""
-        name = f"user-{secrets.token_hex(6)}"
-        login = {"email": f"{name}@example.com", "password": PASSWORD}
-        await self._sure("POST", "/auth/register", json={**login, "username": name})
-        tokens = await self._sure("POST", "/auth/login", json=login)
-        self.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
+        await self.register()
         for n in range(SESSIONS):
             options = {"allowed_tools": ["Bash"], "after_crash": "end"}
             body = {"name": f"{n}", "mode": "interactive", "sdk_options": options}
-            made = await self._sure("POST", "/sessions", json=body)
+            made = await self.sure("POST", "/sessions", json=body)
             self.sessions.append(Held(made["id"], names={f"{n}"}))
         body = TASK | {"overlap_policy": self.random.choice(OVERLAP_POLICIES)}
-        self.tasks.append(HeldTask((await self._sure("POST", "/tasks", json=body))["id"]))
+        self.tasks.append(HeldTask((await self.sure("POST", "/tasks", json=body))["id"]))
+
+    async def register(self) -> None:
+        """Register, and log in."""
+        name = f"user-{secrets.token_hex(6)}"
+        login = {"email": f"{name}@example.com", "password": PASSWORD}
+        await self.sure("POST", "/auth/register", json={**login, "username": name})
+        tokens = await self.sure("POST", "/auth/login", json=login)
+        self.http.headers["authorization"] = f"Bearer {tokens['access_token']}"
 
     async def go_on(self, until: threading.Event) -> None:
         """Do one thing after the other until it is enough."""
@@ -176,7 +180,7 @@ class User:
         self.answers[f"{method} {_described(answer)}"] += 1
         return answer
 
-    async def _sure(self, method: str, path: str, **given: Any) -> Any:
+    async def sure(self, method: str, path: str, **given: Any) -> Any:
         """Send until it is answered, as a system that has just started may refuse. A repetition has no effect."""
         headers = {"idempotency-key": secrets.token_hex(16)}
         async with asyncio.timeout(SURE_SECONDS):

@@ -1,6 +1,6 @@
 """Fixtures: the sandbox of this machine, a simulated model, databases, agents, and the whole service."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -30,7 +30,6 @@ from session.agent.model_proxy import BODY_LIMIT, ModelProxy
 from session.agent.transcript import Transcripts
 from session.app import service
 from session.mcp.connections import Connections
-from session.reactions import limits
 from session.settings import Settings
 from simulator.app import create_app
 
@@ -61,14 +60,6 @@ async def opened_transcripts(database_url: str) -> AsyncGenerator[Transcripts]:
         for session_id in (*named, UUID(int=1), UUID(int=2)):
             await database.execute(ADD_SESSION, session_id)
         yield Transcripts(database)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _killed_services_leave_no_agent() -> Generator[None]:
-    """Let runs go on at once: agents live on only if their service hangs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "LOST_AGENT_SECONDS", 0.0)
-        yield
 
 
 @pytest_asyncio.fixture

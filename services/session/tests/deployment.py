@@ -24,11 +24,13 @@ from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 from session.app import service
+from session.reactions import limits
 from session.settings import Settings
 from simulator.testing import bash, scripted
 
 from services.session.tests.desk import OWNER
 
+limits.LOST_AGENT_SECONDS = 0.0  # no test waits for the agents of services that hang, except where it says so
 SLOW = scripted(bash("sleep 300"), {"text": "never"})
 
 

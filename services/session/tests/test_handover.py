@@ -114,6 +114,7 @@ async def test_a_replica_that_stops_hands_a_run_over_after_its_call(deployment: 
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(stop(first))
                 await asyncio.sleep(0.5)
+                first.send_signal(signal.SIGTERM)  # a second one changes nothing
                 (files_of(deployment, run) / "go").touch()
             assert await ended(deployment, run) == ("completed", 2, "Done.", ["Done."], ["success"] * 2)
     assert (files_of(deployment, run) / "effect").read_text() == "one\ntwo\n"
