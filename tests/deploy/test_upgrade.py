@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from contracts.catalogue import EVENTS
 from onebox.testing.system import until
 
 from tests.chaos.users import Workload
@@ -60,6 +61,21 @@ def test_nothing_acknowledged_is_lost_in_an_upgrade(earlier: Installation, tmp_p
     assert versions(earlier) == {VERSION}
     assert [answer for answer in workload.answers if is_failure(answer) and BUS_RESTARTED not in printed] == []
     assert [run for user in workload.users for run in interrupted(user, earlier.gateways[0])] == []
+
+
+@pytest.mark.long
+def test_an_upgrade_without_migrations_is_undone_without_a_loss(
+    earlier: Installation, earlier_images: Mapping[str, str], tmp_path: Path
+) -> None:
+    if upgrade(earlier, tmp_path).count("no migrations to apply") != len(EVENTS):
+        pytest.skip("the earlier release refuses a database with the migrations of this one")
+    workload = Workload(earlier.gateways, USERS, seed=4, max_pause=MAX_PAUSE)
+    with workload.busy():
+        assert all(user.tasks for user in workload.users), "users could not prepare"
+        upgrade(earlier, tmp_path / "back", earlier_images)
+    assert versions(earlier) == {earlier_images["VERSION"]}
+    assert [answer for answer in workload.answers if is_failure(answer)] == []
+    assert losses(workload, earlier.gateways[0]) == []
 
 
 def upgrade(system: Installation, folder: Path, images: Mapping[str, str] | None = None) -> str:
