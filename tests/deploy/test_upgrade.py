@@ -59,7 +59,8 @@ def test_nothing_acknowledged_is_lost_in_an_upgrade(earlier: Installation, tmp_p
     assert len(new) == len(SERVICES)
     assert not old & {*new}
     assert versions(earlier) == {VERSION}
-    assert [answer for answer in workload.answers if is_failure(answer) and BUS_RESTARTED not in printed] == []
+    failures = sum(n for answer, n in workload.answers.items() if is_failure(answer))
+    assert failures <= (USERS if BUS_RESTARTED in printed else 0), "more requests failed than were in progress"
     assert [run for user in workload.users for run in interrupted(user, earlier.gateways[0])] == []
 
 
