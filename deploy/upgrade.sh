@@ -11,8 +11,11 @@ replicas() { docker compose ps --quiet "$1" | wc -l; }
 
 replace() {
     old=$(docker compose ps --quiet "$1")
+    count=$(($2 * 2))
+    # The release before may lack this service. Stopped containers of it would be started again.
+    [ "$count" != 0 ] || { count=1 && docker compose rm --force "$1"; }
     echo "upgrade: $1: starting new containers"
-    docker compose up --detach --no-deps --no-build --no-recreate --wait --wait-timeout 300 --scale "$1=$(($2 * 2))" "$1"
+    docker compose up --detach --no-deps --no-build --no-recreate --wait --wait-timeout 300 --scale "$1=$count" "$1"
     [ "$1" != gateway ] || sh -c "$GATEWAYS_CHANGED"
     echo "upgrade: $1: stopping the old ones"
     for container in $old; do
@@ -21,10 +24,8 @@ replace() {
     done
 }
 
-for service in $services; do
-    [ "$(replicas "$service")" != 0 ] || { echo "upgrade: $service is not running: use docker compose up" >&2; exit 1; }
-done
 gateways=$(replicas gateway)
+[ "$gateways" != 0 ] || { echo "upgrade: the gateway is not running: use docker compose up" >&2; exit 1; }
 for service in $services; do
     [ "$service" = gateway ] || docker compose run --rm --no-deps -T "$service-migration"
 done

@@ -17,6 +17,7 @@ from tests.architecture.house import ROOT
 from tests.deploy.docker import docker, inspected
 
 UPGRADE = ROOT / "deploy/upgrade.sh"
+BUS_RESTARTED = "The bus was restarted.\n"
 READY_SECONDS = 300
 """How long `docker compose up` may take before it is given up: a guard, not the aim."""
 
@@ -41,7 +42,8 @@ class Installation:
         self._images = images or {}
         """Variables of `docker compose` that name other images, and their docker-compose.yml."""
         self._env = {**os.environ, **given}  # noqa: TID251  docker needs all of it
-        subprocess.run([sys.executable, "-m", "onebox.installation", str(folder)], check=True)
+        if not (folder / "nats.conf").exists():  # that of an earlier release is kept until the upgrade
+            self.create_secrets()
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +68,17 @@ class Installation:
         command = ["make", target, *(f"{name}={value}" for name, value in variables.items())]
         subprocess.run(command, cwd=ROOT, env=self._env, check=True)
 
+    def shell(self, script: str) -> str:
+        """Run commands in the root of the repository for this system, and return what they print; none may fail."""
+        command = ["bash", "-eu", "-o", "pipefail", "-c", script]
+        done = subprocess.run(command, cwd=ROOT, env=self._env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{done.stdout[-4000:]}{done.stderr[-4000:]}"
+        return done.stdout + done.stderr
+
+    def create_secrets(self) -> None:
+        """Create what is missing in the folder of secrets, as `make secrets` does."""
+        subprocess.run([sys.executable, "-m", "onebox.installation", str(self.secrets)], check=True)
+
     def up(self, *scale: str) -> None:
         """Start everything, and wait until it is ready; `scale` are options such as `--scale=session=2`."""
         began = time.monotonic()
@@ -75,13 +88,22 @@ class Installation:
         self.seconds_to_ready = time.monotonic() - began
         self.find_gateways()
 
-    def upgrade(self, gateways_changed: str) -> None:
-        """Replace all containers by those of the images under test, as `deploy/upgrade.sh` does for operators."""
-        self._images = {}
-        env = {**self._env, "GATEWAYS_CHANGED": gateways_changed}
+    def upgrade(self, gateways_changed: str, images: Mapping[str, str] | None = None) -> str:
+        """Replace all containers as the runbook of upgrades does, and return what that prints.
+
+        `images` are those of an earlier release, for the way back; without them, they are those under test.
+        """
+        self._images, printed = images or {}, ""
+        bus = (self.secrets / "nats.conf").read_text()
+        self.create_secrets()
+        if (self.secrets / "nats.conf").read_text() != bus:
+            self.compose("restart", "nats")
+            printed = BUS_RESTARTED
+        env = {**self._env, **self._images, "GATEWAYS_CHANGED": gateways_changed}
         done = subprocess.run(["sh", UPGRADE], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{done.stdout[-4000:]}{done.stderr[-4000:]}"
         self.find_gateways()
+        return printed + done.stdout + done.stderr
 
     def containers(self, service: str) -> list[str]:
         """Return the names of the containers of a service."""
@@ -103,6 +125,18 @@ class Installation:
     def _is_ready(self, container: str) -> bool:
         state = inspected("container", container)["State"]
         return state["Running"] and (state.get("Health") or {"Status": "healthy"})["Status"] == "healthy"
+
+    def values(self, service: str, metric: str) -> list[float]:
+        """Return the value of a metric at each replica of a service, added up over its labels."""
+        return [
+            sum(float(line.rpartition(" ")[2]) for line in self.metrics(name).splitlines() if line.startswith(metric))
+            for name in self.containers(service)
+        ]
+
+    def metrics(self, container: str) -> str:
+        """Return what a container exposes."""
+        script = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9000/metrics').read().decode())"
+        return docker("exec", container, "python", "-c", script)
 
     def client(self) -> httpx.Client:
         """Return a client of the first gateway."""

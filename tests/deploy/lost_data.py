@@ -1,5 +1,6 @@
 """What users of `tests.chaos` were promised, and what is there afterwards, over HTTP only."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -8,16 +9,40 @@ from typing import Any
 import httpx
 from onebox.testing.system import until
 
-from tests.chaos.users import Held, User
+from tests.chaos.users import Held, User, Workload
 
 IDLE_SECONDS = 180.0
+UNANSWERED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 ENDED = {"completed", "failed", "cancelled"}
+
+
+class Asking(httpx.Client):
+    """A client that asks again what could not be answered: that does not mean that something is gone."""
+
+    def send(self, request: httpx.Request, **given: Any) -> httpx.Response:
+        """Send a request until it is answered."""
+        deadline = time.monotonic() + IDLE_SECONDS
+        while (answer := super().send(request, **given)).status_code in UNANSWERED and time.monotonic() < deadline:
+            time.sleep(1)
+        return answer
+
+
+def losses(workload: Workload, gateway: str) -> list[str]:
+    """Print how much users were promised, and return what of it is lost.
+
+    Raises:
+        AssertionError: they were promised nothing.
+    """
+    runs = sum(len(held.runs) for user in workload.users for held in user.sessions)
+    print(f"{runs} runs were acknowledged; answers: {dict(workload.answers)}")  # noqa: T201
+    assert runs
+    return [found for user in workload.users for found in lost(user, gateway)]
 
 
 def lost(user: User, gateway: str) -> Iterator[str]:
     """Return what a user was promised and did not get, or got twice, a sentence each."""
     token = user.http.headers["authorization"]
-    with httpx.Client(base_url=f"{gateway}/api/v1", headers={"authorization": token}, timeout=60) as http:
+    with Asking(base_url=f"{gateway}/api/v1", headers={"authorization": token}, timeout=60) as http:
         for fork in user.forks:
             if http.get(f"/sessions/{fork}").status_code != HTTPStatus.OK:
                 yield f"fork {fork} is gone"
@@ -32,7 +57,7 @@ def lost(user: User, gateway: str) -> Iterator[str]:
 def interrupted(user: User, gateway: str) -> list[str]:
     """Return the runs of a user that ended because their service did."""
     token = user.http.headers["authorization"]
-    with httpx.Client(base_url=f"{gateway}/api/v1", headers={"authorization": token}, timeout=60) as http:
+    with Asking(base_url=f"{gateway}/api/v1", headers={"authorization": token}, timeout=60) as http:
         runs = [f"/sessions/{held.id}/runs/{run}" for held in user.sessions for run in held.runs]
         return [path for path in runs if http.get(path).json().get("error_code") == "RUN_INTERRUPTED"]
 
@@ -56,7 +81,7 @@ def _lost_of(held: Held, http: httpx.Client) -> Iterator[str]:
         elif run in held.cancelled and view["status"] != "cancelled":
             yield f"run {run} was cancelled, and is {view['status']}"
         elif view["status"] == "completed" and words[held.runs[run]] != 1:
-            yield f"run {run} is completed, and its word is missing"
+            yield f"run {run} is completed, says {view['text']!r}, and its word is missing"
 
 
 def _ended(http: httpx.Client, session: str, run: str) -> dict[str, Any] | None:

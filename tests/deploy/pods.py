@@ -48,9 +48,9 @@ class Pods:
         self._workloads = {one.manifest["metadata"]["name"]: one for one in self._cluster.workloads}
         self._profiles, self._secrets = folder / "node", folder / "secrets"
         self._name = f"agentapi-check-{secrets.token_hex(3)}"
-        self._played: list[str] = []
-        self.gateway = ""
-        """The URL of the gateway."""
+        self._played: dict[str, None] = {}
+        self.gateways: list[str] = []
+        """The URL of the gateway; another one after it was killed."""
 
     def __enter__(self) -> Self:
         create(self._secrets)
@@ -86,7 +86,19 @@ class Pods:
             self._play(name)
         for name in services:
             until(lambda name=name: self._is_ready(name), READY_SECONDS)
-        self.gateway = f"http://{podman('port', self.container('gateway'), '8000')}"
+        self._find_gateway()
+
+    @property
+    def names(self) -> list[str]:
+        """The components that run all the time."""
+        return [name for name in self._played if self._workloads[name].manifest["kind"] != "Job"]
+
+    def kill(self, name: str) -> None:
+        """End a pod without a grace, replace it by a new one with another address, and wait until that is ready."""
+        podman("pod", "rm", "--force", "--time=0", f"{self._name}-{name}")
+        self._play(name)
+        until(lambda: name in STORES or self._is_ready(name), READY_SECONDS)
+        self._find_gateway()
 
     def container(self, name: str) -> str:
         """Return the name of the container of a component."""
@@ -96,6 +108,9 @@ class Pods:
         """Return the metrics of a service."""
         script = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9000/metrics').read().decode())"
         return podman("exec", self.container(name), "python", "-c", script)
+
+    def _find_gateway(self) -> None:
+        self.gateways[:] = [f"http://{podman('port', self.container('gateway'), '8000')}"]
 
     def _has_succeeded(self, name: str) -> bool:
         state = "--format={{.State.Status}} {{.State.ExitCode}}"
@@ -125,8 +140,10 @@ class Pods:
         documents = [*self._configuration(name), self._pod(name, user)]
         text = "\n---\n".join(map(json.dumps, documents))
         network = f"--network={self._name}:alias={name}"
-        self._played.append(name)
-        podman("kube", "play", "--quiet", network, f"--seccomp-profile-root={self._profiles}", "-", given=text)
+        self._played[name] = None
+        podman(
+            "kube", "play", "--quiet", "--replace", network, f"--seccomp-profile-root={self._profiles}", "-", given=text
+        )
 
     def _configuration(self, name: str) -> Iterator[Manifest]:
         """Yield the Secret and the ConfigMap of a component, which podman keeps without a namespace."""

@@ -1,4 +1,4 @@
-"""The pods of the overlay `development`: they become ready, and serve the demo with agents in sandboxes."""
+"""The pods of the overlay `development`: they serve the demo with agents in sandboxes, and may be killed."""
 
 import os
 import shutil
@@ -8,16 +8,19 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.chaos.users import Workload
 from tests.deploy.contained import PROFILE
-from tests.deploy.docker import image_of
+from tests.deploy.docker import SERVICES, image_of
+from tests.deploy.lost_data import losses
 from tests.deploy.pods import Pods, podman
 from tests.kubernetes.rendering import CHART, helm, kustomize, manifests, program
 
 pytestmark = [
     pytest.mark.deploy,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not shutil.which("podman"), reason="pods are run by `podman kube play`, and podman is missing"),
 ]
+USERS, MAX_PAUSE = 3, 3.0
 PROBE = "import asyncio, sandbox; print(asyncio.run(sandbox.Sandbox.find())[1])"
 
 
@@ -36,12 +39,22 @@ def pods(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pods]:
 
 
 def test_the_demo_succeeds_with_pods(pods: Pods) -> None:
-    environment = {**os.environ, "BASE_URL": pods.gateway}  # noqa: TID251  the demo needs all of it
+    environment = {**os.environ, "BASE_URL": pods.gateways[0]}  # noqa: TID251  the demo needs all of it
     subprocess.run([sys.executable, "-m", "onebox.demo"], env=environment, check=True, timeout=120)
 
 
 def test_agents_are_in_sandboxes_in_pods(pods: Pods) -> None:
     assert "agent_sandbox 1.0" in pods.metrics("session")
+
+
+def test_nothing_acknowledged_is_lost_when_each_pod_is_killed(pods: Pods) -> None:
+    assert {*SERVICES} < {*pods.names}
+    workload = Workload(pods.gateways, USERS, seed=3, max_pause=MAX_PAUSE)
+    with workload.busy():
+        assert all(user.tasks for user in workload.users), "users could not prepare"
+        for name in pods.names:
+            pods.kill(name)
+    assert losses(workload, pods.gateways[0]) == []
 
 
 def test_a_sandbox_starts_in_the_user_namespace_of_a_container() -> None:

@@ -23,6 +23,8 @@ class Span:
     id: str
     parent: str
     failed: bool
+    links: tuple[str, ...]
+    """The traces that it is linked to."""
     process: dict[str, Any]
     attributes: dict[str, Any]
 
@@ -82,7 +84,8 @@ def collecting() -> Generator[Collector]:
 def _span(span: Exported, process: dict[str, Any]) -> Span:
     kind = Exported.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_")
     ids = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
-    return Span(span.name, kind, *ids, span.status.code == 2, process, _values(span.attributes))
+    links = tuple(link.trace_id.hex() for link in span.links)
+    return Span(span.name, kind, *ids, span.status.code == 2, links, process, _values(span.attributes))
 
 
 def _values(attributes: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """The commands of the runbooks, blocks `sh`, work as documented; restoring has tests of its own."""
 
-import re
 import subprocess
 from collections.abc import Generator
 from pathlib import Path
@@ -9,24 +8,17 @@ import pytest
 from onebox.children import allowed_environment
 from onebox.testing.system import System, until
 
+from tests.architecture.house import ROOT
 from tests.e2e.user import HELD, User, admin_of
+from tests.runbooks import blocks, commands
 
 pytestmark = pytest.mark.long
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def spare_admin(spare_system: System) -> Generator[User]:
     """The administrator of a system to kill."""
     yield from admin_of(spare_system)
-
-
-def commands(page: str) -> str:
-    """Return the commands of a page."""
-    text = (ROOT / "docs" / "runbooks" / f"{page}.md").read_text()
-    blocks = re.findall(r"^( *)```sh\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-    return "\n".join(re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in blocks)
 
 
 def output(page: str, system: System, admin: User, **variables: str) -> str:
@@ -90,12 +82,23 @@ def test_the_commands_for_operators_run(page: str, said: str, spare_system: Syst
     assert said in output(page, spare_system, spare_admin)
 
 
+@pytest.mark.parametrize("page", ["keys", "secrets"])
+def test_the_statements_of_a_page_can_be_executed(page: str, spare_system: System) -> None:
+    text = "".join(["BEGIN;", *(text for mark, text in blocks(page) if mark == "sql"), "ROLLBACK;"])
+    psql(spare_system, text)
+
+
+def psql(system: System, text: str) -> None:
+    """Execute statements as the owner of the tables."""
+    url = f"postgresql://agentapi@/agentapi?host={system.data_dir / 'postgres'}"
+    subprocess.run(["psql", url, "-v", "ON_ERROR_STOP=1"], input=text, text=True, check=True)
+
+
 def allow_new_roles(system: System) -> None:
     """Have the embedded PostgreSQL accept other roles than those of `make run`, until its next start."""
     with (system.data_dir / "postgres" / "pg_hba.conf").open("a") as file:
         file.write("local all all trust\n")
-    url = f"postgresql://agentapi@/agentapi?host={system.data_dir / 'postgres'}"
-    subprocess.run(["psql", url, "-c", "SELECT pg_reload_conf()"], check=True)
+    psql(system, "SELECT pg_reload_conf()")
 
 
 def test_secrets_of_an_installation_are_replaced(spare_system: System, spare_admin: User, tmp_path: Path) -> None:

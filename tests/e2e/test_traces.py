@@ -132,6 +132,7 @@ def test_probes_and_polls_leave_no_spans(traced: Traced) -> None:
 
 def test_a_client_does_not_decide_what_is_recorded(traced: Traced) -> None:
     assert STRANGER not in {span.trace for span in traced.collector.spans}
+    assert traced.one(REQUEST).links == (STRANGER,)
 
 
 def test_spans_have_nothing_of_the_conversation(traced: Traced) -> None:

@@ -13,7 +13,7 @@ type Order = Literal["asc", "desc"]
 
 
 class Message(BaseModel):
-    """An immutable value. Unknown fields are an error, so that a misspelled name is never ignored."""
+    """An immutable value. Unknown fields are an error, but in replies, so that a misspelled name is never ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -14,6 +14,7 @@ from contracts.refusals import Code, Refusal
 from nats.aio.msg import Msg
 from nats.errors import Error, MaxPayloadError
 from onebox.nats import EmbeddedNats
+from pydantic import create_model
 from runtime import bus, clock
 from runtime.bus import Bus, Client, OutcomeUnknown, Unavailable
 from runtime.bus.envelope import Envelope
@@ -66,8 +67,8 @@ async def ask(client: Client, within: float = 60.0) -> int:
     return await Bus(client, timeout=within).ask(QUERY, ENVELOPE)
 
 
-async def test_an_accepted_query_returns_its_result(client: Client, respond: Respond) -> None:
-    await respond(Accepted[int](result=7))
+async def test_an_accepted_query_returns_its_result_also_of_a_newer_release(client: Client, respond: Respond) -> None:
+    await respond(create_model("Newer", __base__=Accepted[int], new_field=(int, 90))(result=7))
     assert await ask(client) == 7
 
 

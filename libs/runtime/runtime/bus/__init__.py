@@ -204,7 +204,8 @@ def _answered(attempt: asyncio.Task[_Received]) -> bool:
 
 def _read(message: type[Command[Any] | Query[Any]], answer: bytes) -> Reply[Any]:
     try:
-        return _replies(message).validate_json(answer)
+        # During an upgrade, the answer of a newer release may have fields that this one does not know.
+        return _replies(message).validate_json(answer, extra="ignore")
     except ValidationError as error:  # its text would repeat the answer, which may be private
         raise _failed(message, f"the answer is not valid ({error.error_count()} errors)") from None
 
