@@ -54,6 +54,7 @@ class Api(FastAPI):
             document = super().openapi()
             _complete_schemas(document["components"]["schemas"], self)
             _require_fields(document["components"]["schemas"], document["paths"])
+            _drop_derived_titles(document["components"]["schemas"])
             document["components"]["examples"] = component_examples()
             document["components"]["headers"] = {
                 name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()
@@ -72,6 +73,14 @@ def _complete_schemas(schemas: dict[str, Any], api: FastAPI) -> None:
     for name in generated.keys() & schemas.keys():  # the framework drops nulls from examples
         if "examples" in generated[name]:
             schemas[name]["examples"] = generated[name]["examples"]
+
+
+def _drop_derived_titles(schemas: Mapping[str, Any]) -> None:
+    """Remove the titles of fields that only repeat the name: 15 kB of the document that nobody reads."""
+    for schema in schemas.values():
+        for name, field in schema.get("properties", {}).items():
+            if field.get("title", "").lower() == name.replace("_", " ").strip().lower():
+                del field["title"]
 
 
 def _require_fields(schemas: dict[str, Any], paths: Mapping[str, Any]) -> None:
