@@ -24,9 +24,8 @@ SAID = {
     "full-disk": "",
     "secrets": "wrote nats-url-session",
     "upgrade": "",
-    "lost-bus": "",
 }
-"""The pages with commands for containers, and what these print; the bus is lost last."""
+"""The pages with commands for containers, and what these print."""
 EVERY = [(page, mark, text) for page in PAGES for mark, text in blocks(page)]
 
 
