@@ -106,7 +106,7 @@ def test_an_unreachable_bus_is_reported(refused: Refused) -> None:
 
 
 def test_wrong_bus_credentials_are_reported(refused: Refused, nats_server: EmbeddedNats) -> None:
-    line = refused(NATS_URL=f"nats://me:plantedsecret@{nats_server.url.rpartition('@')[2]}")
+    line = refused(NATS_URL=f"nats://identity:plantedsecret@{nats_server.url.rpartition('@')[2]}")
     assert "NATS rejected the credentials. Correct the user and the password in NATS_URL." in line
 
 

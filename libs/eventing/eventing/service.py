@@ -164,7 +164,6 @@ class Service[S: ServiceSettings, T]:
             database = await stack.enter_async_context(self._database(settings))
             applied = await self._prepare(database, owner_url)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
-            check_size(client)
             js = jetstream(client)
             await self._provision(client, js, settings)
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
@@ -266,6 +265,7 @@ class Service[S: ServiceSettings, T]:
         return [*shared, partial(due_times.work, stop)] if self.due else shared
 
     async def _provision(self, client: bus.Client, js: JetStream, settings: S) -> None:
+        check_size(client)
         max_bytes, replicas = settings.stream_max_bytes, settings.stream_replicas
         with provisioning(client):
             await provision(js, event_stream(self.name), [event_filter(self.name)], max_bytes, replicas=replicas)

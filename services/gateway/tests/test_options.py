@@ -101,6 +101,7 @@ WRONG: list[tuple[str, Any]] = [
     ("allowed_tools", ["Edit(a(b),Nonsense)"]),
     ("allowed_tools", ["Bash(x)Nonsense"]),
     ("permission_mode", "yolo"),
+    ("after_crash", "retry"),
 ]
 
 

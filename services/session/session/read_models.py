@@ -29,6 +29,7 @@ READ_MODELS = ReadModels(
         "conversations": "agents write it",
         "copied_runs": "runs of forks are copied",
         "costs": OUTLIVE,
+        "mcp_calls": "agents write it",
         "role_quotas": "it is a setting",
         "session_environments": "it contains secrets",
         "session_storage": "it measures files",

@@ -32,6 +32,7 @@ class Owner(User):
             "server_id": register_url(self, "one", "https://mcp.invalid/")["id"],
             **self._webhook(),
             "key_id": self._post("/auth/api-keys", name="one", scopes=["read"]),
+            "bus_user_id": self._post("/auth/bus-users", name="one"),
             "user_id": bystander.id(),
         }
 
