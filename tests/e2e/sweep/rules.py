@@ -11,8 +11,8 @@ type Outcome = Literal["unauthenticated", "forbidden", "not found", "served", "n
 """`nothing`: refused, or an empty list."""
 
 OWN_ACCOUNT = f"{ACCOUNT_PREFIX}me"
-READ_BY_KEYS = frozenset({"listApiKeys"})
-"""Below `/auth`, where a login is needed: a key may list keys, since it shows none."""
+READ_BY_KEYS = frozenset({"listApiKeys", "listBusUsers", "getBusUser"})
+"""Below `/auth`, where a login is needed: a key may read what shows no key."""
 LOGOUT = "logout"
 ENDS_LOGIN = frozenset({LOGOUT, "logoutEverywhere"})
 """They come last: what they end is not used for other requests."""

@@ -36,7 +36,13 @@ async def create(body: NewBusUser, user: Login) -> Response:
     return created.response(201, {"Location": f"/api/v1/auth/bus-users/{created.id}"})
 
 
-@router.get("", operation_id="listBusUsers", summary="List bus users", response_model=BusUserPage)
+@router.get(
+    "",
+    operation_id="listBusUsers",
+    summary="List bus users",
+    response_model=BusUserPage,
+    responses=documented(Code.BUS_USER_NOT_FOUND),
+)
 async def index(window: Annotated[BusUserWindow, Query()], caller: Caller, request: Request) -> Response:
     """Returns the bus users of the account, newest first, without their private keys. Administrators see all."""
     return BusUserPage.over(await caller.ask(window.query()), window, request).response()
