@@ -56,7 +56,7 @@ async def publish_enabled(recorded: Recorded[UserEnabled], reaction: Reaction[De
 
 @reactions.shared("create_public_stream")
 async def create_public_stream(recorded: Recorded[BusUserCreated], reaction: Reaction[Dependencies]) -> None:
-    """Create the stream of public events, so that the new bus user gets the events from now on."""
+    """Create the stream of public events again if it was lost since the bus user was created."""
     if gatekeeper := reaction.dependencies.programs.gatekeeper:
         await gatekeeper.ensure_stream()
 

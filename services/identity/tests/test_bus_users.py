@@ -25,16 +25,27 @@ from runtime.clock import new_id, now
 from services.identity.tests.desk import Desk
 
 
+class Stream:
+    """The stream of public events."""
+
+    exists = False
+
+    async def ensure_stream(self) -> None:
+        self.exists = True
+
+
 @pytest.fixture
-async def ada(desk: Desk) -> Actor:
+def stream(desk: Desk) -> Stream:
+    stream: Any = Stream()
     dependencies = desk.dispatcher.dependencies
-    programs = replace(dependencies.programs, gatekeeper=_anything())
+    programs = replace(dependencies.programs, gatekeeper=stream)
     desk.dispatcher.dependencies = replace(dependencies, programs=programs)
+    return stream
+
+
+@pytest.fixture
+async def ada(desk: Desk, stream: Stream) -> Actor:
     return Actor(user_id=await desk.register(), role="user")
-
-
-def _anything() -> Any:
-    return object()
 
 
 async def create(desk: Desk, user: Actor, **fields: Any) -> NewBusUserView:
@@ -50,6 +61,14 @@ async def test_a_bus_user_receives_the_events_of_its_owner(desk: Desk, ada: Acto
     created = await create(desk, ada)
     admission = await directory(desk).find(created.public_key)
     assert admission == Admission(created.consumer, (f"public.v1.{ada.user_id}.>",), created.since)
+
+
+async def test_the_stream_exists_when_a_bus_user_is_created(desk: Desk, ada: Actor, stream: Stream) -> None:
+    with pytest.raises(Refusal):
+        await create(desk, ada, all_users=True)
+    assert not stream.exists  # events are not published for nobody
+    await create(desk, ada)
+    assert stream.exists
 
 
 async def test_the_seed_is_that_of_the_public_key(desk: Desk, ada: Actor) -> None:
