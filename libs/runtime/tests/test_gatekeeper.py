@@ -1,12 +1,16 @@
 """Programs receive what they may, where they were, until they are disconnected."""
 
 # nats-py does not annotate its options
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportPrivateUsage=false
 
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+from contracts.wire import PUBLIC_STREAM
 from nats.aio.client import Client as NatsClient
+from nats.js.errors import APIError
+from runtime.bus.gatekeeper import Retention
 from runtime.bus.nkeys import USER, KeyPair
 from runtime.testing import eventually
 
@@ -68,6 +72,27 @@ async def test_a_program_begins_again_at_another_time(desk: Desk) -> None:
     desk.stack.push_async_callback(again.client.close)
     await again.connect(desk.server)
     assert await again.events() == before
+
+
+async def test_a_program_keeps_its_place_if_its_consumer_cannot_be_checked(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = await desk.program(ADA)
+
+    async def fail(*_: object) -> None:
+        raise APIError(code=503, err_code=10008, description="system temporarily unavailable")
+
+    monkeypatch.setattr(desk.gatekeeper._js, "add_consumer", fail)
+    assert await desk.refused(program)
+    assert await desk.has_consumer(program.admission)
+
+
+async def test_a_consumer_lasts_as_long_as_events_are_kept(desk: Desk) -> None:
+    kept = (await desk.operator.stream_info(PUBLIC_STREAM)).config.max_age
+    desk.gatekeeper._retention = Retention(60, 2**24)  # what the stream had before the operator changed it
+    program = await desk.program(ADA)
+    info = await desk.operator.consumer_info(PUBLIC_STREAM, program.admission.consumer)
+    assert info.config.inactive_threshold == kept
 
 
 async def test_a_permission_that_ends_during_the_admission_is_not_given(desk: Desk) -> None:

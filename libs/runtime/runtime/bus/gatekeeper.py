@@ -33,6 +33,8 @@ MAX_ACK_PENDING, MAX_WAITING, ACK_WAIT_SECONDS = 1000, 64, 30.0
 DEDUPLICATION_SECONDS = 600.0
 ANSWER_SECONDS = 0.25
 """How long the servers of a cluster have to name their connections."""
+CANNOT_CHANGE = 10012
+"""The error code of JetStream when a consumer cannot be changed to what is asked for."""
 REFUSED = "not authorized"
 
 
@@ -137,17 +139,26 @@ class Gatekeeper:
         return admission
 
     async def _ensure_consumer(self, admission: Admission) -> None:
-        config = self._config(admission)
+        config = self._config(admission, await self._kept_seconds())
         try:
             await self._js.add_consumer(PUBLIC_STREAM, config)
-        except NotFoundError:
-            await self.ensure_stream()
-            await self._js.add_consumer(PUBLIC_STREAM, config)
-        except APIError:  # it begins at another time, which cannot be changed
-            await self._remove(admission.consumer)
+        except APIError as error:
+            if error.err_code != CANNOT_CHANGE:
+                raise
+            await self._remove(admission.consumer)  # it begins at another time
             await self._js.add_consumer(PUBLIC_STREAM, config)
 
-    def _config(self, admission: Admission) -> ConsumerConfig:
+    async def _kept_seconds(self) -> float | None:
+        """Return how long events may stay in the stream, which is created if it is missing; None if for ever."""
+        try:
+            stream = await self._js.stream_info(PUBLIC_STREAM)
+        except NotFoundError:
+            await self.ensure_stream()
+            stream = await self._js.stream_info(PUBLIC_STREAM)
+        kept = stream.config.max_age  # the operator may have changed it
+        return max(kept, self._retention.seconds) if kept else None
+
+    def _config(self, admission: Admission, kept_seconds: float | None) -> ConsumerConfig:
         # One that nobody has used for so long has nothing left to deliver of what it remembers, and is made again.
         return ConsumerConfig(
             name=admission.consumer,
@@ -159,7 +170,7 @@ class Gatekeeper:
             ack_wait=ACK_WAIT_SECONDS,
             max_ack_pending=MAX_ACK_PENDING,
             max_waiting=MAX_WAITING,
-            inactive_threshold=self._retention.seconds,
+            inactive_threshold=kept_seconds,
         )
 
     async def _remove(self, consumer: str) -> None:
