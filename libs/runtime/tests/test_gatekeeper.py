@@ -10,6 +10,7 @@ import pytest
 from contracts.wire import PUBLIC_STREAM
 from nats.aio.client import Client as NatsClient
 from nats.js.errors import APIError
+from runtime.bus import gatekeeper
 from runtime.bus.gatekeeper import Retention
 from runtime.bus.nkeys import USER, KeyPair
 from runtime.testing import eventually
@@ -93,6 +94,14 @@ async def test_a_consumer_lasts_as_long_as_events_are_kept(desk: Desk) -> None:
     program = await desk.program(ADA)
     info = await desk.operator.consumer_info(PUBLIC_STREAM, program.admission.consumer)
     assert info.config.inactive_threshold == kept
+
+
+async def test_nobody_is_connected_only_if_a_server_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    await desk.gatekeeper.disconnect("nobody")
+    monkeypatch.setattr(gatekeeper, "CONNECTIONS", "bus.disconnect.nowhere")
+    monkeypatch.setattr(gatekeeper, "FIRST_ANSWER_SECONDS", 0.1)
+    with pytest.raises(TimeoutError):
+        await desk.gatekeeper.disconnect("nobody")
 
 
 async def test_a_permission_that_ends_during_the_admission_is_not_given(desk: Desk) -> None:

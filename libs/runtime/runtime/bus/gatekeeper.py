@@ -31,8 +31,8 @@ AT_ONCE = 16
 MAX_SUBSCRIPTIONS, MAX_REQUEST_BYTES = 16, 4096
 MAX_ACK_PENDING, MAX_WAITING, ACK_WAIT_SECONDS = 1000, 64, 30.0
 DEDUPLICATION_SECONDS = 600.0
-ANSWER_SECONDS = 0.25
-"""How long the servers of a cluster have to name their connections."""
+FIRST_ANSWER_SECONDS, MORE_ANSWERS_SECONDS = 5.0, 0.25
+"""How long to wait for a server that names its connections, and then for the others of its cluster."""
 CANNOT_CHANGE = 10012
 """The error code of JetStream when a consumer cannot be changed to what is asked for."""
 REFUSED = "not authorized"
@@ -178,19 +178,29 @@ class Gatekeeper:
             await self._js.delete_consumer(PUBLIC_STREAM, consumer)
 
     async def _connections(self, consumers: set[str]) -> list[tuple[str, int]]:
-        """Return the connections of the programs of consumers, with the ids of their servers."""
-        inbox, found = self._client.new_inbox(), list[tuple[str, int]]()
+        """Return the connections of the programs of consumers, with the ids of their servers.
+
+        Raises:
+            TimeoutError: no server has named any.
+        """
+        inbox, found, answered = self._client.new_inbox(), list[tuple[str, int]](), asyncio.Event()
 
         async def note(message: Msg) -> None:
-            data = json.loads(message.data)["data"]
+            data = json.loads(message.data or b"{}").get("data")
+            if data is None:
+                log.warning("a NATS server does not name its connections")
+                return
             of_them = (each for each in data["connections"] if each.get("authorized_user") in consumers)
             found.extend((data["server_id"], each["cid"]) for each in of_them)
+            answered.set()
 
         asked = {"auth": True, "acc": PROGRAMS_ACCOUNT, "limit": MAX_CONNECTIONS}
         subscription = await cast(Any, self._client).subscribe(inbox, cb=note)
         try:
             await self._client.publish(CONNECTIONS, json.dumps(asked).encode(), reply=inbox)
-            await asyncio.sleep(ANSWER_SECONDS)
+            async with asyncio.timeout(FIRST_ANSWER_SECONDS):
+                await answered.wait()
+            await asyncio.sleep(MORE_ANSWERS_SECONDS)
         finally:
             await subscription.unsubscribe()
         return found
