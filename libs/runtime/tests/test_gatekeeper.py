@@ -3,8 +3,9 @@
 # nats-py does not annotate its options
 # pyright: reportUnknownMemberType=false, reportPrivateUsage=false
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from contracts.wire import PUBLIC_STREAM
@@ -13,6 +14,7 @@ from nats.js.errors import APIError
 from runtime.bus import gatekeeper
 from runtime.bus.gatekeeper import Retention
 from runtime.bus.nkeys import USER, KeyPair
+from runtime.clock import now
 from runtime.testing import eventually
 
 from libs.runtime.tests.programs import ADA, BOB, Desk, Program, admission
@@ -102,6 +104,26 @@ async def test_nobody_is_connected_only_if_a_server_says_so(desk: Desk, monkeypa
     monkeypatch.setattr(gatekeeper, "FIRST_ANSWER_SECONDS", 0.1)
     with pytest.raises(TimeoutError):
         await desk.gatekeeper.disconnect("nobody")
+
+
+@pytest.mark.parametrize(("seconds", "answers"), [(-1, 0), (60, 1)])
+async def test_requests_that_have_expired_are_not_answered(desk: Desk, seconds: int, answers: int) -> None:
+    request = {"user_nkey": "U", "server_id": {"id": "N"}, "connect_opts": {}, "client_info": {}}
+    expires = int(now().timestamp()) + seconds
+    message: Any = Question(KeyPair.new(USER).token({"exp": expires, "nats": request}, 0).encode())
+    await desk.gatekeeper._answer(message)
+    assert len(message.answers) == answers
+
+
+@dataclass
+class Question:
+    """A message of the server."""
+
+    data: bytes
+    answers: list[bytes] = field(default_factory=list[bytes])
+
+    async def respond(self, data: bytes) -> None:
+        self.answers.append(data)
 
 
 async def test_a_permission_that_ends_during_the_admission_is_not_given(desk: Desk) -> None:

@@ -103,7 +103,11 @@ class Gatekeeper:
 
     async def _answer(self, message: Msg) -> None:
         try:
-            request = claims_of(message.data.decode())["nats"]
+            asked = claims_of(message.data.decode())
+            if asked["exp"] <= clock.now().timestamp():
+                log.warning("an authorization request has expired: NATS is slow, or the clocks differ")
+                return
+            request = asked["nats"]
             answer = await self._answer_to(request)
             claims = {"sub": request["user_nkey"], "aud": request["server_id"]["id"]}
         except (ValueError, KeyError, TypeError):
