@@ -11,7 +11,8 @@ import pytest
 from contracts.wire import PUBLIC_STREAM
 from nats.aio.client import Client as NatsClient
 from nats.js.errors import APIError
-from runtime.bus import gatekeeper
+from runtime.bus import program_connections
+from runtime.bus.accounts import DISCONNECT
 from runtime.bus.gatekeeper import Retention
 from runtime.bus.nkeys import USER, KeyPair
 from runtime.clock import now
@@ -37,7 +38,7 @@ async def test_a_program_may_receive_the_events_of_all_users(desk: Desk) -> None
 async def test_a_program_that_is_disconnected_is_refused_and_receives_nothing(desk: Desk) -> None:
     program = await desk.program(ADA)
     del desk.known[program.key.public]
-    await desk.gatekeeper.disconnect(program.admission.consumer)
+    await desk.connections.end(program.admission.consumer)
     await eventually(lambda: _now("disconnected" in program.happened))
     assert await desk.refused(program)
 
@@ -48,7 +49,7 @@ async def _now(value: bool) -> bool:
 
 async def test_another_program_stays_when_one_is_disconnected(desk: Desk) -> None:
     gone, stays = await desk.program(ADA), await desk.program(ADA)
-    await desk.gatekeeper.disconnect(gone.admission.consumer)
+    await desk.connections.end(gone.admission.consumer)
     await desk.publish(ADA, "later")
     assert "later" in await stays.events()
 
@@ -70,7 +71,7 @@ async def test_a_program_begins_again_at_another_time(desk: Desk) -> None:
     before = await program.events()
     earlier = replace(program.admission, since=program.admission.since - timedelta(hours=1))
     desk.known[program.key.public] = earlier
-    await desk.gatekeeper.disconnect(earlier.consumer)
+    await desk.connections.end(earlier.consumer)
     again = Program(program.key, earlier)
     desk.stack.push_async_callback(again.client.close)
     await again.connect(desk.server)
@@ -99,11 +100,19 @@ async def test_a_consumer_lasts_as_long_as_events_are_kept(desk: Desk) -> None:
 
 
 async def test_nobody_is_connected_only_if_a_server_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    await desk.gatekeeper.disconnect("nobody")
-    monkeypatch.setattr(gatekeeper, "CONNECTIONS", "bus.disconnect.nowhere")
-    monkeypatch.setattr(gatekeeper, "FIRST_ANSWER_SECONDS", 0.1)
+    await desk.connections.end("nobody")
+    server = desk.client._server_info["server_id"]
+    monkeypatch.setattr(program_connections, "CONNECTIONS", f"{DISCONNECT}.{server}")  # answers with an error
+    monkeypatch.setattr(program_connections, "FIRST_ANSWER_SECONDS", 0.1)
     with pytest.raises(TimeoutError):
-        await desk.gatekeeper.disconnect("nobody")
+        await desk.connections.end("nobody")
+
+
+async def test_nobody_is_connected_where_nats_has_no_account_for_programs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program_connections, "CONNECTIONS", f"{DISCONNECT}.nowhere")
+    await desk.connections.end("nobody")
 
 
 @pytest.mark.parametrize(("seconds", "answers"), [(-1, 0), (60, 1)])

@@ -17,7 +17,7 @@ from contracts.identity.bus_user import (
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from identity.aggregate.bus_user import MAX_BUS_USERS
-from identity.programs import Program, ProgramDirectory
+from identity.programs import Program, ProgramDirectory, Programs
 from runtime.bus.gatekeeper import Admission
 from runtime.bus.nkeys import KeyPair
 from runtime.clock import new_id, now
@@ -179,3 +179,20 @@ async def test_bus_users_are_refused_where_they_are_not_set_up(desk: Desk) -> No
     user = Actor(user_id=await desk.register(), role="user")
     with pytest.raises(Refusal, match=Code.BUS_USERS_NOT_AVAILABLE):
         await create(desk, user)
+
+
+class Connections:
+    """Records whose connections are ended."""
+
+    def __init__(self) -> None:
+        self.ended = list[str]()
+
+    async def end(self, *consumers: str) -> None:
+        self.ended += consumers
+
+
+async def test_bus_users_are_disconnected_where_no_more_are_admitted(desk: Desk) -> None:
+    connections: Any = Connections()
+    bus_user = new_id()
+    await Programs(directory(desk), connections).disconnect(bus_user)
+    assert connections.ended == [bus_user.hex]

@@ -1,11 +1,10 @@
-"""Admits programs of users to NATS, each with the right to read from one consumer, and disconnects them.
+"""Admits programs of users to NATS, each with the right to read from one consumer.
 
 The server asks before it accepts a connection that is not of a service (auth callout). A program proves by a signature
 that it has a private key; `find` says what its public key may read.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, S
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from runtime import clock
-from runtime.bus.accounts import AUTHORIZE, CONNECTIONS, DISCONNECT, MAX_CONNECTIONS, PROGRAMS_ACCOUNT, program_subjects
+from runtime.bus.accounts import AUTHORIZE, PROGRAMS_ACCOUNT, program_subjects
 from runtime.bus.client import Client
 from runtime.bus.jetstream import jetstream
 from runtime.bus.nkeys import KeyPair, claims_of, has_signed
+from runtime.bus.program_connections import ProgramConnections
 from runtime.logging import get_logger
 
 log = get_logger()
@@ -31,8 +31,6 @@ AT_ONCE = 16
 MAX_SUBSCRIPTIONS, MAX_REQUEST_BYTES = 16, 4096
 MAX_ACK_PENDING, MAX_WAITING, ACK_WAIT_SECONDS = 1000, 64, 30.0
 DEDUPLICATION_SECONDS = 600.0
-FIRST_ANSWER_SECONDS, MORE_ANSWERS_SECONDS = 5.0, 0.25
-"""How long to wait for a server that names its connections, and then for the others of its cluster."""
 CANNOT_CHANGE = 10012
 """The error code of JetStream when a consumer cannot be changed to what is asked for."""
 REFUSED = "not authorized"
@@ -65,6 +63,7 @@ class Gatekeeper:
     def __init__(self, client: Client, issuer: KeyPair, find: Find, retention: Retention) -> None:
         self._client, self._js, self._issuer = client, jetstream(client), issuer
         self._find, self._retention = find, retention
+        self._connections = ProgramConnections(client)
 
     async def serve(self) -> None:
         """Answer until cancelled or something fails; to be run in a loop."""
@@ -93,13 +92,6 @@ class Gatekeeper:
         )
         with suppress(BadRequestError):  # it exists with other settings, which are those of the operator
             await self._js.add_stream(config)
-
-    async def disconnect(self, *consumers: str) -> None:
-        """Remove consumers, from when on their programs receive nothing, and end their connections."""
-        for consumer in consumers:
-            await self._remove(consumer)
-        for server, connection in await self._connections({*consumers}):
-            await self._client.request(f"{DISCONNECT}.{server}", json.dumps({"cid": connection}).encode(), timeout=5)
 
     async def _answer(self, message: Msg) -> None:
         try:
@@ -138,7 +130,7 @@ class Gatekeeper:
             if now == admission:
                 break
             if now is None:
-                await self._remove(admission.consumer)
+                await self._connections.remove(admission.consumer)
             admission = now
         return admission
 
@@ -149,7 +141,7 @@ class Gatekeeper:
         except APIError as error:
             if error.err_code != CANNOT_CHANGE:
                 raise
-            await self._remove(admission.consumer)  # it begins at another time
+            await self._connections.remove(admission.consumer)  # it begins at another time
             await self._js.add_consumer(PUBLIC_STREAM, config)
 
     async def _kept_seconds(self) -> float | None:
@@ -176,38 +168,6 @@ class Gatekeeper:
             max_waiting=MAX_WAITING,
             inactive_threshold=kept_seconds,
         )
-
-    async def _remove(self, consumer: str) -> None:
-        with suppress(NotFoundError):
-            await self._js.delete_consumer(PUBLIC_STREAM, consumer)
-
-    async def _connections(self, consumers: set[str]) -> list[tuple[str, int]]:
-        """Return the connections of the programs of consumers, with the ids of their servers.
-
-        Raises:
-            TimeoutError: no server has named any.
-        """
-        inbox, found, answered = self._client.new_inbox(), list[tuple[str, int]](), asyncio.Event()
-
-        async def note(message: Msg) -> None:
-            data = json.loads(message.data or b"{}").get("data")
-            if data is None:
-                log.warning("a NATS server does not name its connections")
-                return
-            of_them = (each for each in data["connections"] if each.get("authorized_user") in consumers)
-            found.extend((data["server_id"], each["cid"]) for each in of_them)
-            answered.set()
-
-        asked = {"auth": True, "acc": PROGRAMS_ACCOUNT, "limit": MAX_CONNECTIONS}
-        subscription = await cast(Any, self._client).subscribe(inbox, cb=note)
-        try:
-            await self._client.publish(CONNECTIONS, json.dumps(asked).encode(), reply=inbox)
-            async with asyncio.timeout(FIRST_ANSWER_SECONDS):
-                await answered.wait()
-            await asyncio.sleep(MORE_ANSWERS_SECONDS)
-        finally:
-            await subscription.unsubscribe()
-        return found
 
     def _token(self, claims: dict[str, Any]) -> bytes:
         return self._issuer.token(claims, int(clock.now().timestamp())).encode()
