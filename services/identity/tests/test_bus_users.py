@@ -17,6 +17,7 @@ from contracts.identity.bus_user import (
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from identity.aggregate.bus_user import MAX_BUS_USERS
+from identity.app import service
 from identity.programs import Program, ProgramDirectory, Programs
 from runtime.bus.gatekeeper import Admission
 from runtime.bus.nkeys import KeyPair
@@ -196,3 +197,9 @@ async def test_bus_users_are_disconnected_where_no_more_are_admitted(desk: Desk)
     bus_user = new_id()
     await Programs(directory(desk), connections).disconnect(bus_user)
     assert connections.ended == [bus_user.hex]
+
+
+@pytest.mark.parametrize("name", ["publish_role", "publish_disabled", "disconnect_revoked", "disconnect_replayed"])
+def test_ending_access_is_never_given_up(name: str) -> None:
+    reaction = service.reactions.by_name[name]
+    assert reaction.on_dead_letter is reaction.react
