@@ -47,8 +47,9 @@ function hello(info) {
   console.error("connected");
 }
 
-function receive(reply, headers, data) {
-  if (!headers["ce-id"]) return pull(); // a status: the request has expired, or the consumer was removed
+function receive(status, reply, headers, data) {
+  if (status === "408" || status === "404") return pull(); // nothing has arrived in time
+  if (!headers["ce-id"]) return setTimeout(pull, 1000); // such as that the consumer was removed
   console.log(JSON.stringify({ id: headers["ce-id"], type: headers["ce-type"], data: JSON.parse(data) }));
   publish(reply); // only now: an event that is not acknowledged is redelivered after 30 s
   if (--missing === 0) pull();
@@ -70,9 +71,9 @@ function read(chunk) {
     if (buffer.length < end + 2 + total + 2) return;
     const message = buffer.subarray(end + 2, end + 2 + total);
     buffer = buffer.subarray(end + 2 + total + 2);
-    const lines = message.subarray(0, head).toString().split("\r\n").slice(1).filter(Boolean);
+    const [first, ...lines] = message.subarray(0, head).toString().split("\r\n").filter(Boolean);
     const headers = Object.fromEntries(lines.map((line) => [line.split(":")[0], line.slice(line.indexOf(":") + 1).trim()]));
-    receive(words[2], headers, message.subarray(head).toString());
+    receive(first.split(" ")[1], words[2], headers, message.subarray(head).toString());
   }
 }
 

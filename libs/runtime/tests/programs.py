@@ -20,6 +20,7 @@ from runtime.bus.accounts import inbox_prefix
 from runtime.bus.gatekeeper import Admission, Gatekeeper, Retention
 from runtime.bus.jetstream import JetStream, jetstream
 from runtime.bus.nkeys import USER, KeyPair
+from runtime.bus.program_connections import ProgramConnections
 
 ADA, BOB = str(clock.new_id()), str(clock.new_id())
 
@@ -67,6 +68,7 @@ class Desk:
     """A gatekeeper, and who is admitted."""
 
     gatekeeper: Gatekeeper
+    connections: ProgramConnections
     client: Client
     url: str
     known: dict[str, Admission]
@@ -142,4 +144,6 @@ async def opened_desk(installed_nats: EmbeddedNats) -> AsyncGenerator[Desk]:
         serving = tasks.create_task(gatekeeper.serve())
         await identity.flush()
         stack.callback(serving.cancel)
-        yield Desk(gatekeeper, webhook, installed_nats.url, known, stack, jetstream(operator))
+        yield Desk(
+            gatekeeper, ProgramConnections(identity), webhook, installed_nats.url, known, stack, jetstream(operator)
+        )

@@ -4,6 +4,7 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import nats
@@ -24,6 +25,7 @@ from contracts.wire import (
 )
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Unavailable, connected
+from runtime.bus.accounts import accounts
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import jetstream
@@ -141,6 +143,12 @@ async def test_a_service_hears_nothing_that_is_for_another_one(name: str, instal
     assert {subject.lower() for subject in wanted} - await refused_to(
         name, installed_nats.url_of(name), set(), wanted
     ) == set()
+
+
+def test_nats_soon_forgets_who_waits_for_an_answer() -> None:
+    exports = re.findall(r'{ service: "([^}]*)}', accounts("", [], "A"))
+    assert exports
+    assert [each for each in exports if "threshold: " not in each] == []
 
 
 async def test_a_request_that_is_refused_fails_at_once(installed_nats: EmbeddedNats) -> None:

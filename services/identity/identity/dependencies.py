@@ -11,6 +11,7 @@ from runtime import clock
 from runtime.bus import Client
 from runtime.bus.gatekeeper import Gatekeeper, Retention
 from runtime.bus.nkeys import KeyPair
+from runtime.bus.program_connections import ProgramConnections
 from runtime.forever import forever
 
 from identity.api_calls import ApiCalls
@@ -88,9 +89,10 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
 
 
 def _programs(settings: Settings, database: Database, client: Client) -> Programs:
-    directory = ProgramDirectory(database)
+    directory, connections = ProgramDirectory(database), ProgramConnections(client)
     if settings.bus_issuer_seed is None:
-        return Programs(directory)
+        return Programs(directory, connections)
     retention = Retention(settings.bus_retention_seconds, settings.bus_max_bytes, settings.stream_replicas)
     issuer = KeyPair.of_seed(settings.bus_issuer_seed)
-    return Programs(directory, Gatekeeper(client, issuer, directory.find, retention), settings.bus_url)
+    gatekeeper = Gatekeeper(client, issuer, directory.find, retention)
+    return Programs(directory, connections, gatekeeper, settings.bus_url)

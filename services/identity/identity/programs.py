@@ -8,6 +8,7 @@ from contracts.event_types import EVENT_TYPES
 from contracts.wire import public_filter, public_subject
 from eventing.database import Database
 from runtime.bus.gatekeeper import Admission, Gatekeeper
+from runtime.bus.program_connections import ProgramConnections
 
 from identity.aggregate.bus_user import selected_types
 
@@ -80,11 +81,12 @@ class Programs:
     """The programs of users, and who admits them to NATS: nobody if the operator has not set it up."""
 
     directory: ProgramDirectory
+    connections: ProgramConnections
     gatekeeper: Gatekeeper | None = None
     url: str | None = None
     """Where they reach NATS."""
 
     async def disconnect(self, *bus_users: UUID) -> None:
         """End the connections of bus users that may not read any more what they read."""
-        if bus_users and self.gatekeeper:
-            await self.gatekeeper.disconnect(*(id.hex for id in bus_users))
+        if bus_users:
+            await self.connections.end(*(id.hex for id in bus_users))

@@ -1,15 +1,22 @@
 """The reactions of the identity service: every gateway learns at once what is no longer valid, and so does NATS."""
 
+from collections.abc import Callable
+
 from contracts.identity.api_key import ApiKeyRevoked
 from contracts.identity.bus_user import BusUserCreated, BusUserReplayed, BusUserRevoked
 from contracts.identity.login import TokenFamilyRevoked
 from contracts.identity.user import RoleChanged, UserDisabled, UserEnabled
-from eventing.reactions import Reaction, Reactions
+from eventing.reactions import React, Reaction, Reactions
 from eventing.recording import Recorded
 
 from identity.dependencies import Dependencies
 
 reactions = Reactions()
+
+
+def until_it_succeeds[R: React](name: str) -> Callable[[R], R]:
+    """Register a reaction that takes access away, which is therefore never given up."""
+    return lambda react: reactions.shared(name, on_dead_letter=react)(react)
 
 
 @reactions.shared("tell_gateways")
@@ -24,7 +31,7 @@ async def publish_revoked_key(recorded: Recorded[ApiKeyRevoked], reaction: React
     await reaction.dependencies.revocations.add(recorded.event.key_id, "api_key")
 
 
-@reactions.shared("publish_role")
+@until_it_succeeds("publish_role")
 async def publish_role(recorded: Recorded[RoleChanged], reaction: Reaction[Dependencies]) -> None:
     """Publish the new role of a user, which is in force for all tokens and keys.
 
@@ -37,7 +44,7 @@ async def publish_role(recorded: Recorded[RoleChanged], reaction: Reaction[Depen
         await programs.disconnect(*every)
 
 
-@reactions.shared("publish_disabled")
+@until_it_succeeds("publish_disabled")
 async def publish_disabled(recorded: Recorded[UserDisabled], reaction: Reaction[Dependencies]) -> None:
     """Publish that an account is disabled, so that every gateway refuses its tokens and keys.
 
@@ -56,18 +63,18 @@ async def publish_enabled(recorded: Recorded[UserEnabled], reaction: Reaction[De
 
 @reactions.shared("create_public_stream")
 async def create_public_stream(recorded: Recorded[BusUserCreated], reaction: Reaction[Dependencies]) -> None:
-    """Create the stream of public events, so that the new bus user gets the events from now on."""
+    """Create the stream of public events again if it was lost since the bus user was created."""
     if gatekeeper := reaction.dependencies.programs.gatekeeper:
         await gatekeeper.ensure_stream()
 
 
-@reactions.shared("disconnect_revoked")
+@until_it_succeeds("disconnect_revoked")
 async def disconnect_revoked(recorded: Recorded[BusUserRevoked], reaction: Reaction[Dependencies]) -> None:
     """End the connections of a bus user that was revoked."""
     await reaction.dependencies.programs.disconnect(recorded.event.bus_user_id)
 
 
-@reactions.shared("disconnect_replayed")
+@until_it_succeeds("disconnect_replayed")
 async def disconnect_replayed(recorded: Recorded[BusUserReplayed], reaction: Reaction[Dependencies]) -> None:
     """End the connections of a bus user that begins again: it does so when it connects."""
     await reaction.dependencies.programs.disconnect(recorded.event.bus_user_id)

@@ -36,6 +36,7 @@ class Desk(harness.ServiceHarness):
 
     def __init__(self, database: Database, key_ring_file: Path) -> None:
         no_revocations: Any = None
+        no_connections: Any = None
         dependencies = Dependencies(
             KeyRingFile(key_ring_file),
             Passwords(),
@@ -45,7 +46,7 @@ class Desk(harness.ServiceHarness):
             no_revocations,
             AuditLog(database),
             registration_open=True,
-            programs=Programs(ProgramDirectory(database)),
+            programs=Programs(ProgramDirectory(database), no_connections),
         )
         super().__init__(service, database, dependencies)
 

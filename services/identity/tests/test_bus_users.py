@@ -17,7 +17,8 @@ from contracts.identity.bus_user import (
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from identity.aggregate.bus_user import MAX_BUS_USERS
-from identity.programs import Program, ProgramDirectory
+from identity.app import service
+from identity.programs import Program, ProgramDirectory, Programs
 from runtime.bus.gatekeeper import Admission
 from runtime.bus.nkeys import KeyPair
 from runtime.clock import new_id, now
@@ -25,16 +26,27 @@ from runtime.clock import new_id, now
 from services.identity.tests.desk import Desk
 
 
+class Stream:
+    """The stream of public events."""
+
+    exists = False
+
+    async def ensure_stream(self) -> None:
+        self.exists = True
+
+
 @pytest.fixture
-async def ada(desk: Desk) -> Actor:
+def stream(desk: Desk) -> Stream:
+    stream: Any = Stream()
     dependencies = desk.dispatcher.dependencies
-    programs = replace(dependencies.programs, gatekeeper=_anything())
+    programs = replace(dependencies.programs, gatekeeper=stream)
     desk.dispatcher.dependencies = replace(dependencies, programs=programs)
+    return stream
+
+
+@pytest.fixture
+async def ada(desk: Desk, stream: Stream) -> Actor:
     return Actor(user_id=await desk.register(), role="user")
-
-
-def _anything() -> Any:
-    return object()
 
 
 async def create(desk: Desk, user: Actor, **fields: Any) -> NewBusUserView:
@@ -50,6 +62,14 @@ async def test_a_bus_user_receives_the_events_of_its_owner(desk: Desk, ada: Acto
     created = await create(desk, ada)
     admission = await directory(desk).find(created.public_key)
     assert admission == Admission(created.consumer, (f"public.v1.{ada.user_id}.>",), created.since)
+
+
+async def test_the_stream_exists_when_a_bus_user_is_created(desk: Desk, ada: Actor, stream: Stream) -> None:
+    with pytest.raises(Refusal):
+        await create(desk, ada, all_users=True)
+    assert not stream.exists  # events are not published for nobody
+    await create(desk, ada)
+    assert stream.exists
 
 
 async def test_the_seed_is_that_of_the_public_key(desk: Desk, ada: Actor) -> None:
@@ -160,3 +180,26 @@ async def test_bus_users_are_refused_where_they_are_not_set_up(desk: Desk) -> No
     user = Actor(user_id=await desk.register(), role="user")
     with pytest.raises(Refusal, match=Code.BUS_USERS_NOT_AVAILABLE):
         await create(desk, user)
+
+
+class Connections:
+    """Records whose connections are ended."""
+
+    def __init__(self) -> None:
+        self.ended = list[str]()
+
+    async def end(self, *consumers: str) -> None:
+        self.ended += consumers
+
+
+async def test_bus_users_are_disconnected_where_no_more_are_admitted(desk: Desk) -> None:
+    connections: Any = Connections()
+    bus_user = new_id()
+    await Programs(directory(desk), connections).disconnect(bus_user)
+    assert connections.ended == [bus_user.hex]
+
+
+@pytest.mark.parametrize("name", ["publish_role", "publish_disabled", "disconnect_revoked", "disconnect_replayed"])
+def test_ending_access_is_never_given_up(name: str) -> None:
+    reaction = service.reactions.by_name[name]
+    assert reaction.on_dead_letter is reaction.react

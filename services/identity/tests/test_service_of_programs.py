@@ -16,14 +16,13 @@ from contracts.identity.bus_user import CreateBusUser, NewBusUserView, ReplayBus
 from contracts.identity.login import GetKeys
 from contracts.identity.user import ChangeUser, RegisterUser
 from contracts.messages import Actor, Command, Query
-from contracts.wire import PUBLIC_STREAM, public_subject
+from contracts.wire import public_subject
 from eventing.testing import eventually
 from identity.app import service
 from identity.operations import OPERATOR
 from identity.settings import Settings
 from nats.aio.client import Client as NatsClient
 from nats.errors import Error
-from nats.js.errors import NotFoundError
 from onebox.nats import EmbeddedNats
 from runtime.bus import Bus, Client, Unavailable, connected
 from runtime.bus.envelope import Envelope
@@ -61,14 +60,7 @@ class Remote:
 
     async def create(self, owner: Actor, **fields: Any) -> NewBusUserView:
         body = {"bus_user_id": new_id(), "name": "billing", "types": ["*"], "all_users": False, **fields}
-        created = await self.ask(CreateBusUser.model_validate(body), owner)
-        await eventually(self.stream_exists)
-        return created
-
-    async def stream_exists(self) -> bool:
-        with suppress(NotFoundError):
-            return bool(await jetstream(self.client).stream_info(PUBLIC_STREAM))
-        return False
+        return await self.ask(CreateBusUser.model_validate(body), owner)
 
     async def connect(self, user: NewBusUserView) -> "Program":
         program = Program(NatsClient(), user)

@@ -48,6 +48,7 @@ from eventing.retrying import wait_until_available
 __all__ = [
     "Concurrency",
     "EventGone",
+    "React",
     "Reaction",
     "Reactions",
     "Reactor",

@@ -24,6 +24,8 @@ PROGRAM_API = f"$JS.{BUS_DOMAIN}.API"
 """What the requests of programs to JetStream begin with."""
 MAX_CONNECTIONS = 1000
 AUTHORIZATION_SECONDS = 3
+PULL_SECONDS, ANSWER_SECONDS = 40, 5
+"""How long NATS remembers a request for events, which may wait for 30 s, and any other; without, two minutes."""
 _NOBODY = public_key(USER, hashlib.sha256(b"nobody").digest())
 """A key that nobody has. A server that knows none sends clients nothing to sign."""
 
@@ -76,17 +78,19 @@ authorization {{
 class _Shared:
     """A subject to which another account may send requests; `to` is its name there.
 
-    With `many_answers`, a request may have several.
+    NATS remembers where the answers go for `seconds`; with `many_answers` there may be several within that time.
     """
 
     subject: str
     to: str
+    seconds: int
     many_answers: bool = False
 
     def exported(self, to: str) -> str:
         """Return the export to an account."""
         kind = ", response_type: Stream" if self.many_answers else ""
-        return f"{{ service: {json.dumps(self.subject)}, accounts: [{to}]{kind} }}"
+        service = f"service: {json.dumps(self.subject)}, accounts: [{to}]"
+        return f'{{ {service}, threshold: "{self.seconds}s"{kind} }}'
 
     def imported(self, of: str) -> str:
         """Return the import from an account."""
@@ -94,17 +98,17 @@ class _Shared:
         return f"{{ service: {service}, to: {json.dumps(self.to)}, share: true }}"
 
 
-def _of_consumers(call: str, *, many_answers: bool = False) -> _Shared:
+def _of_consumers(call: str, seconds: int, *, many_answers: bool = False) -> _Shared:
     name = f"CONSUMER.{call}.{PUBLIC_STREAM}.*"
-    return _Shared(f"$JS.API.{name}", f"{PROGRAM_API}.{name}", many_answers)
+    return _Shared(f"$JS.API.{name}", f"{PROGRAM_API}.{name}", seconds, many_answers)
 
 
 _READING = (
-    _of_consumers("MSG.NEXT", many_answers=True),
-    _of_consumers("INFO"),
-    _Shared(f"$JS.ACK.{PUBLIC_STREAM}.>", f"$JS.ACK.{PUBLIC_STREAM}.>"),
+    _of_consumers("MSG.NEXT", PULL_SECONDS, many_answers=True),
+    _of_consumers("INFO", ANSWER_SECONDS),
+    _Shared(f"$JS.ACK.{PUBLIC_STREAM}.>", f"$JS.ACK.{PUBLIC_STREAM}.>", ANSWER_SECONDS),
 )
 _DISCONNECTING = (
-    _Shared("$SYS.REQ.SERVER.PING.CONNZ", CONNECTIONS, many_answers=True),
-    _Shared("$SYS.REQ.SERVER.*.KICK", f"{DISCONNECT}.*"),
+    _Shared("$SYS.REQ.SERVER.PING.CONNZ", CONNECTIONS, ANSWER_SECONDS, many_answers=True),
+    _Shared("$SYS.REQ.SERVER.*.KICK", f"{DISCONNECT}.*", ANSWER_SECONDS),
 )

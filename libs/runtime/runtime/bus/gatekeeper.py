@@ -1,11 +1,10 @@
-"""Admits programs of users to NATS, each with the right to read from one consumer, and disconnects them.
+"""Admits programs of users to NATS, each with the right to read from one consumer.
 
 The server asks before it accepts a connection that is not of a service (auth callout). A program proves by a signature
 that it has a private key; `find` says what its public key may read.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, StorageType, S
 from nats.js.errors import APIError, BadRequestError, NotFoundError
 
 from runtime import clock
-from runtime.bus.accounts import AUTHORIZE, CONNECTIONS, DISCONNECT, MAX_CONNECTIONS, PROGRAMS_ACCOUNT, program_subjects
+from runtime.bus.accounts import AUTHORIZE, PROGRAMS_ACCOUNT, program_subjects
 from runtime.bus.client import Client
 from runtime.bus.jetstream import jetstream
 from runtime.bus.nkeys import KeyPair, claims_of, has_signed
+from runtime.bus.program_connections import ProgramConnections
 from runtime.logging import get_logger
 
 log = get_logger()
@@ -31,8 +31,8 @@ AT_ONCE = 16
 MAX_SUBSCRIPTIONS, MAX_REQUEST_BYTES = 16, 4096
 MAX_ACK_PENDING, MAX_WAITING, ACK_WAIT_SECONDS = 1000, 64, 30.0
 DEDUPLICATION_SECONDS = 600.0
-ANSWER_SECONDS = 0.25
-"""How long the servers of a cluster have to name their connections."""
+CANNOT_CHANGE = 10012
+"""The error code of JetStream when a consumer cannot be changed to what is asked for."""
 REFUSED = "not authorized"
 
 
@@ -63,6 +63,7 @@ class Gatekeeper:
     def __init__(self, client: Client, issuer: KeyPair, find: Find, retention: Retention) -> None:
         self._client, self._js, self._issuer = client, jetstream(client), issuer
         self._find, self._retention = find, retention
+        self._connections = ProgramConnections(client)
 
     async def serve(self) -> None:
         """Answer until cancelled or something fails; to be run in a loop."""
@@ -92,16 +93,13 @@ class Gatekeeper:
         with suppress(BadRequestError):  # it exists with other settings, which are those of the operator
             await self._js.add_stream(config)
 
-    async def disconnect(self, *consumers: str) -> None:
-        """Remove consumers, from when on their programs receive nothing, and end their connections."""
-        for consumer in consumers:
-            await self._remove(consumer)
-        for server, connection in await self._connections({*consumers}):
-            await self._client.request(f"{DISCONNECT}.{server}", json.dumps({"cid": connection}).encode(), timeout=5)
-
     async def _answer(self, message: Msg) -> None:
         try:
-            request = claims_of(message.data.decode())["nats"]
+            asked = claims_of(message.data.decode())
+            if asked["exp"] <= clock.now().timestamp():
+                log.warning("an authorization request has expired: NATS is slow, or the clocks differ")
+                return
+            request = asked["nats"]
             answer = await self._answer_to(request)
             claims = {"sub": request["user_nkey"], "aud": request["server_id"]["id"]}
         except (ValueError, KeyError, TypeError):
@@ -132,22 +130,31 @@ class Gatekeeper:
             if now == admission:
                 break
             if now is None:
-                await self._remove(admission.consumer)
+                await self._connections.remove(admission.consumer)
             admission = now
         return admission
 
     async def _ensure_consumer(self, admission: Admission) -> None:
-        config = self._config(admission)
+        config = self._config(admission, await self._kept_seconds())
         try:
             await self._js.add_consumer(PUBLIC_STREAM, config)
-        except NotFoundError:
-            await self.ensure_stream()
-            await self._js.add_consumer(PUBLIC_STREAM, config)
-        except APIError:  # it begins at another time, which cannot be changed
-            await self._remove(admission.consumer)
+        except APIError as error:
+            if error.err_code != CANNOT_CHANGE:
+                raise
+            await self._connections.remove(admission.consumer)  # it begins at another time
             await self._js.add_consumer(PUBLIC_STREAM, config)
 
-    def _config(self, admission: Admission) -> ConsumerConfig:
+    async def _kept_seconds(self) -> float | None:
+        """Return how long events may stay in the stream, which is created if it is missing; None if for ever."""
+        try:
+            stream = await self._js.stream_info(PUBLIC_STREAM)
+        except NotFoundError:
+            await self.ensure_stream()
+            stream = await self._js.stream_info(PUBLIC_STREAM)
+        kept = stream.config.max_age  # the operator may have changed it
+        return max(kept, self._retention.seconds) if kept else None
+
+    def _config(self, admission: Admission, kept_seconds: float | None) -> ConsumerConfig:
         # One that nobody has used for so long has nothing left to deliver of what it remembers, and is made again.
         return ConsumerConfig(
             name=admission.consumer,
@@ -159,30 +166,8 @@ class Gatekeeper:
             ack_wait=ACK_WAIT_SECONDS,
             max_ack_pending=MAX_ACK_PENDING,
             max_waiting=MAX_WAITING,
-            inactive_threshold=self._retention.seconds,
+            inactive_threshold=kept_seconds,
         )
-
-    async def _remove(self, consumer: str) -> None:
-        with suppress(NotFoundError):
-            await self._js.delete_consumer(PUBLIC_STREAM, consumer)
-
-    async def _connections(self, consumers: set[str]) -> list[tuple[str, int]]:
-        """Return the connections of the programs of consumers, with the ids of their servers."""
-        inbox, found = self._client.new_inbox(), list[tuple[str, int]]()
-
-        async def note(message: Msg) -> None:
-            data = json.loads(message.data)["data"]
-            of_them = (each for each in data["connections"] if each.get("authorized_user") in consumers)
-            found.extend((data["server_id"], each["cid"]) for each in of_them)
-
-        asked = {"auth": True, "acc": PROGRAMS_ACCOUNT, "limit": MAX_CONNECTIONS}
-        subscription = await cast(Any, self._client).subscribe(inbox, cb=note)
-        try:
-            await self._client.publish(CONNECTIONS, json.dumps(asked).encode(), reply=inbox)
-            await asyncio.sleep(ANSWER_SECONDS)
-        finally:
-            await subscription.unsubscribe()
-        return found
 
     def _token(self, claims: dict[str, Any]) -> bytes:
         return self._issuer.token(claims, int(clock.now().timestamp())).encode()

@@ -25,7 +25,8 @@ handles = Handlers()
 @handles
 async def create_bus_user(command: CreateBusUser, work: Work) -> NewBusUserView:
     """Create a bus user of the actor, whose private key is returned only now."""
-    if work.dependencies.programs.gatekeeper is None:
+    gatekeeper = work.dependencies.programs.gatekeeper
+    if gatekeeper is None:
         raise Refusal(Code.BUS_USERS_NOT_AVAILABLE, NOT_AVAILABLE)
     key = KeyPair.new(USER)
     created = BusUserCreated(
@@ -33,6 +34,7 @@ async def create_bus_user(command: CreateBusUser, work: Work) -> NewBusUserView:
     )
     async with work.change(User, work.actor.user_id) as user:
         user.create_bus_user(created)
+        await gatekeeper.ensure_stream()  # before the answer: events that follow it are published
     view = await work.ask(GetBusUser(bus_user_id=command.bus_user_id))
     return NewBusUserView(**dict(view), seed=key.seed)
 
