@@ -76,6 +76,12 @@ async def test_a_prompt_that_no_agent_received_is_sent_again(worker: Worker) -> 
     assert worker.prompts == ["?"]
 
 
+async def test_a_continued_run_sends_the_message_that_no_agent_received(worker: Worker) -> None:
+    await lose(worker)
+    await worker.work(finish, continues=True)
+    assert (worker.prompts, worker.message_ids) == (["?"], [(await worker.current_run()).prompt_message_id])
+
+
 async def begin_call(worker: Worker, run: RunSummary | RunView, after_crash: AfterCrash, id: str = "toolu_1") -> None:
     """Let the agent of a worker begin a call that gets no result."""
     options = SdkOptions(after_crash=after_crash)
