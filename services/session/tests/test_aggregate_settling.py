@@ -8,12 +8,14 @@ from contracts.refusals import Code
 from contracts.samples import USER
 from contracts.session import SessionEvent
 from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecideApproval, DecisionDelivered
-from contracts.session.conversation import ToolCallEnded
+from contracts.session.conversation import ToolCallEnded, ToolCallStarted
 from contracts.session.release import RunContinued
 from contracts.session.settling import LostCall, OutcomesUnknown, Settled, SettleRun, StoredResult
 from contracts.session.values import AfterCrash, Decision, Mode, SdkOptions, Usage
 from eventing.testing import refused
+from runtime.clock import new_id
 from session.aggregate import Session
+from session.aggregate.settling import MAX_ASKED
 
 from services.session.tests.test_aggregate_approvals import CREATED, IN_TIME, REQUESTED, RUN_ID, STARTED, after, request
 from services.session.tests.test_aggregate_releases import CALL, RESTARTED
@@ -31,6 +33,17 @@ def settle(session: Session, attempt: int = 2, **changed: Any) -> Settled:
 def session_with(after_crash: AfterCrash | None, mode: Mode = "interactive", *events: SessionEvent) -> Session:
     created = CREATED.model_copy(update={"mode": mode, "sdk_options": SdkOptions(after_crash=after_crash)})
     return after(created, *BEGUN, *(events or (RESTARTED,)))
+
+
+def lost_call(number: int) -> LostCall:
+    """Return another call, with an input of its own."""
+    return LostCall(tool_use_id=f"toolu_{number}", tool_name=TOOL.tool_name, tool_input={"n": number})
+
+
+def more_calls() -> list[ToolCallStarted]:
+    """Return the events of one call more than people are asked about, beside the first one."""
+    changes = [{"tool_use_id": f"toolu_{n}", "tool_call_id": new_id()} for n in range(2, MAX_ASKED + 2)]
+    return [TOOL.model_copy(update=change) for change in changes]
 
 
 def statuses(session: Session) -> list[str]:
@@ -85,9 +98,16 @@ def test_options_and_mode_decide_what_becomes_of_a_run(
 @pytest.mark.parametrize("after_crash", ["ask", "continue", "end"])
 def test_settling_again_records_nothing_and_says_the_same(after_crash: AfterCrash) -> None:
     session = session_with(after_crash)
-    outlook, recorded = settle(session).outlook, len(session.pending)
-    assert settle(session).outlook == outlook
-    assert len(session.pending) == recorded
+    settled, recorded = settle(session), len(session.pending)
+    assert (settle(session), len(session.pending)) == (settled, recorded)
+
+
+def test_calls_beyond_those_that_people_are_asked_about_stay_unknown() -> None:
+    session = session_with("ask", "interactive", *more_calls(), RESTARTED)
+    lost = [LOST, *(lost_call(n) for n in range(2, MAX_ASKED + 2))]
+    settled = settle(session, unknown=lost)
+    assert settled.unknown == [lost[-1].tool_use_id]
+    assert settle(session, unknown=lost) == settled
 
 
 def test_the_question_is_about_the_call_and_ends_it_once_it_is_decided() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from contracts.session.run_view import RunView
 from eventing.testing import eventually
+from runtime.clock import new_id
 from session.agent import handover
 from session.agent.handover import Handover
 from session.agent.places import CLOSING_SECONDS, Place, Places
@@ -29,6 +30,13 @@ class Turn:
     def __init__(self) -> None:
         self.place, self.calls, self.kills = Place(stopping=True), StoredCalls(), 0
         self.handover = Handover(self.place, self.calls, self.kill)
+        self.prompt = self.calls.expect(None)
+
+    @classmethod
+    def begun(cls) -> "Turn":
+        """Return a turn whose prompt is stored."""
+        (turn := cls()).calls.note([{"type": "user", "uuid": str(turn.prompt)}])
+        return turn
 
     def kill(self) -> bool:
         self.kills += 1
@@ -51,30 +59,43 @@ class Turn:
 
 
 async def test_an_agent_is_ended_before_it_asks_the_model_again() -> None:
-    turn = Turn()
+    turn = Turn.begun()
     assert (await turn.is_held(), turn.kills, turn.place.released) == (True, 1, "handover")
 
 
-async def test_an_agent_whose_call_is_in_progress_goes_on() -> None:
+async def test_an_agent_whose_prompt_is_not_stored_goes_on() -> None:
     turn = Turn()
+    turn.calls.note([{"type": "user", "uuid": str(new_id())}])  # an earlier one
+    assert (await turn.is_held(), turn.handover.now(), turn.kills, turn.place.released) == (False, False, 0, None)
+
+
+async def test_a_later_turn_waits_for_its_own_prompt() -> None:
+    turn = Turn.begun()
+    turn.calls.clear()
+    turn.calls.expect(None)
+    assert (turn.place.hand_over(), turn.kills) == (False, 0)
+
+
+async def test_an_agent_whose_call_is_in_progress_goes_on() -> None:
+    turn = Turn.begun()
     turn.begin_call()
     assert (await turn.is_held(), turn.handover.now(), turn.kills, turn.place.released) == (False, False, 0, None)
 
 
 async def test_an_agent_is_ended_once_the_results_of_its_calls_are_stored() -> None:
-    turn = Turn()
+    turn = Turn.begun()
     turn.begin_call()
     asyncio.get_running_loop().call_later(handover.QUIET_SECONDS + 0.1, turn.end_call)
     assert (await turn.is_held(), turn.kills) == (True, 1)
 
 
 async def test_an_agent_that_waits_for_another_answer_goes_on() -> None:
-    turn = Turn()
+    turn = Turn.begun()
     assert (await turn.is_held(alone=False), turn.kills) == (False, 0)
 
 
 async def test_no_request_is_held_in_a_replica_that_does_not_stop() -> None:
-    turn = Turn()
+    turn = Turn.begun()
     turn.place.stopping = False
     assert (await turn.is_held(), turn.kills) == (False, 0)
 

@@ -1,15 +1,22 @@
 """New sessions get an agent when they are created, in one of the replicas."""
 
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 import pytest
-from contracts.session.session import DeleteSession
+from contracts.session.session import DeleteSession, SessionCreated
 from eventing.reactions import offers as offering
+from eventing.recording import Recorded
 from eventing.testing import eventually
+from runtime.bus.envelope import Envelope
+from runtime.clock import new_id, now
+from session.ceilings import Ceilings
+from session.reactions.preparing import prepare_agent
 from session.workspace import parked
 from simulator.testing import scripted
 
 from services.session.tests.deployment import Deployment
+from services.session.tests.desk import OWNER, AssumedRoles
 from services.session.tests.processes import agents_of
 from services.session.tests.test_spares import claims
 
@@ -32,6 +39,17 @@ async def is_prepared(deployment: Deployment, session_id: UUID) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+async def test_a_replica_that_stops_prepares_no_agent(stopping: bool) -> None:
+    created = Recorded(new_id(), 1, now(), SessionCreated.example(), Envelope.begin(actor=OWNER), OWNER.user_id)
+    spares = Mock(may_prepare=Mock(return_value=True), prepare=AsyncMock(return_value=False))
+    reaction = Mock(ask=AsyncMock())
+    reaction.dependencies = Mock(ceilings=Ceilings(), accounts=AssumedRoles(), agents=Mock(spares=spares))
+    reaction.dependencies.places.stopping = stopping
+    await prepare_agent(created, reaction)
+    assert spares.prepare.await_count == (0 if stopping else 1)
 
 
 async def test_a_session_has_an_agent_before_its_first_query(deployment: Deployment) -> None:

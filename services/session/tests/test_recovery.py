@@ -76,6 +76,12 @@ async def test_a_prompt_that_no_agent_received_is_sent_again(worker: Worker) -> 
     assert worker.prompts == ["?"]
 
 
+async def test_a_continued_run_sends_the_message_that_no_agent_received(worker: Worker) -> None:
+    await lose(worker)
+    await worker.work(finish, continues=True)
+    assert (worker.prompts, worker.message_ids) == (["?"], [(await worker.current_run()).prompt_message_id])
+
+
 async def begin_call(worker: Worker, run: RunSummary | RunView, after_crash: AfterCrash, id: str = "toolu_1") -> None:
     """Let the agent of a worker begin a call that gets no result."""
     options = SdkOptions(after_crash=after_crash)
@@ -135,9 +141,12 @@ async def test_a_call_beside_one_that_waits_for_approval_is_not_forgotten(worker
 
 
 async def die_in_call(worker: Worker, after_crash: AfterCrash) -> RunView:
-    """Let the agent die in the middle of a call, and return the run after that."""
+    """Let the first agent die in the middle of a call, and return the run after that."""
 
     async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        if len(worker.prompts) > 1:
+            yield FINISHED
+            return
         await begin_call(worker, await worker.current_run(), after_crash)
         yield Finished(error_code=Code.AGENT_FAILED, died=True)
 
@@ -153,6 +162,12 @@ async def test_an_agent_that_died_in_a_call_interrupts_the_run(worker: Worker) -
 async def test_a_run_waits_for_a_decision_after_its_agent_died_in_a_call(worker: Worker) -> None:
     run = await die_in_call(worker, "ask")
     assert (run.status, run.attempt, worker.prompts) == ("waiting_approval", 1, ["?"])
+
+
+async def test_an_agent_knows_in_which_call_the_one_before_died(worker: Worker) -> None:
+    await die_in_call(worker, "continue")
+    first, second = worker.prompts
+    assert (first, second) == ("?", "\n".join([GO_ON, UNKNOWN, '- Bash with {"n": 1}']))
 
 
 async def test_a_forged_entry_without_an_id_is_not_recorded(worker: Worker) -> None:

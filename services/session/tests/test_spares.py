@@ -12,6 +12,7 @@ import pytest
 from eventing.testing import eventually
 from runtime.metrics import metrics_of
 from session.agent import Limits
+from session.agent.claiming import ClaimFailed
 from session.agent.frames import AgentFailed
 from session.agent.prestarted import PrestartedAgent
 from session.agent.spares import MAX_FAILURES
@@ -153,12 +154,38 @@ async def test_a_prestarted_agent_that_died_is_not_claimed(new_replica: NewRepli
         assert (await replica.ask(GIVE_NAME)).text == "Hello Ada."
 
 
-async def test_a_session_whose_claim_fails_starts_an_agent_of_its_own(new_replica: NewReplica) -> None:
+async def test_a_session_whose_claim_fails_starts_an_agent_of_its_own(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with new_replica(Limits(spares=1)) as replica:
         failed, [spare] = claims("failed"), await fill(replica)
-        spare.folder.rmdir()
+        monkeypatch.setattr("session.agent.prestarted.claim", AsyncMock(side_effect=ClaimFailed("unknown request")))
         assert (await replica.ask(GIVE_NAME)).text == "Hello Ada."
         assert (claims("failed") - failed, agents_of(UUID(spare.folder.name))) == (1, [])
+
+
+async def test_an_agent_whose_folder_was_removed_is_outdated(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(spares=1)) as replica:
+        before, [spare] = (claims("failed"), claims("missed")), await fill(replica)
+        spare.folder.rmdir()
+        assert (await replica.ask(GIVE_NAME)).text == "Hello Ada."
+        assert (claims("failed") - before[0], claims("missed") - before[1]) == (0, 2)
+        assert agents_of(UUID(spare.folder.name)) == []
+
+
+async def test_folders_are_kept_while_no_agent_can_be_started(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with new_replica(Limits(spares=2, max_concurrent_starts=1)) as replica:
+        [spare] = await fill(replica)
+        monkeypatch.setattr("session.agent.spares.SWEEP_SECONDS", 0.1)
+        slots, spares = replica.agents._start_slots, replica.agents.spares  # pyright: ignore[reportPrivateUsage]
+        async with slots.take(None):
+            spares.note_new(replica.spec())
+            await eventually(lambda: slots._waiting)  # pyright: ignore[reportPrivateUsage]
+            os.utime(spare.folder, (0, 0))
+            await eventually(lambda: spare.folder.stat().st_mtime > 0)
+            assert spares.agents == [spare]
 
 
 async def test_no_agents_are_started_in_advance_by_a_cli_that_cannot(

@@ -25,7 +25,8 @@ RANDOM = re.compile(
 WAITS = "--await-claim"
 EVERYTHING = """
 env | grep -v '^_=' | sort
-find /[!epsu]* /run /srv /opt -path */_bundled -prune -o ! -name 'fswatch-probe*' -printf '%y %m %U %p\\n' 2>&- | sort
+find /[!epsu]* /run /srv /opt -path '*/_bundled' -prune -o ! -name 'fswatch-probe*' \\
+    -printf '%y %m %U %p\\n' 2>/dev/null | sort
 cat ~/.claude/.claude.json
 cut -d' ' -f4- /proc/self/mountinfo
 for p in 1 2; do tr '\\0' '\\n' < /proc/$p/environ | sort; tr '\\0' '\\n' < /proc/$p/cmdline; done

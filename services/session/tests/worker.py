@@ -11,6 +11,7 @@ from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 from contracts.session.approval import ApprovalView, DecideApproval, ListApprovals, RequestApproval
+from contracts.session.release import RunContinued
 from contracts.session.run import CancelRun, GetRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary, RunView
 from contracts.session.values import SdkOptions, TextBlock, ToolUseBlock
@@ -28,7 +29,7 @@ from session.app import service
 from session.ceilings import Ceilings
 from session.quotas.accounts import Accounts
 from session.quotas.spending import Spending
-from session.reactions.run import end_lost_run, run_agent
+from session.reactions.run import continue_run, end_lost_run, run_agent
 from session.storage import Storage
 
 from services.session.tests.desk import OWNER, Desk
@@ -60,6 +61,7 @@ class Worker:
         self.transcripts = AsyncMock(database=desk.database)
         self.workspace = Mock(size=lambda: 0, root=Path("/nowhere/one"))
         self.ceilings, self.specs, self.prompts = Ceilings(), list[AgentSpec](), list[str]()
+        self.message_ids = list[UUID | None]()
 
     async def close(self, session_id: UUID, run_id: UUID | None = None, _attempt: int | None = None) -> None:
         self.closed.append((session_id, run_id))
@@ -67,15 +69,23 @@ class Worker:
     def files(self, _session_id: UUID) -> Mock:
         return self.workspace
 
-    async def work(self, turn: Turn) -> None:
+    async def work(self, turn: Turn, *, continues: bool = False) -> None:
+        """Run the agent, also if the run only continues after a release."""
+
         def begin(
-            spec: AgentSpec, prompt: str, ask: Ask, _message_id: UUID | None, _elicit: Any, _recorded: Any
+            spec: AgentSpec, prompt: str, ask: Ask, message_id: UUID | None, _elicit: Any, _recorded: Any
         ) -> AsyncGenerator[AgentEvent]:
             self.specs.append(spec)
             self.prompts.append(prompt)
+            self.message_ids.append(message_id)
             return turn(ask)
 
-        await run_agent(*self.arguments(SimpleNamespace(turn=begin, close=self.close)))
+        recorded, reaction = self.arguments(SimpleNamespace(turn=begin, close=self.close))
+        if continues:
+            about: dict[str, Any] = vars(recorded) | {"event": RunContinued(run_id=self.run.id)}
+            await continue_run(Recorded[RunContinued](**about), reaction)
+        else:
+            await run_agent(recorded, reaction)
 
     async def dead_letter(self) -> None:
         await end_lost_run(*self.arguments(None))

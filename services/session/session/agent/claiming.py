@@ -24,6 +24,10 @@ class ClaimFailed(Exception):
     """The prestarted agent cannot be used any more."""
 
 
+class FolderRemoved(ClaimFailed):
+    """Another replica has removed the folder of the prestarted agent, which was not kept for too long."""
+
+
 def profile_of(spec: AgentSpec) -> AgentSpec | None:
     """Return what cannot be changed in an agent after its start, as the specification of an agent without a session.
 

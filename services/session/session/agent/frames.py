@@ -276,8 +276,7 @@ async def _no_input() -> AsyncGenerator[dict[str, Any]]:
     yield  # makes this function a generator
 
 
-async def user_message(prompt: str, message_id: UUID | None) -> AsyncGenerator[dict[str, Any]]:
+async def user_message(prompt: str, message_id: UUID) -> AsyncGenerator[dict[str, Any]]:
     """Yield the frame of a message of the user."""
-    name = {"uuid": str(message_id)} if message_id else {}
     message = {"role": "user", "content": prompt}
-    yield {"type": "user", "message": message, "parent_tool_use_id": None, **name}
+    yield {"type": "user", "message": message, "parent_tool_use_id": None, "uuid": str(message_id)}

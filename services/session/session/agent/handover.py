@@ -7,8 +7,8 @@ from session.agent.places import Place, released
 from session.agent.stored_calls import StoredCalls
 
 QUIET_SECONDS = 0.2
-"""The time after which the transcript has all that an agent did before it asks the model. It only saves money: what is
-missing then, and has no effect, is done again."""
+"""The time after which the transcript has all that an agent did before it asks the model. It only saves money: no agent
+is ended before its prompt is there, or during a call; what else is missing then has no effect, and is done again."""
 HOLD_SECONDS = 1.0
 """How long a request waits for calls that are in progress: it comes from a subagent, or from a tool."""
 
@@ -16,8 +16,9 @@ HOLD_SECONDS = 1.0
 class Handover:
     """Ends the agent of one turn, if its replica stops, while no call of a tool is in progress.
 
-    A call begins only once the transcript has it. So if each call there has its result, nothing is left undone by the
-    end of the agent, and the next agent knows all that was done. `kill` ends it at once, and returns whether it did.
+    A call begins only once the transcript has it. So if the prompt is there, and each call has its result, nothing is
+    left undone by the end of the agent, and the next agent knows all that was done. `kill` ends it at once, and returns
+    whether it did.
     """
 
     def __init__(self, place: Place, calls: StoredCalls, kill: Callable[[], bool]) -> None:
@@ -41,8 +42,11 @@ class Handover:
             await asyncio.Future[None]()  # until the connection of the agent is closed
 
     def now(self) -> bool:
-        """End the agent unless a call is in progress; return whether it was ended, and its run can be handed over."""
-        if self._place.released or self._calls.open or not self._kill():
+        """End the agent unless a call is in progress, or its prompt is not stored yet.
+
+        Return whether it was ended, and its run can be handed over.
+        """
+        if self._place.released or self._calls.open or not (self._calls.has_prompt and self._kill()):
             return False
         self._place.released = "handover"
         released.labels("handover").inc()

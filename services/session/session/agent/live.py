@@ -280,7 +280,7 @@ class Agent:
     async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
         client, frames = cast(ClaudeSDKClient, self._client), cast(Frames, self._frames)
         await frames.begin_run()
-        await client.query(user_message(prompt, message_id))
+        await client.query(user_message(prompt, self._transcript.calls.expect(message_id)))
         while (frame := await frames.queue.get()) is not None:
             if message := parse_message(frame):
                 yield message

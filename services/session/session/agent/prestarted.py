@@ -9,7 +9,7 @@ from pathlib import Path
 from runtime.clock import new_id
 
 from session.agent.agent_context import AgentContext
-from session.agent.claiming import ClaimFailed, Unclaimable, claim
+from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, claim
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.options import AgentSpec
@@ -31,6 +31,7 @@ class PrestartedAgent(Agent):
         self.folder = parked.park(workspaces, str(self._name))
         self._own_spec = replace(profile, session_id=self._name, workspace=self.folder)
         self._listener: socket.socket | None = None
+        self._program = _identity(context.program)
         super().__init__(self._own_spec, context, end)
         self.waits = True
 
@@ -38,6 +39,12 @@ class PrestartedAgent(Agent):
     def ready(self) -> bool:
         """Whether a session may claim it."""
         return self.started and not self.retired and self._process.alive()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is ready, or starts, and runs the present release of Claude Code."""
+        alive = self.ready or not (self.started or self.retired)
+        return alive and self._program == _identity(self._context.program)
 
     def bind(self, spec: AgentSpec) -> None:
         """Belong to a session from now on; `claim` comes next."""
@@ -76,6 +83,8 @@ class PrestartedAgent(Agent):
             await asyncio.to_thread(parked.take, self.folder, self.spec.workspace)
         except FileExistsError as error:
             raise Unclaimable from error
+        except FileNotFoundError as error:
+            raise FolderRemoved(repr(error)) from error
         except OSError as error:
             raise ClaimFailed(repr(error)) from error
 
@@ -87,3 +96,11 @@ class PrestartedAgent(Agent):
         if self._listener:
             self._listener.close()
         await asyncio.to_thread(parked.remove, self.folder)
+
+
+def _identity(program: Path) -> tuple[int, int, int] | None:
+    try:
+        status = program.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size

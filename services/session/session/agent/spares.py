@@ -2,16 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from runtime import telemetry
 from runtime.logging import get_logger
 
 from session.agent.agent_context import AgentContext
-from session.agent.claiming import ClaimFailed, Unclaimable, profile_of
+from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, profile_of
 from session.agent.counting import count_claim, counted_claim, counted_start
 from session.agent.demand import Demand
 from session.agent.frames import STOPPED, AgentFailed
@@ -46,8 +47,7 @@ class Spares:
         self._number, self.agents = 0, list[PrestartedAgent]()
         self._demand = Demand(context.limits.idle_seconds)
         self._preparing = dict[UUID, asyncio.Event]()
-        self._changed, self._program = asyncio.Event(), _identity(context.program)
-        self._failures, self._paused_until = 0, 0.0
+        self._changed, self._failures, self._paused_until = asyncio.Event(), 0, 0.0
 
     @property
     def number(self) -> int:
@@ -82,7 +82,8 @@ class Spares:
             return None
         except ClaimFailed as failed:
             await self._discard(agent)
-            self._note_failure(failed)
+            if not isinstance(failed, FolderRemoved):
+                self._note_failure(failed)
             return None
         except BaseException:
             await self._discard(agent)
@@ -163,18 +164,23 @@ class Spares:
 
     async def run(self) -> None:
         """Start and end agents until cancelled."""
-        while True:
-            try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_own())
+            while True:
                 if self._workspaces:
-                    await self._sweep(self._workspaces)
-            except Exception:  # an exception would cancel the task group, and with it all agents
-                log.exception("prestarted agents could not be renewed")
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), SWEEP_SECONDS)
-            self._changed.clear()
+                    await _logged(self._sweep(self._workspaces))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), SWEEP_SECONDS)
+                self._changed.clear()
+
+    async def _keep_own(self) -> None:
+        """Keep the folders of the agents, also while a sweep waits for a slot to start another one."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await _logged(self._end_outdated())
 
     async def _sweep(self, workspaces: Path) -> None:
-        await self._end_outdated()  # first, since it keeps the own folders, however long ago the last sweep was
+        await self._end_outdated()
         await asyncio.to_thread(parked.remove_abandoned, workspaces)
         while (profile := self._missing()) and await self._added(profile, workspaces):
             pass
@@ -204,10 +210,11 @@ class Spares:
                 with counted_start(agent):
                     await agent.start()
             except (AgentFailed, OSError) as error:
-                if agent is None or agent in self.agents:  # nobody else has ended it
-                    self._note_failure(error)
+                failed = agent is None or agent in self.agents  # nobody else has ended it
                 if agent:
                     await self._remove(agent)
+                if failed:
+                    self._note_failure(error)
                 return False
         return True
 
@@ -223,13 +230,15 @@ class Spares:
 
     async def _end_outdated(self) -> None:
         """End agents that died, that nobody needs any more, or that run an earlier release of Claude Code."""
-        wanted, program = self._demand.profiles(self.number), _identity(self._context.program)
-        for agent in list(self.agents):
-            if agent.ready and agent.profile in wanted and program == self._program and await _kept(agent):
+        present, outdated = list(self.agents), list[PrestartedAgent]()
+        kept = [agent for agent in present if await _kept(agent)]
+        wanted = self._demand.profiles(self.number)
+        for agent in present:
+            if agent in kept and agent.usable and agent.profile in wanted:
                 wanted.remove(agent.profile)
             else:
-                await self._remove(agent)
-        self._program = program
+                outdated.append(agent)
+        await asyncio.gather(*(self._remove(agent) for agent in outdated))
 
 
 async def _kept(agent: PrestartedAgent) -> bool:
@@ -240,9 +249,9 @@ async def _kept(agent: PrestartedAgent) -> bool:
     return True
 
 
-def _identity(program: Path) -> tuple[int, int, int] | None:
+async def _logged(work: Coroutine[Any, Any, None]) -> None:
+    """Do work without raising: an exception would cancel the task group, and with it all agents."""
     try:
-        status = program.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        await work
+    except Exception:
+        log.exception("prestarted agents could not be renewed")

@@ -1,29 +1,42 @@
-"""The tool calls of a turn that the transcript has, and those of them that have no result there."""
+"""What the transcript has of a turn: its prompt, the tool calls, and those of them that have no result there."""
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
+from runtime.clock import new_id
 from runtime.waiters import Waiters
 
 
 class StoredCalls:
-    """The tool calls of the present turn that are stored, subagents included; `open` are those without a result."""
+    """The tool calls of the present turn that are stored, subagents included; `open` are those without a result.
+
+    `has_prompt` says whether the prompt of the turn is stored.
+    """
 
     def __init__(self) -> None:
-        self.open = set[str]()
+        self.open, self.has_prompt, self._prompt = set[str](), False, ""
         self._stored, self._waiters, self._settled = set[str](), Waiters[str](), asyncio.Event()
         self._settled.set()
 
     def clear(self) -> None:
         """Forget the calls of the turn before."""
+        self.has_prompt, self._prompt = False, ""
         self.open.clear()
         self._stored.clear()
         self._settled.set()
 
+    def expect(self, message_id: UUID | None) -> UUID:
+        """Expect a prompt with this id, or with a new one; return the id."""
+        prompt = message_id or new_id()
+        self._prompt = str(prompt)
+        return prompt
+
     def note(self, entries: list[Any]) -> None:
-        """Note the calls and results in entries that were stored."""
+        """Note the prompt, the calls and the results in entries that were stored."""
+        self.has_prompt = self.has_prompt or any(_is_message(entry, self._prompt) for entry in entries)
         for call, has_ended in (block for entry in entries for block in _blocks(entry)):
             if has_ended:
                 self.open.discard(call)
@@ -45,6 +58,14 @@ class StoredCalls:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._settled.wait()
+
+
+def _is_message(entry: Any, id: str) -> bool:
+    match entry:
+        case {"type": "user", "uuid": str(uuid)}:
+            return uuid == id
+        case _:
+            return False
 
 
 def _blocks(entry: Any) -> Iterator[tuple[str, bool]]:

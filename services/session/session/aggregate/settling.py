@@ -21,6 +21,8 @@ class Settling(State):
     def settle_run(self, command: SettleRun) -> Settled:
         """Record what became of the calls that the worker before has left in progress, and say how the run goes on.
 
+        If it is settled again, before an agent knows the result, the result is the same.
+
         Raises:
             Refusal: RUN_OVER, RUN_TAKEN.
         """
@@ -41,7 +43,7 @@ class Settling(State):
         waits = any(approval.outcome is None for approval in run.approvals.values())
         return Settled(
             outlook="ends" if ends else "waits" if waits else "continues",
-            unknown=[call.tool_use_id for _, call in lost[len(asked) :]],
+            unknown=_unknown(run, command.unknown),
             uncertain=list(run.uncertain.repeats),
         )
 
@@ -50,6 +52,13 @@ def _lost(run: Run, unknown: list[LostCall]) -> list[tuple[UUID, LostCall]]:
     """Return the calls in progress among those of unknown outcome; one that waited for approval had not begun."""
     waited = {approval.request.tool_use_id for approval in run.approvals.values()}
     return [(run.tool_calls[c.tool_use_id], c) for c in unknown if c.tool_use_id in run.tool_calls.keys() - waited]
+
+
+def _unknown(run: Run, unknown: list[LostCall]) -> list[str]:
+    """Return the model's ids of the calls that nobody has decided about or is asked about, recorded now or before."""
+    asked = {approval.request.tool_use_id for approval in run.approvals.values()}
+    undecided = {key for key, decided in run.uncertain.repeats.items() if not decided}
+    return [call.tool_use_id for call in unknown if call.key in undecided and call.tool_use_id not in asked]
 
 
 def _question(run_id: UUID, tool_call_id: UUID, call: LostCall, command: SettleRun) -> ApprovalRequested:

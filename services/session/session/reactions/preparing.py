@@ -13,9 +13,13 @@ reactions = Reactions()
 
 @reactions.broadcast("prepare_agent")
 async def prepare_agent(recorded: Recorded[SessionCreated], reaction: Reaction[Dependencies]) -> None:
-    """Let a session claim a prestarted agent, and run in this replica. Of several that try to, one succeeds."""
+    """Let a session claim a prestarted agent, and run in this replica. Of several that try to, one succeeds.
+
+    A replica that stops leaves it to others.
+    """
     dependencies, spares = reaction.dependencies, reaction.dependencies.agents.spares
-    if recorded.event.mode == "forked" or not spares.may_prepare(recorded.owner):
+    unsuitable = recorded.event.mode == "forked" or dependencies.places.stopping
+    if unsuitable or not spares.may_prepare(recorded.owner):
         return
     ceiling = dependencies.ceilings.of(await dependencies.accounts.role(recorded.owner, recorded.envelope))
     options, workspace = ceiling.reduced(recorded.event.sdk_options), dependencies.workspace(recorded.id)

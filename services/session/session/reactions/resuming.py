@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from contracts.refusals import Code
 from contracts.session.approval import ApprovalView
 from contracts.session.conversation import RecordMessage
-from contracts.session.run import EndRun
+from contracts.session.run import EndRun, GetRun, RunRequested
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
 from contracts.session.settling import LostCall, Settled, SettleRun
@@ -20,9 +21,10 @@ from session.agent import Finished
 from session.agent.tail import Tail, read_tail
 from session.dependencies import Dependencies
 from session.mcp.server_calls import PREFIX, recover_calls
-from session.reactions.approval import undelivered
+from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.ending import end
+from session.reactions.recording import Requested
 
 log = get_logger()
 
@@ -129,6 +131,28 @@ async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bo
 def is_lost(finished: Finished, cancellation: Cancellation) -> bool:
     """Return whether an agent ended though nobody wanted that."""
     return finished.died and finished.error_code is Code.AGENT_FAILED and not cancellation.requested
+
+
+async def prompt_of(
+    recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
+) -> tuple[str, UUID | None]:
+    """Return the prompt of the next agent, and the id of the message if it is that of the user.
+
+    Raises:
+        Refusal: the run is over, or another worker has it.
+    """
+    if recovered is None or not (recovered.tail.begun or recovered.views):  # no agent has received the message
+        return await _message(recorded, approvals.reaction)
+    first = await approvals.continuation(recovered.views) if recovered.views else GO_ON
+    return "\n".join([first, *describe(recovered)]), None
+
+
+async def _message(recorded: Requested, reaction: Reaction[Dependencies]) -> tuple[str, UUID | None]:
+    """Return the message of the user, and its id, by which the conversation is known to have it."""
+    if isinstance(recorded.event, RunRequested):
+        return recorded.event.message, recorded.event.message_id
+    run = await reaction.ask(GetRun(session_id=recorded.id, run_id=recorded.event.run_id))
+    return run.message, run.prompt_message_id
 
 
 def describe(recovered: Recovered) -> Iterator[str]:

@@ -32,7 +32,7 @@ from session.reactions.ending import OVER_CODES, end, end_early, end_finished, r
 from session.reactions.limits import TIMED_OUT, Earlier, LimitReached, ended_earlier, remaining_budget
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
-from session.reactions.resuming import GO_ON, Recovered, describe, describe_uncertain, end_recovered, is_lost, recover
+from session.reactions.resuming import Recovered, describe_uncertain, end_recovered, is_lost, prompt_of, recover
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -268,7 +268,7 @@ async def _may_continue(run: RunSummary, recorded: Requested, reaction: Reaction
 async def _take_turn(
     spec: AgentSpec, recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
 ) -> Finished:
-    prompt, message_id = await _prompt(recorded, approvals, recovered)
+    prompt, message_id = await prompt_of(recorded, approvals, recovered)
     agents = approvals.reaction.dependencies.agents
     turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit, approvals.recorded)
     with ToolSpans() as calls:
@@ -284,16 +284,3 @@ async def _take_turn(
                 if not (approvals.cancellation.refusal or interrupted):
                     await record(recorded, event, approvals)
     raise AssertionError("a turn ends with a Finished event")
-
-
-async def _prompt(
-    recorded: Requested, approvals: ApprovalRequests, recovered: Recovered | None
-) -> tuple[str, UUID | None]:
-    """Return the prompt of the agent, and the id of the message if it is that of the user."""
-    begun = recovered and (recovered.tail.begun or recovered.views)
-    if not begun and isinstance(recorded.event, RunRequested):  # no agent has received the message
-        return recorded.event.message, recorded.event.message_id
-    if recovered is None:
-        return GO_ON, None
-    first = await approvals.continuation(recovered.views) if recovered.views else GO_ON
-    return "\n".join([first, *describe(recovered)]), None
