@@ -47,7 +47,7 @@ def test_an_expired_approval_is_denied() -> None:
             assert decide(user, approval["id"], "approve").json()["error_code"] == "APPROVAL_OVER"
 
 
-RETRIED = (TOUCH, {"text": "counts as the notice with which the agent closes what was cut"}, TOUCH, {"text": "Done."})
+RETRIED = (TOUCH, TOUCH, {"text": "Done."})
 """The agent makes its call again when it is started again."""
 
 

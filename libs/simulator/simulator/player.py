@@ -9,7 +9,7 @@ from simulator.script import Script, Turn
 
 MAX_REMEMBERED_PROMPTS = 1_000
 CLOSING = "No response requested."
-"""What Claude Code writes itself, when it resumes a conversation that was cut; after a prompt it is no answer."""
+"""What Claude Code writes itself, when it resumes a conversation that was cut: it is no turn of the script."""
 
 
 class Player:
@@ -33,14 +33,12 @@ class Player:
         return turn
 
     def _scripted(self, conversation: Conversation) -> Turn:
-        answered, following = 0, list[str]()
+        answered = 0
         for message in reversed(conversation.messages):
-            answered += message.role == "assistant"
+            answered += message.role == "assistant" and message.texts != [CLOSING]
             for text in reversed(message.texts if message.role == "user" else []):
                 if script := find_script(text):
-                    answered -= following == [CLOSING]
                     return self._after_failures(script, text, min(answered, len(script.turns) - 1))
-            following = message.texts
         return Turn()
 
     def _after_failures(self, script: Script, prompt: str, number: int) -> Turn:

@@ -24,7 +24,9 @@ def test_every_answer_advances_the_script() -> None:
 
 
 def test_what_closes_a_conversation_that_was_cut_is_no_answer() -> None:
-    assert Player().turn(conversation(scripted("", ONE, TWO), "No response requested.", "Go on.")) == ONE
+    closing = "No response requested."
+    assert Player().turn(conversation(scripted("", ONE, TWO), closing, "Go on.")) == ONE
+    assert Player().turn(conversation(scripted("", ONE, TWO), "one", "result", closing, "Go on.")) == TWO
 
 
 def test_the_last_turn_repeats() -> None:

@@ -9,6 +9,7 @@ from contracts.refusals import Code, Refusal
 from contracts.session.conversation import ListToolCalls
 from contracts.session.run import CancelRun, GetRun
 from eventing import reactions
+from eventing.testing import eventually
 from simulator.testing import DONE, bash, calling, scripted
 
 from services.gateway.tests.fake_services import FakeServices
@@ -23,8 +24,8 @@ async def test_a_run_whose_worker_died_ends_as_interrupted(
     monkeypatch.setattr(reactions, "ACK_WAIT", 1.0)
     async with deployment.replica() as first:
         session_id = await deployment.client.create()
-        run = await deployment.client.submit(session_id, SLOW)
-        await deployment.client.wait_for_tool_call(run)
+        run = await deployment.client.submit(session_id, scripted(bash("touch begun; sleep 300"), DONE))
+        await eventually((deployment.settings.workspaces_dir / str(session_id) / "begun").exists)
         async with deployment.replica():
             first.cancel()
             run = await deployment.client.wait_until_ended(run)

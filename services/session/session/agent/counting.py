@@ -4,7 +4,7 @@ import time
 from collections import Counter as Counted
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 from runtime.metrics import metrics_of
@@ -13,11 +13,11 @@ from session.agent.agent_events import Finished
 from session.agent.live import Agent
 from session.ceilings.model_names import FAMILIES, is_listed
 
+Claim = Literal["claimed", "missed", "failed"]
 OTHER = "other"
 """The label of models that are neither offered nor of a known family: what agents report must not create series."""
 STATES = ("starting", "working", "warm", "prestarted")
 _METRICS = metrics_of("session")
-
 _agents = Gauge("agents", "Live agents of this service, by what they do", ["state"], registry=_METRICS)
 _started = Counter(
     "agent_starts_total", "Starts of agent processes; a turn without one uses a warm agent", registry=_METRICS
@@ -34,6 +34,8 @@ _claims = Counter(
     ["outcome"],
     registry=_METRICS,
 )
+for _outcome in get_args(Claim):  # a rate is 0 before the first one, not missing
+    _claims.labels(_outcome)
 _claim_time = Histogram(
     "agent_claim_duration_seconds",
     "Duration of claims of prestarted agents until they accept a message; failed ones are not counted",
@@ -68,7 +70,7 @@ def counted_claim() -> Generator[None]:
     count_claim("claimed")
 
 
-def count_claim(outcome: Literal["claimed", "missed", "failed"]) -> None:
+def count_claim(outcome: Claim) -> None:
     """Count what became of a new session that could use a prestarted agent."""
     _claims.labels(outcome).inc()
 
