@@ -25,7 +25,7 @@ RANDOM = re.compile(
 WAITS = "--await-claim"
 EVERYTHING = """
 env | grep -v '^_=' | sort
-find /[!epsu]* /run /srv /opt -path '*/_bundled' -prune -o ! -name 'fswatch-probe*' \\
+find /[!epsu]* /run /srv /opt '(' -path '*/_bundled' -o -name 'fswatch-probe*' ')' -prune -o \\
     -printf '%y %m %U %p\\n' 2>/dev/null | sort
 cat ~/.claude/.claude.json
 cut -d' ' -f4- /proc/self/mountinfo
