@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,16 +75,26 @@ class Rebuild:
         await self.shadow.prepare()
 
     async def _catch_up(self, total: int) -> None:
-        while True:
-            events, read = await self._page()
-            await self.shadow.project(events, self.store.project)
-            if self.stop.is_set():
-                raise CannotRebuild("The rebuild was stopped.")
+        events, read = await self._page()
+        while read >= FEW_EVENTS:
+            # The next page is read meanwhile: this process decodes events, while the server projects. A TaskGroup would
+            # wrap the exceptions.
+            following = asyncio.get_running_loop().create_task(self._page())
+            try:
+                await self._project(events)
+                events, read = await following
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
             if time.monotonic() - self._said_at > SAY_SECONDS:
                 self._said_at = time.monotonic()
-                self.say(f"{self.events} of {max(total, self.events)} events projected")
-            if read < FEW_EVENTS:
-                return
+                self.say(f"{self.events} of {max(total, self.events)} events read")
+        await self._project(events)
+
+    async def _project(self, events: Sequence[Recorded[Any]]) -> None:
+        await self.shadow.project(events, self.store.project)
+        if self.stop.is_set():
+            raise CannotRebuild("The rebuild was stopped.")
 
     async def _page(self, locked: Connection | None = None) -> tuple[list[Recorded[Any]], int]:
         """Return the next events, and how many entries of the feed were read."""
