@@ -51,7 +51,7 @@ class Settled(Message):
 
 
 class SettleRun(Command[Settled]):
-    """Record what became of the tool calls of a lost worker or agent.
+    """Record the outcomes of the tool calls of a lost worker or agent.
 
     Calls end with their `results`. The outcome of those that are `unknown` is unknown, and people are asked about them,
     until `expires_at`, if the session wants that. All other calls in progress are interrupted: they may be made again.

@@ -71,7 +71,7 @@ def counted_claim() -> Generator[None]:
 
 
 def count_claim(outcome: Claim) -> None:
-    """Count what became of a new session that could use a prestarted agent."""
+    """Count a new session that could use a prestarted agent, by the outcome."""
     _claims.labels(outcome).inc()
 
 

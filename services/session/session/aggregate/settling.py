@@ -19,7 +19,7 @@ class Settling(State):
     """What becomes of the calls of a lost worker, by `after_crash` of the options."""
 
     def settle_run(self, command: SettleRun) -> Settled:
-        """Record what became of the calls that the worker before has left in progress, and say how the run goes on.
+        """Record the outcomes of the calls that the worker before has left in progress, and say how the run goes on.
 
         If it is settled again, before an agent knows the result, the result is the same.
 

@@ -1,4 +1,4 @@
-"""The handler of what became of the calls of a lost worker or agent."""
+"""The handler of the outcomes of the calls of a lost worker or agent."""
 
 from contracts.session.settling import Settled, SettleRun
 from eventing.handling import Handlers
@@ -11,6 +11,6 @@ handles = Handlers()
 
 @handles
 async def settle_run(command: SettleRun, work: Work) -> Settled:
-    """Record what became of the tool calls of a lost worker or agent."""
+    """Record the outcomes of the tool calls of a lost worker or agent."""
     async with work.change(Session, command.session_id) as session:
         return session.settle_run(command)
