@@ -3,13 +3,12 @@
 import json
 
 from simulator import unscripted
+from simulator.claude_code.transcript import NO_RESPONSE
 from simulator.conversation import Conversation
 from simulator.prompt import find_script, without_script
 from simulator.script import Script, Turn
 
 MAX_REMEMBERED_PROMPTS = 1_000
-CLOSING = "No response requested."
-"""What Claude Code writes itself, when it resumes a conversation that was cut: it is no turn of the script."""
 
 
 class Player:
@@ -35,7 +34,7 @@ class Player:
     def _scripted(self, conversation: Conversation) -> Turn:
         answered = 0
         for message in reversed(conversation.messages):
-            answered += message.role == "assistant" and message.texts != [CLOSING]
+            answered += message.role == "assistant" and message.texts != [NO_RESPONSE]
             for text in reversed(message.texts if message.role == "user" else []):
                 if script := find_script(text):
                     return self._after_failures(script, text, min(answered, len(script.turns) - 1))

@@ -146,8 +146,7 @@ async def test_an_agent_gets_the_result_that_a_killed_one_did_not_get(
         return result
 
     monkeypatch.setattr(server_calls, "retry_transient", kill_once_stored)
-    # The second answer is that of Claude Code itself, which closes the turn that was cut.
-    ended, outputs = await run_in(client, session_id, ECHO, ECHO, ECHO)
+    ended, outputs = await run_in(client, session_id, ECHO, ECHO)
     assert (ended.attempt, outputs, lab.calls) == (2, ["hello there"] * 2, ["hello there"])
 
 

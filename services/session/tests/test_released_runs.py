@@ -25,7 +25,7 @@ from services.session.tests.deployment import Deployment, NewDeployment, Service
 from services.session.tests.processes import agents_of
 
 ONCE = bash("echo once >> made")
-RETRIED = (ONCE, {"text": "the notice with which an agent closes what was cut"}, ONCE, {"text": "Done."})
+RETRIED = (ONCE, ONCE, {"text": "Done."})
 """The agent makes its call again when it is started again."""
 
 

@@ -14,6 +14,7 @@ UNKNOWN_OUTCOME = (
     "Check whether it took effect before relying on it or running it again.]"
 )
 NO_RESPONSE = "No response requested."
+"""What Claude Code writes itself, when it resumes a conversation that was cut: it is no turn of a script."""
 
 
 def timestamp() -> str:
