@@ -32,6 +32,7 @@ def test_a_demoted_administrator_is_limited_in_sessions_of_before(user: User, ad
     session_id = user.http.post("/sessions", json=body).raise_for_status().json()["id"]
     until(lambda: tool_status(user, session_id) == "success")  # the session service learns of the role a bit later
     change(admin, user, role="user")
+    until(lambda: user.http.get("/admin/users").status_code == 403)  # a query under way would be refused
     until(lambda: tool_status(user, session_id) == "denied")
     assert error(user.http.post(f"/sessions/{session_id}/fork", json={"name": "two"})) == (403, "ADMINS_ONLY")
 
