@@ -11,6 +11,9 @@ sys.dont_write_bytecode = False  # otherwise every process of a run would compil
 
 gc.disable()  # what is imported and collected stays: to look for garbage in it doubles the time that collecting takes
 
+SELDOM = (100_000, 20, 100)
+"""When to look for garbage: by default, that takes a tenth of the time of a test."""
+
 pytest_plugins = [
     "onebox.testing",
     *(
@@ -30,9 +33,10 @@ settings.load_profile("repeatable")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Enable garbage collection after collecting, but not of what has been collected."""
+    """Enable garbage collection after collecting, but not of what has been collected, and seldom."""
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*SELDOM)
         gc.enable()
