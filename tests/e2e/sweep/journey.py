@@ -63,7 +63,7 @@ class Sweeper:
         sweep = Sweep(ids, planter.label, planter.planted, self._seen_by(owner, ids))
         for client in self.clients.all():
             sweep.of_others += self._by_other(client, ids)
-        sweep.revealing = list(revealing(self.sender.http, bystander, ids))
+        sweep.revealing = list(revealing(self.sender.http, bystander, ids, is_short=self.is_short))
         sweep.after = self._seen_by(owner, ids)
         sweep.of_admin = list(self._by_admin(admin, ids))
         sweep.of_owner = list(self._by_owner(owner, ids))
