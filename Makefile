@@ -65,6 +65,9 @@ format: environment ## Format the code and apply ruff's automatic fixes
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
+# Each process that a run of tests starts would else compile the plugins of pytest again.
+test test-all quick: export PYTHONDONTWRITEBYTECODE =
+
 test: environment ## Run a test of each behaviour, with real PostgreSQL and NATS, on all cores
 	@.venv/bin/pytest -n auto -m "not long" --durations=30
 

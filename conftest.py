@@ -11,9 +11,15 @@ sys.dont_write_bytecode = False  # otherwise every process of a run would compil
 
 gc.disable()  # what is imported and collected stays: to look for garbage in it doubles the time that collecting takes
 
+SELDOM = (100_000, 20, 100)
+"""When to look for garbage: by default, that takes a tenth of the time of a test."""
+
 pytest_plugins = [
     "onebox.testing",
-    *(f"onebox.testing.{name}" for name in ("captured", "distribution", "failures", "orphans", "preloading")),
+    *(
+        f"onebox.testing.{name}"
+        for name in ("captured", "collecting", "distribution", "failures", "orphans", "preloading")
+    ),
 ]
 
 # Neither chance nor a busy machine fails a test. `make test-all` tries more examples (--hypothesis-profile=thorough);
@@ -27,9 +33,10 @@ settings.load_profile("repeatable")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """Enable garbage collection after collecting, but not of what has been collected."""
+    """Enable garbage collection after collecting, but not of what has been collected, and seldom."""
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(*SELDOM)
         gc.enable()

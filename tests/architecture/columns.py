@@ -34,7 +34,7 @@ def migrations_add_what_services_write(root: Path) -> list[str]:
 def added(migrations: Iterable[Path]) -> Columns:
     found: Columns = set()
     for path in migrations:
-        text = re.sub(r"--.*", "", path.read_text())
+        text = re.sub(r"--.*", "", house.read(path))
         found |= {(table[1], part.split()[0]) for table in CREATED.finditer(text) for part in listed(text, table.end())}
         found |= {(table[1], column) for table in ALTERED.finditer(text) for column in ADDED.findall(table[2])}
     return found
@@ -60,7 +60,7 @@ def listed(text: str, start: int) -> list[str]:
 
 
 def _sql(path: Path) -> Iterator[str]:
-    if not re.search("INSERT INTO|UPDATE ", path.read_text()):
+    if not re.search("INSERT INTO|UPDATE ", house.read(path)):
         return
     for node in ast.walk(house.parse(path)):
         if isinstance(node, ast.Constant | ast.JoinedStr):

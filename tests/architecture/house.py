@@ -78,21 +78,32 @@ def event_sourced(root: Path) -> list[Member]:
     return [service for service in services if service.package != "gateway"]
 
 
-def python(root: Path, tests: bool) -> Iterator[Path]:
-    """All Python files of the members, without or with those of the tests."""
-    for top in ("examples", "libs", "services", "tests"):
-        for path in sorted((root / top).rglob("*.py")):
-            if tests or "tests" not in path.relative_to(root).parts:
-                yield path
+@cache
+def python(root: Path, tests: bool) -> list[Path]:
+    """All Python files of the members, without or with those of the tests. No rule changes a tree."""
+    if not tests:
+        return [path for path in python(root, tests=True) if "tests" not in path.relative_to(root).parts]
+    return [path for top in ("examples", "libs", "services", "tests") for path in sorted((root / top).rglob("*.py"))]
+
+
+@cache
+def read(path: Path) -> str:
+    return path.read_text()
 
 
 def parse(path: Path) -> ast.Module:
-    return _parsed(path.read_text())
+    return _parsed(read(path))
 
 
 @cache
 def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
+
+
+def forget() -> None:
+    """Forget all files: their trees are millions of objects, which the garbage collector would visit ever again."""
+    for cached in (python, read, _parsed):
+        cached.cache_clear()
 
 
 def messages(root: Path) -> list[Message]:

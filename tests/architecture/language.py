@@ -72,7 +72,13 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     yield from enumerate(text.splitlines(), start=1)
 
 
+_SUSPECT = re.compile(rf"{'|'.join(IDENTIFIERS)}|(?i:\b(?:{'|'.join(PROSE)})\b)")
+"""What every text with a replaced word has: to split the others into tokens takes most of the time."""
+
+
 def _python(text: str) -> Iterator[tuple[int, str, Callable[[str], tuple[str, ...]]]]:
+    if not _SUSPECT.search(text):
+        return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME:
             for word in _parts(token.string):

@@ -14,9 +14,9 @@ REFUSES = r"\b(?:Refusal|Conflict|raise)\b|\bcheck_\w+\("
 def projections_refuse_nothing(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
-        found = [path for path in service.room("projections") if re.search(REFUSES, path.read_text())]
+        found = [path for path in service.room("projections") if re.search(REFUSES, house.read(path))]
         wrong += [f"{path.relative_to(root)} refuses an event: that is a constraint" for path in found]
-        app = "".join(path.read_text() for path in service.room("app"))
+        app = "".join(house.read(path) for path in service.room("app"))
         if service.room("constraints") and "constraints=constrains" not in app:
             wrong.append(f"{service.package} does not check its constraints")
     return wrong
@@ -34,4 +34,4 @@ def every_refusal_code_is_said_and_has_a_status(root: Path) -> list[str]:
 
 
 def _codes(paths: Iterable[Path]) -> set[str]:
-    return {code for path in paths for code in re.findall(r"\bCode\.([A-Z_]+)", path.read_text())}
+    return {code for path in paths for code in re.findall(r"\bCode\.([A-Z_]+)", house.read(path))}

@@ -75,14 +75,11 @@ def the_box_knows_every_service(root: Path) -> list[str]:
 @rule
 def every_metric_names_its_owner(root: Path) -> list[str]:
     wrong: list[str] = []
-    for path in house.python(root, tests=False):
+    for path in (path for path in house.python(root, tests=False) if "prometheus_client" in house.read(path)):
         calls = [node for node in ast.walk(house.parse(path)) if isinstance(node, ast.Call)]
         metrics = [call for call in calls if re.search(r"\b(Counter|Gauge|Histogram|Summary)$", ast.unparse(call.func))]
         ownerless = [call for call in metrics if all(each.arg != "registry" for each in call.keywords)]
-        if ownerless and "prometheus_client" in path.read_text():
-            wrong += [
-                f"{path.relative_to(root)}:{call.lineno} declares a metric without a registry" for call in ownerless
-            ]
+        wrong += [f"{path.relative_to(root)}:{call.lineno} declares a metric without a registry" for call in ownerless]
     return wrong
 
 
@@ -120,7 +117,7 @@ def one_name_everywhere(root: Path) -> list[str]:
         if not (member.source / "__init__.py").exists():
             wrong.append(f"{member.folder.name} has no package {member.package}")
     for service in house.event_sourced(root):
-        app = "".join(path.read_text() for path in service.room("app"))
+        app = "".join(house.read(path) for path in service.room("app"))
         wrong += [] if f'name="{service.package}"' in app else [f"{service.folder.name} calls itself something else"]
     return wrong
 
@@ -133,7 +130,7 @@ def module_names_say_something(root: Path) -> list[str]:
 
 @rule
 def bans_are_lifted_where_the_house_says(root: Path) -> list[str]:
-    pardons = [path for path in house.python(root, tests=False) if re.search(r"noqa: [\w, ]*TID251", path.read_text())]
+    pardons = [path for path in house.python(root, tests=False) if re.search(r"noqa: [\w, ]*TID251", house.read(path))]
     lifted = [str(path.relative_to(root)) for path in pardons]
     return [f"{path} lifts a ban of its own" for path in lifted if not path.startswith(FREE) and path not in PARDONED]
 
@@ -141,7 +138,7 @@ def bans_are_lifted_where_the_house_says(root: Path) -> list[str]:
 @rule
 def the_gateway_derives_ids(root: Path) -> list[str]:
     gateway = root / "services/gateway/gateway"
-    modules = {path.relative_to(gateway).as_posix(): path.read_text() for path in gateway.rglob("*.py")}
+    modules = {path.relative_to(gateway).as_posix(): house.read(path) for path in gateway.rglob("*.py")}
     own = [name for name, text in modules.items() if re.search(r"clock\.new_id|import .*\bnew_id\b", text)]
     return [f"{name} does not take ids from gateway.ids" for name in own if name not in MINTING]
 
@@ -151,7 +148,7 @@ def reads_and_ownership_are_left_to_the_library(root: Path) -> list[str]:
     wrong: list[str] = []
     for service in house.event_sourced(root):
         for path in service.room("queries") + service.room("handlers"):
-            text, where = path.read_text(), path.relative_to(root)
+            text, where = house.read(path), path.relative_to(root)
             wrong += [f"{where} {what}" for what, pattern in LEFT_TO_EVENTING.items() if re.search(pattern, text)]
     return wrong
 
@@ -190,7 +187,7 @@ def every_command_and_query_has_one_handler(root: Path) -> list[str]:
 @rule
 def every_command_and_query_is_sent(root: Path) -> list[str]:
     paths = [path for path in house.python(root, tests=False) if not path.is_relative_to(root / "libs/contracts")]
-    sent = {name for path in paths for name in SENT.findall(path.read_text())}
+    sent = {name for path in paths for name in SENT.findall(house.read(path))}
     asked = [message.name for message in house.messages(root) if message.kind in ("Command", "Query")]
     return [f"no route sends {name}, and no service" for name in asked if name not in sent]
 
@@ -252,9 +249,9 @@ def every_event_is_projected(root: Path) -> list[str]:
 
 def _forgotten(root: Path, room: Path) -> list[str]:
     together = room / "__init__.py"
-    text, wrong = together.read_text() if together.exists() else "", list[str]()
+    text, wrong = house.read(together) if together.exists() else "", list[str]()
     for path in sorted(room.glob("[!_]*.py")):
-        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions)\(", path.read_text(), re.MULTILINE)
+        parts = re.findall(r"^(\w+)(?:: \w+)? = (?:Handlers|Reactions)\(", house.read(path), re.MULTILINE)
         forgotten = [part for part in parts if not re.search(rf"\b{path.stem}\.{part}\b", text)]
         wrong += [f"{path.relative_to(root)}: `{part}` is not in {together.relative_to(root)}" for part in forgotten]
     return wrong

@@ -19,7 +19,7 @@ SILENCED = re.compile(r"# ?(noqa|ruff: noqa|pyright:|type: ignore)")
 
 @rule
 def files_are_short(root: Path) -> list[str]:
-    lengths = {path: len(path.read_text().splitlines()) for path in house.python(root, tests=True)}
+    lengths = {path: len(house.read(path).splitlines()) for path in house.python(root, tests=True)}
     return [f"{path.relative_to(root)} has {n} lines, {LINES} is the limit" for path, n in lengths.items() if n > LINES]
 
 
@@ -43,20 +43,20 @@ def folds_and_projections_are_simple(root: Path) -> list[str]:
 
 @rule
 def names_of_tests_are_short(root: Path) -> list[str]:
-    names = [(path, name) for path in house.python(root, tests=True) for name in TEST.findall(path.read_text())]
+    names = [(path, name) for path in house.python(root, tests=True) for name in TEST.findall(house.read(path))]
     long = [(path, name) for path, name in names if len(name) > TEST_NAME]
     return [f"{path.relative_to(root)}: {name} has more than {TEST_NAME} characters" for path, name in long]
 
 
 @rule
 def complexity_is_never_excused(root: Path) -> list[str]:
-    excused = [path for path in house.python(root, tests=False) if re.search(r"noqa:[\w, ]*C901", path.read_text())]
+    excused = [path for path in house.python(root, tests=False) if re.search(r"noqa:[\w, ]*C901", house.read(path))]
     return [f"{path.relative_to(root)} excuses its complexity" for path in excused]
 
 
 @rule
 def checks_are_seldom_silenced(root: Path) -> list[str]:
-    texts = [path.read_text() for path in house.python(root, tests=False)]
+    texts = [house.read(path) for path in house.python(root, tests=False)]
     lines, silenced = sum(len(text.splitlines()) for text in texts), sum(len(SILENCED.findall(text)) for text in texts)
     density = 1000 * silenced / lines
     return [f"{density:.1f} checks are silenced in 1,000 lines"] if density > SUPPRESSIONS else []

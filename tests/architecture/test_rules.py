@@ -1,6 +1,9 @@
 """The house keeps its rules, and every rule notices when it is broken."""
 
+from collections.abc import Generator
 from pathlib import Path
+
+import pytest
 
 from tests.architecture import columns, house, refusals, rules, sizes
 from tests.architecture.rules import RULES, Rule
@@ -192,6 +195,12 @@ BROKEN: dict[Rule, list[tuple[Change, str]]] = {
         (changed(f"{GATEWAY}/problems.py", "CART_EXISTS", "OTHER"), "the gateway does not know CART_EXISTS"),
     ],
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
+    yield
+    house.forget()
 
 
 def small_house(root: Path) -> Path:

@@ -19,7 +19,7 @@ def user(system: System) -> Generator[User]:
 
 @pytest.fixture(scope="module")
 def shared_user(system: System) -> Generator[User]:
-    """Someone whom tests of all modules share, since passwords are slow by design. Only what a test creates is its."""
+    """Someone whom tests of all modules share. Only what a test creates is its."""
     yield from known_user(system)
 
 

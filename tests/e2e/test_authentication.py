@@ -1,14 +1,17 @@
 """API keys, roles and logins, over HTTP on the whole system."""
 
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
 import httpx
 import pytest
+from onebox.testing.preloaded import COSTLY_PASSWORDS
 from onebox.testing.system import System, until
 
-from tests.e2e.user import PASSWORD, User, change, searched_client
+from tests.e2e.user import PASSWORD, User, change, newcomer, searched_client
 
 
 def key_of(user: User, *scopes: str, **more: Any) -> dict[str, Any]:
@@ -48,14 +51,27 @@ def test_a_changed_password_ends_the_other_login(system: System, user: User) -> 
     assert user.http.get("/auth/me").status_code == 200
 
 
+@pytest.fixture(scope="session")
+def costly_system(agent_program: Path | None) -> Generator[System]:
+    """Yield a system where passwords cost as much as those of users do."""
+    with System({COSTLY_PASSWORDS: "yes"}) as system:
+        system.start()
+        yield system
+
+
+@pytest.fixture
+def costly_user(costly_system: System) -> Generator[User]:
+    yield from newcomer(costly_system)
+
+
 @pytest.mark.long
-def test_a_flood_of_logins_leaves_other_routes_answering(system: System, user: User) -> None:
+def test_a_flood_of_logins_leaves_other_routes_answering(costly_system: System, costly_user: User) -> None:
     stop, statuses = Event(), set[int]()
 
     def flood() -> None:
-        with searched_client(f"{system.base_url}/api/v1") as client:
+        with searched_client(f"{costly_system.base_url}/api/v1") as client:
             while not stop.is_set():
-                body = {"email": user.email, "password": PASSWORD}
+                body = {"email": costly_user.email, "password": PASSWORD}
                 statuses.add(client.post("/auth/login", json=body).status_code)
 
     with ThreadPoolExecutor(20) as clients:
@@ -63,7 +79,7 @@ def test_a_flood_of_logins_leaves_other_routes_answering(system: System, user: U
             clients.submit(flood)
         try:
             until(lambda: {200, 503} <= statuses)
-            assert {user.http.get("/sessions").status_code for _ in range(50)} == {200}
+            assert {costly_user.http.get("/sessions").status_code for _ in range(50)} == {200}
         finally:
             stop.set()
     assert statuses <= {200, 503}

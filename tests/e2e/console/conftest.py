@@ -28,7 +28,7 @@ def console_system(agent_program: Path | None) -> Generator[System]:
 
 @pytest.fixture(scope="session")
 def account(console_system: System) -> Generator[User]:
-    """Someone who is registered and logged in once, since each password that is hashed takes half a second."""
+    """Someone who is registered and logged in once."""
     yield from newcomer(console_system)
 
 

@@ -15,7 +15,7 @@ from tests.e2e.sweep.operations import Ids, Operation, operations
 from tests.e2e.sweep.oracles import revealing
 from tests.e2e.sweep.planted import Planter
 from tests.e2e.sweep.resources import Owner, administrator
-from tests.e2e.sweep.rules import ENDS_LOGIN, LOGOUT, expected, is_in_share, is_requested
+from tests.e2e.sweep.rules import ENDS_LOGIN, LOGOUT, expected, is_in_share
 from tests.e2e.user import User, searched_client
 
 ORDER = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -63,7 +63,7 @@ class Sweeper:
         sweep = Sweep(ids, planter.label, planter.planted, self._seen_by(owner, ids))
         for client in self.clients.all():
             sweep.of_others += self._by_other(client, ids)
-        sweep.revealing = list(revealing(self.sender.http, bystander, ids))
+        sweep.revealing = list(revealing(self.sender.http, bystander, ids, is_short=self.is_short))
         sweep.after = self._seen_by(owner, ids)
         sweep.of_admin = list(self._by_admin(admin, ids))
         sweep.of_owner = list(self._by_owner(owner, ids))
@@ -76,7 +76,7 @@ class Sweeper:
             yield from self._references(client, ids)
         for number, operation in enumerate(sorted(operations(), key=lambda operation: operation.id in ENDS_LOGIN)):
             sender = client.ends if client.ends and operation.id == LOGOUT else client
-            if is_requested(operation, client) and (not self.is_short or is_in_share(number, operation, client)):
+            if not self.is_short or is_in_share(number, client):
                 yield self.sender.send(operation, sender, ids, expected(operation, client))
 
     def _references(self, client: Client, ids: Ids) -> Iterator[Answer]:

@@ -16,10 +16,6 @@ READ_BY_KEYS = frozenset({"listApiKeys", "listBusUsers", "getBusUser"})
 LOGOUT = "logout"
 ENDS_LOGIN = frozenset({LOGOUT, "logoutEverywhere"})
 """They come last: what they end is not used for other requests."""
-HASHES_PASSWORD = frozenset({"register", "login"})
-"""Public operations that take half a second of a processor for each request."""
-MAY_HASH = frozenset({"no token", "user, login", "a revoked key"})
-"""The clients that request those: without credentials, with valid ones, and with such as are not valid."""
 NOT_SERVED = {
     "login": "the account of the example does not exist, or has another password",
     "refreshTokens": "the token of the example is invented",
@@ -43,15 +39,10 @@ def expected(operation: Operation, client: Client, *, owns: bool = False) -> Out
     return "not found" if (operation.parameters or operation.names_resources) and not owns else "served"
 
 
-def is_requested(operation: Operation, client: Client) -> bool:
-    """Return whether a client requests an operation: all do, unless it is public and expensive."""
-    return operation.id not in HASHES_PASSWORD or client.name in MAY_HASH
-
-
-def is_in_share(number: int, operation: Operation, client: Client) -> bool:
-    """Return whether a client requests an operation also in a short sweep."""
+def is_in_share(number: int, client: Client) -> bool:
+    """Return whether a client requests the operation with this number also in a short sweep."""
     remainder, divisor = client.share
-    return number % divisor == remainder or operation.id in HASHES_PASSWORD
+    return number % divisor == remainder
 
 
 def _is_permitted(operation: Operation, client: Client) -> bool:

@@ -1,6 +1,6 @@
 """A program that has loaded the code of all services, and forks programs which use it (see `preloading.py`).
 
-Its arguments are the number of a socket and the names of the services. Each request is answered with a process id.
+Its arguments are the names of the services and the number of a socket. Each request is answered with a process id.
 """
 
 import ctypes
@@ -11,11 +11,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, cast
 
 from runtime.loading import loading
 
@@ -23,29 +23,37 @@ with loading():
     from onebox.children import end_with_parent
     from onebox.forking import Preloading, end_with, set_environment, set_name
 
+COSTLY_PASSWORDS = "COSTLY_PASSWORDS"
+"""A variable for programs whose passwords shall cost as much as those of users do; others hash them quickly."""
 _MAX_REQUEST = 1_000_000
+_PASSWORDS = "identity.credentials.passwords"
 _PR_SET_DUMPABLE = 4
 _libc = ctypes.CDLL(None)
 _execute = os.execv
 
 
 def main(connection: socket.socket, services: Sequence[str]) -> None:
-    """Fork programs until the other end of the connection is closed."""
+    """Load the code of the services, and fork programs until the other end of the connection is closed."""
     with loading():
         import_module("onebox.launcher")
     preloading = Preloading(services)
     preloading.start()
     preloading.finish()
+    serve(connection, _run)
+
+
+def serve(connection: socket.socket, run: Callable[[dict[str, Any], Sequence[int]], None]) -> None:
+    """Fork this process for each request, with what it asks for and its descriptors, until the connection is closed."""
     while True:
         content, descriptors, _, _ = socket.recv_fds(connection, _MAX_REQUEST, 3)
         if not content:
             return
-        connection.send(str(_fork(json.loads(content), descriptors)).encode())
+        connection.send(str(_fork(partial(run, json.loads(content), descriptors))).encode())
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _fork(request: dict[str, Any], descriptors: Sequence[int]) -> int:
+def _fork(run: Callable[[], None]) -> int:
     """Fork a program by a process that ends at once, so that the test process adopts it."""
     reader, writer = os.pipe()
     if not (between := os.fork()):
@@ -55,7 +63,7 @@ def _fork(request: dict[str, Any], descriptors: Sequence[int]) -> int:
             os._exit(0)
         while os.getppid() == own:
             time.sleep(0.0002)
-        end_with(lambda: _run(request, descriptors))
+        end_with(partial(_follow_parent, run))
     os.waitpid(between, 0)
     pid = int(os.read(reader, 32))
     os.close(reader)
@@ -63,18 +71,30 @@ def _fork(request: dict[str, Any], descriptors: Sequence[int]) -> int:
     return pid
 
 
-def _run(request: dict[str, Any], descriptors: Sequence[int]) -> None:
+def _follow_parent(run: Callable[[], None]) -> None:
     end_with_parent(signal.SIGKILL)
+    run()
+
+
+def _run(request: dict[str, Any], descriptors: Sequence[int]) -> None:
     if request["new_session"]:
         os.setsid()
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     os.closerange(3, os.sysconf("SC_OPEN_MAX"))
     os.chdir(request["folder"])
+    _choose_cost_of_passwords(request["environment"])
     set_environment(request["environment"])
     sys.argv = request["program"]
     set_name(Path(sys.argv[0]).stem)
     _run_program(sys.argv[0])
+
+
+def _choose_cost_of_passwords(environment: MutableMapping[str, str]) -> None:
+    """Hash passwords with the lowest cost that Argon2id allows: each would else take 0.2 s of a processor."""
+    if environment.pop(COSTLY_PASSWORDS, None) is None and (passwords := sys.modules.get(_PASSWORDS)):
+        cheap = {"time_cost": 1, "memory_cost": 8, "parallelism": 1}
+        cast(Any, passwords).PasswordHasher = partial(cast(Any, passwords).PasswordHasher, **cheap)
 
 
 def _run_program(program: str) -> None:
@@ -100,4 +120,4 @@ def _go_on(program: str, own: list[str], path: Any, arguments: Any) -> Never:
 
 
 if __name__ == "__main__":
-    main(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
+    main(socket.socket(fileno=int(sys.argv[-1])), sys.argv[1:-1])

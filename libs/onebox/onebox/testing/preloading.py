@@ -36,18 +36,27 @@ _libc = ctypes.CDLL(None)
 _start: Any = cast(Any, subprocess.Popen)._execute_child  # noqa: SLF001
 
 
-class Preloaded:
-    """The process that has loaded the code of all services."""
+class ForkServer:
+    """A process from which others are forked.
 
-    def __init__(self) -> None:
+    Args:
+        command: its command, to which the number of a socket is added.
+        environment: its variables.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command, self._environment = command, environment
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, request: Mapping[str, Any], descriptors: Sequence[int]) -> int:
-        """Fork a program with its standard input, output and error, and return the id of a child of this process."""
+        """Fork a program with its standard input, output and error, and return the id of a child of this process.
+
+        Raises:
+            OSError: there is no process to fork it from.
+        """
+        self.load()
         with self._lock:
-            if self._process is None:
-                self._load()
             _set_adopting(True)  # the program is forked by a process that ends, which leaves it to this one
             try:
                 socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
@@ -64,12 +73,29 @@ class Preloaded:
             self._connection.close()
             self._process.wait()
 
-    def _load(self) -> None:
-        self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            number = theirs.fileno()
-            command = [sys.executable, "-P", str(_SERVER), str(number), *SERVICES_OF_A_SYSTEM]
-            self._process = subprocess.Popen(command, env=allowed_environment(), pass_fds=[number])  # noqa: S603  ours
+    def load(self) -> None:
+        """Start the process, unless that was done before."""
+        with self._lock:
+            if self._process is None:
+                self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                with theirs:
+                    self._process = self._start(theirs.fileno())
+
+    def _start(self, number: int) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(  # noqa: S603  ours
+            [*self._command, str(number)],
+            env=self._environment,
+            pass_fds=[number],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+
+
+class Preloaded(ForkServer):
+    """The process that has loaded the code of all services."""
+
+    def __init__(self) -> None:
+        super().__init__([sys.executable, "-P", str(_SERVER), *SERVICES_OF_A_SYSTEM], allowed_environment())
 
 
 def _set_adopting(value: bool) -> None:

@@ -18,6 +18,8 @@ from onebox.programs import find_postgres
 from onebox.testing.folders import temporary_folder
 from onebox.testing.running import running
 
+CLUSTER = "CLUSTER_OF_TESTS"
+SHARED = "shared"
 _SWITCH = Path(__file__).with_name("switching.py")
 """Run as a file: as a module, it would import this package with all its imports, which takes most of a start."""
 # Readers of events do not pass an open transaction of the server, such as that of an automatic ANALYZE.
@@ -49,17 +51,23 @@ def can_start(server: EmbeddedPostgres) -> bool:
     return True
 
 
-def copy_cluster(data: Path, identity: str = "shared") -> None:
+def copy_cluster(data: Path, identity: str = SHARED) -> None:
     """Create the files of an empty server by copying them, which saves the two seconds that initdb takes.
 
     All copies have the same system identifier if they have the same `identity`, and else another one.
     """
-    command = ["cp", "-a", "--", str(_cluster(identity)), str(data)]
+    command = ["cp", "-a", "--", str(cluster(identity)), str(data)]
     subprocess.run(command, check=True)  # noqa: S603  no shell
 
 
 @cache
-def _cluster(_identity: str) -> Path:
+def cluster(identity: str = SHARED) -> Path:
+    """Return the files of an empty server, which are created once for each `identity`.
+
+    The workers of a run have one in common: the process that distributes the tests names it in a variable.
+    """
+    if identity == SHARED and (given := os.environ.get(CLUSTER)):  # noqa: TID251  of the tests themselves
+        return Path(given)
     stack = ExitStack()
     atexit.register(stack.close)
     path = stack.enter_context(temporary_folder())

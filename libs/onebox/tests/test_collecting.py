@@ -1,0 +1,54 @@
+"""Workers are forked from a process that has collected the tests."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from onebox.children import allowed_environment
+
+pytestmark = [
+    pytest.mark.usefixtures("servers"),
+    pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker collects"),
+]
+
+TESTS = """
+import os
+COLLECTED = os.getpid()
+
+def test_where(worker_id, tmp_path):
+    with open("events", "a") as events:
+        events.write(f"{COLLECTED} {os.getpid()} {worker_id} {tmp_path.parent.name}\\n")
+"""
+
+
+def run(tmp_path: Path, text: str) -> str:
+    """Run a test with this text in each of two modules by two workers, and return the output."""
+    for name in ("test_one", "test_other"):
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    options = ["-p", "xdist", "-p", "onebox.testing.collecting", "-n", "2", "-m", "not server"]
+    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
+    ran = subprocess.run(  # noqa: S603  no shell
+        [sys.executable, "-m", "pytest", *options],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ran.stdout + ran.stderr
+
+
+def test_workers_are_forked_from_a_process_that_has_collected(tmp_path: Path) -> None:
+    assert "2 passed" in run(tmp_path, TESTS)
+    lines = [line.split() for line in (tmp_path / "events").read_text().splitlines()]
+    collected, workers, names, folders = map(set, zip(*lines, strict=True))
+    assert (len(collected), collected & workers, names) == (1, set(), {"gw0", "gw1"})
+    assert folders == {f"popen-{name}" for name in names}
+
+
+@pytest.mark.long
+def test_what_cannot_be_collected_is_reported(tmp_path: Path) -> None:
+    output = run(tmp_path, "import nothing_there")
+    assert output.count("No module named 'nothing_there'") == 2
