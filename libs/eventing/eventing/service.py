@@ -23,14 +23,7 @@ from runtime.metrics import Measure, Scrapes, Values
 from runtime.process import OpsSettings
 from runtime.starting import check_port
 
-from eventing.bus.streams import (
-    MAX_STREAM_BYTES,
-    MIN_STREAM_BYTES,
-    check_size,
-    provision,
-    provision_work,
-    provisioning,
-)
+from eventing.bus.streams import MAX_STREAM_BYTES, MIN_STREAM_BYTES, check_size, provision, provision_work, provisioning
 from eventing.constraints import Constraints
 from eventing.database import Database
 from eventing.database.start import database_ready
@@ -48,6 +41,7 @@ from eventing.projectors import Projectors
 from eventing.projectors.followers import projected_by_all
 from eventing.projectors.projector import Projector
 from eventing.reactions import Reactions, Reactor
+from eventing.reactions.local import LocalReactions
 from eventing.reactions.replays import Replays
 from eventing.rebuilding import ReadModels
 from eventing.relay import Relay
@@ -120,15 +114,16 @@ class Service[S: ServiceSettings, T]:
     measure: Callable[[T, Database], Awaitable[Values]] | None = None
 
     def __post_init__(self) -> None:
-        """Check that names are unique, and that constraints and persistent reactions are about own events.
+        """Check that names are unique, and that constraints, persistent and local reactions are about own events.
 
         Raises:
             ValueError: two projectors, or one and a reaction, have the same name: they would share dead letters. Or a
-                reaction is persistent, and reacts to an event that another service stores, or a constraint checks one.
+                reaction is persistent or local, and reacts to an event that another service stores, or a constraint
+                checks one.
         """
-        kinds = {one.name: one.event for one in self.reactions.by_name.values() if one.after}
-        if foreign := [name for name, event in kinds.items() if event.subject not in self.events]:
-            raise ValueError(f"persistent reactions of {self.name} to events of other services: {foreign}")
+        own = [one for one in self.reactions.by_name.values() if one.after or one.delivery == "local"]
+        if foreign := [one.name for one in own if one.event.subject not in self.events]:
+            raise ValueError(f"persistent or local reactions of {self.name} to events of other services: {foreign}")
         if strange := [kind.__name__ for kind in self.constraints.by_event if kind.subject not in self.events]:
             raise ValueError(f"constraints of {self.name} check events of other services: {strange}")
         names = [*self.reactions.by_name, *(projector.name for projector in self.projectors)]
@@ -186,7 +181,7 @@ class Service[S: ServiceSettings, T]:
             await database.pool.expire_connections()  # what the start needed once, the server would keep in memory
             log.info("ready", migrations=applied, ops_port=ops.address[1])
             always = self._endless_tasks(store, relay, reactor, js, settings)
-            always += [partial(bus.wait_until_closed, client), projectors.run, *self._broadcast_tasks(reactor)]
+            always += [partial(bus.wait_until_closed, client), projectors.run, *self._unshared_tasks(store, reactor)]
             draining = self._draining_tasks(reactor, due_times, stop)
             await _work(always, draining, stop, settings.drain_seconds, partial(self._stop, dependencies))
 
@@ -255,9 +250,12 @@ class Service[S: ServiceSettings, T]:
             endless["secrets"] = EarlierSecrets(store, self.aggregates, self.secrets).run
         return [partial(forever, name, work) for name, work in endless.items()]
 
-    def _broadcast_tasks(self, reactor: Reactor[T]) -> list[Task]:
-        """Return one task for each broadcast reaction; they run until they are cancelled."""
-        return [partial(forever, r.name, partial(reactor.follow, r)) for r in self.reactions.delivered("broadcast")]
+    def _unshared_tasks(self, store: PostgresStore, reactor: Reactor[T]) -> list[Task]:
+        """Return a task for each broadcast reaction, and one for the local ones; they run until they are cancelled."""
+        local = LocalReactions(self.reactions.delivered("local"), reactor.dispatcher.dependencies, reactor.act)
+        store.on_stored = local.take
+        broadcast = self.reactions.delivered("broadcast")
+        return [local.run, *(partial(forever, r.name, partial(reactor.follow, r)) for r in broadcast)]
 
     def _draining_tasks(self, reactor: Reactor[T], due_times: DueTimes[T], stop: asyncio.Event) -> list[Task]:
         """Return the tasks that finish their work in progress and end when `stop` is set."""

@@ -10,6 +10,7 @@ from eventing.database import Connection, Database
 from eventing.database.counters import Counters
 from eventing.handling import QueryContext
 from eventing.handling.reading import Filters, Table
+from eventing.migrating import OWN
 from eventing.testing import eventually
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
@@ -81,6 +82,21 @@ async def test_rows_written_while_a_counter_is_created_are_counted_once(database
             )
         )
     assert await BY_MARBLES.all(database) == {1: 2}
+
+
+async def test_counters_of_an_earlier_release_count_on(database: Database):
+    earlier, present = ((OWN / name).read_text() for name in ("0005_counters.sql", "0014_counting.sql"))
+    await database.execute(
+        "DROP FUNCTION define_counting;" + earlier.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
+    )
+    await database.execute("SELECT count_rows('jars', 'jar_counts', '{marbles, label}')")
+    await fill(database, 1)
+    await database.execute(present)
+    await database.execute(
+        "INSERT INTO jars SELECT gen_random_uuid(), 'b', marbles FROM jars; DELETE FROM jars WHERE label = 'b'"
+    )
+    assert await BY_MARBLES.all(database) == {1: 1}
+    assert "'INSERT' THEN" in await database.fetchval("SELECT prosrc FROM pg_proc WHERE proname = 'jar_counts'")
 
 
 async def test_rows_are_counted_by_several_columns(database: Database):

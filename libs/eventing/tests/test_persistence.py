@@ -149,5 +149,5 @@ def test_a_persistent_reaction_to_a_foreign_event_is_rejected() -> None:
     async def paint(_: Recorded[MarbleAdded], __: Reaction[Any]) -> None:  # pyright: ignore[reportUnusedFunction]
         pass
 
-    with pytest.raises(ValueError, match=r"persistent reactions of shelf .*: \['paint'\]"):
+    with pytest.raises(ValueError, match=r"persistent or local reactions of shelf .*: \['paint'\]"):
         replace(shelf(), reactions=reactions)

@@ -11,7 +11,7 @@ from eventing import relay as module
 from eventing.bus import wire
 from eventing.database import Database
 from eventing.recording import Recorded
-from eventing.relay import Relay
+from eventing.relay import Relay, pause_after
 from eventing.store import START
 from eventing.store.postgres import PostgresStore
 from eventing.testing import eventually
@@ -164,6 +164,11 @@ async def test_a_relay_that_another_one_overtook_publishes_nothing(
     late.cursor = START
     with pytest.raises(APIError, match="wrong last sequence"):
         await late.publish_batch()
+
+
+@pytest.mark.parametrize(("aggregates", "seconds"), [(1, 0.002), (2, 0.01), (4, 0.01), (5, 0.02), (256, 0.02)])
+def test_the_relay_reads_less_often_the_more_aggregates_have_events(aggregates: int, seconds: float) -> None:
+    assert pause_after(aggregates) == seconds
 
 
 async def test_only_the_ends_of_a_batch_are_acknowledged(

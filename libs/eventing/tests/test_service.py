@@ -30,10 +30,11 @@ EMPTY = UnfinishedWork("SELECT id AS aggregate, id AS work FROM jars WHERE marbl
 
 
 class Jars:
-    """The service of jars, with a shared reaction that adds a marble to each new jar, and a broadcast one."""
+    """The service of jars, with a shared reaction that adds a marble to each new jar, a broadcast and a local one."""
 
     def __init__(self) -> None:
         self.received: list[Recorded[JarOpened]] = []
+        self.stored: list[Recorded[JarOpened]] = []
         self.clients: list[Client] = []
         self.databases: list[Database] = []
         self.started, self.go = asyncio.Event(), asyncio.Event()
@@ -50,6 +51,10 @@ class Jars:
         @reactions.broadcast("receive")
         async def receive(recorded: Recorded[JarOpened], _: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
             self.received.append(recorded)
+
+        @reactions.local("note", when=always)
+        async def note(recorded: Recorded[JarOpened], _: Reaction[None]) -> None:  # pyright: ignore[reportUnusedFunction]
+            self.stored.append(recorded)
 
         self.service: Service[ServiceSettings, None] = Service(
             name="jar",
@@ -89,6 +94,10 @@ def running(
     jars: Jars, settings: ServiceSettings, stop: asyncio.Event
 ) -> AbstractAsyncContextManager[list[asyncio.Task[object]]]:
     return background(jars.service.run(settings, stop))
+
+
+def always(recorded: Recorded[JarOpened], dependencies: None) -> bool:
+    return True
 
 
 async def marbles(bus: Bus) -> int | None:
@@ -154,7 +163,7 @@ async def _has_marbles(bus: Bus, number: int) -> bool:
     return await marbles(bus) == number
 
 
-async def test_each_replica_receives_a_broadcast_event(settings: ServiceSettings, bus: Bus) -> None:
+async def test_all_replicas_react_to_broadcast_events_and_one_locally(settings: ServiceSettings, bus: Bus) -> None:
     one, two, stop = Jars(), Jars(), asyncio.Event()
     async with running(one, settings, stop), running(two, settings, stop):
         await eventually(lambda: _both_listen(bus))
@@ -162,6 +171,7 @@ async def test_each_replica_receives_a_broadcast_event(settings: ServiceSettings
         await eventually(lambda: one.received and two.received)
         stop.set()
     assert len(one.received) == len(two.received) == 1
+    assert one.stored + two.stored == one.received
 
 
 async def _both_listen(bus: Bus) -> bool:

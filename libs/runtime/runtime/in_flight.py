@@ -5,6 +5,14 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 
+def begun[R](work: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+    """Start work at once, instead of in the next turn of the event loop; the caller waits for its end.
+
+    In a group, the end of one would end the others, or its error would be wrapped.
+    """
+    return asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
+
+
 class InFlight:
     """The work that is in progress."""
 
@@ -13,7 +21,7 @@ class InFlight:
 
     def start(self, work: Coroutine[Any, Any, None], ended: Callable[[], object]) -> None:
         """Start work, and call `ended` at its end, whatever that is."""
-        task = asyncio.create_task(work)  # noqa: TID251  a group would end with one of them
+        task = begun(work)
 
         def end(_: asyncio.Task[None]) -> None:
             self._tasks.discard(task)

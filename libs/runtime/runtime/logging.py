@@ -1,5 +1,6 @@
 """Logs: one JSON object per line on standard output, with the ids of what is being done."""
 
+import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,9 @@ import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
 
 __all__ = ["bound_contextvars", "get_logger", "set_up"]
+
+_ENCODER = json.JSONEncoder(default=repr)
+"""Made once: `json.dumps` makes one for each line."""
 
 
 def get_logger() -> structlog.stdlib.BoundLogger:
@@ -28,7 +32,7 @@ def set_up(service: str, level: str, ids: Callable[[], Mapping[str, str]] = dict
     lines = Lines(sys.stdout)
     # Not as records of the standard library: to make them, and to search for the caller, takes as long as the rest.
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, structlog.processors.JSONRenderer(_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=True,
@@ -45,6 +49,10 @@ def set_up(service: str, level: str, ids: Callable[[], Mapping[str, str]] = dict
     logging.basicConfig(handlers=[lines], force=True)
     set_levels(level)
     logging.getLogger("uvicorn.error").addFilter(_is_of_server)
+
+
+def _to_json(event: object, **_: object) -> str:
+    return _ENCODER.encode(event)
 
 
 def set_levels(level: str) -> None:

@@ -11,7 +11,7 @@ from eventing.testing import eventually
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id, now
 from session.ceilings import Ceilings
-from session.reactions.preparing import prepare_agent
+from session.reactions.preparing import may_prepare, prepare_agent
 from session.workspace import parked
 from simulator.testing import scripted
 
@@ -41,15 +41,26 @@ async def is_prepared(deployment: Deployment, session_id: UUID) -> bool:
     return True
 
 
+def created(spares: Mock) -> tuple[Recorded[SessionCreated], Mock]:
+    """Return the event of a new session, and the dependencies of a replica with these spares."""
+    event = Recorded(new_id(), 1, now(), SessionCreated.example(), Envelope.begin(actor=OWNER), OWNER.user_id)
+    return event, Mock(ceilings=Ceilings(), accounts=AssumedRoles(), agents=Mock(spares=spares))
+
+
 @pytest.mark.parametrize("stopping", [False, True])
-async def test_a_replica_that_stops_prepares_no_agent(stopping: bool) -> None:
-    created = Recorded(new_id(), 1, now(), SessionCreated.example(), Envelope.begin(actor=OWNER), OWNER.user_id)
-    spares = Mock(may_prepare=Mock(return_value=True), prepare=AsyncMock(return_value=False))
-    reaction = Mock(ask=AsyncMock())
-    reaction.dependencies = Mock(ceilings=Ceilings(), accounts=AssumedRoles(), agents=Mock(spares=spares))
-    reaction.dependencies.places.stopping = stopping
-    await prepare_agent(created, reaction)
-    assert spares.prepare.await_count == (0 if stopping else 1)
+def test_a_replica_that_stops_prepares_no_agent(stopping: bool) -> None:
+    event, dependencies = created(Mock(may_prepare=Mock(return_value=True)))
+    dependencies.places.stopping = stopping
+    assert may_prepare(event, dependencies) is not stopping
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_only_a_session_that_claimed_an_agent_is_read_again(claimed: bool) -> None:
+    event, dependencies = created(Mock(prepare=AsyncMock(return_value=False)))
+    dependencies.blocking.run = AsyncMock(return_value=claimed)  # whether there is a workspace
+    reaction = Mock(dependencies=dependencies, ask=AsyncMock())
+    await prepare_agent(event, reaction)
+    assert reaction.ask.await_count == claimed
 
 
 async def test_a_session_has_an_agent_before_its_first_query(deployment: Deployment) -> None:

@@ -1,13 +1,16 @@
 """Publishes events in their public form as CloudEvents (NATS binding, binary mode), for programs of users."""
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from contracts.public_event import PublicEvent
 from contracts.wire import PUBLIC_PREFIX, PUBLIC_STREAM, public_subject
 from nats.errors import NoRespondersError
 from nats.js.errors import NoStreamResponseError, NotFoundError
 from runtime.bus.jetstream import JetStream
+
+if TYPE_CHECKING:  # it loads the events of all services: 5 MB, of which most services need nothing
+    from contracts.public_event import PublicEvent
 
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
@@ -22,7 +25,7 @@ async def exists(js: JetStream) -> bool:
     return True
 
 
-async def publish(js: JetStream, event: PublicEvent, text: str) -> bool:
+async def publish(js: JetStream, event: "PublicEvent", text: str) -> bool:
     """Publish an event, whose data is `text`; the server drops it if it has it already.
 
     Returns:
@@ -36,7 +39,7 @@ async def publish(js: JetStream, event: PublicEvent, text: str) -> bool:
     return True
 
 
-def headers(event: PublicEvent) -> dict[str, str]:
+def headers(event: "PublicEvent") -> dict[str, str]:
     """Return the attributes of the CloudEvent, and the id by which the server recognises one that it has."""
     return {
         "Nats-Msg-Id": event.id,

@@ -4,7 +4,7 @@ A shared reaction runs in one replica for each event, with heartbeats while it w
 dead-lettered in the end, after `on_dead_letter` has run, but that of a persistent reaction is retried for ever; an
 event that only a newer release can read is postponed. The service's own events arrive through its work stream, as keys
 alone, and are read from its store. A broadcast reaction runs in every replica for each event that is published while it
-is up, and is never retried.
+is up, and a local one in the replica that has stored the event; both are never retried.
 """
 
 import asyncio
@@ -88,7 +88,7 @@ class Reactor[T]:
         self.due_times_caught_up = due_times_caught_up
         self.failures, self.suspects = Failures(), Suspects()
         self.postponements = Postponements(service, dispatcher.database)
-        self.broadcasts = Broadcasts(self.js, self._act)
+        self.broadcasts = Broadcasts(self.js, self.act)
         self.in_progress: set[tuple[str, int]] = set()
         self.offers: dict[str, Offers] = {}
 
@@ -177,7 +177,7 @@ class Reactor[T]:
             log.exception("reaction failed", reaction=registration.name, attempt=failed.attempt)
             metrics.reacted.labels(registration.name, "failed").inc()
             if failed.attempt >= MAX_DELIVERIES and registration.on_dead_letter:
-                await self._act(registration.name, registration.on_dead_letter, recorded)
+                await self.act(registration.name, registration.on_dead_letter, recorded)
         except (*POSTPONED, TakenOver) as reason:
             log.info("work postponed", reaction=registration.name, reason=str(reason))
 
@@ -255,12 +255,12 @@ class Reactor[T]:
 
     async def _run(self, registration: Registration, recorded: Recorded[Any]) -> None:
         if registration.unfinished is None:
-            await self._act(registration.name, registration.react, recorded)
+            await self.act(registration.name, registration.react, recorded)
         elif lease := await self.leases.acquire(registration.name, registration.unfinished, recorded):
             suspected = 0 if registration.after else lease.attempt - MAX_DELIVERIES
             async with self.leases.hold(lease, _delay(lease.attempt)):
                 with self.suspects.attempt(suspected):
-                    await self._act(registration.name, registration.react, recorded)
+                    await self.act(registration.name, registration.react, recorded)
                 if registration.after:
                     name, again, database = registration.name, registration.again, self.dispatcher.database
                     await persistence.complete(name, recorded, again, database)
@@ -270,7 +270,8 @@ class Reactor[T]:
             return await stored_event(self.dispatcher.store, message.headers or {})
         return wire.read(registration.event, message.headers or {}, message.data)
 
-    async def _act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
+    async def act(self, name: str, react: React, recorded: Recorded[Any]) -> None:
+        """Run a reaction for an event. Raises what the reaction raises."""
         subject, parent = recorded.event.subject, recorded.envelope.traceparent
         with (
             bound_contextvars(**tracing.log_ids_of(recorded)),
@@ -284,7 +285,7 @@ class Reactor[T]:
         except (KeyError, ValueError, EventGone):  # an event that cannot be read cannot be passed on
             return
         if registration.on_dead_letter:
-            await self._act(registration.name, registration.on_dead_letter, recorded)
+            await self.act(registration.name, registration.on_dead_letter, recorded)
 
     async def _dead_letter(self, registration: Registration, message: Msg, reason: str) -> None:
         await self._before_dead_letter(registration, message)

@@ -20,6 +20,9 @@ from eventing.reactions.persistence import After, at_once, open_work
 type React = Callable[[Any, Any], Awaitable[None]]
 type Concerning = Callable[[Sequence[wire.EventHeaders], Any], Awaitable[list[bool]]]
 type Prefers = Callable[[Any, UUID], Awaitable[bool]]
+type Delivery = Literal["shared", "broadcast", "local"]
+type When = Callable[[Any, Any], bool]
+"""Returns whether to run a local reaction for an event, with these dependencies."""
 type Concurrency = int | Callable[[Any], int]
 """A number of events, or a function that returns it for the service's dependencies."""
 
@@ -31,7 +34,8 @@ class Registration:
     `concerning` returns which of many events the reaction has to process, with these dependencies; None for all.
     `on_dead_letter` is called before an event is dead-lettered. `unfinished` finds the work in the read model.
     `prefers` returns whether the work of an aggregate is cheaper in this replica, with these dependencies. `after` says
-    how long to wait before a persistent reaction; None for any other one. After `again` it is repeated.
+    how long to wait before a persistent reaction; None for any other one. After `again` it is repeated. `when` says
+    whether to run a local reaction; None for any other one.
 
     Raises:
         ValueError: it has a preference, but no lease decides between two replicas that both do the work.
@@ -43,11 +47,12 @@ class Registration:
     concurrency: Concurrency = 1
     on_dead_letter: React | None = None
     unfinished: UnfinishedWork | None = None
-    delivery: Literal["shared", "broadcast"] = "shared"
+    delivery: Delivery = "shared"
     prefers: Prefers | None = None
     after: After | None = None
     again: timedelta | None = None
     concerning: Concerning | None = None
+    when: When | None = None
 
     def __post_init__(self) -> None:
         """Check that preferred work is done under a lease."""
@@ -138,7 +143,22 @@ class Reactions:
 
         return register
 
-    def delivered(self, delivery: Literal["shared", "broadcast"]) -> list[Registration]:
+    def local[R: React](self, name: str, *, when: When) -> Callable[[R], R]:
+        """Register a reaction to an own event that the replica which has stored it runs, at once and at most once.
+
+        It costs no message, and little more than a call of `when` if that returns False.
+
+        Raises:
+            ValueError: another reaction has the same name.
+        """
+
+        def register(react: R) -> R:
+            self.add(Registration(name, _kind(react), react, delivery="local", when=when))
+            return react
+
+        return register
+
+    def delivered(self, delivery: Delivery) -> list[Registration]:
         """Return the reactions with this kind of delivery."""
         return [one for one in self.by_name.values() if one.delivery == delivery]
 

@@ -34,8 +34,10 @@ log = get_logger()
 BATCH_SIZE = 256
 BATCH_BYTES = 4 * 2**20
 """Limit of what is read and published at the same time; a larger event is a batch of its own."""
-GATHER_SECONDS, GATHER_MANY_SECONDS = 0.002, 0.01
-"""Pause after a small batch of one aggregate, and of several, which mean load: each read costs as much as an event."""
+GATHER_SECONDS = {1: 0.002, 4: 0.01}
+GATHER_MANY_SECONDS = 0.02
+"""Pause after a small batch of so many aggregates at most, and of more, which mean load: each read costs as much as an
+event."""
 POLL_SECONDS = 0.25
 CHECK_EVERY_POLLS = 20
 """Polls after which the relay checks that the database and the streams are as it left them."""
@@ -68,7 +70,7 @@ class Relay:
         # Work is published up to here; before `cursor` while lost work is published again.
         self.work_cursor: Cursor = START
         self.work_floor: Cursor | None = None
-        self.pause = GATHER_SECONDS
+        self.pause = pause_after(1)
         self.saved_position: RelayPosition | None = None
         self._connection: Connection | None = None
 
@@ -178,7 +180,7 @@ class Relay:
         if not batch:
             return 0
         entries = [entry for entry in batch if isinstance(entry, FeedEntry)]
-        self.pause = GATHER_MANY_SECONDS if len({entry.recorded.id for entry in entries}) > 1 else GATHER_SECONDS
+        self.pause = pause_after(len({entry.recorded.id for entry in entries}))
         for entry in batch:
             if isinstance(entry, Unreadable) and entry.cursor > self.cursor:
                 await self._dead_letter(entry)
@@ -270,3 +272,8 @@ class Relay:
                 await self.store.appended.wait()
         except TimeoutError:  # not before: under load, there would be one write for each event
             await self.save_position()
+
+
+def pause_after(aggregates: int) -> float:
+    """Return for how many seconds the relay waits after a small batch with events of so many aggregates."""
+    return next((seconds for number, seconds in GATHER_SECONDS.items() if aggregates <= number), GATHER_MANY_SECONDS)

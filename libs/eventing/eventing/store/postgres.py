@@ -41,6 +41,7 @@ from eventing.store import (
 from eventing.store.loading import Loader
 
 type Projection = Callable[[Recorded[Any], Connection], Awaitable[None]]
+type Stored = Callable[[Sequence[Recorded[Any]]], None]
 
 # `tx` is the default of its column, `feed_number(pg_current_xact_id())`, written so that its plan is made only once.
 APPEND = """
@@ -91,6 +92,7 @@ class PostgresStore:
         self.mapper = EventMapper()
         self.loader = Loader(database, self.mapper)
         self.appended = asyncio.Event()
+        self.on_stored: Stored = lambda _: None  # called with what an append has stored
         self.due_now = asyncio.Event()  # set by an append that has set a due time which is reached already
 
     def now(self) -> datetime:
@@ -127,6 +129,7 @@ class PostgresStore:
         except Unexpected as error:
             raise Conflict(str(error)) from None
         self._mark_committed(aggregates)
+        self.on_stored(recorded)
 
     def _mark_committed(self, aggregates: tuple[AnyAggregate, ...]) -> None:
         for aggregate in aggregates:
@@ -203,7 +206,7 @@ class PostgresStore:
     def _columns(self, recorded: Sequence[Recorded[Any]]) -> tuple[list[Any], ...]:
         rows = [self._stored(entry) for entry in recorded]
         return (
-            [UUID(str(row.originator_id)) for row in rows],
+            [r.id for r in recorded],
             [row.originator_version for row in rows],
             [row.topic for row in rows],
             [row.state for row in rows],

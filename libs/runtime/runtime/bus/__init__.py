@@ -17,6 +17,7 @@ from runtime import telemetry
 from runtime.bus.client import Client as Client
 from runtime.bus.client import NotPermitted
 from runtime.bus.envelope import Envelope
+from runtime.in_flight import begun
 from runtime.logging import get_logger
 from runtime.starting import CannotContinue
 from runtime.telemetry import SpanKind
@@ -168,11 +169,11 @@ class Bus:
         return _Received(reply, int(version) if version else None, UUID(owner) if owner else None)
 
     async def _ask_again_if_late(self, ask: Callable[[], Coroutine[Any, Any, _Received]]) -> _Received:
-        attempts = [asyncio.create_task(ask())]  # noqa: TID251  a TaskGroup would wrap the exception
+        attempts = [begun(ask())]
         try:
             await asyncio.wait(attempts, timeout=self.timeout * RETRY_AFTER)
             if not _answered(attempts[0]):
-                attempts.append(asyncio.create_task(ask()))  # noqa: TID251
+                attempts.append(begun(ask()))
             while not any(map(_answered, attempts)) and (
                 pending := [attempt for attempt in attempts if not attempt.done()]
             ):

@@ -59,7 +59,7 @@ class Client(nats.aio.client.Client):
         super().__init__()
         self._requests = dict[str, tuple[str, asyncio.Future[Msg]]]()
         """The subject and the reply of each request in progress, by the subject that it awaits its reply at."""
-        self._replies = ""
+        self._replies, self._replies_id = "", 0
         self._on_error: OnError | None = None
 
     async def connect(self, *servers: Any, **options: Any) -> None:
@@ -85,7 +85,8 @@ class Client(nats.aio.client.Client):
         """
         if not self._replies:
             self._replies = self.new_inbox()
-            await cast(Any, self).subscribe(f"{self._replies}.*.*", cb=self._receive)  # nats-py lacks types
+            subscription = await cast(Any, self).subscribe(f"{self._replies}.*.*", cb=self._receive)  # it lacks types
+            self._replies_id = subscription._id  # noqa: SLF001
         service = subject.split(".", 2)[1] if "." in subject else subject
         inbox, reply = f"{self._replies}.{service}.{token_urlsafe(12)}", asyncio.get_running_loop().create_future()
         self._requests[inbox] = subject, reply
@@ -100,6 +101,16 @@ class Client(nats.aio.client.Client):
         if message.headers and message.headers.get("Status") == NO_RESPONDERS:
             raise nats.errors.NoRespondersError
         return message
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        # Each reply would wait in a queue for a task whose only work is to find out whose it is.
+        if sid == self._replies_id and sid in self._subs:
+            self.stats["in_msgs"] += 1
+            self.stats["in_bytes"] += len(data)
+            read = await cast(Any, self)._process_headers(headers)  # noqa: SLF001
+            await self._receive(self._build_message(sid, subject, reply, data, read))
+        else:
+            await super()._process_msg(sid, subject, reply, data, headers)
 
     async def _receive(self, message: Msg) -> None:
         _, reply = self._requests.get(message.subject, ("", None))

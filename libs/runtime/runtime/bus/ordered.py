@@ -16,7 +16,6 @@ from typing import Any, cast
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.errors import TimeoutError as NothingThere
 from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
 
 from runtime import clock
@@ -150,11 +149,13 @@ class _Puller:
         self.stream, self.consumer = stream, consumer
         self.subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._subscription: Any = None
+        self._received = asyncio.Queue[Msg]()
         self._wait_options: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}
         self._requests = 0
 
     async def open(self) -> None:
-        self._subscription = await self.client.subscribe(f"{self.inbox}.*")
+        # Not by `next_msg` of the subscription, which starts a task for each message.
+        self._subscription = await self.client.subscribe(f"{self.inbox}.*", cb=self._received.put)
 
     async def close(self) -> None:
         if self._subscription:
@@ -179,8 +180,8 @@ class _Puller:
         batch: list[Msg] = []
         while len(batch) < bounds["batch"]:
             try:
-                message: Msg = await self._subscription.next_msg(FETCH_TIMEOUT + 1)
-            except NothingThere:
+                message = await self._next()
+            except TimeoutError:
                 return batch, NOTHING_THERE[0]
             if not message.subject.startswith(self.inbox):
                 batch.append(message)
@@ -188,3 +189,9 @@ class _Puller:
                 head = message.headers or {}
                 return batch, f"{head.get('Status')} {head.get('Description')}"
         return batch, ""
+
+    async def _next(self) -> Msg:
+        if not self._received.empty():
+            return self._received.get_nowait()
+        async with asyncio.timeout(FETCH_TIMEOUT + 1):
+            return await self._received.get()

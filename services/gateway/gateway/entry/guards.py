@@ -1,6 +1,5 @@
 """Security headers of every response: no content sniffing, no loading or running of content, no caching."""
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADERS = {
@@ -9,7 +8,10 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """The defaults; HTML pages set a content security policy of their own."""
-CREDENTIALS = ("authorization", "x-api-key")
+CREDENTIALS = frozenset({b"authorization", b"x-api-key"})
+DEFAULTS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+PRIVATE = [*DEFAULTS, (b"cache-control", b"no-store")]
+"""The headers as they are sent, without and with those of responses to clients with credentials."""
 STARTS = frozenset({"http.response.start", "websocket.http.response.start"})
 """The messages that begin a response; the second one refuses a WebSocket."""
 
@@ -28,11 +30,9 @@ class Guards:
 
         async def guarded(message: Message) -> None:
             if message["type"] in STARTS:
-                headers = MutableHeaders(raw=message["headers"])
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                if any(name in Headers(scope=scope) for name in CREDENTIALS):
-                    headers.setdefault("Cache-Control", "no-store")
+                present = {name for name, _ in message["headers"]}
+                added = PRIVATE if any(name in CREDENTIALS for name, _ in scope["headers"]) else DEFAULTS
+                message["headers"] = [*message["headers"], *(each for each in added if each[0] not in present)]
             await send(message)
 
         await self.app(scope, receive, guarded)

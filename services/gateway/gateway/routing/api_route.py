@@ -148,7 +148,7 @@ class ApiRoute(APIRoute):
             with tracking(self._expected(request)) as versions:
                 response = await handle(request)
             if versions.read is not None and response.status_code == HTTPStatus.OK:
-                response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read)
+                response.headers["etag"] = tag_of(request.scope["path"], bytes(response.body), versions.read)
             return response
 
         return admitted
@@ -186,7 +186,7 @@ class ApiRoute(APIRoute):
             return Versions(wanted=wanted)
         if self.path_format in _paths_of(request.app, _is_download):
             return Versions(file=file_precondition(request.headers))
-        return Versions(expected_versions(request.headers, request.url.path), wanted=wanted)
+        return Versions(expected_versions(request.headers, request.scope["path"]), wanted=wanted)
 
     async def _read(self, handle: Handler, request: Request) -> Response:
         with tracking(Versions(wanted=self.path_format in _paths_of(request.app, _is_change))) as versions:
@@ -195,7 +195,9 @@ class ApiRoute(APIRoute):
         if response.status_code != HTTPStatus.OK or is_stream or "etag" in response.headers:
             return response
         is_list = getattr(self.response_model, "is_list", False)
-        tag = response.headers["etag"] = tag_of(request.url.path, bytes(response.body), versions.read, weak=is_list)
+        tag = response.headers["etag"] = tag_of(
+            request.scope["path"], bytes(response.body), versions.read, weak=is_list
+        )
         return not_modified(response) if is_current(request.headers, tag) else response
 
     @property

@@ -40,7 +40,7 @@ def effective_options(options: SdkOptions, mode: Mode, role: Role, ceilings: Cei
     values: dict[str, Any] = {name: getattr(reduced, name) for name in EffectiveOptions.model_fields}
     values["model"] = _model(reduced, role, ceilings)
     values["after_crash"] = reduced.after_crash_in(mode)
-    return EffectiveOptions(**values)
+    return EffectiveOptions.model_construct(**values)  # they are valid options
 
 
 def _model(reduced: SdkOptions, role: Role, ceilings: Ceilings) -> str | None:

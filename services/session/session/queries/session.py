@@ -46,7 +46,7 @@ async def get_session(query: GetSession, context: Context) -> SessionView:
     role = row.pop("owner_role") or assumed_role(row["user_id"], context.actor)
     options, ceilings = SdkOptions.model_validate(row["sdk_options"]), context.dependencies.ceilings
     effective = effective_options(options, row["mode"], role, ceilings)
-    return SessionView.model_validate(row | {"effective_options": effective})
+    return SessionView.model_validate(row | {"sdk_options": options, "effective_options": effective})
 
 
 @answers

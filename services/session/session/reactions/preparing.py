@@ -11,16 +11,16 @@ from session.reactions.session import discard_if_deleted
 reactions = Reactions()
 
 
-@reactions.broadcast("prepare_agent")
-async def prepare_agent(recorded: Recorded[SessionCreated], reaction: Reaction[Dependencies]) -> None:
-    """Let a session claim a prestarted agent, and run in this replica. Of several that try to, one succeeds.
-
-    A replica that stops leaves it to others.
-    """
-    dependencies, spares = reaction.dependencies, reaction.dependencies.agents.spares
+def may_prepare(recorded: Recorded[SessionCreated], dependencies: Dependencies) -> bool:
+    """Return whether a new session may claim an agent of this replica; one that stops leaves it to others."""
     unsuitable = recorded.event.mode == "forked" or dependencies.places.stopping
-    if unsuitable or not spares.may_prepare(recorded.owner):
-        return
+    return not unsuitable and dependencies.agents.spares.may_prepare(recorded.owner)
+
+
+@reactions.local("prepare_agent", when=may_prepare)
+async def prepare_agent(recorded: Recorded[SessionCreated], reaction: Reaction[Dependencies]) -> None:
+    """Let a session claim a prestarted agent of the replica that has created it, and run there."""
+    dependencies, spares = reaction.dependencies, reaction.dependencies.agents.spares
     ceiling = dependencies.ceilings.of(await dependencies.accounts.role(recorded.owner, recorded.envelope))
     options, workspace = ceiling.reduced(recorded.event.sdk_options), dependencies.workspace(recorded.id)
     spec = AgentSpec(recorded.id, workspace, options, ceiling=ceiling, owner=recorded.owner)
@@ -28,4 +28,5 @@ async def prepare_agent(recorded: Recorded[SessionCreated], reaction: Reaction[D
         if await spares.prepare(spec):
             await reaction.attract("run_agent")
     finally:
-        await discard_if_deleted(recorded.id, reaction)
+        if await dependencies.blocking.run(workspace.exists):  # an agent was claimed, if only in vain
+            await discard_if_deleted(recorded.id, reaction)

@@ -48,7 +48,8 @@ class Anyone:
             message_id=ids.message_id(message) if is_command else None,
         )
         expected = tracked.take_expected() if is_command else ()
-        envelope = replace(envelope, expected_versions=expected, wants_version=tracked.wanted)
+        if expected or tracked.wanted:
+            envelope = replace(envelope, expected_versions=expected, wants_version=tracked.wanted)
         answer = await self.bus.request(_conditional(message, tracked.file), envelope)
         tracked.read, tracked.owner = answer.version, answer.owner or tracked.owner
         return answer.result
