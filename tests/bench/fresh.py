@@ -6,12 +6,14 @@ import os
 import re
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from statistics import median, quantiles
 from typing import Any
 from urllib.request import urlopen
 
+from runtime.subprocesses import running
+from sandbox import Program, Sandbox
 from simulator.testing import scripted
 
 from tests.bench import cpu
@@ -47,7 +49,11 @@ async def measure(stage: Stage) -> list[Line]:
         began = cpu.used(os.getpid())
         await _first_text(stage, user, 0.0, **COLD)
         used.append(cpu.used(os.getpid()) - began)
-    return [*_steady(rounds, claimed / (claimed + missed)), *await _crowd(stage, median(used)), await _beside(stage)]
+    return [
+        *_steady(rounds, claimed / (claimed + missed)),
+        *await _crowd(stage, median(used)),
+        *await _beside(stage, rounds.median("cold")),
+    ]
 
 
 def _steady(rounds: Rounds, hits: float) -> list[Line]:
@@ -78,20 +84,46 @@ async def _crowd(stage: Stage, cold_seconds: float) -> list[Line]:
     return [Line(what, f"{slow:.2f} s", f"{bound:.2f} s", slow / bound, aim), Line("  p50", f"{median(waits):.2f} s")]
 
 
-async def _beside(stage: Stage) -> Line:
-    """Read a session of one user while another asks many at once, and without that."""
+async def _beside(stage: Stage, cold: float) -> list[Line]:
+    """Read a session of one user, and start another, while another user asks many at once, and without that.
+
+    What the scheduler allows is measured beside programs of as low a priority, one on each processor, that do nothing
+    for anybody.
+    """
     quiet, noisy = stage.user(), stage.user()
     path = f"/api/v1/sessions/{quiet.create()}"
     reads = Load(stage.port, Request.get(path, str(quiet.http.headers["authorization"])), 1, READS_SECONDS)
     alone = (await stage.clients.put(reads)).percentile(99)
+    async with _busy(os.cpu_count() or 1):
+        allowed = (await stage.clients.put(reads)).percentile(99)
     ids = [noisy.create() for _ in range(AT_ONCE)]
     async with asyncio.TaskGroup() as tasks:
         for id in ids:
             tasks.create_task(_text_after_query(stage, noisy, id))
+        first = tasks.create_task(_first_text(stage, quiet, SECOND, **COLD))
         beside = (await stage.clients.put(reads)).percentile(99)
     _delete(noisy, ids)
     what = f"GET /sessions/{{id}} beside {AT_ONCE} first queries of another user; alone (p99)"
-    return Line(what, milliseconds(beside), milliseconds(alone), beside / alone, Aim(1.5, "x", most=True))
+    idle = "  beside programs in sandboxes on all processors; alone"
+    return [
+        Line(what, milliseconds(beside), milliseconds(alone), beside / alone, Aim(1.5, "x", most=True)),
+        Line(idle, milliseconds(allowed), milliseconds(alone), allowed / alone),
+        Line("  first words beside them; alone", f"{first.result():.2f} s", f"{cold:.2f} s", first.result() / cold),
+    ]
+
+
+@asynccontextmanager
+async def _busy(number: int) -> AsyncGenerator[None]:
+    """Run so many programs in sandboxes that never rest."""
+    sandbox, _ = await Sandbox.find()
+    async with AsyncExitStack() as held:
+        for _ in range(number):
+            process = sandbox.prepare(Program(("/bin/sh", "-c", "while :; do :; done")))
+            held.callback(process.remove)
+            await held.enter_async_context(running(process.entrypoint))
+            await process.wait_started()
+            held.callback(process.kill)
+        yield
 
 
 async def _paced(stage: Stage, user: User, wait: float, **options: Any) -> float:

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Coroutine, Iterator
 from typing import cast
 
-import uvloop
 from pydantic import Field, PositiveFloat
 
 from runtime import logging, settings, starting, telemetry
+from runtime.event_loop import EventLoop
 from runtime.telemetry_settings import TelemetrySettings
 
 MAX_DESCRIPTORS = 65_536
@@ -51,7 +51,7 @@ def run[S: ProcessSettings](name: str, kind: type[S], main: Main[S]) -> None:
     _raise_descriptor_limit()
     telemetry.set_up(name, values)
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=EventLoop) as runner:
             runner.run(_until_signalled(values, main))
     except starting.Stopped:
         logging.get_logger().info("stopped during startup")

@@ -6,15 +6,17 @@ import itertools
 import sys
 import types
 import warnings
+from asyncio.subprocess import PIPE
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 from runtime.children.process import ChildProcess
 from runtime.children.program import Limits
+from runtime.event_loop import EventLoop
 from runtime.subprocesses import running
 
 pytestmark = pytest.mark.usefixtures("servers")
@@ -101,7 +103,8 @@ def check_closed(run: Run, cancelling: Callable[[int], Coroutine[Any, Any, bool]
                 break
 
 
-either_loop = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+run_as_service = partial(asyncio.run, loop_factory=EventLoop)
+either_loop = pytest.mark.parametrize("run", [asyncio.run, run_as_service])
 
 
 @either_loop
@@ -113,9 +116,9 @@ def test_no_cancellation_leaves_a_program_or_its_pipes(run: Run, times: int) -> 
 @pytest.mark.parametrize(
     ("run", "times"),
     [
-        (uvloop.run, 1),
-        (uvloop.run, sys.maxsize),
-        pytest.param(uvloop.run, 2, marks=pytest.mark.long),
+        (run_as_service, 1),
+        (run_as_service, sys.maxsize),
+        pytest.param(run_as_service, 2, marks=pytest.mark.long),
         *(pytest.param(asyncio.run, times, marks=pytest.mark.long) for times in (1, 2, sys.maxsize)),
     ],
 )
@@ -126,3 +129,47 @@ def test_no_cancellation_leaves_a_child_or_its_pipes(run: Run, times: int) -> No
 @either_loop
 def test_closing_the_loop_leaves_no_program_that_is_ending(run: Run) -> None:
     check_closed(run, abandon)
+
+
+@either_loop
+def test_a_program_that_cannot_be_started_raises_its_error(run: Run) -> None:
+    async def start() -> bool:
+        with pytest.raises(FileNotFoundError):
+            await asyncio.create_subprocess_exec("/nowhere")
+        return True
+
+    assert run(start())
+
+
+@either_loop
+def test_the_result_of_a_program_is_known(run: Run) -> None:
+    async def result() -> bool:
+        command = ("/bin/sh", "-c", "cat; exit 3")
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        return await process.communicate(b"hello") == (b"hello", b"") and await process.wait() == 3
+
+    assert run(result())
+
+
+def block_until_ended(pid: int) -> None:
+    """Keep the loop busy until a child has ended, and so has no command line any more."""
+    while Path(f"/proc/{pid}/cmdline").read_bytes():
+        pass
+
+
+def test_the_end_of_a_program_is_noticed_after_its_transport_was_closed() -> None:
+    class Ends(asyncio.SubprocessProtocol):
+        def __init__(self) -> None:
+            self.ended = asyncio.Event()
+
+        def process_exited(self) -> None:
+            self.ended.set()
+
+    async def close_late() -> bool:
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(Ends, "/bin/true")
+        block_until_ended(transport.get_pid())
+        transport.close()
+        await asyncio.wait_for(protocol.ended.wait(), 10)
+        return transport.get_returncode() == 0
+
+    assert run_as_service(close_late())

@@ -39,7 +39,7 @@ class Watch:
     def __init__(self, program: int, service: socket.socket) -> None:
         self._program, self._service = program, service
         self._status: int | None = None
-        self._begun, self._missed, self._due = False, 0, 0.0
+        self._missed, self._due = 0, math.inf  # until the first heartbeat
         self._lower_due = 0.0 if is_set(SCHEDULED_BY_SESSION) else math.inf
         # An agent can end children as fast as it likes, but not so that heartbeats are not counted.
         self._child_ended, wake_up = os.pipe()
@@ -51,7 +51,8 @@ class Watch:
     def run(self) -> int:
         """Return the exit status of the program, as a shell reports it; all its processes end with this one."""
         while self._runs() and self._missed < MAX_MISSED_HEARTBEATS:
-            wait = max(0.0, min(self._due, self._lower_due) - time.monotonic()) if self._begun else None
+            due = min(self._due, self._lower_due)
+            wait = None if due == math.inf else max(0.0, due - time.monotonic())
             ready, _, _ = select.select([self._service, self._child_ended], [], [], wait)
             if self._child_ended in ready:
                 os.read(self._child_ended, 4096)
@@ -62,10 +63,10 @@ class Watch:
 
     def _count(self) -> None:
         # Attempts are counted instead of seconds, because the whole machine may have been suspended.
-        if self._begun and time.monotonic() >= self._due:
+        if time.monotonic() >= self._due:
             self._missed += 1
             self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
-        if self._begun and time.monotonic() >= self._lower_due:
+        if time.monotonic() >= self._lower_due:
             all_are_low = lower_sessions()
             self._lower_due = time.monotonic() + (HEARTBEAT_INTERVAL_SECONDS if all_are_low else CHANGE_SECONDS)
 
@@ -74,7 +75,7 @@ class Watch:
             data = self._service.recv(64)
         except ConnectionError:
             data = b""
-        self._begun, self._due = True, time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
+        self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
         self._missed = 0 if data else MAX_MISSED_HEARTBEATS  # the service has ended, or does not need the program
         if REQUEST in data:
             remaining = self._kill_others()
@@ -181,6 +182,8 @@ def lower_priority() -> None:
     os.nice(NICENESS)
     if is_sandbox:
         restrict(resource.RLIMIT_NICE, 0)
+        if is_set(SCHEDULED_BY_SESSION):
+            lower_sessions()  # its own, while it starts; if it is not allowed at this moment, `Watch` does it
 
 
 def copy(source: str, target: str) -> None:

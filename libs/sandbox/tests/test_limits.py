@@ -153,10 +153,9 @@ async def test_a_program_has_a_low_priority_and_cannot_raise_it(sandbox: Sandbox
 @pytest.mark.skipif(not (AUTOGROUPS.exists() and "1" in AUTOGROUPS.read_text()), reason="sessions are not scheduled")
 async def test_where_the_kernel_schedules_sessions_their_priority_is_low(sandbox: Sandbox) -> None:
     wait = "until grep -q 'nice 10' /proc/self/autogroup; do sleep 0.1; done; echo low"
-    async with started(sandbox, shell(f'setsid sh -c "{wait}" & wait')) as (sandboxed, process):
-        await sandboxed.wait_started()
-        sandboxed.send_heartbeat()
-        assert (await process.communicate())[0] == b"low\n"
+    async with started(sandbox, shell(f'setsid sh -c "{wait}" & {wait}; wait')) as (sandboxed, process):
+        await sandboxed.wait_started()  # also before the first heartbeat
+        assert (await process.communicate())[0] == b"low\nlow\n"
 
 
 async def test_the_size_of_a_file_is_limited(sandbox: Sandbox, open_folder: Path) -> None:

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from session.agent.start_slots import StartSlots
 
-ALICE, BOB = UUID(int=1), UUID(int=2)
+ALICE, BOB, CAROL = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 async def started(slots: StartSlots, order: list[str], name: str, owner: UUID | None) -> None:
@@ -22,6 +22,23 @@ async def test_a_user_with_many_starts_does_not_delay_another() -> None:
             tasks.create_task(started(slots, order, f"alice {n}", ALICE))
         tasks.create_task(started(slots, order, "bob", BOB))
     assert order == ["alice 0", "alice 1", "bob", "alice 2", "alice 3"]
+
+
+async def test_the_first_start_of_a_user_does_not_wait_for_those_of_another() -> None:
+    slots, order = StartSlots(1), list[str]()
+    async with asyncio.TaskGroup() as tasks, slots.take(ALICE):
+        waiting = tasks.create_task(started(slots, order, "alice", ALICE))
+        await started(slots, order, "bob", BOB)
+        assert (order, waiting.done()) == (["bob"], False)
+
+
+async def test_the_starts_of_many_users_are_bounded() -> None:
+    slots, order = StartSlots(1), list[str]()
+    async with asyncio.TaskGroup() as tasks, slots.take(ALICE), slots.take(BOB):
+        tasks.create_task(started(slots, order, "carol", CAROL))
+        await asyncio.sleep(0)
+        assert order == []
+    assert order == ["carol"]
 
 
 async def test_starts_in_advance_wait_for_all_others() -> None:

@@ -5,7 +5,9 @@ import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
+from claude_agent_sdk import ClaudeSDKClient
 from runtime.clock import new_id
 
 from session.agent.agent_context import AgentContext
@@ -13,6 +15,7 @@ from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, clai
 from session.agent.frames import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.options import AgentSpec
+from session.agent.rehearsal import rehearse
 from session.workspace import parked
 
 
@@ -90,6 +93,11 @@ class PrestartedAgent(Agent):
 
     async def _serve(self, listener: socket.socket) -> None:
         self._listener = listener  # nobody is served before the claim
+        try:
+            async with asyncio.timeout(None) as self._connecting:  # `stop` ends it
+                await rehearse(cast(ClaudeSDKClient, self._client), listener)
+        finally:
+            self._connecting = None
 
     async def _clean_up(self) -> None:
         await super()._clean_up()

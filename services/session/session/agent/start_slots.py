@@ -18,8 +18,9 @@ class _Waiting:
 class StartSlots:
     """Bounds how many agents start at the same time: a start takes CPU time, and many would all be late.
 
-    The user of whom the fewest are starting is next, so that one with many sessions does not delay the others. Starts
-    in advance of any session wait for all others, and leave a slot free.
+    The user of whom the fewest are starting is next, and the first start of a user need not wait for those of others,
+    up to twice the number. So one with many sessions does not delay the others. Starts in advance of any session wait
+    for all others, and leave a slot free.
     """
 
     def __init__(self, number: int) -> None:
@@ -43,11 +44,16 @@ class StartSlots:
                 self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and (free := self._number - self._starting.total()) > 0:
+        while self._waiting:
             chosen = min(self._waiting, key=lambda each: (each.spare, self._starting[each.owner]))
-            if chosen.spare and free == 1 < self._number:  # for a session that may come
+            if self._starting.total() >= self._limit(chosen):
                 return
             self._waiting.remove(chosen)
             self._starting[chosen.owner] += 1
             if not chosen.admitted.done():
                 chosen.admitted.set_result(None)
+
+    def _limit(self, waiting: _Waiting) -> int:
+        if waiting.spare:  # one is left for a session that may come
+            return max(1, self._number - 1)
+        return self._number if self._starting[waiting.owner] else 2 * self._number

@@ -1,0 +1,92 @@
+"""A request that a prestarted agent makes to the model before any session claims it, and that is answered right here.
+
+Claude Code loads a part of what it needs for a request with its first one; the first turn then takes less.
+"""
+
+import asyncio
+import re
+import socket
+from contextlib import suppress
+from struct import pack
+from typing import Any, cast
+
+from claude_agent_sdk import ClaudeSDKClient
+from runtime.logging import get_logger
+
+log = get_logger()
+
+REQUEST: dict[str, Any] = {"subtype": "generate_session_title", "description": "A rehearsal", "persist": False}
+"""Makes Claude Code ask the model outside of any conversation; nothing of it remains."""
+SECONDS = 30.0
+"""As long as a start may take: on an overloaded machine, this takes seconds, too."""
+MAX_BODY_BYTES = 2**20
+LENGTH = re.compile(rb"content-length: (\d{1,7})\r", re.IGNORECASE)
+USAGE = '"usage":{"input_tokens":0,"output_tokens":0}'
+MESSAGE = f'"id":"msg_rehearsal","type":"message","role":"assistant","model":"none","content":[],{USAGE}'
+EVENTS = (
+    f'{{"type":"message_start","message":{{{MESSAGE}}}}}',
+    '{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}',
+    '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"{}"}}',
+    '{"type":"content_block_stop","index":0}',
+    f'{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},{USAGE}}}',
+    '{"type":"message_stop"}',
+)
+BODY = "".join(f"event: {event[9 : event.index('"', 9)]}\ndata: {event}\n\n" for event in EVENTS)
+HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
+ANSWER = f"{HEAD}Content-Length: {len(BODY)}\r\n\r\n{BODY}".encode()
+
+
+async def rehearse(client: ClaudeSDKClient, listener: socket.socket) -> None:
+    """Let an agent ask the model once, and answer it at its `listener`, which the model proxy does not serve yet.
+
+    An agent that refuses to is as good as without it.
+
+    Raises:
+        TimeoutError: it may still be asking, so it cannot be used.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(_answer_all(listener))
+        finished = await _finishes(client)
+        answering.cancel()
+    if not finished:
+        raise TimeoutError
+
+
+async def _finishes(client: ClaudeSDKClient) -> bool:
+    """Have the agent ask; return whether it is done within the time."""
+    # The SDK has no public function for it.
+    send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
+    try:
+        async with asyncio.timeout(SECONDS):
+            await send(REQUEST, 2 * SECONDS)
+    except TimeoutError:
+        return False
+    except Exception as error:  # noqa: BLE001  another release may not know the request
+        log.info("agent made no request before its claim", error=repr(error))
+    return True
+
+
+async def _answer_all(listener: socket.socket) -> None:
+    listener.setblocking(False)
+    with suppress(OSError):  # then the agent gets no answer
+        while True:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            with connection, suppress(OSError):
+                # Nothing of the connection remains when it is closed, as it would for a minute otherwise.
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+                await _answer(connection)
+
+
+async def _answer(connection: socket.socket) -> None:
+    loop, received, expected = asyncio.get_running_loop(), b"", cast(int | None, None)
+    while expected is None or len(received) < expected:
+        if not (part := await loop.sock_recv(connection, 2**16)):
+            return
+        received += part
+        if expected is None and (head := received.find(b"\r\n\r\n")) >= 0:
+            length = LENGTH.search(received)
+            expected = head + 4 + int(length[1] if length else MAX_BODY_BYTES)
+        if len(received) > MAX_BODY_BYTES or (expected or 0) > MAX_BODY_BYTES:
+            return
+    await loop.sock_sendall(connection, ANSWER)
+    await loop.sock_recv(connection, 1)  # the agent closes it
