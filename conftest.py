@@ -13,7 +13,10 @@ gc.disable()  # what is imported and collected stays: to look for garbage in it 
 
 pytest_plugins = [
     "onebox.testing",
-    *(f"onebox.testing.{name}" for name in ("captured", "distribution", "failures", "orphans", "preloading")),
+    *(
+        f"onebox.testing.{name}"
+        for name in ("captured", "certificates", "distribution", "failures", "orphans", "preloading", "stopping")
+    ),
 ]
 
 # Neither chance nor a busy machine fails a test. `make test-all` tries more examples (--hypothesis-profile=thorough);
