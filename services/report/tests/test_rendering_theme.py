@@ -27,6 +27,7 @@ def test_the_example_changes_colours_logo_footer_and_order(tmp_path: Path) -> No
     assert page.index('id="files"') < page.index('id="conversation"')
 
 
+@pytest.mark.layout
 def test_the_footer_of_a_theme_is_on_each_page(tmp_path: Path) -> None:
     text, report = rendered(session_content(short_session()), "pdf", tmp_path, load_theme(EXAMPLE))
     assert text.count("Internal. Do not distribute.") == report.pages
