@@ -113,11 +113,11 @@ class Program:
 
 @pytest.fixture
 async def remote(
-    database_url: str, nats_server: EmbeddedNats, key_ring_file: Path, tmp_path: Path, quick_passwords: None
+    migrated_url: str, nats_server: EmbeddedNats, key_ring_file: Path, tmp_path: Path, quick_passwords: None
 ) -> AsyncGenerator[Remote]:
     stop = asyncio.Event()
     settings = {
-        "database_url": database_url,
+        "database_url": migrated_url,
         "nats_url": nats_server.url_of("identity"),
         "key_ring_file": key_ring_file,
         "first_admin_file": tmp_path / "admin.json",
