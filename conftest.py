@@ -18,7 +18,16 @@ pytest_plugins = [
     "onebox.testing",
     *(
         f"onebox.testing.{name}"
-        for name in ("captured", "collecting", "distribution", "failures", "orphans", "preloading")
+        for name in (
+            "captured",
+            "certificates",
+            "collecting",
+            "distribution",
+            "failures",
+            "orphans",
+            "preloading",
+            "stopping",
+        )
     ),
 ]
 

@@ -6,7 +6,6 @@ from unittest.mock import Mock
 
 import pytest
 import pytest_asyncio
-import structlog
 from eventing import leases, reactions, relay, retrying
 from eventing.bus.streams import provision
 from eventing.database import Database
@@ -33,12 +32,6 @@ from runtime.bus import Client, ordered
 from runtime.bus.jetstream import JetStream, jetstream
 
 from libs.eventing.tests.servers import Standby, shut_down
-
-
-@pytest.fixture(scope="session", autouse=True)
-def plain_logs() -> None:
-    """Log errors as plain text: rendering a traceback in colour, with all its variables, takes 0.1 seconds."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from eventing import reactions
 from eventing.database import Database
 from eventing.handling import Handlers, UnitOfWork
 from eventing.service import Service, ServiceSettings
@@ -53,6 +54,7 @@ def jar() -> Service[JarSettings, bool]:
 
 
 if __name__ == "__main__":
+    reactions.ACK_WAIT, reactions.HEARTBEAT = 2.0, 0.5  # a killed service is replaced sooner
     if sys.argv[1] == "jar":
         run("jar", JarSettings, jar().run)
     else:

@@ -1,7 +1,7 @@
 """The connection pool: types, transactions, limits, advisory locks, and outages of the server."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +13,8 @@ from eventing.database import TRANSIENT_ERRORS, Database
 from eventing.retrying import wait_until_available
 from eventing.testing import eventually
 from onebox.postgres import EmbeddedPostgres
+from onebox.testing.folders import temporary_folder
+from onebox.testing.unrooted import copy_cluster, postgres_in
 
 from libs.eventing.tests.servers import restart, shut_down
 
@@ -21,6 +23,22 @@ from libs.eventing.tests.servers import restart, shut_down
 async def small(database_url: str) -> AsyncGenerator[Database]:
     async with Database.open(database_url, "jar", size=2) as database:
         yield database
+
+
+@pytest.fixture(scope="module")
+def _restartable(servers: None) -> Generator[EmbeddedPostgres]:
+    with temporary_folder() as path:
+        copy_cluster(path / "postgres", "own")
+        with postgres_in(path) as server:
+            yield server
+
+
+@pytest.fixture
+def own_server(_restartable: EmbeddedPostgres) -> EmbeddedPostgres:
+    """Provide a server that runs, and that tests may stop and start."""
+    if not _restartable.child.running():
+        _restartable.start()
+    return _restartable
 
 
 def deep(levels: int) -> Any:
@@ -66,11 +84,8 @@ async def test_waiting_for_a_free_connection_times_out(small: Database, monkeypa
     assert await small.fetchval("SELECT 1") == 1
 
 
-async def test_a_statement_that_times_out_is_cancelled_on_the_server(
-    small: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "STATEMENT_TIMEOUT", 0.05)
-    async with Database.open(small.url, "jar") as database:
+async def test_a_statement_that_times_out_is_cancelled_on_the_server(small: Database) -> None:
+    async with Database.open(small.url, "jar", statement_timeout=0.5) as database:
         with pytest.raises(TimeoutError):
             await database.execute("SELECT pg_sleep(60)")
         running = "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(60)' AND state = 'active'"

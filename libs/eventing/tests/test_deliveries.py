@@ -73,7 +73,7 @@ async def test_events_that_wait_for_a_slot_are_not_redelivered(
     async with background(replica(client).work(concern.of(spy), asyncio.Event())):
         await eventually(lambda: len(concern.asked) == 2)
         async with background(replica(other_client).work(concern.of(other), asyncio.Event())):
-            await asyncio.sleep(4)  # twice the ack wait
+            await asyncio.sleep(2.5)  # longer than the ack wait
             spy.go.set()
             await eventually(lambda: all_acknowledged(js))
     assert (len(spy.seen), other.seen) == (30, [])

@@ -1,6 +1,7 @@
 """A database that the stream was not filled from: the relay publishes nothing until an operator decides."""
 
 import asyncio
+from collections.abc import AsyncGenerator, Generator
 from io import BytesIO
 
 import asyncpg
@@ -10,12 +11,34 @@ from eventing.database import Database
 from eventing.relay.position import Server
 from eventing.relay.progress import Progress
 from eventing.relay.reread import NoCommonEvent, RelayRunning, start_restored
+from eventing.store.postgres import PostgresStore
+from eventing.testing.harness import migrated
+from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.label_model import LabelModel
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
 from eventing.testing.relaying import open_jars, wait_until_saved
+from onebox.testing.databases import Databases
+from onebox.testing.folders import temporary_folder
+from onebox.testing.unrooted import copy_cluster, postgres_in
 from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_relay", "fast_ordered_reads")
+
+
+@pytest.fixture(scope="module")
+def other_cluster(servers: None) -> Generator[Databases]:
+    """Provide databases on a server whose cluster is not the shared one."""
+    with temporary_folder() as path:
+        copy_cluster(path / "postgres", "own")
+        with postgres_in(path) as server, Databases(server) as databases:
+            yield databases
+
+
+@pytest.fixture
+async def relayed_store(other_cluster: Databases, js: JetStream) -> AsyncGenerator[RelayedStore]:
+    """Provide a store in the other cluster, whose events a relay publishes."""
+    async with migrated(other_cluster, "jar", MIGRATIONS, as_owner=True) as database:
+        yield RelayedStore(PostgresStore(database, Jar.events, project), js)
 
 
 async def advance_transactions(database: Database) -> None:

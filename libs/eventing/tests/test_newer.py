@@ -58,6 +58,7 @@ async def wait_often(waited_before: float) -> None:
 async def test_an_event_of_a_newer_version_waits_for_a_release_that_reads_it(
     reactor: Reactor[str], js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 2.0)
     spy, waited_before = ReactionSpy(), wait_count()
     async with working((reactor, spy)):
         await wait_often(waited_before)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -23,8 +24,6 @@ from onebox.backup.restoring import restore
 from onebox.backup.saving import save
 from onebox.children import allowed_environment
 from onebox.cluster import NAME, SERVICE_ROLE
-from onebox.errors import CannotStart
-from onebox.folder import UNFINISHED_RESTORE, DataFolder
 from onebox.testing.databases import Databases
 from onebox.testing.system import until
 from runtime import clock
@@ -32,12 +31,13 @@ from runtime import clock
 from libs.onebox.tests.installations import RINGS, Installation
 
 
-@pytest_asyncio.fixture
-async def source(database_url: str, tmp_path: Path) -> Installation:
-    installation = Installation(database_url, tmp_path / "source")
-    installation.path.mkdir()
-    await asyncio.to_thread(installation.fill)
-    return installation
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def source(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
+    """Yield an installation with data, which tests only read."""
+    async with databases.fresh() as url:
+        installation = Installation(url, tmp_path_factory.mktemp("source"))
+        await asyncio.to_thread(installation.fill)
+        yield installation
 
 
 @pytest_asyncio.fixture
@@ -51,10 +51,18 @@ async def target(databases: Databases, tmp_path: Path) -> AsyncGenerator[Install
         yield replace(installation, url=url.replace(f"//{NAME}@", f"//{SERVICE_ROLE}@"))
 
 
+@pytest.fixture(scope="module")
+def saved(source: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a backup, which tests only read."""
+    save(source.settings, file := tmp_path_factory.mktemp("saved") / "backup")
+    return file
+
+
 @pytest.fixture
-def backup(source: Installation, tmp_path: Path) -> Path:
-    save(source.settings, tmp_path / "backup")
-    return tmp_path / "backup"
+def backup(saved: Path, tmp_path: Path) -> Path:
+    for file in (saved, keys_of(saved)):
+        shutil.copy2(file, tmp_path)
+    return tmp_path / saved.name
 
 
 def test_a_restored_installation_has_the_same_rows_files_and_keys(
@@ -272,14 +280,6 @@ def test_a_password_is_not_on_a_command_line() -> None:
     assert without_password("postgresql://me@/db?host=/run") == ("postgresql://me@/db?host=/run", "")
 
 
-def test_a_folder_that_was_not_restored_completely_is_refused(tmp_path: Path) -> None:
-    DataFolder(tmp_path).close()
-    (tmp_path / UNFINISHED_RESTORE).touch()
-    with pytest.raises(CannotStart, match=r"A restore to .* was interrupted"):
-        DataFolder(tmp_path)
-    DataFolder(tmp_path, restoring=True).close()
-
-
 def test_a_system_that_does_not_run_cannot_be_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -294,6 +294,7 @@ def test_a_system_that_does_not_run_cannot_be_saved(
 
 
 def test_a_backup_without_keys_is_refused(source: Installation, tmp_path: Path) -> None:
-    (source.path / "keys" / "secrets.json").unlink()
+    without = replace(source, path=shutil.copytree(source.path, tmp_path / "source"))
+    (without.path / "keys" / "secrets.json").unlink()
     with pytest.raises(BackupFailed, match=r"lacks secrets\.json"):
-        save(source.settings, tmp_path / "backup")
+        save(without.settings, tmp_path / "backup")

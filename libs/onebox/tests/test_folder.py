@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from onebox.errors import CannotStart
-from onebox.folder import DataFolder
+from onebox.folder import UNFINISHED_RESTORE, DataFolder
 
 
 def test_a_second_system_on_the_same_folder_is_refused(tmp_path: Path) -> None:
@@ -42,3 +42,11 @@ def test_a_secret_is_readable_only_by_its_owner(folder: DataFolder) -> None:
 
 def test_subfolders_are_accessible_only_by_their_owner(folder: DataFolder) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (folder.keys, folder.logs, folder.workspaces)} == {0o700}
+
+
+def test_a_folder_that_was_not_restored_completely_is_refused(tmp_path: Path) -> None:
+    DataFolder(tmp_path).close()
+    (tmp_path / UNFINISHED_RESTORE).touch()
+    with pytest.raises(CannotStart, match=r"A restore to .* was interrupted"):
+        DataFolder(tmp_path)
+    DataFolder(tmp_path, restoring=True).close()

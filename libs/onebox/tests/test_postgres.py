@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 import os
 import signal
@@ -12,6 +13,8 @@ import pytest
 from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.postgres import NOT_DURABLE, EmbeddedPostgres
+from onebox.testing.folders import temporary_folder
+from onebox.testing.running import running
 from onebox.testing.system import has_ended, until
 from onebox.testing.unrooted import PostgresForTests, can_start, copy_cluster
 
@@ -54,6 +57,23 @@ def serve(folder: DataFolder) -> Generator[Callable[[], EmbeddedPostgres]]:
         yield start
 
 
+@pytest.fixture(scope="module")
+def restarted(servers: None) -> Generator[EmbeddedPostgres]:
+    """Yield a server that was stopped, changed in several ways, and started again; tests must leave it running."""
+    with temporary_folder() as path:
+        folder = DataFolder(path / "data")
+        copy_cluster(folder.path / "postgres")
+        server = PostgresForTests(folder, options=NOT_DURABLE)
+        server.start()
+        asyncio.run(ask(server.url, "CREATE TABLE kept (id int)"))
+        asyncio.run(ask(server.url, "DROP ROLE agentapi_service"))
+        server.stop()
+        (server.data / "agentapi.service-role").unlink()
+        (server.data / "pg_hba.conf").write_text("local all all trust\n")
+        with running(folder, PostgresForTests(folder, options=NOT_DURABLE)) as again:
+            yield again
+
+
 async def ask(url: str, statement: str) -> object:
     connection = await asyncpg.connect(url)
     try:
@@ -75,47 +95,37 @@ async def test_other_users_may_not_enter_the_folder_of_the_socket(postgres: Embe
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to switch the account")
-async def test_another_account_with_access_to_the_socket_is_rejected(serve: Callable[[], EmbeddedPostgres]) -> None:
-    server = serve()
-    for folder in (server.data, server.data.parent):
+async def test_another_account_with_access_to_the_socket_is_rejected(restarted: EmbeddedPostgres) -> None:
+    for folder in (restarted.data, restarted.data.parent):
         folder.chmod(0o711)
-    program = f"import asyncio, asyncpg; asyncio.run(asyncpg.connect({server.url!r}))"
+    program = f"import asyncio, asyncpg; asyncio.run(asyncpg.connect({restarted.url!r}))"
     done = subprocess.run(  # noqa: S603, ASYNC221  no shell
         [sys.executable, "-c", AS_NOBODY + program], capture_output=True, text=True, check=False, cwd="/"
     )
     assert 'Peer authentication failed for user "agentapi"' in done.stderr
 
 
-async def test_starting_the_server_restores_the_access_rules(serve: Callable[[], EmbeddedPostgres]) -> None:
-    server = serve()
-    server.stop()
-    (server.data / "pg_hba.conf").write_text("local all all trust\n")
+async def test_starting_the_server_restores_the_access_rules(restarted: EmbeddedPostgres) -> None:
     methods = "SELECT string_agg(auth_method, ',') FROM pg_hba_file_rules"
-    assert await ask(serve().url, methods) == "peer"
+    assert await ask(restarted.url, methods) == "peer"
 
 
 async def test_the_server_listens_on_no_port(postgres: EmbeddedPostgres) -> None:
     assert await ask(postgres.url, "SHOW listen_addresses") == ""
 
 
-async def test_the_log_does_not_contain_values_of_failed_statements(
-    serve: Callable[[], EmbeddedPostgres],
-) -> None:
-    server = serve()
-    await ask(server.url, "CREATE TABLE users (email text UNIQUE)")
+async def test_the_log_does_not_contain_values_of_failed_statements(restarted: EmbeddedPostgres) -> None:
+    await ask(restarted.url, "CREATE TABLE users (email text UNIQUE)")
     for _ in range(2):
         with contextlib.suppress(asyncpg.UniqueViolationError):
-            await ask(server.url, "INSERT INTO users VALUES ('ada@example.com')")
-    log = server.child.log.read_text()
+            await ask(restarted.url, "INSERT INTO users VALUES ('ada@example.com')")
+    log = restarted.child.log.read_text()
     assert "duplicate key value" in log
     assert "ada@" not in log
 
 
-async def test_data_is_kept_across_a_restart(serve: Callable[[], EmbeddedPostgres]) -> None:
-    server = serve()
-    await ask(server.url, "CREATE TABLE kept (id int)")
-    server.stop()
-    assert await ask(serve().url, "SELECT count(*) FROM kept") == 0
+async def test_data_is_kept_across_a_restart(restarted: EmbeddedPostgres) -> None:
+    assert await ask(restarted.url, "SELECT count(*) FROM kept") == 0
 
 
 async def test_the_role_of_the_services_owns_nothing(postgres: EmbeddedPostgres) -> None:
@@ -125,14 +135,8 @@ async def test_the_role_of_the_services_owns_nothing(postgres: EmbeddedPostgres)
         await ask(postgres.service_url, "CREATE SCHEMA mine")
 
 
-async def test_a_cluster_of_an_earlier_release_gets_the_role_of_the_services(
-    serve: Callable[[], EmbeddedPostgres],
-) -> None:
-    server = serve()
-    await ask(server.url, "DROP ROLE agentapi_service")
-    server.stop()
-    (server.data / "agentapi.service-role").unlink()
-    assert await ask(serve().service_url, "SELECT current_user") == "agentapi_service"
+async def test_a_cluster_of_an_earlier_release_gets_the_role_of_the_services(restarted: EmbeddedPostgres) -> None:
+    assert await ask(restarted.service_url, "SELECT current_user") == "agentapi_service"
 
 
 async def test_a_killed_server_can_be_restarted(serve: Callable[[], EmbeddedPostgres]) -> None:
@@ -145,6 +149,7 @@ async def test_a_killed_server_can_be_restarted(serve: Callable[[], EmbeddedPost
 
 async def test_a_folder_with_a_path_too_long_for_a_socket_works(open_folder: Path) -> None:
     folder = DataFolder(open_folder / ("deep" * 20) / "data")
+    copy_cluster(folder.path / "postgres")
     server = PostgresForTests(folder, options=NOT_DURABLE)
     try:
         assert await ask(server.start(), "SELECT 1") == 1
@@ -155,6 +160,7 @@ async def test_a_folder_with_a_path_too_long_for_a_socket_works(open_folder: Pat
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
 def test_the_servers_end_when_their_parent_is_killed(open_folder: Path) -> None:
+    copy_cluster(open_folder / "postgres")
     command = [sys.executable, "-c", PARENT, str(open_folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:  # noqa: S603  no shell
         servers = [int(pid) for pid in (parent.stdout or sys.stdin).readline().split()]

@@ -14,6 +14,9 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 from runtime import telemetry
 
+_FIRST_PAUSE, _GROWTH, _MAX_PAUSE = 0.002, 1.4, 0.03
+"""Seconds: what is true at once is noticed at once, and what takes long is not asked for too often."""
+
 
 @overload
 async def eventually[T](condition: Callable[[], Awaitable[T | None]], *, within: float = ...) -> T: ...
@@ -28,10 +31,12 @@ async def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> A
         TimeoutError: the result was not true within `within` seconds; the message has the last one.
     """
     value: object = None
+    pause = _FIRST_PAUSE
     try:
         async with asyncio.timeout(within):
-            while not (value := await _value(condition)):  # noqa: ASYNC110  conditions have no event to wait for
-                await asyncio.sleep(0.01)
+            while not (value := await _value(condition)):  # conditions have no event to wait for
+                await asyncio.sleep(pause)
+                pause = min(pause * _GROWTH, _MAX_PAUSE)
     except TimeoutError:
         raise TimeoutError(f"after {within:g} s the result is still {value!r}") from None
     return value

@@ -28,7 +28,7 @@ SLOW_START = """
 import os, pathlib, time
 folder = pathlib.Path(os.environ["FOLDER"])
 (folder / "starting").touch(exist_ok=False)
-time.sleep(0.3)
+time.sleep(0.1)
 (folder / "starting").unlink()
 (folder / str(os.getpid())).touch()
 from runtime.children.program import serve
@@ -119,8 +119,8 @@ async def test_the_limits_count_for_each_request_separately() -> None:
 
 
 async def test_a_child_that_does_not_reply_is_replaced() -> None:
-    async with one_child(wall_seconds=3) as pool:
-        with pytest.raises(ChildUnavailable, match="within 3 s"):
+    async with one_child(wall_seconds=1) as pool:
+        with pytest.raises(ChildUnavailable, match="within 1 s"):
             await pool.run(["wait", None])
         await eventually(lambda: _replies(pool))
 

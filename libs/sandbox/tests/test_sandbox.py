@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 import tempfile
+from contextlib import AsyncExitStack
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -143,21 +144,26 @@ async def test_killing_the_first_process_ends_detached_children_too(sandbox: San
         assert await process.communicate() == (b"", None)  # at the end of the output: every holder of it has ended
 
 
-async def test_a_program_is_killed_when_heartbeats_stop(sandbox: Sandbox) -> None:
-    async with started(sandbox, shell("exec sleep 60")) as (sandboxed, process):
-        await sandboxed.wait_started()
-        sent: list[None] = []
+PROGRAMS = {
+    "waits": "exec sleep 60",
+    "kills all it can": "for p in /proc/[0-9]*; do [ ${p#/proc/} = $$ ] || kill -9 ${p#/proc/}; done; exec sleep 60",
+    "leaves orphans, which have to be released": "while true; do (true &); sleep 0.01; done",
+}
 
-        class Sender:
-            def send_heartbeat(self) -> None:
-                sandboxed.send_heartbeat()
-                sent.append(None)
 
-        heartbeats = Heartbeats(lambda: [Sender()])
+async def test_programs_are_killed_when_heartbeats_stop(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", 0.1)
+    async with AsyncExitStack() as stack:
+        running = {
+            name: await stack.enter_async_context(started(sandbox, shell(script))) for name, script in PROGRAMS.items()
+        }
+        sandboxes = [sandboxed for sandboxed, _ in running.values()]
+        await asyncio.gather(*(sandboxed.wait_started() for sandboxed in sandboxes))
+        heartbeats = Heartbeats(owned := Mock(return_value=sandboxes))
         heartbeats.start()
-        await eventually(lambda: len(sent) > 1)
+        await eventually(lambda: owned.call_count > 2)
         heartbeats.stop()
-        assert await process.wait() != 0
+        assert {name: await process.wait() for name, (_, process) in running.items()} == dict.fromkeys(PROGRAMS, 137)
 
 
 async def test_initial_files_are_copied_to_the_home(sandbox: Sandbox) -> None:
@@ -176,22 +182,6 @@ OPEN = "(: 3<>/proc/1/mem) || echo closed; readlink /proc/1/fd/* || echo closed"
 async def test_no_process_of_a_sandbox_ends_or_opens_the_first_one(sandbox: Sandbox) -> None:
     async with started(sandbox, shell(f"{KILL_ALL}; ({OPEN}) 2>/dev/null; echo alive")) as (_, process):
         assert (await process.communicate())[0].split() == [b"closed", b"closed", b"alive"]
-
-
-async def test_a_program_that_kills_all_it_can_is_killed_when_heartbeats_stop(sandbox: Sandbox) -> None:
-    script = "for pid in /proc/[0-9]*; do [ ${pid#/proc/} = $$ ] || kill -9 ${pid#/proc/}; done; exec sleep 60"
-    async with started(sandbox, shell(script)) as (sandboxed, process):
-        await sandboxed.wait_started()
-        sandboxed.send_heartbeat()
-        assert await process.wait() == 137
-
-
-async def test_orphans_are_released_and_do_not_delay_the_end_of_heartbeats(sandbox: Sandbox) -> None:
-    script = "while true; do (true &); sleep 0.01; done"
-    async with started(sandbox, shell(script)) as (sandboxed, process):
-        await sandboxed.wait_started()
-        sandboxed.send_heartbeat()
-        assert await process.wait() == 137
 
 
 async def test_a_signal_that_ends_a_program_is_its_exit_status(sandbox: Sandbox) -> None:

@@ -1,5 +1,6 @@
 """A real bus, fakes of the services, and the gateway under test."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -7,7 +8,9 @@ import httpx
 import pytest
 from contracts.session.session import FindSessions
 from contracts.task_scheduler.task import FindTasks
+from gateway import waiting
 from gateway.settings import Settings
+from gateway.streams import fan_out
 from runtime.bus import connected
 from runtime.http.health import serving
 from runtime.testing import eventually
@@ -26,10 +29,12 @@ def shared_document() -> dict[str, Any]:
 async def services(nats_url: str) -> AsyncGenerator[FakeServices]:
     async with connected(nats_url, "services") as client:
         services = FakeServices(client)
-        await services.publish_keys()
-        await services.publish_revocations()
-        await services.answer_with(FindSessions, lambda query: query.session_ids)
-        await services.answer_with(FindTasks, lambda query: query.task_ids)
+        await asyncio.gather(
+            services.publish_keys(),
+            services.publish_revocations(),
+            services.answer_with(FindSessions, lambda query: query.session_ids),
+            services.answer_with(FindTasks, lambda query: query.task_ids),
+        )
         yield services
 
 
@@ -39,7 +44,14 @@ def settings(nats_url: str) -> Settings:
 
 
 @pytest.fixture
-async def harness(settings: Settings, services: FakeServices) -> AsyncGenerator[Harness]:
+def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the gateway look often whether clients that wait are still there, and may still do so."""
+    monkeypatch.setattr(waiting, "CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(fan_out, "TOKEN_CHECK_SECONDS", 0.05)
+
+
+@pytest.fixture
+async def harness(settings: Settings, services: FakeServices, frequent_checks: None) -> AsyncGenerator[Harness]:
     async with running_gateway(settings) as gateway:
         await eventually(lambda: gateway.revocations.known and gateway.keys.published is not None)
         yield Harness(gateway, services)

@@ -65,11 +65,6 @@ async def pending_query(client: httpx.AsyncClient, session: Session) -> AsyncGen
         yield pending
 
 
-@pytest.fixture(autouse=True)
-def quick_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "CHECK_SECONDS", 0.05)
-
-
 @pytest.fixture
 def slow_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "POLL_SECONDS", 60)

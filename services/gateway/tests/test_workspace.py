@@ -165,6 +165,7 @@ async def test_a_full_workspace_is_409(client: httpx.AsyncClient, services: Fake
     assert (response.status_code, response.json()["error_code"]) == (409, "WORKSPACE_FULL")
 
 
+@pytest.mark.long
 async def test_the_largest_file_is_written(client: httpx.AsyncClient, store: Store):
     content = os.urandom(MAX_FILE_BYTES)
     assert (await client.put(f"{FILES}/a", content=content)).status_code == 201

@@ -68,11 +68,11 @@ type Start = Callable[..., Awaitable[Remote]]
 
 @pytest.fixture
 async def start(
-    database_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path, quick_passwords: None
+    migrated_url: str, nats_url: str, key_ring_file: Path, tmp_path: Path, quick_passwords: None
 ) -> AsyncGenerator[Start]:
     """Start the service with the given settings, and wait until it answers."""
     stop = asyncio.Event()
-    defaults = {"database_url": database_url, "nats_url": nats_url, "key_ring_file": key_ring_file}
+    defaults = {"database_url": migrated_url, "nats_url": nats_url, "key_ring_file": key_ring_file}
     async with connected(nats_url, "test") as client, asyncio.TaskGroup() as running:
 
         async def start(**overrides: object) -> Remote:
@@ -124,13 +124,13 @@ async def test_a_change_of_role_or_state_is_written_to_the_bucket(remote: Remote
     assert (access.role, access.is_active) == ("viewer", True)
 
 
-async def test_a_late_replica_does_not_replace_a_later_role(remote: Remote, database_url: str) -> None:
+async def test_a_late_replica_does_not_replace_a_later_role(remote: Remote, migrated_url: str) -> None:
     ada = await remote.register()
     key = f"{ACCESS_PREFIX}{ada.user_id}"
     bucket = await Bucket.ensure(remote.client, REVOCATIONS, seconds=3600)
     later = Access(version=99, role="admin", is_active=True)
     await bucket.put(key, later.model_dump_json().encode())
-    async with Database.open(database_url, "identity") as database:
+    async with Database.open(migrated_url, "identity") as database:
         await Revocations(remote.client, database).publish_access(ada.user_id)
     assert Access.model_validate_json(await remote.entry(key)) == later
 

@@ -30,6 +30,7 @@ from contracts.mcp_registry.server_view import ServerView
 from contracts.mcp_registry.values import ServerDefinition, ServerHealth
 from contracts.messages import Command, Query
 from contracts.wire import event_stream
+from eventing import due_times
 from eventing.database import Database
 from eventing.testing import eventually
 from eventing.testing.key_rings import ring_json
@@ -118,8 +119,11 @@ async def client(nats_url: str) -> AsyncGenerator[Remote]:
 
 
 @pytest.fixture
-async def start(client: Remote, database_url: str, nats_url: str) -> AsyncGenerator[Start]:
+async def start(
+    client: Remote, database_url: str, nats_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncGenerator[Start]:
     """Start a replica in this process, and wait until it answers."""
+    monkeypatch.setattr(due_times, "MAX_PAUSE_SECONDS", 0.1)
 
     @asynccontextmanager
     async def with_fake(settings: Settings, database: Database, bus: Client) -> AsyncGenerator[Dependencies]:

@@ -17,6 +17,13 @@ from .goldens import pdf_of
 
 
 @pytest_asyncio.fixture
+async def database_url(databases: Databases) -> AsyncGenerator[str]:
+    """Yield the URL of a migrated database for the role that owns the tables."""
+    async with migrated(databases, service.name, service.migrations, as_owner=True) as database:
+        yield database.url
+
+
+@pytest_asyncio.fixture
 async def desk(databases: Databases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     storage = LocalStorage(tmp_path / "reports")
     await storage.check()

@@ -2,14 +2,20 @@
 
 import asyncio
 import sys
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from eventing import leases
 from report.app import service
 from report.renderer import Renderer
 from report.settings import Settings
 from report.storage.local import LocalStorage
 from runtime.process import run
+
+PLAIN = Path(__file__).with_name("odd_child.py")
+"""Renders titles only."""
 
 
 async def stall(marker: Path) -> None:
@@ -21,6 +27,8 @@ async def stall(marker: Path) -> None:
 def main(point: str, marker: Path) -> None:
     """Run the service until it is killed."""
     put = LocalStorage.put
+    leases.LEASE_DURATION, leases.RENEWAL_SECONDS = timedelta(seconds=1), 0.2
+    Renderer.open = staticmethod(partial(Renderer.open, program=PLAIN))  # pyright: ignore[reportAttributeAccessIssue]
 
     async def stall_in_render(*_: Any) -> None:
         await stall(marker)

@@ -8,6 +8,7 @@ from asyncio.subprocess import Process
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from contracts.report.report import (
 from contracts.samples import SESSION
 from contracts.task_scheduler.values import ReportFormat
 from contracts.wire import event_filter, event_stream
+from eventing import leases
 from eventing.bus.streams import provision
 from eventing.testing import eventually
 from report.app import service
@@ -39,6 +41,7 @@ from services.gateway.tests.fake_services import FakeServices
 
 from .desk import OWNER
 from .fake_session import QUERIES, FakeSession
+from .stalling_service import PLAIN
 
 WORKERS = 1
 """Of each replica. Every worker starts a process that loads the libraries for all formats."""
@@ -149,6 +152,12 @@ async def test_another_users_session_fails_the_report(remote: Remote, start: Sta
 
 
 @pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Render titles only: no libraries have to be loaded."""
+    monkeypatch.setattr(Renderer, "open", staticmethod(partial(Renderer.open, program=PLAIN)))
+
+
+@pytest.fixture
 def rendering(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Renderer, int]]:
     """What was rendered by which replica, and how many reports it rendered at that time."""
     render, active, seen = Renderer.render, Counter[Renderer](), list[tuple[Renderer, int]]()
@@ -165,6 +174,7 @@ def rendering(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Renderer, int]]:
     return seen
 
 
+@pytest.mark.usefixtures("plain")
 async def test_replicas_create_each_report_once_and_few_at_a_time(
     remote: Remote, start: Start, rendering: list[tuple[Renderer, int]]
 ) -> None:
@@ -191,10 +201,17 @@ async def stalling(point: str, environment: dict[str, str], marker: Path) -> Asy
         await process.wait()
 
 
+@pytest.mark.usefixtures("plain")
 @pytest.mark.parametrize("point", [pytest.param("rendering", marks=pytest.mark.long), "stored"])
 async def test_the_report_of_a_killed_worker_is_taken_over(
-    remote: Remote, start: Start, environment: dict[str, str], tmp_path: Path, point: str
+    remote: Remote,
+    start: Start,
+    environment: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    point: str,
 ) -> None:
+    monkeypatch.setattr(leases, "SWEEP_SECONDS", 0.2)
     marker = tmp_path / "stalled"
     async with stalling(point, environment, marker):
         await eventually(remote.answers)

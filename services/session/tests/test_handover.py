@@ -5,8 +5,9 @@ import signal
 from asyncio.subprocess import Process
 from pathlib import Path
 
+import pytest
 from contracts.session.run_view import RunView
-from eventing.testing import eventually
+from eventing.testing import background, eventually
 from runtime.clock import new_id
 from session.agent import handover
 from session.agent.handover import Handover
@@ -49,13 +50,11 @@ class Turn:
         self.calls.note([{"message": {"content": [{"type": "tool_result", "tool_use_id": "toolu_1"}]}}])
 
     async def is_held(self, *, alone: bool = True) -> bool:
-        """Return whether a request to the model is held for ever."""
-        try:
-            async with asyncio.timeout(handover.QUIET_SECONDS + handover.HOLD_SECONDS + 1):
-                await self.handover.before_request(lambda: alone)
-        except TimeoutError:
-            return True
-        return False
+        """Return whether a request to the model is held for ever, once it is made or the agent has been ended."""
+        async with background(self.handover.before_request(lambda: alone)) as [request]:
+            await eventually(lambda: self.kills or request.done())
+            await asyncio.sleep(0)
+            return not request.done()
 
 
 async def test_an_agent_is_ended_before_it_asks_the_model_again() -> None:
@@ -76,7 +75,8 @@ async def test_a_later_turn_waits_for_its_own_prompt() -> None:
     assert (turn.place.hand_over(), turn.kills) == (False, 0)
 
 
-async def test_an_agent_whose_call_is_in_progress_goes_on() -> None:
+async def test_an_agent_whose_call_is_in_progress_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "HOLD_SECONDS", 0.1)
     turn = Turn.begun()
     turn.begin_call()
     assert (await turn.is_held(), turn.handover.now(), turn.kills, turn.place.released) == (False, False, 0, None)

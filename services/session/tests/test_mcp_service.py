@@ -80,7 +80,7 @@ async def registry(services: FakeServices) -> Registry:
 async def lab(registry: Registry) -> AsyncGenerator[Lab]:
     """A server over Streamable HTTP, which the registry resolves."""
     lab = Lab()
-    async with serving(lab.streamable_http_app(transport_security=ANY_HOST)) as origin:
+    async with serving(lab.streamable_http_app(transport_security=ANY_HOST), grace=0) as origin:
         registry.servers = [at(f"{origin}/mcp")]
         yield lab
 

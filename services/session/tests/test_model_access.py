@@ -140,8 +140,15 @@ async def test_subagents_use_offered_models(new_replica: NewReplica, requested: 
     assert requested[::2] == [SONNET] * 5
 
 
-SOME_OFFERED = [("sonnet[1m]",), ("opus", "claude-haiku-4-5")]
-OFFERED = [("sonnet",), ("claude-opus-4-1",), ("claude-sonnet-4-6[1m]",), ("some-model", "opus")]
+SOME_OFFERED = [("sonnet[1m]", "claude-haiku-4-5")]
+OFFERED = [
+    ("sonnet[1m]",),
+    ("opus", "claude-haiku-4-5"),
+    ("sonnet",),
+    ("claude-opus-4-1",),
+    ("claude-sonnet-4-6[1m]",),
+    ("some-model", "opus"),
+]
 
 
 @pytest.mark.claude_code

@@ -1,5 +1,6 @@
 """New sessions get an agent when they are created, in one of the replicas."""
 
+from pathlib import Path
 from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from eventing.recording import Recorded
 from eventing.testing import eventually
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id, now
+from session.agent.spares import Spares
 from session.ceilings import Ceilings
 from session.reactions.preparing import may_prepare, prepare_agent
 from session.workspace import parked
@@ -23,14 +25,40 @@ from services.session.tests.test_spares import claims
 HELLO = scripted({"text": "Hello."})
 
 
-async def prepared_session(deployment: Deployment) -> UUID:
+@pytest.fixture
+def spares(monkeypatch: pytest.MonkeyPatch) -> list[Spares]:
+    """The prestarted agents of the replicas that are started in this process."""
+    found, keep = list[Spares](), Spares.keep
+
+    def noted(own: Spares, workspaces: Path) -> None:
+        found.append(own)
+        keep(own, workspaces)
+
+    monkeypatch.setattr(Spares, "keep", noted)
+    return found
+
+
+def can_prepare(spares: list[Spares]) -> bool:
+    """Return whether a replica has an agent for the next session."""
+    return any(own.may_prepare(OWNER.user_id) and any(agent.ready for agent in own.agents) for own in spares)
+
+
+async def prepared_session(deployment: Deployment, spares: list[Spares]) -> UUID:
     """Create sessions until one has claimed an agent, and so has a workspace; the others ask theirs."""
-    claimed, session_id = claims(), await deployment.client.create()
+    if not any(own.agents for own in spares):
+        await deployment.client.create()  # for others like it, agents are started
+    claimed, session_id = claims(), await next_session(deployment, spares)
     while not await is_prepared(deployment, session_id):
-        await deployment.client.run(session_id, HELLO)
-        claimed, session_id = claims(), await deployment.client.create()
+        await deployment.client.run(session_id, HELLO)  # which may have come late
+        session_id = await next_session(deployment, spares)
     await eventually(lambda: claims() > claimed)
     return session_id
+
+
+async def next_session(deployment: Deployment, spares: list[Spares]) -> UUID:
+    """Create a session once there is an agent for it."""
+    await eventually(lambda: can_prepare(spares))
+    return await deployment.client.create()
 
 
 async def is_prepared(deployment: Deployment, session_id: UUID) -> bool:
@@ -63,31 +91,31 @@ async def test_only_a_session_that_claimed_an_agent_is_read_again(claimed: bool)
     assert reaction.ask.await_count == claimed
 
 
-async def test_a_session_has_an_agent_before_its_first_query(deployment: Deployment) -> None:
+async def test_a_session_has_an_agent_before_its_first_query(deployment: Deployment, spares: list[Spares]) -> None:
     async with deployment.changed(spare_agents=1).replica():
-        session_id = await prepared_session(deployment)
+        session_id = await prepared_session(deployment, spares)
         assert (await deployment.client.run(session_id, HELLO)).text == "Hello."
         assert agents_of(session_id) == []  # it has the name that it was started with
 
 
 async def test_a_session_runs_in_the_replica_that_has_its_agent(
-    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, spares: list[Spares], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(offering, "OFFER_SECONDS", 60.0)
     several = deployment.changed(spare_agents=1)
     async with several.replica(), several.replica():
         for _ in range(3):
-            session_id = await prepared_session(deployment)
+            session_id = await prepared_session(deployment, spares)
             await deployment.client.run(session_id, HELLO)
             assert agents_of(session_id) == []
 
 
-async def test_a_session_that_is_deleted_at_once_leaves_nothing(deployment: Deployment) -> None:
+async def test_a_session_that_is_deleted_at_once_leaves_nothing(deployment: Deployment, spares: list[Spares]) -> None:
     async with deployment.changed(spare_agents=1).replica():
-        await deployment.client.run(await prepared_session(deployment), HELLO)
+        await deployment.client.run(await prepared_session(deployment, spares), HELLO)
         deleted = await deployment.client.create()
         await deployment.client.ask(DeleteSession(session_id=deleted))
-        await prepared_session(deployment)  # its events come after the others
+        await prepared_session(deployment, spares)  # its events come after the others
         await eventually(lambda: not (deployment.settings.workspaces_dir / str(deleted)).exists())
 
 

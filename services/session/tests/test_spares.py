@@ -28,6 +28,13 @@ HELLO = scripted({"text": "Hello."})
 NAMED = "SELECT count(*) FROM transcript WHERE session_id = $1 AND entry LIKE '%\"sessionId\": \"' || $2 || '\"%'"
 
 
+@pytest.fixture
+def frequent_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let replicas look often for agents that nobody needs."""
+    for module in ("session.agent", "session.agent.spares"):
+        monkeypatch.setattr(f"{module}.SWEEP_SECONDS", 0.1)
+
+
 def claims(outcome: str = "claimed") -> float:
     """Return how many claims of this process had an outcome."""
     return metrics_of("session").get_sample_value("agent_claims_total", {"outcome": outcome}) or 0
@@ -124,9 +131,12 @@ async def test_the_prestarted_agents_follow_what_the_last_sessions_needed(new_re
         await eventually(lambda: [agent.profile.options.max_turns for agent in ready(replica)] == [5])
 
 
-async def test_prestarted_agents_end_when_no_session_comes(new_replica: NewReplica) -> None:
+async def test_prestarted_agents_end_when_no_session_comes(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with new_replica(Limits(spares=1, idle_seconds=2)) as replica:
         [spare] = await fill(replica)
+        monkeypatch.setattr("session.agent.spares.SWEEP_SECONDS", 0.1)
         replica.agents.spares._changed.set()  # pyright: ignore[reportPrivateUsage]
         await eventually(lambda: not (agents_of(UUID(spare.folder.name)) or folders(replica)))
 
@@ -174,12 +184,10 @@ async def test_an_agent_whose_folder_was_removed_is_outdated(new_replica: NewRep
         assert agents_of(UUID(spare.folder.name)) == []
 
 
-async def test_folders_are_kept_while_no_agent_can_be_started(
-    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("frequent_sweeps")
+async def test_folders_are_kept_while_no_agent_can_be_started(new_replica: NewReplica) -> None:
     async with new_replica(Limits(spares=2, max_concurrent_starts=1)) as replica:
         [spare] = await fill(replica)
-        monkeypatch.setattr("session.agent.spares.SWEEP_SECONDS", 0.1)
         slots, spares = replica.agents._start_slots, replica.agents.spares  # pyright: ignore[reportPrivateUsage]
         async with slots.take(None):
             spares.note_new(replica.spec())
@@ -247,6 +255,7 @@ async def test_the_last_agent_is_not_for_the_user_who_took_all_others(new_replic
         assert spare.spec.owner == BOB
 
 
+@pytest.mark.usefixtures("frequent_sweeps")
 async def test_an_unused_agent_is_ended_soon(new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session.agent.spares.UNUSED_SECONDS", 0.0)
     async with new_replica(Limits(spares=1)) as replica:

@@ -171,6 +171,8 @@ async def test_a_session_is_usable_after_a_run_that_filled_its_workspace(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quota, "MAX_BYTES", 10_000)
+    monkeypatch.setattr(space_module, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(measuring, "INTERVAL_SECONDS", 0.05)
     async with deployment.replica():
         session_id = await deployment.client.create()
         filling = await deployment.client.run(session_id, bash_prompt("head -c 20K /dev/zero > file; sleep 600"))

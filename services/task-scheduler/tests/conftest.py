@@ -16,6 +16,13 @@ from .webhooks import create_trigger
 
 
 @pytest_asyncio.fixture
+async def database_url(databases: Databases) -> AsyncGenerator[str]:
+    """Yield the URL of a migrated database for the role that owns the tables."""
+    async with migrated(databases, service.name, service.migrations, as_owner=True) as database:
+        yield database.url
+
+
+@pytest_asyncio.fixture
 async def owner(desk: Desk, databases: Databases) -> AsyncGenerator[Database]:
     """The database of the desk, for the role that owns the tables."""
     async with owned(databases, desk.database) as database:

@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from contracts.identity.user import GetActor
-from contracts.messages import Command, Event, Query, Refused
+from contracts.messages import Actor, Command, Event, Query, Refused
 from contracts.refusals import Code
 from contracts.session.run import CancelRun, RunCompleted, RunFailed, SubmitQuery
 from contracts.session.run_view import RunView
@@ -22,12 +23,16 @@ from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.trigger import CreateTrigger, RevokeTrigger, RotateTrigger
 from contracts.task_scheduler.values import TaskDefinition
 from contracts.wire import event_filter, event_stream
+from eventing import due_times
 from eventing.bus.streams import provision
 from eventing.database import Database
 from eventing.testing import eventually
 from eventing.testing.due import set_clocks
+from eventing.testing.harness import migrated
 from eventing.testing.key_rings import ring_json
 from eventing.testing.publishing import publish
+from onebox.testing.buses import Buses
+from onebox.testing.databases import Databases
 from runtime import clock
 from runtime.bus import Bus, Unavailable, connected, ordered
 from runtime.bus.envelope import Envelope
@@ -38,6 +43,8 @@ from services.gateway.tests.fake_services import FakeServices
 
 from .desk import OWNER
 from .webhooks import signed
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ZEROS = dict.fromkeys(("total_messages", "total_tool_calls", "api_input_tokens", "api_output_tokens"), 0)
 NO_TEXT: dict[str, Any] = {"message": "", "text": "", "tool_calls": [], "usage": Usage()}
@@ -59,13 +66,13 @@ def submitted(command: SubmitQuery | CancelRun) -> RunView:
 
 
 class Remote:
-    """A client of the service, and the fakes that the service uses."""
+    """A client of the service, its database, and the fakes that the service uses."""
 
-    def __init__(self, others: FakeServices) -> None:
-        self.others = others
+    def __init__(self, others: FakeServices, database: Database, actor: Actor = OWNER) -> None:
+        self.others, self.database, self.actor = others, database, actor
 
     async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.others.client, timeout=20).ask(message, Envelope.begin(actor=OWNER))
+        return await Bus(self.others.client, timeout=20).ask(message, Envelope.begin(actor=self.actor))
 
     async def answers(self) -> bool:
         with suppress(Unavailable):
@@ -74,7 +81,6 @@ class Remote:
 
     async def answer_all(self) -> None:
         """Let identity and session accept everything."""
-        await provision(self.others.js, event_stream("session"), [event_filter("session")])
         await self.others.answer(GetActor, OWNER)
         await self.others.answer_with(CreateSession, created)
         await self.others.answer_with(SubmitQuery, submitted)
@@ -106,19 +112,33 @@ class Remote:
         return [message for message, _ in self.others.received if isinstance(message, kind)]
 
 
-@pytest.fixture
-async def remote(database_url: str, nats_url: str) -> AsyncGenerator[Remote]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(databases: Databases) -> AsyncGenerator[Remote]:
+    """Run the service, with a bus of its own: other modules use up the accounts of the shared one."""
     stop = asyncio.Event()
-    settings = Settings.model_validate(
-        {"database_url": database_url, "nats_url": nats_url, "secrets_keys": ring_json("test")}
-    )
-    async with connected(nats_url, "test") as client, asyncio.TaskGroup() as running:
-        remote = Remote(FakeServices(client))
-        await remote.answer_all()
-        running.create_task(service.run(settings, stop))
-        await eventually(remote.answers)
-        yield remote
-        stop.set()
+    with Buses() as buses, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(due_times, "MAX_PAUSE_SECONDS", 0.1)
+        nats_url = buses.fresh()
+        async with (
+            migrated(databases, service.name, service.migrations, as_owner=True) as database,
+            connected(nats_url, "test") as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            settings = {"database_url": database.url, "nats_url": nats_url, "secrets_keys": ring_json("test")}
+            remote = Remote(FakeServices(client), database)
+            await provision(remote.others.js, event_stream("session"), [event_filter("session")])
+            tasks.create_task(service.run(Settings.model_validate(settings), stop))
+            await eventually(remote.answers)
+            yield remote
+            stop.set()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def remote(running: Remote) -> Remote:
+    """The service, whose fakes have received nothing yet."""
+    running.others.received.clear()
+    await running.answer_all()
+    return running
 
 
 async def test_an_execution_gets_a_session_and_ends_with_its_run(remote: Remote) -> None:
@@ -171,28 +191,31 @@ async def test_cancelling_an_execution_cancels_its_run(remote: Remote) -> None:
 
 async def test_an_execution_of_a_disabled_owner_says_so(remote: Remote) -> None:
     await remote.others.answer(GetActor, Refused(code=Code.USER_INACTIVE, detail="disabled"))
+    remote = Remote(remote.others, remote.database, Actor(user_id=clock.new_id(), role="user"))
     await remote.until(await remote.execute(), status="failed", error_code=Code.OWNER_DISABLED)
     assert remote.received(CreateSession) == []
 
 
-async def test_the_history_of_a_deleted_task_is_deleted(remote: Remote, database_url: str) -> None:
+async def test_the_history_of_a_deleted_task_is_deleted(remote: Remote) -> None:
     execution = await remote.execute()
+    count = "SELECT count(*) FROM executions WHERE task_id = $1"
+    await remote.until(execution, prompt="Hello Ada")
+    assert await remote.database.fetchval(count, execution.task_id) == 1
     await remote.ask(DeleteTask(task_id=execution.task_id))
-    async with Database.open(database_url, service.name) as database:
 
-        async def is_empty() -> bool:
-            return await database.fetchval("SELECT count(*) FROM executions") == 0
+    async def is_empty() -> bool:
+        return await remote.database.fetchval(count, execution.task_id) == 0
 
-        await eventually(is_empty)
+    await eventually(is_empty)
 
 
 async def test_published_events_contain_no_values_of_environment_variables(remote: Remote) -> None:
-    execution = await remote.execute(sdk_options={"env": {"TOKEN": "plantedsecret"}})
-    await remote.until(execution, prompt="Hello Ada")
+    execution = await remote.execute(prompt_template="Greet {{name}}", sdk_options={"env": {"TOKEN": "plantedsecret"}})
+    await remote.until(execution, prompt="Greet Ada")
     assert remote.received(CreateSession)[0].sdk_options.env == {"TOKEN": "plantedsecret"}
     seen = b""
     async with aclosing(ordered.messages(remote.others.js, event_stream(service.name), 0)) as batches:
-        while b"Hello Ada" not in seen:
+        while b"Greet Ada" not in seen:
             seen += b"".join(message.data for message in await anext(batches))
     assert b"TOKEN" in seen
     assert b"plantedsecret" not in seen

@@ -14,6 +14,13 @@ from .receiver import Receiver, receiving
 
 
 @pytest_asyncio.fixture
+async def database_url(databases: Databases) -> AsyncGenerator[str]:
+    """Yield the URL of a migrated database for the role that owns the tables."""
+    async with migrated(databases, service.name, service.migrations, as_owner=True) as database:
+        yield database.url
+
+
+@pytest_asyncio.fixture
 async def desk(databases: Databases, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Desk]:
     async with migrated(databases, service.name, service.migrations) as database:
         yield Desk(database, monkeypatch)

@@ -15,6 +15,7 @@ from contracts.webhook.delivery import DeliveryView, GetDelivery, ListDeliveries
 from contracts.webhook.values import TEST_EVENT
 from contracts.webhook.webhook import CreateWebhook, DeleteWebhook, ListWebhooks, NewWebhook, RotateSecret
 from contracts.wire import event_filter, event_stream
+from eventing import due_times
 from eventing.bus.streams import provision
 from eventing.projectors import public_events
 from eventing.testing import eventually
@@ -24,6 +25,7 @@ from runtime import clock
 from runtime.bus import Bus, Unavailable, connected
 from runtime.bus.envelope import Envelope
 from webhook.app import service
+from webhook.delivery import deliverer
 from webhook.settings import Settings
 
 from services.gateway.tests.fake_services import FakeServices
@@ -78,6 +80,8 @@ async def start(
 ) -> AsyncGenerator[Start]:
     """Start a replica in this process, and wait until it answers."""
     monkeypatch.setattr(public_events, "UNWANTED_SECONDS", 0.05)
+    for module in (due_times, deliverer):
+        monkeypatch.setattr(module, "MAX_PAUSE_SECONDS", 0.1)
     stop = asyncio.Event()
     settings = Settings.model_validate(
         {

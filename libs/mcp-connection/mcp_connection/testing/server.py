@@ -53,10 +53,13 @@ async def serve(app: Starlette, path: str, port: int) -> None:
 
 
 @asynccontextmanager
-async def serving(app: Starlette, port: int = 0) -> AsyncGenerator[str]:
-    """Serve an application on the loopback interface; yield its origin, `http://127.0.0.1:port`."""
+async def serving(app: Starlette, port: int = 0, *, grace: int = 1) -> AsyncGenerator[str]:
+    """Serve an application on the loopback interface; yield its origin, `http://127.0.0.1:port`.
+
+    On exit, clients have `grace` seconds to disconnect.
+    """
     with socket.create_server(("127.0.0.1", port)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=grace))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.serve(sockets=[listener]))
             try:

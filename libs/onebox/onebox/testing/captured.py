@@ -20,8 +20,10 @@ class _SearchedCapture(structlog.testing.LogCapture):
 
 
 def pytest_configure() -> None:
-    """Let `capture_logs` hand over what it captures."""
+    """Let `capture_logs` hand over what it captures, and log plain text."""
     structlog.testing.LogCapture = _SearchedCapture
+    # To render a traceback in colour, with all its variables, takes up to 0.1 seconds.
+    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.KeyValueRenderer()])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,6 +1,7 @@
 """Which process runs which tests: those that share a whole system run in one, which stops it after the last of them.
 
-A fixture of a whole system has the scope `session`, and a name that ends in `system`.
+A fixture of a whole system has the scope `session`, and a name that ends in `system`. Tests that lay out PDFs run in
+one process, too, because it takes longer to load the libraries than to use them.
 """
 
 from collections.abc import Generator
@@ -11,6 +12,8 @@ from _pytest.nodeid import NodeId
 from xdist import is_xdist_worker
 from xdist.remote import Producer
 from xdist.scheduler import LoadGroupScheduling, Scheduling
+
+from onebox.testing import LAYOUT
 
 _SUFFIX = "system"
 
@@ -55,7 +58,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def _group(item: pytest.Item) -> str:
-    return "+".join(_systems(item))
+    return "+".join(_systems(item)) or (LAYOUT if item.get_closest_marker(LAYOUT) else "")
 
 
 def _systems(item: pytest.Item) -> list[str]:

@@ -24,8 +24,10 @@ from onebox.children import allowed_environment
 from onebox.testing.orphans import FollowingTests
 
 SERVICES_OF_A_SYSTEM = ("gateway", *SERVICES, "simulator")
-_MODULES = frozenset(("gateway", *SERVICES, "onebox", "services.session.tests.deployment"))
-_FILES = frozenset(("box.py", "replica.py", "small_service.py", "stalling_service.py"))
+_MODULES = frozenset(
+    ("gateway", *SERVICES, "onebox", "services.session.tests.deployment", "services.session.tests.replica")
+)
+_FILES = frozenset(("box.py", "child.py", "replica.py", "small_service.py", "stalling_service.py"))
 """Programs beside tests, which run services or the launcher."""
 _SERVER = Path(__file__).with_name("preloaded.py")
 """Run as a file: as a module, it would import this package, which no program needs."""
