@@ -25,7 +25,7 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
-from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, user_message
+from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, start_failure, user_message
 from session.agent.gate import Gate, Recorded, unrecorded
 from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
@@ -123,7 +123,7 @@ class Agent:
         """Start the process, with a new conversation or with the one in the transcript.
 
         Raises:
-            AgentFailed: the process did not start, or was stopped before.
+            AgentFailed: the process did not start, or was stopped before; AgentDied if another one may start.
         """
         self.resumed = await self._transcript.is_resumable()
         async with self._lifecycle:
@@ -151,7 +151,7 @@ class Agent:
                 await self._serve(self._process.accept())
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
-                raise self._failure_or(AgentFailed(self._diagnostics.start_failure())) from error
+                raise self._failure_or(start_failure(error, self._diagnostics.start_failure())) from error
             await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _serve(self, listener: socket.socket) -> None:
