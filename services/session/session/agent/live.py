@@ -10,13 +10,7 @@ from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
-from claude_agent_sdk import (
-    ClaudeSDKClient,
-    ClaudeSDKError,
-    Message,
-    ResultMessage,
-    project_key_for_directory,
-)
+from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, Message, ResultMessage, project_key_for_directory
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from contracts.refusals import Code
 from runtime.logging import get_logger
@@ -201,12 +195,11 @@ class Agent:
         self._between_turns.clear()
         try:
             handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec
-            access = self._access.turn(spec.budget_usd, spec.spending, handover)
-            with self._permits.turn(spec.repeats), access:
+            with self._permits.turn(spec.repeats), self._access.turn(spec.budget_usd, spec.spending, handover):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
-                        for event in self.translator.translate(message):
-                            yield self._with_failure(event) if self._ended and isinstance(event, Finished) else event
+                        async for event in self._events(message):
+                            yield event
         except AgentFailed:
             raise
         except Exception as error:  # programs in the sandbox can forge messages of the agent
@@ -294,6 +287,10 @@ class Agent:
             return AgentFailed(OUT_OF_MEMORY, Code.AGENT_OUT_OF_MEMORY)
         return self._failure or (AgentFailed(STOPPED) if self._stop_requested else otherwise)
 
-    def _with_failure(self, finished: Finished) -> Finished:
+    async def _events(self, message: Message) -> AsyncGenerator[AgentEvent]:
         failure = self._failure or AgentFailed(STOPPED)
-        return replace(finished, error_code=failure.code, error_detail=failure.detail)
+        for event in self.translator.translate(message):
+            if self._ended and isinstance(event, Finished):
+                yield replace(event, error_code=failure.code, error_detail=failure.detail)
+            elif await self._transcript.may_record(event, self._process.alive):
+                yield event
