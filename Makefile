@@ -94,7 +94,7 @@ picture: environment ## Take the picture of the console in the README, with a br
 bench: environment ## Run the benchmarks; nothing is asserted
 	@exec .venv/bin/python -m tests.bench
 
-chaos: environment ## Inject 120 faults into a busy system of two replicas, and kill runs 200 times; SEED=1 repeats them
+chaos: environment ## Inject 120 faults into a busy system of two replicas, and kill 200 runs; SEED=1 repeats them
 	@.venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED))
 	@.venv/bin/python -m tests.chaos.rolling
 	@exec .venv/bin/python -m tests.chaos.kills $(if $(SEED),--seed $(SEED))

@@ -5,7 +5,15 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Self
 
-from claude_agent_sdk import ClaudeSDKClient, PermissionResultAllow, ToolPermissionContext
+from claude_agent_sdk import (
+    ClaudeSDKClient,
+    HookContext,
+    HookInput,
+    HookJSONOutput,
+    HookMatcher,
+    PermissionResultAllow,
+    ToolPermissionContext,
+)
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
 from sandbox import Sandbox
@@ -21,21 +29,22 @@ TOOLS = ["Bash", "Read", "Write"]
 class BareAgent:
     """An agent run as the service runs it, but nothing is stored and no events are sent."""
 
-    def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy) -> None:
+    def __init__(self, stage: Stage, sandbox: Sandbox, proxy: ModelProxy, *, hooked: bool = False) -> None:
         self._proxy, self._token, self._access = proxy, str(new_id()), Access()
         spec = AgentSpec(new_id(), stage.folder.path / self._token, SdkOptions(allowed_tools=TOOLS))
         self._process = prepare_agent(sandbox, spec.workspace, variables(self._token, spec, Limits()))
         wanted = options(spec, self._process, Limits(), resuming=False, confined=sandbox.confines)
-        self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, stderr=_drop))
+        hooks = {"PreToolUse": [HookMatcher(hooks=[_let_begin])]} if hooked else None
+        self._client = ClaudeSDKClient(replace(wanted, can_use_tool=_permit, hooks=hooks, stderr=_drop))
         self._started = False
 
     @classmethod
     @asynccontextmanager
-    async def some(cls, stage: Stage, number: int) -> AsyncGenerator[list[Self]]:
-        """Make so many, which are all ended in the end."""
+    async def some(cls, stage: Stage, number: int, *, hooked: bool = False) -> AsyncGenerator[list[Self]]:
+        """Make so many, which are all ended in the end. With a hook that does nothing, each call asks it first."""
         sandbox, _ = await Sandbox.find(probe_of())
         async with ModelProxy(stage.model, None) as proxy:
-            agents = [cls(stage, sandbox, proxy) for _ in range(number)]
+            agents = [cls(stage, sandbox, proxy, hooked=hooked) for _ in range(number)]
             try:
                 yield agents
             finally:
@@ -66,3 +75,7 @@ def _drop(_line: str) -> None:
 
 async def _permit(_name: str, _given: dict[str, Any], _context: ToolPermissionContext) -> PermissionResultAllow:
     return PermissionResultAllow()
+
+
+async def _let_begin(_data: HookInput, _tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
+    return {}

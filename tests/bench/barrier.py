@@ -1,59 +1,73 @@
 """What it costs that a tool call is stored before it begins.
 
-Calls of `Read` do not wait for that, and calls of `Bash` do. Each is compared with the same agent run by the SDK alone,
-so that the time of the tool itself and what is recorded of every call are not counted.
+The service says how long each call of `Bash` has waited. To that comes the hook which lets it wait: the SDK alone runs
+agents with and without one, in turns.
 """
 
-from typing import Any
+import re
+from collections.abc import Sequence
+from urllib.request import urlopen
 
-from simulator.testing import bash, calling, scripted
+from simulator.testing import bash, scripted
 
 from tests.bench.bare import TOOLS, BareAgent
-from tests.bench.http import Connection, Request
-from tests.bench.report import Aim, Line
-from tests.bench.rounds import Rounds, Side, interleaved, timed
+from tests.bench.report import Aim, Line, milliseconds
+from tests.bench.rounds import interleaved, timed
 from tests.bench.stage import Stage
 
-ROUNDS, WARMING, CALLS = 15, 2, 10
-FILE = "notes.txt"
-WRITE = calling(("Write", {"file_path": FILE, "content": "Nothing unusual.\n"}))
-STORED, FREE = bash("cat notes.txt"), calling(("Read", {"file_path": FILE}))
-ANSWER = {"text": "Nothing unusual is in the logs."}
-AIM = Aim(5, " ms more", most=True)
+ROUNDS, WARMING, CALLS = 5, 1, 10
+PROMPT = scripted(*[bash("true")] * CALLS, {"text": "Nothing unusual is in the logs."})
+BUCKET = re.compile(r'tool_call_wait_seconds_bucket\{le="(.+)"\} (.+)')
+AIM = Aim(5, " ms", most=True)
+
+type Buckets = Sequence[tuple[float, float]]
+"""The limits of a histogram, in order, and how many values are below each."""
 
 
 async def measure(stage: Stage) -> list[Line]:
-    """Take turns."""
-    [bare] = await stage.section.enter_async_context(BareAgent.some(stage, 1))
+    """Make calls in a session, and then compare the SDK with and without a hook."""
     user = stage.user()
-    token, session_id = str(user.http.headers["authorization"]), user.create(*TOOLS)
+    session_id = user.create(*TOOLS)
+    user.ask(session_id, PROMPT).raise_for_status()
+    before = _waited(stage)
+    for _ in range(ROUNDS):
+        user.ask(session_id, PROMPT).raise_for_status()
+    waits = [(limit, now - then) for (limit, now), (_, then) in zip(_waited(stage), before, strict=True)]
+    wait, hook = _quantile(waits, 0.5), await _hook(stage)
+    return [
+        Line("the wait of a call of Bash until it is stored, p50", milliseconds(wait)),
+        Line("  p95", milliseconds(_quantile(waits, 0.95))),
+        Line(
+            "the call of a hook, by the SDK alone; both together",
+            milliseconds(hook),
+            "",
+            (wait + hook) * 1000,
+            AIM,
+            " ms",
+        ),
+    ]
 
-    def ours(prompt: str) -> Side:
-        request = Request.post(f"/api/v1/sessions/{session_id}/query", token, {"message": prompt}, 200)
 
-        async def query() -> None:  # an open connection would be closed while the other sides take their turns
-            async with await Connection.open(stage.port) as connection:
-                await connection.ask(request)
-
-        return timed(query)
-
-    def alone(prompt: str) -> Side:
-        return timed(lambda: bare.ask(prompt))
-
-    first, stored, free = scripted(WRITE, ANSWER), _prompt(STORED), _prompt(FREE)
-    await interleaved({"ours": ours(first), "control": alone(first)}, 1)
-    sides = {"stored": ours(stored), "of stored": alone(stored), "free": ours(free), "of free": alone(free)}
+async def _hook(stage: Stage) -> float:
+    """Return by how many seconds a call takes longer with a hook that does nothing, as the median."""
+    [plain] = await stage.section.enter_async_context(BareAgent.some(stage, 1))
+    [hooked] = await stage.section.enter_async_context(BareAgent.some(stage, 1, hooked=True))
+    sides = {"plain": timed(lambda: plain.ask(PROMPT)), "hooked": timed(lambda: hooked.ask(PROMPT))}
     await interleaved(sides, WARMING)
     rounds = await interleaved(sides, ROUNDS)
-    stored_ms, free_ms = _more(rounds, "stored"), _more(rounds, "free")
-    figures = f"+{stored_ms:.1f} ms", f"+{free_ms:.1f} ms"
-    return [Line("a call of Bash; of Read, both over the SDK", *figures, stored_ms - free_ms, AIM, " ms")]
+    return (rounds.median("hooked") - rounds.median("plain")) / CALLS
 
 
-def _prompt(call: dict[str, Any]) -> str:
-    return scripted(*[call] * CALLS, ANSWER)
+def _waited(stage: Stage) -> Buckets:
+    with urlopen(f"{stage.system.ops_url('session')}/metrics", timeout=5) as answer:  # noqa: S310  our own
+        return [(float(limit), float(number)) for limit, number in BUCKET.findall(answer.read().decode())]
 
 
-def _more(rounds: Rounds, side: str) -> float:
-    """Return how many milliseconds a call takes longer than by the SDK alone."""
-    return (rounds.median(side) - rounds.median(f"of {side}")) * 1000 / CALLS
+def _quantile(buckets: Buckets, share: float) -> float:
+    """Return the value that this share of all values is below, as if those in a bucket were evenly spread."""
+    wanted, lower, below = buckets[-1][1] * share, 0.0, 0.0
+    for limit, number in buckets:
+        if number >= wanted:
+            return lower + (limit - lower) * (wanted - below) / (number - below)
+        lower, below = limit, number
+    return lower

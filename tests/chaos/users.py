@@ -182,7 +182,7 @@ class User:
 
     async def sure(self, method: str, path: str, **given: Any) -> Any:
         """Send until it is answered, as a system that has just started may refuse. A repetition has no effect."""
-        headers = {"idempotency-key": secrets.token_hex(16)}
+        headers = {"idempotency-key": secrets.token_hex(16), **given.pop("headers", {})}
         async with asyncio.timeout(SURE_SECONDS):
             while True:
                 answer = await self._send(method, path, headers=headers, **given)

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import ClientResponse, ClientSession, web
 from session.agent.model_proxy import Access, ModelProxy
 
+CUT_BYTES = 48 * 1024
 TOKEN, KEY = "token-of-the-run", "key-of-the-provider"
 BODY = b'{"model": "m"}'
 USAGE = {"input_tokens": 1000, "cache_creation_input_tokens": 1, "cache_read_input_tokens": 2, "output_tokens": 1}
@@ -54,7 +55,7 @@ class Provider:
                 return web.json_response({"error": "invalid x-api-key"}, status=401)
             case "usage":
                 return web.json_response({"usage": USAGE})
-            case "stream" | "abort" as kind:
+            case "stream" | "abort" | "cut" as kind:
                 return await self._stream(request, kind)
             case _:
                 return web.json_response({"text": "hello"})
@@ -68,6 +69,10 @@ class Provider:
         except asyncio.CancelledError:
             self.disconnected.set()
             raise
+        if kind == "cut" and request.transport:
+            await response.write(bytes(CUT_BYTES))
+            request.transport.close()
+            return response
         if kind == "abort" and request.transport:
             request.transport.abort()
         await response.write(events(*STREAM[2:]))
@@ -81,6 +86,7 @@ class ProxyClient:
     client: ClientSession
     access: Access
     address: tuple[str, int]
+    listener: socket.socket
 
     def post(self, path: str, **arguments: Any) -> Any:
         return self.client.post(path, **arguments)
@@ -94,7 +100,7 @@ async def proxied(url: str, *models: str) -> AsyncGenerator[ProxyClient]:
     proxy_url, token = f"http://127.0.0.1:{address[1]}", {"x-api-key": TOKEN}
     async with ModelProxy(url, KEY) as proxy, ClientSession(proxy_url, headers=token) as client:
         await proxy.serve(listener, TOKEN, access)
-        yield ProxyClient(client, access, address)
+        yield ProxyClient(client, access, address, listener)
 
 
 async def error_of(response: ClientResponse) -> tuple[int, str]:

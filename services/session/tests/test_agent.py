@@ -170,6 +170,18 @@ async def test_an_agent_that_cannot_start_fails(new_replica: NewReplica) -> None
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
 
 
+@pytest.mark.parametrize(("script", "died"), [("kill -9 $$", True), ("sleep 60", True), ("exit 3", False)])
+async def test_another_agent_may_start_if_one_was_killed_or_too_slow(
+    new_replica: NewReplica, tmp_path: Path, script: str, died: bool
+) -> None:
+    program = tmp_path / "agent"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    async with new_replica(Limits(start_seconds=2), program=program) as replica:
+        end = (await replica.ask("Hi.")).end
+    assert (end.error_code, end.died) == (Code.AGENT_FAILED, died)
+
+
 @pytest.mark.claude_code
 async def test_an_invalid_output_format_is_named_without_secrets(replica: Replica) -> None:
     with capture_logs() as logged:

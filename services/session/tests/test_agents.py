@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from unittest.mock import AsyncMock
 from uuid import UUID, uuid5
 
@@ -19,9 +19,9 @@ from eventing.database import Database
 from eventing.testing import eventually
 from runtime.metrics import metrics_of
 from sandbox import SandboxedProcess
-from session.agent import AgentEvent, Finished, Limits
+from session.agent import AgentEvent, AssistantMessage, Finished, Limits
 from session.agent.live import Agent
-from session.agent.transcript import Transcripts
+from session.agent.transcript import Transcript, Transcripts
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of, running
@@ -64,6 +64,23 @@ async def test_an_agent_is_warm_between_its_turns(replica: Replica) -> None:
     assert await replica.agents.has_warm(session_id)
     replica.agents.cancel(session_id)
     assert not await replica.agents.has_warm(session_id)
+
+
+async def test_a_message_is_yielded_once_the_conversation_has_it(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order, append = list[str](), Transcript.append
+
+    async def append_slowly(transcript: Transcript, subpath: str, entries: list[Any]) -> None:
+        is_answer = any(entry["type"] == "assistant" for entry in entries)
+        await asyncio.sleep(0.3 * is_answer)
+        await append(transcript, subpath, entries)
+        order.extend(["stored"] * is_answer)
+
+    monkeypatch.setattr(Transcript, "append", append_slowly)
+    async for event in replica.begin(bash_prompt("true")):
+        order.extend(["yielded"] * isinstance(event, AssistantMessage))
+    assert order == ["stored", "yielded"] * 2
 
 
 async def test_changed_options_start_a_new_process(replica: Replica) -> None:

@@ -153,3 +153,18 @@ async def test_an_answer_that_takes_too_long_is_written_by_the_next_agent(deploy
     async with deployment.replica():
         assert await ended(deployment, run) == ("completed", 2, "It is written.", ["It is written."], ["success"])
     assert (files_of(deployment, run) / "effect").read_text() == "one\n"
+
+
+async def test_of_a_call_that_takes_too_long_the_policy_of_the_session_decides(deployment: Deployment) -> None:
+    client = deployment.client
+    async with deployment.changed(drain_seconds=CLOSING_SECONDS).replica_process({}) as first:
+        await eventually(client.is_ready)
+        ending = await client.submit(await client.create(after_crash="end"), TWO_CALLS)
+        going_on = await client.submit(await client.create(after_crash="continue"), TWO_CALLS)
+        for run in (ending, going_on):
+            await eventually((files_of(deployment, run) / "begun").exists)
+        await stop(first)
+    async with deployment.replica():
+        assert await ended(deployment, ending) == ("failed", 2, "", [], ["unknown"])
+        assert await ended(deployment, going_on) == ("completed", 2, "Done.", ["Done."], ["unknown", "success"])
+    assert (files_of(deployment, going_on) / "effect").read_text() == "two\n"

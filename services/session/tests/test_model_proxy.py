@@ -9,10 +9,22 @@ from io import BytesIO
 
 import pytest
 from aiohttp import ClientError, ClientPayloadError
+from runtime.testing import eventually
 from session.agent.model_proxy import BODY_LIMIT, Access, ModelProxy
 from structlog.testing import capture_logs
 
-from services.session.tests.provider import BODY, KEY, STREAM, TOKEN, Provider, ProxyClient, error_of, events, proxied
+from services.session.tests.provider import (
+    BODY,
+    CUT_BYTES,
+    KEY,
+    STREAM,
+    TOKEN,
+    Provider,
+    ProxyClient,
+    error_of,
+    events,
+    proxied,
+)
 
 
 async def test_the_provider_receives_the_key_and_not_the_token(agent: ProxyClient, provider: Provider) -> None:
@@ -125,6 +137,19 @@ async def test_an_aborted_response_is_aborted_for_the_agent_too(agent: ProxyClie
         provider.released.set()
         with pytest.raises(ClientPayloadError):
             await response.read()
+
+
+async def test_all_that_was_received_of_a_response_that_is_cut_arrives(agent: ProxyClient, provider: Provider) -> None:
+    provider.released.set()
+    agent.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(agent.address)
+        head = f"POST /v1/messages?respond=cut HTTP/1.1\r\nHost: m\r\nx-api-key: {TOKEN}\r\nContent-Length: {len(BODY)}"
+        slow.sendall(f"{head}\r\n\r\n".encode() + BODY)
+        await eventually(lambda: provider.requests and not agent.access.in_use)
+        received = await asyncio.to_thread(lambda: b"".join(iter(lambda: slow.recv(2**16), b"")))
+    assert (received.count(0), received.endswith(b"0\r\n\r\n")) == (CUT_BYTES, False)
 
 
 async def test_a_request_is_aborted_when_its_agent_ends(agent: ProxyClient, provider: Provider) -> None:

@@ -8,6 +8,7 @@ read, and frames for the turn wait in a bounded queue. Only frames of the contro
 import asyncio
 import json
 import re
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -42,6 +43,7 @@ ANSWERED = re.compile(r'\{"type": "control_response", "response": \{"subtype": "
 # The first request of the SDK.
 INITIALIZING = re.compile(r'\{"type": "control_request", "request_id": "[^"]*", "request": \{"subtype": "initialize"')
 RECORDED_TYPES = frozenset({"assistant", "user"})
+KILLED = 128 + signal.SIGKILL
 STOPPED = "The agent was stopped."
 NOT_STORED = "The agent's conversation could not be stored."
 
@@ -57,7 +59,13 @@ class AgentFailed(Exception):
 
 
 class AgentDied(AgentFailed):
-    """The process of the agent ended by itself, in the middle of its turn."""
+    """The process of the agent ended by itself, in the middle of its turn; or it was killed while it started."""
+
+
+def start_failure(error: Exception, detail: str) -> AgentFailed:
+    """Return the failure of an agent that did not start. Another one may, if it was killed or had too little time."""
+    is_killed = isinstance(error, ProcessError) and error.exit_code == KILLED
+    return (AgentDied if is_killed or isinstance(error, TimeoutError) else AgentFailed)(detail)
 
 
 @dataclass

@@ -17,7 +17,9 @@ from claude_agent_sdk import (
 from claude_agent_sdk.types import PreToolUseHookSpecificOutput
 from contracts.refusals import Refusal
 from contracts.session.values import ApprovalOutcome
+from prometheus_client import Histogram
 from runtime.logging import get_logger
+from runtime.metrics import metrics_of
 from runtime.nesting import too_deep
 
 from session.agent.agent_events import TRUNCATED, MessageTranslator, clean
@@ -28,6 +30,13 @@ from session.ceilings import Ceiling
 from session.mcp.permits import Permits
 
 log = get_logger()
+
+_wait = Histogram(
+    "tool_call_wait_seconds",
+    "How long calls of tools have waited until they were stored; those that change nothing do not wait",
+    buckets=(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 25, 50),
+    registry=metrics_of("session"),
+)
 
 STORE_SECONDS = 25.0
 """How long a call waits until the transcript has it; outages of the database are retried for a little longer."""
@@ -71,7 +80,9 @@ class Gate:
         if data.get("tool_name") in REPEATABLE:
             return {}
         call = clean(tool_use_id or "")
-        if not (await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call)):
+        with _wait.time():
+            is_stored = await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call)
+        if not is_stored:
             log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
             return _decided("deny", NOT_STORED)
         return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(call) else {}

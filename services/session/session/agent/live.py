@@ -10,13 +10,7 @@ from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
-from claude_agent_sdk import (
-    ClaudeSDKClient,
-    ClaudeSDKError,
-    Message,
-    ResultMessage,
-    project_key_for_directory,
-)
+from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, Message, ResultMessage, project_key_for_directory
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from contracts.refusals import Code
 from runtime.logging import get_logger
@@ -25,7 +19,7 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
-from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, user_message
+from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, start_failure, user_message
 from session.agent.gate import Gate, Recorded, unrecorded
 from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
@@ -123,7 +117,7 @@ class Agent:
         """Start the process, with a new conversation or with the one in the transcript.
 
         Raises:
-            AgentFailed: the process did not start, or was stopped before.
+            AgentFailed: the process did not start, or was stopped before; AgentDied if another one may start.
         """
         self.resumed = await self._transcript.is_resumable()
         async with self._lifecycle:
@@ -151,7 +145,7 @@ class Agent:
                 await self._serve(self._process.accept())
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
-                raise self._failure_or(AgentFailed(self._diagnostics.start_failure())) from error
+                raise self._failure_or(start_failure(error, self._diagnostics.start_failure())) from error
             await asyncio.to_thread(self._process.remove_initial_home)
 
     async def _serve(self, listener: socket.socket) -> None:
@@ -201,12 +195,11 @@ class Agent:
         self._between_turns.clear()
         try:
             handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec
-            access = self._access.turn(spec.budget_usd, spec.spending, handover)
-            with self._permits.turn(spec.repeats), access:
+            with self._permits.turn(spec.repeats), self._access.turn(spec.budget_usd, spec.spending, handover):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
                     async for message in messages:
-                        for event in self.translator.translate(message):
-                            yield self._with_failure(event) if self._ended and isinstance(event, Finished) else event
+                        async for event in self._events(message):
+                            yield event
         except AgentFailed:
             raise
         except Exception as error:  # programs in the sandbox can forge messages of the agent
@@ -294,6 +287,10 @@ class Agent:
             return AgentFailed(OUT_OF_MEMORY, Code.AGENT_OUT_OF_MEMORY)
         return self._failure or (AgentFailed(STOPPED) if self._stop_requested else otherwise)
 
-    def _with_failure(self, finished: Finished) -> Finished:
+    async def _events(self, message: Message) -> AsyncGenerator[AgentEvent]:
         failure = self._failure or AgentFailed(STOPPED)
-        return replace(finished, error_code=failure.code, error_detail=failure.detail)
+        for event in self.translator.translate(message):
+            if self._ended and isinstance(event, Finished):
+                yield replace(event, error_code=failure.code, error_detail=failure.detail)
+            elif await self._transcript.may_record(event, self._process.alive):
+                yield event

@@ -1,4 +1,4 @@
-"""What the transcript has of a turn: its prompt, the tool calls, and those of them that have no result there."""
+"""What the transcript has of a turn: its prompt, messages, tool calls, and those of them that have no result there."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from runtime.waiters import Waiters
 
 
 class StoredCalls:
-    """The tool calls of the present turn that are stored, subagents included; `open` are those without a result.
+    """Messages and calls of the present turn that are stored, subagents included; `open` are calls without a result.
 
     `has_prompt` says whether the prompt of the turn is stored.
     """
@@ -37,21 +37,26 @@ class StoredCalls:
     def note(self, entries: list[Any]) -> None:
         """Note the prompt, the calls and the results in entries that were stored."""
         self.has_prompt = self.has_prompt or any(_is_message(entry, self._prompt) for entry in entries)
+        for message in (entry["uuid"] for entry in entries if _is_answer(entry)):
+            self._note_stored(message)
         for call, has_ended in (block for entry in entries for block in _blocks(entry)):
             if has_ended:
                 self.open.discard(call)
                 continue
             self.open.add(call)
-            self._stored.add(call)
-            self._waiters.wake(call)
+            self._note_stored(call)
         (self._settled.clear if self.open else self._settled.set)()
 
-    async def wait_stored(self, tool_use_id: str, seconds: float) -> bool:
-        """Wait until a call is stored, at most `seconds`; return whether it is."""
-        with self._waiters.waiting(tool_use_id) as waiter:
-            if tool_use_id not in self._stored:
+    def _note_stored(self, id: str) -> None:
+        self._stored.add(id)
+        self._waiters.wake(id)
+
+    async def wait_stored(self, id: str, seconds: float) -> bool:
+        """Wait until a call, or the entry of a message, is stored, at most `seconds`; return whether it is."""
+        with self._waiters.waiting(id) as waiter:
+            if id not in self._stored:
                 await waiter.wait(seconds)
-        return tool_use_id in self._stored
+        return id in self._stored
 
     async def wait_settled(self, seconds: float) -> None:
         """Wait until each stored call has a result, at most `seconds`."""
@@ -64,6 +69,14 @@ def _is_message(entry: Any, id: str) -> bool:
     match entry:
         case {"type": "user", "uuid": str(uuid)}:
             return uuid == id
+        case _:
+            return False
+
+
+def _is_answer(entry: Any) -> bool:
+    match entry:
+        case {"type": "assistant", "uuid": str()}:
+            return True
         case _:
             return False
 

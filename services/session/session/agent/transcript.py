@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -12,6 +12,7 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from eventing.retrying import retry_transient
 
+from session.agent.agent_events import AgentEvent, AssistantMessage
 from session.agent.stored_calls import StoredCalls
 
 CONVERSATION_BYTES = 128 * 2**20
@@ -19,6 +20,8 @@ CONVERSATION_BYTES = 128 * 2**20
 CHUNK_BYTES = 2**20
 """The approximate size of the chunks in which a conversation is read, written and copied."""
 COPIES_AT_ONCE = 2
+ENTRY_SECONDS = 2.0
+"""How long a message waits for its entry: Claude Code adds it at the end of the message."""
 MAX_SUBAGENTS = 1000
 """The number of subagent conversations that are restored for a resumed agent, the newest."""
 # Without dots, so that the file of one conversation cannot be the folder of another.
@@ -171,6 +174,17 @@ class Transcript:
             raise Refusal(Code.CONVERSATION_FULL, f"A conversation has at most {CONVERSATION_BYTES} bytes.")
         self._last_position = max(self._last_position, stored["last"])
         self.calls.note(entries)
+
+    async def may_record(self, event: AgentEvent, is_alive: Callable[[], bool]) -> bool:
+        """Return whether an event may be recorded. A message waits for its entry, by which the next agent knows it.
+
+        Without one, the next agent writes the message again, so it is not recorded of an agent that has died.
+        """
+        match event:
+            case AssistantMessage(entry_id=UUID() as entry, parent_tool_use_id=None, incomplete=False):
+                return await self.calls.wait_stored(str(entry), ENTRY_SECONDS) or is_alive()
+            case _:
+                return True
 
     async def chunks(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
         """Yield all entries in order, about `CHUNK_BYTES` at a time.

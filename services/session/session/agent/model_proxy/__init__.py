@@ -104,11 +104,11 @@ class ModelProxy:
             return _error(400, "invalid_request_error", str(wrong))
         except ClientError:
             if response.prepared:
-                return _broken_off(request, response)
+                return _cut_off(request, response)
             self._warn(PROVIDER_UNREACHABLE)
             return _error(502, "api_error", "The model provider cannot be reached.")
         except TimeoutError:  # the turn is over
-            return _broken_off(request, response)
+            return _aborted(request, response)
 
     def _access(self, request: web.Request) -> Access:
         served = self._served.get(_token(request))
@@ -202,8 +202,18 @@ async def _read(request: web.Request) -> bytes:
         raise Denied(408, "invalid_request_error", f"The body took longer than {BODY_SECONDS:.0f} s.") from None
 
 
-def _broken_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """Abort the connection, so that the agent does not take a truncated answer for a complete one."""
+def _cut_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Close the connection after what was received, without the end by which an agent knows a complete answer.
+
+    The agent asks the model to go on after that text, so none of it may be lost.
+    """
+    if request.transport:
+        request.transport.close()
+    return response
+
+
+def _aborted(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Close the connection at once."""
     if request.transport:
         request.transport.abort()
     return response
