@@ -95,7 +95,7 @@ def test_a_stream_that_was_removed_is_filled_again(spare_system: System, spare_a
     assert spare_admin.ask(session, "hello").is_success
 
 
-@pytest.mark.parametrize("page", ["keys", "secrets"])
+@pytest.mark.parametrize("page", ["keys", "relay", "secrets"])
 def test_the_statements_of_a_page_can_be_executed(page: str, spare_system: System) -> None:
     text = "".join(["BEGIN;", *(text for mark, text in blocks(page) if mark == "sql"), "ROLLBACK;"])
     psql(spare_system, text)
