@@ -6,8 +6,8 @@ from tests.architecture.house import ROOT
 
 FOLDER = ROOT / "docs" / "runbooks"
 PAGES = sorted(path.stem for path in FOLDER.glob("*.md"))
-SHELL, CONTAINERS = "sh", "sh containers"
-"""What marks commands that tests run: with a system of `make run`, and with one of docker compose."""
+SHELL, CONTAINERS, STANDBY = "sh", "sh containers", "sh standby"
+"""What marks commands that tests run: with a system of `make run`, docker compose, or two database servers."""
 
 
 def blocks(page: str) -> list[tuple[str, str]]:

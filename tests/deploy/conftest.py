@@ -8,6 +8,8 @@ import pytest
 from tests.deploy.installation import Installation
 
 DEPLOY = "deploy"
+MAX_SECONDS = 3600
+"""How long a test may take on a busy machine before it is given up: a guard, not the aim."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -18,8 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests that need an engine, unless they are asked for."""
+    """Leave out the tests that need an engine, unless they are asked for.
+
+    Those that share the system of docker-compose.yml are the last ones, so that it does not run beside the others.
+    """
     if DEPLOY in config.option.markexpr:
+        for item in items:
+            item.add_marker(pytest.mark.timeout(MAX_SECONDS))
+        items.sort(key=lambda item: "installation" in getattr(item, "fixturenames", ()))
         return
     left_out = [item for item in items if item.get_closest_marker(DEPLOY)]
     if left_out:

@@ -16,7 +16,8 @@ from tests.deploy.docker import docker, image_of
 PROFILE = ROOT / "deploy/seccomp/session.json"
 UNMASKED = "--security-opt=systempaths=unconfined"
 HARDENED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--tmpfs=/tmp:mode=1777,exec")
-READY_SECONDS = 60
+READY_SECONDS = 600
+"""A guard, not the aim."""
 # What the service does: it finds its sandbox, and runs a program in it. The first argument is a command of a shell.
 KILLED = "sleep 1000"
 """A command whose sandbox is killed from outside as soon as it runs."""

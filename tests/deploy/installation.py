@@ -18,7 +18,7 @@ from tests.deploy.docker import docker, inspected
 
 UPGRADE = ROOT / "deploy/upgrade.sh"
 BUS_RESTARTED = "The bus was restarted.\n"
-READY_SECONDS = 300
+READY_SECONDS = 900
 """How long `docker compose up` may take before it is given up: a guard, not the aim."""
 
 
@@ -87,6 +87,17 @@ class Installation:
         )
         self.seconds_to_ready = time.monotonic() - began
         self.find_gateways()
+
+    def change(self, **variables: str) -> None:
+        """Start with other variables of `docker compose` what these concern, and wait until all is ready again."""
+        self._env |= variables
+        self.compose("up", "--detach", "--no-build", "--wait", f"--wait-timeout={READY_SECONDS}")
+        self.find_gateways()
+
+    @property
+    def compose_file(self) -> str:
+        """The files that `docker compose` reads, separated by colons."""
+        return self._env.get("COMPOSE_FILE") or "docker-compose.yml"
 
     def upgrade(self, gateways_changed: str, images: Mapping[str, str] | None = None) -> str:
         """Replace all containers as the runbook of upgrades does, and return what that prints.

@@ -11,7 +11,7 @@ from onebox.testing.system import until
 
 from tests.chaos.users import Held, User, Workload
 
-IDLE_SECONDS = 180.0
+IDLE_SECONDS = 600.0
 UNANSWERED = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 ENDED = {"completed", "failed", "cancelled"}
 

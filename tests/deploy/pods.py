@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from pathlib import Path
 from types import TracebackType
@@ -24,8 +24,10 @@ from tests.deploy.docker import image_of
 from tests.kubernetes.cluster import Cluster, Workload
 from tests.kubernetes.rendering import Manifest
 
-READY_SECONDS = 300
+READY_SECONDS = 900
 """A guard, not the aim."""
+REGISTRY = "registry.example.org/"
+"""That of the overlay `production`. Its images are those under test, without a registry."""
 IGNORED = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -41,16 +43,30 @@ def podman(*arguments: str, given: str | None = None) -> str:
 
 
 class Pods:
-    """The pods of an installation, in a network of their own; use it as a context, which removes them."""
+    """The pods of an installation, in a network of their own; use it as a context, which removes them.
 
-    def __init__(self, manifests: list[Manifest], folder: Path) -> None:
-        self._cluster = Cluster(manifests)
+    Args:
+        manifests: what is applied to a cluster.
+        folder: where the secrets and the files of a node are written.
+        replicas: how many pods of each service there are.
+        settings: environment variables of services that the manifests leave to the operator.
+    """
+
+    def __init__(
+        self,
+        manifests: list[Manifest],
+        folder: Path,
+        replicas: int = 1,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        self._cluster, self._replicas, self._settings = Cluster(manifests), replicas, settings or {}
         self._workloads = {one.manifest["metadata"]["name"]: one for one in self._cluster.workloads}
         self._profiles, self._secrets = folder / "node", folder / "secrets"
         self._name = f"agentapi-check-{secrets.token_hex(3)}"
-        self._played: dict[str, None] = {}
+        self._played: dict[str, str] = {}
+        """The names of the pods, and the component that each belongs to."""
         self.gateways: list[str] = []
-        """The URL of the gateway; another one after it was killed."""
+        """The URLs of the gateways; other ones after one was killed."""
 
     def __enter__(self) -> Self:
         create(self._secrets)
@@ -61,7 +77,7 @@ class Pods:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for name in self._played if error else ():
-            subprocess.run(["podman", "logs", "--tail=15", self.container(name)], stdout=sys.stderr, check=False)
+            subprocess.run(["podman", "logs", "--tail=15", self._container(name)], stdout=sys.stderr, check=False)
         podman("pod", "rm", "--force", "--time=5", *self._named("pod", "ps"))
         podman("volume", "rm", "--force", *self._named("volume", "ls"))
         podman("secret", "rm", *self._named("secret", "ls"))
@@ -77,47 +93,51 @@ class Pods:
         names = [name for name, one in self._workloads.items() if one.manifest["kind"] != "DaemonSet"]
         jobs = [name for name in names if self._workloads[name].manifest["kind"] == "Job"]
         for name in [*STORES, "simulator"]:
-            self._play(name)
+            self._play(name, name)
         for name in jobs:
-            self._play(name)
+            self._play(name, name)
             until(lambda name=name: self._has_succeeded(name), READY_SECONDS)
-        services = [name for name in SECRETS if name in names]
-        for name in services:
-            self._play(name)
-        for name in services:
-            until(lambda name=name: self._is_ready(name), READY_SECONDS)
-        self._find_gateway()
+        pods = {f"{name}-{n}": name for n in range(self._replicas) for name in SECRETS if name in names}
+        for pod, name in pods.items():
+            self._play(pod, name)
+        for pod in pods:
+            until(lambda pod=pod: self._is_ready(pod), READY_SECONDS)
+        self._find_gateways()
 
     @property
-    def names(self) -> list[str]:
-        """The components that run all the time."""
-        return [name for name in self._played if self._workloads[name].manifest["kind"] != "Job"]
+    def components(self) -> dict[str, str]:
+        """The pods that run all the time, and the component that each belongs to."""
+        return {pod: name for pod, name in self._played.items() if self._workloads[name].manifest["kind"] != "Job"}
 
-    def kill(self, name: str) -> None:
+    def kill(self, pod: str) -> None:
         """End a pod without a grace, replace it by a new one with another address, and wait until that is ready."""
-        podman("pod", "rm", "--force", "--time=0", f"{self._name}-{name}")
-        self._play(name)
-        until(lambda: name in STORES or self._is_ready(name), READY_SECONDS)
-        self._find_gateway()
+        podman("pod", "rm", "--force", "--time=0", f"{self._name}-{pod}")
+        self._play(pod, self._played[pod])
+        until(lambda: pod in STORES or self._is_ready(pod), READY_SECONDS)
+        self._find_gateways()
 
-    def container(self, name: str) -> str:
-        """Return the name of the container of a component."""
-        return f"{self._name}-{name}-{self._workloads[name].container['name']}"
-
-    def metrics(self, name: str) -> str:
-        """Return the metrics of a service."""
+    def metrics(self, name: str) -> list[str]:
+        """Return the metrics of each pod of a service."""
         script = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9000/metrics').read().decode())"
-        return podman("exec", self.container(name), "python", "-c", script)
+        return [podman("exec", self._container(pod), "python", "-c", script) for pod in self._pods_of(name)]
 
-    def _find_gateway(self) -> None:
-        self.gateways[:] = [f"http://{podman('port', self.container('gateway'), '8000')}"]
+    def _pods_of(self, name: str) -> list[str]:
+        return [pod for pod, component in self._played.items() if component == name]
 
-    def _has_succeeded(self, name: str) -> bool:
+    def _container(self, pod: str) -> str:
+        return f"{self._name}-{pod}-{self._workloads[self._played[pod]].container['name']}"
+
+    def _find_gateways(self) -> None:
+        self.gateways[:] = [
+            f"http://{podman('port', self._container(pod), '8000')}" for pod in self._pods_of("gateway")
+        ]
+
+    def _has_succeeded(self, pod: str) -> bool:
         state = "--format={{.State.Status}} {{.State.ExitCode}}"
-        return podman("container", "inspect", state, self.container(name)) == "exited 0"
+        return podman("container", "inspect", state, self._container(pod)) == "exited 0"
 
-    def _is_ready(self, name: str) -> bool:
-        ready = ["podman", "exec", self.container(name), "healthcheck"]
+    def _is_ready(self, pod: str) -> bool:
+        ready = ["podman", "exec", self._container(pod), "healthcheck"]
         return subprocess.run(ready, capture_output=True, check=False).returncode == 0
 
     def _install_profile(self) -> None:
@@ -130,33 +150,34 @@ class Pods:
         self._profiles.mkdir()
         shutil.copy(ROOT / "deploy/seccomp/session.json", self._profiles / Path(wanted).name)
 
-    def _play(self, name: str) -> None:
+    def _play(self, pod: str, name: str) -> None:
+        """Start a pod of a component."""
         workload = self._workloads[name]
         user = _user_of(workload)
         for claim in _claims(workload):
             owned = f"{self._name}-{claim}:/volume"
             options = ("--rm", "--user=0", "--network=none", "--entrypoint=chown", f"--volume={owned}")
             podman("run", *options, image_of("identity"), f"{user}:{user}", "/volume")
-        documents = [*self._configuration(name), self._pod(name, user)]
+        documents = [*self._configuration(pod, name), self._pod(pod, name, user)]
         text = "\n---\n".join(map(json.dumps, documents))
         network = f"--network={self._name}:alias={name}"
-        self._played[name] = None
+        self._played[pod] = name
         podman(
             "kube", "play", "--quiet", "--replace", network, f"--seccomp-profile-root={self._profiles}", "-", given=text
         )
 
-    def _configuration(self, name: str) -> Iterator[Manifest]:
+    def _configuration(self, pod: str, name: str) -> Iterator[Manifest]:
         """Yield the Secret and the ConfigMap of a component, which podman keeps without a namespace."""
         secret = self._workloads[name].volumes.get("secrets", {}).get("secret", {}).get("secretName")
         if secret:
-            metadata = {"name": f"{self._name}-{name}-secrets"}
+            metadata = {"name": f"{self._name}-{pod}-secrets"}
             text = contents(self._secrets, secret)
             yield {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": text}
         for one in self._cluster.of_kind("ConfigMap"):
             if one["metadata"]["name"] == name:
-                yield {**one, "metadata": {"name": f"{self._name}-{name}-files"}}
+                yield {**one, "metadata": {"name": f"{self._name}-{pod}-files"}}
 
-    def _pod(self, name: str, user: int) -> Manifest:
+    def _pod(self, pod: str, name: str, user: int) -> Manifest:
         workload = Workload(deepcopy(self._workloads[name].manifest))
         spec, container = workload.pod, workload.container
         spec.pop("hostUsers", None)
@@ -165,29 +186,30 @@ class Pods:
         spec.setdefault("securityContext", {}).update(runAsUser=user, runAsGroup=user)
         for probe in IGNORED:
             container.pop(probe, None)
-        container["imagePullPolicy"] = "Never"
+        container["imagePullPolicy"], container["image"] = "Never", container["image"].removeprefix(REGISTRY)
         # A folder in the volume, which is not empty at first in a cluster.
-        container["env"] = [one for one in container.get("env", []) if one["name"] != "PGDATA"]
+        variables = {**workload.environment, **self._settings.get(name, {})}
+        container["env"] = [{"name": key, "value": value} for key, value in variables.items() if key != "PGDATA"]
         for port in container.get("ports", []):
             if port["name"] == "http":
-                port |= {"hostPort": _free_port(), "hostIP": "127.0.0.1"}
+                port |= {"hostPort": free_port(), "hostIP": "127.0.0.1"}
         claims = [
             {"name": one["metadata"]["name"], "persistentVolumeClaim": {"claimName": "data"}}
             for one in _templates(workload)
         ]
-        spec["volumes"] = [self._volume(name, volume) for volume in [*spec["volumes"], *claims]]
+        spec["volumes"] = [self._volume(pod, name, volume) for volume in [*spec["volumes"], *claims]]
         # Pods of podman share empty folders that have the same name.
         for one in [*spec["volumes"], *container["volumeMounts"]]:
-            one["name"] = f"{self._name}-{name}-{one['name']}"
-        metadata = {"name": f"{self._name}-{name}", "annotations": dict(_profile(container))}
+            one["name"] = f"{self._name}-{pod}-{one['name']}"
+        metadata = {"name": f"{self._name}-{pod}", "annotations": dict(_profile(container))}
         return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
-    def _volume(self, name: str, volume: dict[str, Any]) -> dict[str, Any]:
+    def _volume(self, pod: str, name: str, volume: dict[str, Any]) -> dict[str, Any]:
         """Return a volume with names of this installation. Files have no group with podman, so all may read them."""
         if secret := volume.get("secret"):
-            secret.update(secretName=f"{self._name}-{name}-secrets", defaultMode=0o444)
+            secret.update(secretName=f"{self._name}-{pod}-secrets", defaultMode=0o444)
         elif configured := volume.get("configMap"):
-            configured["name"] = f"{self._name}-{name}-files"
+            configured["name"] = f"{self._name}-{pod}-files"
         elif claim := volume.get("persistentVolumeClaim"):
             claim["claimName"] = f"{self._name}-{name if claim['claimName'] == 'data' else claim['claimName']}"
         return volume
@@ -202,7 +224,8 @@ def _profile(container: dict[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens at."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 

@@ -12,7 +12,7 @@ from simulator.testing import scripted
 from tests.deploy.installation import Installation
 from tests.e2e.user import User
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.deploy
 SECRET, KEY = planted("of a saved session"), planted("of a saved server")
 SHOW_DIGEST = 'printf %s "$TOKEN" | sha256sum | cut -d " " -f 1'
 SERVER = {"name": "saved", "server_type": "HTTP", "url": "https://example.com/mcp", "headers": {"X-Key": KEY}}
@@ -27,13 +27,13 @@ def work(user: User) -> tuple[str, str]:
     user.ask(session, "My name is Ada.").raise_for_status()
     user.bash(session, "echo saved > note")
     user.http.post("/mcp-servers", json=SERVER).raise_for_status()
-    report = user.http.post("/reports", json={"session_id": session, "format": "markdown"}).raise_for_status()
+    report = user.http.post("/reports", json={"session_id": session, "format": "pdf"}).raise_for_status()
     return session, report.json()["id"]
 
 
-def views(user: User, *ids: str) -> dict[str, str]:
+def views(user: User, *ids: str) -> dict[str, bytes]:
     """Return what a user sees of this work."""
-    return {path: user.http.get(path.format(*ids)).raise_for_status().text for path in VIEWS}
+    return {path: user.http.get(path.format(*ids)).raise_for_status().content for path in VIEWS}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_system_continues_in_new_volumes_from_a_backup(
         saved.log_in()
         ids = work(saved)
         before = views(saved, *ids)
-    assert KEY in before[VIEWS[-1]]
+    assert KEY.encode() in before[VIEWS[-1]]
     installation.make("backup", COMPOSE="1", FILE=str(file))
     with empty:
         empty.make("restore", COMPOSE="1", FILE=str(file))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.deploy.docker import docker, image_of, in_image, inspected
 
-pytestmark = [pytest.mark.deploy, pytest.mark.long, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.deploy, pytest.mark.long]
 IMAGE, TAG = "gateway", "agentapi-check:again"
 
 

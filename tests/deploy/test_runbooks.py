@@ -12,9 +12,10 @@ from onebox.testing.system import until
 from tests.architecture.house import ROOT
 from tests.deploy.installation import READY_SECONDS, Installation
 from tests.e2e.user import User
-from tests.runbooks import CONTAINERS, FOLDER, PAGES, SHELL, blocks, commands
+from tests.runbooks import CONTAINERS, FOLDER, PAGES, SHELL, STANDBY, blocks, commands
 
-RUN_BY = {SHELL: ROOT / "tests/e2e/test_runbooks.py", CONTAINERS: Path(__file__)}
+E2E = ROOT / "tests/e2e"
+RUN_BY = {SHELL: E2E / "test_runbooks.py", STANDBY: E2E / "test_failover.py", CONTAINERS: Path(__file__)}
 EXAMPLES = {"text", "json"}
 """Marks of what no test of this module runs: settings, and commands that have tests of their own."""
 SAID = {
@@ -24,6 +25,7 @@ SAID = {
     "full-disk": "",
     "secrets": "wrote nats-url-session",
     "upgrade": "",
+    "lost-bus": "",
 }
 """The pages with commands for containers, and what these print."""
 EVERY = [(page, mark, text) for page in PAGES for mark, text in blocks(page)]
@@ -56,14 +58,14 @@ def test_streams_in_runbooks_exist() -> None:
 
 
 @pytest.mark.deploy
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", SAID)
 def test_the_commands_for_containers_work(page: str, installation: Installation) -> None:
     user = User(installation.gateways[0])
-    user.register()
-    user.log_in()
-    session = user.create()
-    assert SAID[page] in installation.shell(commands(page, CONTAINERS))
-    installation.find_gateways()
-    user.http.base_url = f"{installation.gateways[0]}/api/v1"
-    until(lambda: user.ask(session, "hello").is_success, READY_SECONDS)
+    with user.http:
+        user.register()
+        user.log_in()
+        session = user.create()
+        assert SAID[page] in installation.shell(commands(page, CONTAINERS))
+        installation.find_gateways()
+        user.http.base_url = f"{installation.gateways[0]}/api/v1"
+        until(lambda: user.ask(session, "hello").is_success, READY_SECONDS)

@@ -17,6 +17,7 @@ from tests.deploy.contained import (
     IN_SANDBOX,
     KILLED,
     PROFILE,
+    READY_SECONDS,
     UNMASKED,
     Contained,
     Stores,
@@ -113,7 +114,7 @@ def test_what_engines_mask_is_hidden_in_a_sandbox(attacker: Contained) -> None:
 
 def test_a_killed_sandbox_leaves_no_defunct_process(attacker: Contained) -> None:
     attacker.python(IN_SANDBOX, KILLED, "")
-    until(lambda: "Z" not in attacker.python(STATES))
+    until(lambda: "Z" not in attacker.python(STATES), READY_SECONDS)
 
 
 @pytest.mark.parametrize("opening", FAILURES)

@@ -15,7 +15,7 @@ from tests.deploy.docker import IMAGES, SERVICES, VERSION, docker, image_of, ins
 from tests.deploy.installation import BUS_RESTARTED, Installation
 from tests.deploy.lost_data import interrupted, losses
 
-pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.deploy
 USERS, MAX_PAUSE = 3, 3.0
 SECONDS = 600
 EARLIER = "earlier"

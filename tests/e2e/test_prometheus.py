@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import shutil
+import subprocess
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import promql_parser
 import pytest
+from contracts.catalogue import EVENTS
 from onebox.testing.mcp import mcp_client
 from onebox.testing.system import System, until
 from simulator.testing import bash, scripted
@@ -128,6 +131,14 @@ def test_every_expression_has_data(prometheus: Prometheus) -> None:
 def test_all_rules_can_be_evaluated(prometheus: Prometheus) -> None:
     until(lambda: all(rule["health"] != "unknown" for rule in prometheus.rules()))
     assert [rule for rule in prometheus.rules() if rule["health"] != "ok"] == []
+
+
+@pytest.mark.usefixtures("prometheus")
+def test_promtool_accepts_the_metrics_of_every_service(load: Load) -> None:
+    for service in ("gateway", *EVENTS):
+        metrics = httpx.get(f"{load.system.ops_url(service)}/metrics", timeout=60).content
+        found = subprocess.run(["promtool", "check", "metrics"], input=metrics, capture_output=True, check=False)
+        assert (found.returncode, found.stdout, found.stderr) == (0, b"", b""), service
 
 
 def test_no_alert_fires_for_a_system_that_works(prometheus: Prometheus) -> None:

@@ -60,7 +60,6 @@ def test_a_failover_is_diagnosed(spare_system: System, spare_admin: User) -> Non
         ("slo", '"status":"ready"'),
         ("service", 'gateway {"status":"ready"'),
         ("runs", "approvals_pending 0"),
-        ("backlog", 'session stream_bytes_max{stream="WORK_SESSION"}'),
     ],
 )
 def test_the_state_of_a_running_system_is_diagnosed(
@@ -74,7 +73,6 @@ def test_the_state_of_a_running_system_is_diagnosed(
     [
         ("keys", "data keys by master key"),
         ("dead-letters", "0 dead letters of task_scheduler, 0 of them listed"),
-        ("relay", ""),
         ("read-models", "accounts was rebuilt"),
     ],
 )
@@ -82,7 +80,22 @@ def test_the_commands_for_operators_run(page: str, said: str, spare_system: Syst
     assert said in output(page, spare_system, spare_admin)
 
 
-@pytest.mark.parametrize("page", ["keys", "secrets"])
+def test_events_that_wait_are_counted_and_the_limit_of_a_stream_is_raised(
+    spare_system: System, spare_admin: User
+) -> None:
+    printed = output("backlog", spare_system, spare_admin)
+    assert 'session stream_bytes_max{stream="WORK_SESSION"}' in printed
+    assert f'"max_bytes":{2**30}' in printed
+
+
+def test_a_stream_that_was_removed_is_filled_again(spare_system: System, spare_admin: User) -> None:
+    session = spare_admin.create()
+    assert '"success":true' in output("relay", spare_system, spare_admin)
+    until(spare_system.ready)
+    assert spare_admin.ask(session, "hello").is_success
+
+
+@pytest.mark.parametrize("page", ["keys", "relay", "secrets"])
 def test_the_statements_of_a_page_can_be_executed(page: str, spare_system: System) -> None:
     text = "".join(["BEGIN;", *(text for mark, text in blocks(page) if mark == "sql"), "ROLLBACK;"])
     psql(spare_system, text)

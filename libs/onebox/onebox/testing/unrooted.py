@@ -4,7 +4,7 @@ import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
@@ -27,11 +27,14 @@ _FOR_TESTS = NOT_DURABLE | {"autovacuum": "off"}
 
 
 class PostgresForTests(EmbeddedPostgres):
-    """An embedded server that root can start, too."""
+    """An embedded server that root can start, too, and so `others` of its programs."""
 
-    def __init__(self, folder: DataFolder, options: Mapping[str, str] | None = None) -> None:
-        bindir = _wrapper_programs(folder) if os.geteuid() == 0 else None
+    def __init__(
+        self, folder: DataFolder, options: Mapping[str, str] | None = None, others: Sequence[str] = ()
+    ) -> None:
+        bindir = _wrapper_programs(folder, others) if os.geteuid() == 0 else None
         super().__init__(folder, bindir=bindir, options=options)
+        self.programs = self._cluster.programs
 
 
 @contextmanager
@@ -82,12 +85,12 @@ def cluster(identity: str = SHARED) -> Path:
     return server.data
 
 
-def _wrapper_programs(folder: DataFolder) -> Path:
+def _wrapper_programs(folder: DataFolder, others: Sequence[str]) -> Path:
     real = find_postgres(None, major_of(folder.path / "postgres")).folder
     folder.path.chmod(0o711)  # the account must be able to enter
     programs = folder.run / "programs"
     programs.mkdir(exist_ok=True)
-    for name in ("postgres", "initdb"):
+    for name in ("postgres", "initdb", *others):
         program = str(real / name)
         command = join([sys.executable, "-P", str(_SWITCH), program])
         version = f'[ "$1" != --version ] || exec {join([program])} "$@"'  # root may ask for it
