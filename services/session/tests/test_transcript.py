@@ -14,7 +14,6 @@ from contracts.refusals import Code, Refusal
 from contracts.session.values import ToolUseBlock
 from eventing import retrying
 from runtime.clock import new_id
-from session.agent import AssistantMessage
 from session.agent import transcript as transcript_module
 from session.agent.transcript import Transcript, Transcripts
 
@@ -232,8 +231,8 @@ async def test_a_short_outage_of_the_database_is_retried(monkeypatch: pytest.Mon
 
 async def test_a_message_without_an_entry_is_dropped_if_its_agent_died(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(transcript_module, "ENTRY_SECONDS", 0.05)
-    transcript, message = Transcript(cast(Any, None), "one"), AssistantMessage([], "model", entry_id=new_id())
-    assert await transcript.may_record(message, lambda: True)
-    assert not await transcript.may_record(message, lambda: False)
-    transcript.calls.note([{"type": "assistant", "uuid": str(message.entry_id)}])
-    assert await transcript.may_record(message, lambda: False)
+    transcript, entry = Transcript(cast(Any, None), "one"), new_id()
+    assert await transcript.may_record(entry, lambda: True)
+    assert not await transcript.may_record(entry, lambda: False)
+    transcript.calls.note([{"type": "assistant", "uuid": str(entry)}])
+    assert await transcript.may_record(entry, lambda: False)

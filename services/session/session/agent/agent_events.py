@@ -47,6 +47,11 @@ class AssistantMessage:
     entry_id: UUID | None = None
     incomplete: bool = False
 
+    @property
+    def own_entry(self) -> UUID | None:
+        """The entry of a complete message of the agent itself."""
+        return None if self.parent_tool_use_id or self.incomplete else self.entry_id
+
 
 @dataclass(frozen=True)
 class ToolReturned:

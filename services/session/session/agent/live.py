@@ -16,7 +16,7 @@ from contracts.refusals import Code
 from runtime.logging import get_logger
 
 from session.agent.agent_context import AgentContext
-from session.agent.agent_events import AgentEvent, Finished, MessageTranslator
+from session.agent.agent_events import AgentEvent, AssistantMessage, Finished, MessageTranslator
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, start_failure, user_message
@@ -290,7 +290,8 @@ class Agent:
     async def _events(self, message: Message) -> AsyncGenerator[AgentEvent]:
         failure = self._failure or AgentFailed(STOPPED)
         for event in self.translator.translate(message):
+            entry = event.own_entry if isinstance(event, AssistantMessage) else None
             if self._ended and isinstance(event, Finished):
                 yield replace(event, error_code=failure.code, error_detail=failure.detail)
-            elif await self._transcript.may_record(event, self._process.alive):
+            elif await self._transcript.may_record(entry, self._process.alive):
                 yield event

@@ -12,7 +12,6 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from eventing.retrying import retry_transient
 
-from session.agent.agent_events import AgentEvent, AssistantMessage
 from session.agent.stored_calls import StoredCalls
 
 CONVERSATION_BYTES = 128 * 2**20
@@ -175,16 +174,12 @@ class Transcript:
         self._last_position = max(self._last_position, stored["last"])
         self.calls.note(entries)
 
-    async def may_record(self, event: AgentEvent, is_alive: Callable[[], bool]) -> bool:
-        """Return whether an event may be recorded. A message waits for its entry, by which the next agent knows it.
+    async def may_record(self, entry: UUID | None, is_alive: Callable[[], bool]) -> bool:
+        """Return whether a message with this entry may be recorded: once it is stored, so that the next agent knows it.
 
         Without one, the next agent writes the message again, so it is not recorded of an agent that has died.
         """
-        match event:
-            case AssistantMessage(entry_id=UUID() as entry, parent_tool_use_id=None, incomplete=False):
-                return await self.calls.wait_stored(str(entry), ENTRY_SECONDS) or is_alive()
-            case _:
-                return True
+        return entry is None or await self.calls.wait_stored(str(entry), ENTRY_SECONDS) or is_alive()
 
     async def chunks(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
         """Yield all entries in order, about `CHUNK_BYTES` at a time.
