@@ -3,9 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-
-SECONDS = f"300.{os.getpid()}"
-"""How long the programs sleep that tests look for; those of other test processes sleep for another time."""
+from zlib import crc32
 
 
 def processes(marker: str) -> list[int]:
@@ -17,6 +15,11 @@ def processes(marker: str) -> list[int]:
     return found
 
 
-def sleeping() -> list[int]:
-    """Return the ids of the processes of `sleep` for the marked time."""
-    return processes(f"sleep\0{SECONDS}\0")
+def seconds_of(module: str) -> str:
+    """Return how long the programs of a test module sleep: those of other modules, and runs, sleep for another time."""
+    return f"300.{os.getpid()}{crc32(module.encode())}"
+
+
+def sleeping(seconds: str) -> list[int]:
+    """Return the ids of the processes of `sleep` for this time."""
+    return processes(f"sleep\0{seconds}\0")

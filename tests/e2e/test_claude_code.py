@@ -14,10 +14,11 @@ from simulator.testing import bash, scripted
 
 from tests.e2e.approvals import TOUCH, Asked, careful
 from tests.e2e.mcp import PROGRAM, call, register, register_url
-from tests.e2e.processes import SECONDS, sleeping
+from tests.e2e.processes import seconds_of, sleeping
 from tests.e2e.streams import WHOLE, following, message, talking
 from tests.e2e.user import User, admin_of, error, newcomer, said
 
+SECONDS = seconds_of(__name__)
 pytestmark = pytest.mark.claude_code
 PROMPT = scripted({**bash("cat data/in.txt | tee out.txt"), "text": "Let me see."}, {"text": "All is *well*."})
 
@@ -156,14 +157,14 @@ def test_a_run_cancelled_during_a_tool_call_leaves_no_process(user: User) -> Non
     command = {**bash(f"setsid sleep {SECONDS} & sleep {SECONDS}"), "text": "Let me see."}
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(user.ask, session_id, scripted(command, {"text": "never"}))
-        until(lambda: len(sleeping()) >= 2)
+        until(lambda: len(sleeping(SECONDS)) >= 2)
         until(lambda: user.items(f"/sessions/{session_id}/tool-calls"))  # the agent does not wait for its record
         [run] = user.items(f"/sessions/{session_id}/runs")
         cancelled = user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel").json()
         assert error(asked.result(60)) == (409, "RUN_CANCELLED")
     assert (cancelled["status"], cancelled["text"]) == ("cancelled", "Let me see.")
     assert [each["status"] for each in cancelled["tool_calls"]] == ["interrupted"]
-    until(lambda: not sleeping())
+    until(lambda: not sleeping(SECONDS))
     until(lambda: user.run(session_id, run["id"])["usage"]["cost_usd"] > 0)
     assert said(user, session_id, scripted({"text": "fine"})) == "fine"
 

@@ -7,8 +7,10 @@ import pytest
 from onebox.testing.system import System, has_ended, until
 from simulator.testing import bash, scripted
 
-from tests.e2e.processes import SECONDS, sleeping
+from tests.e2e.processes import seconds_of, sleeping
 from tests.e2e.user import NAME, User, error, said
+
+SECONDS = seconds_of(__name__)
 
 
 def test_all_that_was_acknowledged_survives_a_kill_of_everything(spare_system: System, spare_user: User) -> None:
@@ -30,11 +32,11 @@ def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, li
     command = f"setsid sleep {SECONDS} & sleep {SECONDS}"  # one of them leaves its session and its group
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(spare_user.ask, session_id, scripted(bash(command), {"text": "never"}))
-        until(lambda: len(sleeping()) >= 2)
+        until(lambda: len(sleeping(SECONDS)) >= 2)
         until(lambda: spare_user.items(f"/sessions/{session_id}/tool-calls"))  # the agent does not wait for its record
         assert spare_user.status(session_id) == "processing"
         assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["running"]
-        pids = sleeping()
+        pids = sleeping(SECONDS)
         spare_system.kill("session")
         return session_id, asked.result(60), pids
 

@@ -12,9 +12,10 @@ from onebox.testing.system import System, until
 from simulator.testing import DONE, calling, scripted
 
 from tests.e2e.mcp import PROGRAM, ToolCall, call, execute, register, register_url
-from tests.e2e.processes import SECONDS, sleeping
+from tests.e2e.processes import seconds_of, sleeping
 from tests.e2e.user import User
 
+SECONDS = seconds_of(__name__)
 SLEEP = execute(f"subprocess.run(['sleep', '{SECONDS}'])")
 SLEEPING = scripted(calling(SLEEP), DONE)
 HOSTILE = ("hang", "endless-body", "endless-pages", "endless-notifications", "long-descriptions", "hanging-list")
@@ -55,9 +56,9 @@ async def test_hostile_servers_do_not_prevent_a_run(user: User) -> None:
 
 def test_cancelling_a_run_ends_the_call_of_a_tool(user: User, session_id: str) -> None:
     run_id = user.submit(session_id, SLEEPING).raise_for_status().json()["id"]
-    until(sleeping)
+    until(lambda: sleeping(SECONDS))
     user.http.post(f"/sessions/{session_id}/runs/{run_id}/cancel").raise_for_status()
-    until(lambda: not sleeping())
+    until(lambda: not sleeping(SECONDS))
     assert user.ended(session_id, run_id)["status"] == "cancelled"
 
 
@@ -77,9 +78,9 @@ def test_a_replica_that_is_killed_during_a_call_leaves_no_server_running(
 ) -> None:
     with ThreadPoolExecutor(1) as caller:
         asked = caller.submit(user.ask, session_id, SLEEPING)
-        until(sleeping)
+        until(lambda: sleeping(SECONDS))
         system.kill("session")
         answer = asked.result(60)
     assert answer.json()["error_code"] == "RUN_INTERRUPTED"
-    until(lambda: not sleeping())
+    until(lambda: not sleeping(SECONDS))
     assert call(user, session_id, execute("result = 'again'")).outputs == ['"again"']

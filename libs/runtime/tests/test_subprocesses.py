@@ -8,7 +8,7 @@ import types
 import warnings
 from asyncio.subprocess import PIPE
 from collections.abc import Callable, Coroutine, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -153,8 +153,9 @@ def test_the_result_of_a_program_is_known(run: Run) -> None:
 
 def block_until_ended(pid: int) -> None:
     """Keep the loop busy until a child has ended, and so has no command line any more."""
-    while Path(f"/proc/{pid}/cmdline").read_bytes():
-        pass
+    with suppress(FileNotFoundError):  # its result has been read already
+        while Path(f"/proc/{pid}/cmdline").read_bytes():
+            pass
 
 
 def test_the_end_of_a_program_is_noticed_after_its_transport_was_closed() -> None:

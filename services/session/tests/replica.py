@@ -29,8 +29,14 @@ from simulator.testing import bash_prompt
 
 ASSIGN_RUN = "UPDATE conversations SET run_id = $2 WHERE session_id = $1"
 PROVIDER_KEY = "sk-plantedsecret-of-the-provider"
-# Unique to this test process: other processes run tests at the same time, and agents are found by their session ids.
-SESSIONS = uuid5(NAMESPACE_OID, str(os.getpid()))
+
+
+def own_sessions() -> UUID:
+    """Return the namespace of the sessions of this test process.
+
+    Other processes run tests at the same time, and agents are found by their session ids.
+    """
+    return uuid5(NAMESPACE_OID, str(os.getpid()))
 
 
 class TurnEvents(list[AgentEvent]):
@@ -75,8 +81,9 @@ class TurnEvents(list[AgentEvent]):
 class Replica:
     """The agents of one replica. Sessions are identified by names here."""
 
-    def __init__(self, agents: Agents, workspaces: Path, database: Database, sessions: UUID = SESSIONS) -> None:
-        self.agents, self.workspaces, self.database, self.sessions = agents, workspaces, database, sessions
+    def __init__(self, agents: Agents, workspaces: Path, database: Database, sessions: UUID | None = None) -> None:
+        self.agents, self.workspaces, self.database = agents, workspaces, database
+        self.sessions = sessions or own_sessions()
 
     def spec(self, session: str = "one", **options: Any) -> AgentSpec:
         """Return the specification of an agent that may use all tools."""

@@ -25,7 +25,7 @@ from session.agent.transcript import Transcript, Transcripts
 from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of, running
-from services.session.tests.replica import SESSIONS, NewReplica, Replica, TurnEvents
+from services.session.tests.replica import NewReplica, Replica, TurnEvents, own_sessions
 
 GIVE_NAME = scripted({"text": "Hello Ada."}, text="My name is Ada.")
 ASK_NAME = scripted({"recall": True}, text="Who am I?")
@@ -43,7 +43,7 @@ async def wait_until_begun(turn: AsyncGenerator[AgentEvent], replica: Replica) -
 
 def warm_of(*names: str) -> list[str]:
     """Return those of the sessions that have an agent."""
-    return [name for name in names if agents_of(uuid5(SESSIONS, name))]
+    return [name for name in names if agents_of(uuid5(own_sessions(), name))]
 
 
 async def test_the_next_turn_reuses_the_agent_process(replica: Replica) -> None:
@@ -121,7 +121,7 @@ async def test_an_idle_agent_is_ended_before_a_new_one_starts(new_replica: NewRe
         await replica.ask(GIVE_NAME, "one")
         async with aclosing(replica.begin(GIVE_NAME, "two")) as turn:
             await anext(turn)
-            assert not agents_of(uuid5(SESSIONS, "one"))
+            assert not agents_of(uuid5(own_sessions(), "one"))
 
 
 async def test_agents_of_one_user_do_not_replace_those_of_another(new_replica: NewReplica) -> None:
@@ -262,7 +262,7 @@ async def test_a_tool_call_interrupted_by_a_crash_is_not_repeated(new_replica: N
 
 async def test_another_replica_continues_for_one_that_is_killed(after_kill: None, replica: Replica) -> None:
     await eventually(lambda: not running("sleep", NAP_SECONDS))
-    await eventually(lambda: not agents_of(uuid5(SESSIONS, "one")))
+    await eventually(lambda: not agents_of(uuid5(own_sessions(), "one")))
     assert '"text": "Run it."' in (await replica.ask(ASK_NAME)).text
     assert not (replica.workspaces / "one" / "ended").exists()
 
@@ -273,12 +273,19 @@ async def after_kill(transcripts: Transcripts, model_url: str, tmp_path: Path, a
     workspaces = tmp_path / "workspaces"
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.session.tests.replica"),
-        *(cast(Database, transcripts.database).url, model_url, str(workspaces), SLOW, str(SESSIONS), str(agent_path)),
+        *(
+            cast(Database, transcripts.database).url,
+            model_url,
+            str(workspaces),
+            SLOW,
+            str(own_sessions()),
+            str(agent_path),
+        ),
     )
     try:
         await eventually((workspaces / "one" / "begun").exists)
         await eventually(lambda: bool(running("sleep", NAP_SECONDS)))
-        await eventually(transcripts.open(uuid5(SESSIONS, "one")).is_resumable, within=60)
+        await eventually(transcripts.open(uuid5(own_sessions(), "one")).is_resumable, within=60)
     finally:
         process.kill()
         await process.wait()

@@ -5,7 +5,7 @@ from uuid import UUID, uuid5
 from eventing.database import Database
 from session.app import service
 
-from services.session.tests.replica import SESSIONS
+from services.session.tests.replica import own_sessions
 
 MIGRATIONS = [service.migrations / name for name in ("0002_transcript.sql", "0008_conversations.sql")]
 # Only what the statements of the transcript need of the tables of sessions and runs.
@@ -23,6 +23,6 @@ async def create_transcripts(url: str) -> None:
         await database.execute("CREATE SCHEMA session")
         for statements in (SESSIONS_AND_RUNS, *(migration.read_text() for migration in MIGRATIONS)):
             await database.execute(statements)
-        named = [uuid5(SESSIONS, name) for name in ("one", "two", "three", "other")]
+        named = [uuid5(own_sessions(), name) for name in ("one", "two", "three", "other")]
         for session_id in (*named, UUID(int=1), UUID(int=2)):
             await database.execute(ADD_SESSION, session_id)
