@@ -236,3 +236,9 @@ async def test_a_message_without_an_entry_is_dropped_if_its_agent_died(monkeypat
     assert not await transcript.may_record(entry, lambda: False)
     transcript.calls.note([{"type": "assistant", "uuid": str(entry)}])
     assert await transcript.may_record(entry, lambda: False)
+
+
+async def test_forged_messages_do_not_stop_a_turn() -> None:
+    transcript = Transcript(cast(Any, None), "one")
+    async with asyncio.timeout(30):
+        assert not any([await transcript.may_record(new_id(), lambda: False) for _ in range(1_000)])

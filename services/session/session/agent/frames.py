@@ -43,7 +43,7 @@ ANSWERED = re.compile(r'\{"type": "control_response", "response": \{"subtype": "
 # The first request of the SDK.
 INITIALIZING = re.compile(r'\{"type": "control_request", "request_id": "[^"]*", "request": \{"subtype": "initialize"')
 RECORDED_TYPES = frozenset({"assistant", "user"})
-KILLED = 128 + signal.SIGKILL
+_KILLED = (128 + signal.SIGKILL, -signal.SIGKILL)
 STOPPED = "The agent was stopped."
 NOT_STORED = "The agent's conversation could not be stored."
 
@@ -64,7 +64,7 @@ class AgentDied(AgentFailed):
 
 def start_failure(error: Exception, detail: str) -> AgentFailed:
     """Return the failure of an agent that did not start. Another one may, if it was killed or had too little time."""
-    is_killed = isinstance(error, ProcessError) and error.exit_code == KILLED
+    is_killed = isinstance(error, ProcessError) and error.exit_code in _KILLED
     return (AgentDied if is_killed or isinstance(error, TimeoutError) else AgentFailed)(detail)
 
 

@@ -184,9 +184,8 @@ class Agent:
     ) -> AsyncGenerator[AgentEvent]:
         """Send `prompt` to the agent and yield its events, a `Finished` last.
 
-        `ask` decides tool calls, which begin once `recorded`; `elicit` answers questions of MCP servers.
-
-        If the turn is stopped, `Finished` has the usage up to then, provided the agent still reported it.
+        `ask` decides tool calls, which begin once `recorded`; `elicit` answers questions of MCP servers. If the turn is
+        stopped, `Finished` has the usage up to then, provided the agent still reported it.
 
         Raises:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
@@ -227,8 +226,7 @@ class Agent:
         self._stop_requested = True
         if self._connecting and not self._connecting.expired():
             self._connecting.reschedule(0)
-        # Shielded, so that the process is ended even if the caller is cancelled meanwhile.
-        await asyncio.shield(self._stop())
+        await asyncio.shield(self._stop())  # the process is ended even if the caller is cancelled meanwhile
 
     async def _stop(self) -> None:
         async with self._lifecycle:
@@ -293,5 +291,10 @@ class Agent:
             entry = event.own_entry if isinstance(event, AssistantMessage) else None
             if self._ended and isinstance(event, Finished):
                 yield replace(event, error_code=failure.code, error_detail=failure.detail)
-            elif await self._transcript.may_record(entry, self._process.alive):
+            elif await self._transcript.may_record(entry, self._is_last):
                 yield event
+
+    def _is_last(self) -> bool:
+        """Return whether no other agent goes on with the turn of this one, as far as is known."""
+        is_lost = isinstance(self._failure_or(AgentDied(CRASHED)), AgentDied) or self.spec.place.released == "handover"
+        return self._process.alive() or not is_lost

@@ -94,7 +94,7 @@ class PrestartedAgent(Agent):
     async def _serve(self, listener: socket.socket) -> None:
         self._listener = listener  # nobody is served before the claim
         try:
-            async with asyncio.timeout(None) as self._connecting:  # `stop` ends it
+            async with asyncio.timeout(0 if self._stop_requested else None) as self._connecting:  # `stop` ends it
                 await rehearse(cast(ClaudeSDKClient, self._client), listener)
         finally:
             self._connecting = None

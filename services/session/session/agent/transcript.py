@@ -20,7 +20,7 @@ CHUNK_BYTES = 2**20
 """The approximate size of the chunks in which a conversation is read, written and copied."""
 COPIES_AT_ONCE = 2
 ENTRY_SECONDS = 2.0
-"""How long a message waits for its entry: Claude Code adds it at the end of the message."""
+"""How long messages of a turn wait for an entry that does not come: Claude Code adds it at the end of the message."""
 MAX_SUBAGENTS = 1000
 """The number of subagent conversations that are restored for a resumed agent, the newest."""
 # Without dots, so that the file of one conversation cannot be the folder of another.
@@ -142,13 +142,13 @@ class Transcript:
 
     def __init__(self, database: Database, session: str, name: str | None = None) -> None:
         self._database, self.session, self.name = database, session, name or session
-        self._last_position = 0
+        self._last_position, self._patience = 0, ENTRY_SECONDS
         self._run: tuple[UUID | None, int] = (None, 0)
         self.calls = StoredCalls()
 
     def set_writer(self, run_id: UUID | None, attempt: int) -> None:
         """Add later entries on behalf of this run, and of its worker with this `attempt`."""
-        self._run = run_id, attempt
+        self._run, self._patience = (run_id, attempt), ENTRY_SECONDS
         self.calls.clear()
 
     async def append(self, subpath: str, entries: list[Any]) -> None:
@@ -174,12 +174,16 @@ class Transcript:
         self._last_position = max(self._last_position, stored["last"])
         self.calls.note(entries)
 
-    async def may_record(self, entry: UUID | None, is_alive: Callable[[], bool]) -> bool:
+    async def may_record(self, entry: UUID | None, is_kept: Callable[[], bool]) -> bool:
         """Return whether a message with this entry may be recorded: once it is stored, so that the next agent knows it.
 
-        Without one, the next agent writes the message again, so it is not recorded of an agent that has died.
+        Without one, the next agent writes the message again; if there will be none, `is_kept` returns true. Once a
+        message of a turn has waited in vain, no other waits: programs in the sandbox can forge messages.
         """
-        return entry is None or await self.calls.wait_stored(str(entry), ENTRY_SECONDS) or is_alive()
+        if entry is None or await self.calls.wait_stored(str(entry), self._patience):
+            return True
+        self._patience = 0.0
+        return is_kept()
 
     async def chunks(self, subpath: str = "") -> AsyncGenerator[list[dict[str, Any]]]:
         """Yield all entries in order, about `CHUNK_BYTES` at a time.

@@ -24,9 +24,10 @@ async def prepare_agent(recorded: Recorded[SessionCreated], reaction: Reaction[D
     ceiling = dependencies.ceilings.of(await dependencies.accounts.role(recorded.owner, recorded.envelope))
     options, workspace = ceiling.reduced(recorded.event.sdk_options), dependencies.workspace(recorded.id)
     spec = AgentSpec(recorded.id, workspace, options, ceiling=ceiling, owner=recorded.owner)
+    is_claimed = False
     try:
-        if await spares.prepare(spec):
+        if is_claimed := await spares.prepare(spec):
             await reaction.attract("run_agent")
     finally:
-        if await dependencies.blocking.run(workspace.exists):  # an agent was claimed, if only in vain
+        if is_claimed or await dependencies.blocking.run(workspace.exists):  # if only in vain
             await discard_if_deleted(recorded.id, reaction)
