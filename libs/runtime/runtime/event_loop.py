@@ -15,6 +15,25 @@ from typing import Any, cast
 import uvloop
 
 
+class _Transport(_UnixSubprocessTransport):  # pyright: ignore[reportUntypedBaseClass]
+    """A program whose end is noticed when it ends, as uvloop does, also while others have its pipes."""
+
+    def _check_proc(self) -> None:
+        """Refuse signals to a program that has ended: its process id may belong to another one."""
+        if cast(Any, self).get_returncode() is not None:
+            raise ProcessLookupError
+        cast(Any, super())._check_proc()  # noqa: SLF001
+
+    def process_exited(self, returncode: int) -> None:
+        """Notify the protocol, and all that wait for the program, that it has ended."""
+        own = cast(Any, self)
+        own._process_exited(returncode)  # noqa: SLF001
+        waiters, own._exit_waiters = own._exit_waiters, []  # noqa: SLF001
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(returncode)
+
+
 class EventLoop(uvloop.Loop):
     """An event loop whose thread starts programs in a fraction of a millisecond."""
 
@@ -24,14 +43,21 @@ class EventLoop(uvloop.Loop):
             return await super().subprocess_exec(protocol_factory, *args, **options)
         pipes = [options.pop(name, PIPE) for name in ("stdin", "stdout", "stderr")]
         protocol, connected = protocol_factory(), self.create_future()
-        transport = cast(Any, _UnixSubprocessTransport)(self, protocol, args, False, *pipes, 0, connected, **options)
-        process = os.pidfd_open(transport.get_pid())
+        transport = cast(Any, _Transport)(self, protocol, args, False, *pipes, 0, connected, **options)
+        program = transport.get_extra_info("subprocess")
+        try:
+            process = os.pidfd_open(program.pid)
+        except OSError:
+            program.kill()
+            transport.process_exited(program.wait())
+            transport.close()
+            raise
 
         def end() -> None:
             self.remove_reader(process)
             os.close(process)
             # Not `waitpid`: to close the transport may have asked for the result before.
-            transport._process_exited(transport.get_extra_info("subprocess").wait())  # noqa: SLF001
+            transport.process_exited(program.wait())
 
         self.add_reader(process, end)
         try:

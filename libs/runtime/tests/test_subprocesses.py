@@ -1,8 +1,11 @@
 """A program has ended, and its pipes are closed, when its context is left, however often that is cancelled."""
 
 import asyncio
+import errno
 import gc
 import itertools
+import os
+import signal
 import sys
 import types
 import warnings
@@ -11,7 +14,8 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+from unittest.mock import Mock
 
 import pytest
 from runtime.children.process import ChildProcess
@@ -156,6 +160,28 @@ def block_until_ended(pid: int) -> None:
     with suppress(FileNotFoundError):  # its result has been read already
         while Path(f"/proc/{pid}/cmdline").read_bytes():
             pass
+
+
+def test_the_end_of_a_program_is_noticed_while_another_has_its_pipes() -> None:
+    async def ended_first() -> bool:
+        command = ("/bin/sh", "-c", "sleep 60 & echo $!; read line")
+        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE)
+        stdin, stdout = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
+        child = int(await stdout.readline())
+        asyncio.get_running_loop().call_later(0.1, stdin.write, b"\n")
+        result = await asyncio.wait_for(process.wait(), 10)
+        with pytest.raises(ProcessLookupError):
+            process.kill()  # its id may belong to another one
+        os.kill(child, signal.SIGKILL)
+        return await stdout.read() == b"" and result == 0
+
+    assert run_as_service(ended_first())
+
+
+def test_a_program_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+    with pytest.raises(OSError, match="Too many open files"):
+        run_as_service(asyncio.create_subprocess_exec("/bin/sleep", "60"))
 
 
 def test_the_end_of_a_program_is_noticed_after_its_transport_was_closed() -> None:
