@@ -254,8 +254,8 @@ class Service[S: ServiceSettings, T]:
         """Return a task for each broadcast reaction, and one for the local ones; they run until they are cancelled."""
         local = LocalReactions(self.reactions.delivered("local"), reactor.dispatcher.dependencies, reactor.act)
         store.on_stored = local.take
-        broadcast = self.reactions.delivered("broadcast")
-        return [local.run, *(partial(forever, r.name, partial(reactor.follow, r)) for r in broadcast)]
+        broadcast = {r.name: partial(reactor.follow, r) for r in self.reactions.delivered("broadcast")}
+        return [partial(forever, name, work) for name, work in {"local reactions": local.run, **broadcast}.items()]
 
     def _draining_tasks(self, reactor: Reactor[T], due_times: DueTimes[T], stop: asyncio.Event) -> list[Task]:
         """Return the tasks that finish their work in progress and end when `stop` is set."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from contracts.messages import Event
@@ -14,6 +15,9 @@ from eventing.recording import Recorded
 
 log = get_logger()
 
+MAX_WAITING = 1_000
+"""Events that wait for their local reactions; those beyond are not reacted to."""
+
 
 class LocalReactions:
     """The local reactions of one replica, which run one after the other."""
@@ -23,14 +27,15 @@ class LocalReactions:
         for one in registrations:
             self._by_event.setdefault(one.event, []).append(one)
         self._dependencies, self._act = dependencies, act
-        self._waiting = asyncio.Queue[tuple[Registration, Recorded[Any]]]()
+        self._waiting = asyncio.Queue[tuple[Registration, Recorded[Any]]](MAX_WAITING)
 
     def take(self, stored: Sequence[Recorded[Any]]) -> None:
-        """Have what the replica has just stored reacted to."""
+        """Have what the replica has just stored reacted to, unless too many events wait."""
         for recorded in stored:
             event: Event = recorded.event
             for registration in self._by_event.get(type(event), ()):
-                self._waiting.put_nowait((registration, recorded))
+                with suppress(asyncio.QueueFull):  # local reactions are not guaranteed
+                    self._waiting.put_nowait((registration, recorded))
 
     async def run(self) -> None:
         """Run the reactions until cancelled."""
