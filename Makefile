@@ -76,7 +76,7 @@ test-all: test ## Run also the long forms, every test of an agent with Claude Co
 	@.venv/bin/pytest -q -n auto -m "not server and hypothesis" --hypothesis-profile=thorough
 
 quick: environment ## Run only the tests that need no server, browser, agent or pool of child processes, and lay out no PDF
-	@.venv/bin/pytest -q -n auto -m "not server and not layout and not long"
+	@.venv/bin/pytest -q -n auto -m "not server and not layout and not long" --ignore=tests/e2e --ignore=tests/installed
 
 golden: environment ## Update the golden files of messages, names, API, dashboards and manifests (with Helm), to review
 	@.venv/bin/python -m tests.contracts.goldens
