@@ -22,8 +22,8 @@ def test_where(worker_id, tmp_path):
 """
 
 
-def run(tmp_path: Path, text: str) -> str:
-    """Run a test with this text in each of two modules by two workers, and return the output."""
+def run(tmp_path: Path, text: str) -> tuple[int, str]:
+    """Run a test with this text in each of two modules by two workers; return the exit code and the output."""
     for name in ("test_one", "test_other"):
         (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
@@ -37,11 +37,12 @@ def run(tmp_path: Path, text: str) -> str:
         text=True,
         check=False,
     )
-    return ran.stdout + ran.stderr
+    return ran.returncode, ran.stdout + ran.stderr
 
 
 def test_workers_are_forked_from_a_process_that_has_collected(tmp_path: Path) -> None:
-    assert "2 passed" in run(tmp_path, TESTS)
+    code, output = run(tmp_path, TESTS)
+    assert (code, "2 passed" in output) == (0, True)
     lines = [line.split() for line in (tmp_path / "events").read_text().splitlines()]
     collected, workers, names, folders = map(set, zip(*lines, strict=True))
     assert (len(collected), collected & workers, names) == (1, set(), {"gw0", "gw1"})
@@ -50,5 +51,14 @@ def test_workers_are_forked_from_a_process_that_has_collected(tmp_path: Path) ->
 
 @pytest.mark.long
 def test_what_cannot_be_collected_is_reported(tmp_path: Path) -> None:
-    output = run(tmp_path, "import nothing_there")
-    assert output.count("No module named 'nothing_there'") == 2
+    code, output = run(tmp_path, "import nothing_there")
+    assert (code, output.count("No module named 'nothing_there'")) == (1, 2)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("line", "reason"), [("assert 1 > 2", "assert 1 > 2"), ("os._exit(1)", "crashed while running")]
+)
+def test_a_test_that_fails_or_ends_its_worker_is_reported(tmp_path: Path, line: str, reason: str) -> None:
+    code, output = run(tmp_path, f"import os\n\ndef test_it():\n    {line}\n")
+    assert (code, "2 failed" in output, reason in output) == (1, True, True)

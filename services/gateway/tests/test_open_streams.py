@@ -145,7 +145,7 @@ async def test_open_streams_are_renewed(one: Replica, other: Replica) -> None:
 
 async def test_the_streams_of_a_killed_gateway_expire(one: Replica, nats_url: str) -> None:
     async with connected(nats_url, "killed") as client:
-        assert await Replica(client, "killed", expiry=3.0).opened(LIMIT) == LIMIT
+        assert await Replica(client, "killed", expiry=5.0).opened(LIMIT) == LIMIT
         assert not await one.open()
     await eventually_opened(one, LIMIT)
 

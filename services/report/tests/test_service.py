@@ -165,6 +165,7 @@ def rendering(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Renderer, int]]:
     async def counting(renderer: Renderer, *args: Any) -> Any:
         active[renderer] += 1
         seen.append((renderer, active[renderer]))
+        await asyncio.sleep(0.2)  # as long as others could be rendered
         try:
             return await render(renderer, *args)
         finally:

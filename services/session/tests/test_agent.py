@@ -170,14 +170,16 @@ async def test_an_agent_that_cannot_start_fails(new_replica: NewReplica) -> None
     assert (end.error_code, end.error_detail) == (Code.AGENT_FAILED, "The agent could not be started.")
 
 
-@pytest.mark.parametrize(("script", "died"), [("kill -9 $$", True), ("sleep 60", True), ("exit 3", False)])
+@pytest.mark.parametrize(
+    ("script", "seconds", "died"), [("kill -9 $$", 60, True), ("sleep 60", 2, True), ("exit 3", 60, False)]
+)
 async def test_another_agent_may_start_if_one_was_killed_or_too_slow(
-    new_replica: NewReplica, tmp_path: Path, script: str, died: bool
+    new_replica: NewReplica, tmp_path: Path, script: str, seconds: int, died: bool
 ) -> None:
     program = tmp_path / "agent"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
-    async with new_replica(Limits(start_seconds=2), program=program) as replica:
+    async with new_replica(Limits(start_seconds=seconds), program=program) as replica:
         end = (await replica.ask("Hi.")).end
     assert (end.error_code, end.died) == (Code.AGENT_FAILED, died)
 

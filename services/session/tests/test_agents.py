@@ -20,6 +20,7 @@ from eventing.testing import eventually
 from runtime.metrics import metrics_of
 from sandbox import SandboxedProcess
 from session.agent import AgentEvent, AssistantMessage, Finished, Limits
+from session.agent import transcript as transcript_module
 from session.agent.live import Agent
 from session.agent.transcript import Transcript, Transcripts
 from simulator.testing import bash_prompt, scripted
@@ -78,6 +79,7 @@ async def test_a_message_is_yielded_once_the_conversation_has_it(
         order.extend(["stored"] * is_answer)
 
     monkeypatch.setattr(Transcript, "append", append_slowly)
+    monkeypatch.setattr(transcript_module, "ENTRY_SECONDS", 60.0)
     async for event in replica.begin(bash_prompt("true")):
         order.extend(["yielded"] * isinstance(event, AssistantMessage))
     assert order == ["stored", "yielded"] * 2

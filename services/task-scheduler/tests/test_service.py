@@ -167,6 +167,7 @@ async def test_a_tick_that_is_due_starts_an_execution_once(remote: Remote, monke
     await remote.until(execution, prompt=f"At {task.next_run_at:%H:%M}")
     [query] = remote.received(SubmitQuery)
     assert query.run_id == execution.run_id
+    await remote.ask(DeleteTask(task_id=task.id))  # other tests use the same service
 
 
 async def test_a_failed_run_is_retried_at_its_due_time(remote: Remote, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,11 +48,13 @@ class _Worker(Popen2IO):
             os.close(write)
         cast(Any, super()).__init__(os.fdopen(self._write_end, "wb", 0), os.fdopen(self._read_end, "rb"), execmodel)
 
-    def wait(self) -> int:
-        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
+    def wait(self) -> int | None:
+        with suppress(OSError):  # it has been waited for
+            return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def kill(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
+        with suppress(OSError):  # it has ended
+            os.kill(self._pid, signal.SIGKILL)
 
 
 class _Distributing:

@@ -58,16 +58,20 @@ def _fork(run: Callable[[], None]) -> int:
     reader, writer = os.pipe()
     if not (between := os.fork()):
         own = os.getpid()
-        if pid := os.fork():
+        try:
+            pid = os.fork()
+        except OSError:
+            os._exit(1)
+        if pid:
             os.write(writer, str(pid).encode())
             os._exit(0)
         while os.getppid() == own:
             time.sleep(0.0002)
         end_with(partial(_follow_parent, run))
+    os.close(writer)  # so that reading ends if nothing was forked
     os.waitpid(between, 0)
     pid = int(os.read(reader, 32))
     os.close(reader)
-    os.close(writer)
     return pid
 
 

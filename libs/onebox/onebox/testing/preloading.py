@@ -138,7 +138,8 @@ _PLAIN = (None, False, False, None, None, None, -1, -1)
 
 def _configures_python(environment: Mapping[str, str]) -> bool:
     """Return whether there are variables that Python reads when it starts; the folder of compiled code is no matter."""
-    return any(name.startswith("PYTHON") for name in environment.keys() - {"PYTHONPYCACHEPREFIX"})
+    names = {name for name, value in environment.items() if value} - {"PYTHONPYCACHEPREFIX"}
+    return any(name.startswith("PYTHON") for name in names)
 
 
 def _program(command: Any) -> list[str] | None:
