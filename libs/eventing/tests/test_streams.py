@@ -26,7 +26,11 @@ from eventing.testing.messages import MarbleAdded
 from nats.aio.msg import Msg
 from nats.js.api import Placement, StorageType, StoreCompression, StreamConfig
 from nats.js.errors import APIError
+from onebox.folder import DataFolder
 from onebox.nats import EmbeddedNats
+from onebox.testing.buses import SharedNats
+from onebox.testing.folders import temporary_folder
+from onebox.testing.running import running
 from runtime.bus import Client, connected
 from runtime.bus.jetstream import jetstream
 from runtime.bus.pubsub import subscribe
@@ -101,6 +105,22 @@ async def test_a_stream_keeps_the_settings_of_its_operator(client: Client) -> No
     before = (await js.stream_info("EVT_JAR")).config
     await provision(js, "EVT_JAR", ["evt.jar.>"], 2**25, replicas=1)
     assert (await js.stream_info("EVT_JAR")).config == before
+
+
+class SmallNats(SharedNats):
+    max_store, names = "48MB", ("small",)
+
+
+async def test_a_stream_is_kept_by_a_server_whose_space_is_reserved() -> None:
+    with temporary_folder() as path, running(folder := DataFolder(path / "nats"), SmallNats(folder)) as server:
+        async with connected(server.url_of("small"), "jar") as client:
+            js = jetstream(client)
+            raised = MIN_STREAM_BYTES + 2**20
+            await js.add_stream(StreamConfig(name="EVT_JAR", subjects=["evt.jar.>"], max_bytes=raised))
+            other = StreamConfig(name="EVT_BOX", subjects=["evt.box.>"], max_bytes=48 * 2**20 - raised)
+            await js.add_stream(other)
+            await provision(js, "EVT_JAR", ["evt.jar.>"], MIN_STREAM_BYTES)
+            assert (await js.stream_info("EVT_JAR")).config.max_bytes == raised
 
 
 async def test_a_service_that_may_not_update_its_stream_names_the_way(installed_nats: EmbeddedNats) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 from contracts.wire import work_filter, work_stream
 from nats.errors import Error
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import APIError, BadRequestError
+from nats.js.errors import APIError, BadRequestError, NotFoundError
 from runtime.bus import Client
 from runtime.bus.client import NotPermitted
 from runtime.bus.jetstream import JetStream, client_of
@@ -121,8 +121,16 @@ async def _provision(js: JetStream, config: StreamConfig) -> None:
     if level < API_LEVEL:
         raise BusTooOld(f"nats-server has JetStream API level {level}; level {API_LEVEL} (2.12 or later) is required")
     try:
+        await _adjust(js, config)
+    except NotFoundError:
+        await _create(js, config)
+
+
+async def _create(js: JetStream, config: StreamConfig) -> None:
+    # Only if it does not exist: a server whose space is reserved by streams refuses even what it has.
+    try:
         await js.add_stream(config)
-    except BadRequestError:  # it exists with other settings
+    except BadRequestError:  # another replica has created it with other settings
         await _adjust(js, config)
 
 
