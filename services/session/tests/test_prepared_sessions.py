@@ -49,8 +49,8 @@ async def prepared_session(deployment: Deployment, spares: list[Spares]) -> UUID
         await deployment.client.create()  # for others like it, agents are started
     claimed, session_id = claims(), await next_session(deployment, spares)
     while not await is_prepared(deployment, session_id):
-        await deployment.client.run(session_id, HELLO)  # which may have come late
-        session_id = await next_session(deployment, spares)
+        await deployment.client.run(session_id, HELLO)  # which may have come late, and claims an agent, too
+        claimed, session_id = claims(), await next_session(deployment, spares)
     await eventually(lambda: claims() > claimed)
     return session_id
 
