@@ -34,7 +34,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> Generator[None, int, int]:
     """Start more processes than cores with `-n auto`, since tests also wait: half of their time if they use servers."""
     cores = yield
-    return cores + 1 if config.option.markexpr.startswith("not server") else 2 * cores + 1
+    return cores + 1 if config.option.markexpr.startswith("not server") else 2 * cores
 
 
 @pytest.hookimpl(tryfirst=True)
