@@ -37,7 +37,7 @@ def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
 @pytest.mark.long
 @pytest.mark.usefixtures("servers")
 def test_runs_that_are_killed_end_honestly_and_repeat_nothing() -> None:
-    run("tests.chaos.kills", "--seed", "3", "--kills", "10")
+    run("tests.chaos.kills", "--seed", "3", "--kills", "5")
 
 
 @pytest.mark.long
