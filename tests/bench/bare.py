@@ -19,7 +19,8 @@ from runtime.clock import new_id
 from sandbox import Sandbox
 from session.agent.agent_process import prepare_agent, probe_of
 from session.agent.model_proxy import Access, ModelProxy
-from session.agent.options import AgentSpec, Limits, options, variables
+from session.agent.options import AgentSpec, Limits, variables
+from session.agent.sdk_options import options
 
 from tests.bench.stage import Stage
 

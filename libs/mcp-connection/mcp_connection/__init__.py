@@ -5,7 +5,6 @@ from mcp_connection.connector import Connector
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.fingerprints import fingerprint
 from mcp_connection.limits import PROGRAM_MEMORY_BYTES, ConnectionLimits
-from mcp_connection.upstream import Upstream
 
 __all__ = [
     "NO_CALLBACKS",
@@ -15,6 +14,5 @@ __all__ = [
     "ConnectionLimits",
     "Connector",
     "Elicitation",
-    "Upstream",
     "fingerprint",
 ]

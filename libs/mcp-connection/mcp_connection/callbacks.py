@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from mcp_types import ElicitResult
+if TYPE_CHECKING:  # it loads the models of the protocol, which take 10 MiB
+    from mcp_types import ElicitResult
 
 
 @dataclass(frozen=True)
@@ -15,16 +16,6 @@ class Elicitation:
     schema: dict[str, Any]
 
 
-def accepted(content: dict[str, Any]) -> ElicitResult:
-    """Return the answer of a user who filled in the form."""
-    return ElicitResult(action="accept", content=content)
-
-
-def declined(action: Literal["decline", "cancel"] = "decline") -> ElicitResult:
-    """Return the answer of a user who did not fill in the form."""
-    return ElicitResult(action=action)
-
-
 @dataclass(frozen=True)
 class Callbacks:
     """The functions that a connection calls. Elicitation is offered to the server only if `elicit` is set.
@@ -32,7 +23,7 @@ class Callbacks:
     Sampling and roots are never offered: a server shall neither use the model nor learn about the client's files.
     """
 
-    elicit: Callable[[Elicitation], Awaitable[ElicitResult]] | None = None
+    elicit: "Callable[[Elicitation], Awaitable[ElicitResult]] | None" = None
     on_tools_changed: Callable[[], None] | None = None
     on_log: Callable[[str, str], None] | None = None
     """Called with the level and the text of a log message of the server."""

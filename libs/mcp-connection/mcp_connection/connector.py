@@ -1,40 +1,23 @@
-"""Opens connections to servers."""
+"""Opens connections to servers. The first one loads the MCP library: 16 MiB, and 0.3 s of a processor in a thread."""
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from importlib.metadata import version
+from collections.abc import AsyncGenerator
+from contextlib import ExitStack, asynccontextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from contracts.mcp_registry.values import ServerConnection, ServerType
-from contracts.refusals import Code
-from mcp.client import Client
-from mcp_types import Implementation
+from contracts.mcp_registry.values import ServerConnection
 from runtime.http.addresses import AddressRules
 from sandbox import Sandbox
 
 from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
-from mcp_connection.connection import CLOSED, Connection
-from mcp_connection.deadlines import Deadlines
-from mcp_connection.failures import ConnectionFailed
-from mcp_connection.http import http_transport, sse_transport
-from mcp_connection.inbound import bounded
 from mcp_connection.limits import DEFAULT_LIMITS, ConnectionLimits
-from mcp_connection.requests import Requests
-from mcp_connection.stdio import StdioTransport
-from mcp_connection.transports import TransportFactory
-from mcp_connection.upstream import Upstream
 from mcp_connection.variables import check_variables
 
-# These libraries would log what a server sends, URLs with secrets, and a traceback for each message that is not valid.
-for name in ("mcp", "client", "httpx2", "httpcore2"):
-    logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-
-PROTOCOL = "auto"
-"""The newest version that both sides know. Newer versions of the protocol have no SSE."""
-CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-connection"))
+if TYPE_CHECKING:
+    from mcp_connection.clients import Clients
+    from mcp_connection.upstream import Upstream
 
 
 class Connector:
@@ -49,59 +32,31 @@ class Connector:
         readable: tuple[Path, ...] = (),
     ) -> None:
         self.sandbox, self.limits = sandbox or Sandbox(None), limits
-        self._stdio = StdioTransport(self.sandbox, rules, limits, readable)
-        self._transports: Mapping[ServerType, TransportFactory] = {
-            "STDIO": self._stdio,
-            "HTTP": http_transport(rules, limits),
-            "SSE": sse_transport(rules, limits),
-        }
-        self._exits = AsyncExitStack()
+        self._rules, self._readable = rules, readable
+        self._clients: Clients | None = None
+        self._exits = ExitStack()
 
     async def __aenter__(self) -> Self:
-        self._exits.enter_context(self._stdio)
-        self._tasks = await self._exits.enter_async_context(asyncio.TaskGroup())
+        self._tasks = await asyncio.TaskGroup().__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._exits.aclose()
+        with self._exits:
+            await self._tasks.__aexit__(None, None, None)
 
     @asynccontextmanager
     async def connect(
         self, server: ServerConnection, *, workspace: Path | None = None, callbacks: Callbacks = NO_CALLBACKS
-    ) -> AsyncGenerator[Upstream]:
+    ) -> "AsyncGenerator[Upstream]":
         """Connect to a server for the duration of the context. Raise ConnectionFailed if that is not possible."""
         check_variables(server)
-        connection = Connection()
-        transport = self._transports[server.definition.server_type](server, workspace, connection.fail)
-        deadlines = Deadlines()
-        requests = Requests(callbacks, deadlines)
-        client = Client(
-            bounded(transport, connection.fail),
-            mode="legacy" if server.definition.server_type == "SSE" else PROTOCOL,
-            cache=None,
-            client_info=CLIENT,
-            elicitation_callback=requests.elicit if callbacks.elicit else None,
-            logging_callback=requests.log,
-            message_handler=requests.notify,
-        )
-        task = self._tasks.create_task(connection.run(client, callbacks.on_tools_changed))
-        try:
-            yield Upstream(await self._connected(connection), self.limits, connection, deadlines)
-        finally:
-            connection.fail(CLOSED)
-            await self._ended(connection, task)
+        clients = self._clients or await self._load()
+        async with clients.connect(server, workspace, callbacks) as upstream:
+            yield upstream
 
-    async def _connected(self, connection: Connection) -> Client:
-        try:
-            async with asyncio.timeout(self.limits.connect_seconds):
-                return await connection.connected()
-        except TimeoutError as error:
-            detail = f"The server did not answer within {self.limits.connect_seconds:g} seconds."
-            raise ConnectionFailed(Code.MCP_SERVER_TIMEOUT, detail) from error
-
-    async def _ended(self, connection: Connection, task: asyncio.Task[None]) -> None:
-        """Wait until the connection is closed; if it was established, at most for the time that a farewell may take."""
-        if connection.is_established:
-            await asyncio.wait({task}, timeout=self.limits.close_seconds)
-        task.cancel()
-        await asyncio.wait({task})
+    async def _load(self) -> "Clients":
+        module = await asyncio.to_thread(import_module, "mcp_connection.clients")
+        if self._clients is None:  # another connection may have been opened meanwhile
+            clients: Clients = module.Clients(self.sandbox, self._rules, self.limits, self._readable, self._tasks)
+            self._clients = self._exits.enter_context(clients)
+        return self._clients

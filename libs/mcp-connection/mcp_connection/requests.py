@@ -5,7 +5,8 @@ import json
 import mcp_types as types
 from mcp.client import ClientRequestContext, IncomingMessage
 
-from mcp_connection.callbacks import Callbacks, Elicitation, declined
+from mcp_connection.answers import declined
+from mcp_connection.callbacks import Callbacks, Elicitation
 from mcp_connection.deadlines import Deadlines
 
 MAX_LOG_CHARACTERS = 2000

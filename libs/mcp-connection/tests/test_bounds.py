@@ -10,7 +10,7 @@ from contracts.mcp_registry.values import ServerConnection, ServerDefinition, To
 from contracts.refusals import Code
 from mcp.client import ClientRequestContext
 from mcp_connection import Callbacks, ConnectionFailed, Elicitation, fingerprint
-from mcp_connection.callbacks import accepted, declined
+from mcp_connection.answers import accepted, declined
 from mcp_connection.deadlines import Deadlines
 from mcp_connection.inbound import MAX_ITEMS, count_items
 from mcp_connection.messages import MAX_VALUES, check_message

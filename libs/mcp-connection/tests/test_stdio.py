@@ -9,11 +9,12 @@ from unittest.mock import Mock
 
 import pytest
 from contracts.refusals import Code
-from mcp_connection import ConnectionFailed, ConnectionLimits, Connector, Upstream
+from mcp_connection import ConnectionFailed, ConnectionLimits, Connector
 from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
 from mcp_connection.testing import stdio_command
 from mcp_connection.testing.executing import execute, stdio_server
+from mcp_connection.upstream import Upstream
 from runtime.http.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import Resources, Sandbox, SandboxedProcess

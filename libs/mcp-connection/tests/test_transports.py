@@ -11,12 +11,12 @@ import pytest_asyncio
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition, ServerType
 from contracts.refusals import Code
 from mcp.shared.exceptions import MCPError
-from mcp_connection import NO_CALLBACKS, Callbacks, ConnectionFailed, ConnectionLimits, Connector, Elicitation, Upstream
-from mcp_connection import connector as connector_module
-from mcp_connection.callbacks import accepted, declined
+from mcp_connection import NO_CALLBACKS, Callbacks, ConnectionFailed, ConnectionLimits, Connector, Elicitation, clients
+from mcp_connection.answers import accepted, declined
 from mcp_connection.testing import InMemoryConnector, started
 from mcp_connection.testing.application import application
 from mcp_connection.testing.server import ANY_HOST, http_app, serving
+from mcp_connection.upstream import Upstream
 from mcp_types import CallToolResult, ElicitResult, TextContent, TextResourceContents
 from runtime.http.addresses import AddressRules
 from runtime.testing import eventually
@@ -46,7 +46,7 @@ async def connecting(
     """Start a server in this process, and connect to it."""
     app = application()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connector_module, "PROTOCOL", way.protocol)
+        patch.setattr(clients, "PROTOCOL", way.protocol)
         if way.transport == "memory":
             connector = InMemoryConnector({"example": app}, limits)
             async with connector, connector.connect(connection(), callbacks=callbacks) as upstream:
@@ -243,7 +243,7 @@ async def test_calls_after_the_end_of_a_connection_fail() -> None:
     ids=name_of,
 )
 async def test_a_server_that_crashes_ends_the_call(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connector_module, "PROTOCOL", way.protocol)
+    monkeypatch.setattr(clients, "PROTOCOL", way.protocol)
     async with started("--transport", way.transport) as program, Connector(None, LOOPBACK, LIMITS) as connector:
         server_type = "SSE" if way.transport == "sse" else "HTTP"
         async with connector.connect(connection(program.url, server_type)) as upstream:

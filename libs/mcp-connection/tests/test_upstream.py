@@ -1,6 +1,8 @@
 """Tests of connections to servers in memory: what is the same for all transports."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from typing import NoReturn
 from uuid import UUID
 
@@ -8,8 +10,10 @@ import pytest
 from contracts.mcp_registry.values import ServerConnection, ServerDefinition
 from contracts.refusals import Code
 from mcp.server.mcpserver import MCPServer
-from mcp_connection import ConnectionFailed, Upstream
+from mcp_connection import ConnectionFailed
+from mcp_connection.clients import Clients
 from mcp_connection.testing import InMemoryConnector
+from mcp_connection.upstream import Upstream
 
 
 def connection(name: str = "test") -> ServerConnection:
@@ -60,3 +64,22 @@ async def test_an_error_instead_of_the_tools_violates_the_protocol() -> None:
         with pytest.raises(ConnectionFailed, match="answered tools/list with an error") as failed:
             await upstream.list_tools()
     assert failed.value.code == Code.MCP_SERVER_INVALID
+
+
+class Observed(InMemoryConnector):
+    """Notes the clients of each connection."""
+
+    clients: list[Clients]
+
+    async def _load(self) -> Clients:
+        clients = await super()._load()
+        self.clients.append(clients)
+        return clients
+
+
+async def test_connections_that_are_opened_first_and_at_once_share_limits() -> None:
+    async with Observed({"test": server()}) as connector, AsyncExitStack() as exits:
+        connector.clients = []
+        await asyncio.gather(*(exits.enter_async_context(connector.connect(connection())) for _ in range(2)))
+    [one, other] = connector.clients
+    assert one is other

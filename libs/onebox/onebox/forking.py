@@ -25,7 +25,12 @@ from onebox.children import Process, Program, allowed_environment, signal_on_par
 
 _COMMON = ("eventing.main",)
 _OF_SERVICES = ("app", "operations", "settings")
-"""The modules that are loaded of each service that has them. Together they import what it needs."""
+"""The modules that are loaded of each service that has them. Together they import what it needs at its start."""
+LOADED_LATER = (
+    *("gateway.mcp_server.exchange", "mcp_connection.clients", "mcp_registry.oauth.preparation"),
+    *("mcp_registry.oauth.tokens", "report.storage.s3", "session.agent.prestarted"),
+)
+"""The modules that services load when they need them first: for the first agent or MCP server, for example."""
 _HANDLED = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 _PR_SET_NAME = 15
 _ARGUMENTS, _VARIABLES = slice(45, 47), slice(47, 49)

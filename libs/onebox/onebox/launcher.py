@@ -21,7 +21,7 @@ from onebox.nats import EmbeddedNats
 from onebox.pango import install_in_background
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
-from onebox.readiness import ReadyCheck, describe_not_ready, not_ready, scrape_targets
+from onebox.readiness import ReadyCheck, any_has_sample, describe_not_ready, not_ready, scrape_targets
 from onebox.services import STOP_ORDER, DatabaseUrls, LaunchContext, Programs, Service, names, services
 from onebox.settings import PREFIXES, BoxSettings, url_of
 from onebox.supervision import Supervisor
@@ -135,8 +135,8 @@ class Launcher:
         return True
 
     def _announce(self, context: LaunchContext, checks: Sequence[ReadyCheck]) -> None:
-        unconfined = any(check.has_sample("agent_sandbox 0.0") for check in checks)
-        without_pdf = any(check.has_sample("report_pdf_available 0.0") for check in checks)
+        unconfined = any_has_sample(checks, "session", "agent_sandbox 0.0")
+        without_pdf = any_has_sample(checks, "report", "report_pdf_available 0.0")
         self._record(context.folder.address, url_of(self._settings.host, self._settings.port))
         self._record(context.folder.ops, scrape_targets(checks))
         self._supervisor.started = True

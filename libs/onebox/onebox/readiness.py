@@ -43,6 +43,11 @@ class ReadyCheck:
             connection.close()
 
 
+def any_has_sample(checks: Sequence[ReadyCheck], name: str, sample: str) -> bool:
+    """Return whether the metrics of the child with this name contain a sample. To write them takes memory in others."""
+    return any(check.has_sample(sample) for check in checks if check.child.name == name)
+
+
 def scrape_targets(checks: Sequence[ReadyCheck]) -> str:
     """Return where services serve their probes and metrics, as Prometheus reads it (`file_sd_configs`)."""
     ports = {check.child.name: check.port for check in checks if "OPS_PORT" in check.child.program.environment}

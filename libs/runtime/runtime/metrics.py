@@ -22,6 +22,7 @@ log = get_logger()
 
 disable_created_metrics()  # the time at which a series was created doubles the number of series, and nobody reads it
 
+VERSION = version("agentapi-runtime")
 MAX_AGE_SECONDS, MEASURING_SECONDS = 10.0, 1.0
 """How long what was measured is reported again, however many scrapers there are, and how long measuring may take."""
 
@@ -85,7 +86,7 @@ class Scrapes:
         self.owners, self.measures = ("runtime", *libraries, service), measures
         self._known = dict[Measure, Values]()
         self._measured_at, self._lock = -MAX_AGE_SECONDS, asyncio.Lock()
-        _build.labels(service, version("agentapi-runtime")).set(1)
+        _build.labels(service, VERSION).set(1)
 
     async def exposition(self) -> bytes:
         """Return all metrics in the text format of Prometheus, without those that cannot be measured within 1 s."""

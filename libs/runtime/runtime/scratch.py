@@ -21,7 +21,8 @@ def scratch_folder(service: str) -> Generator[Path]:
     them are directly below the system's temporary folder, because the path of a Unix socket has at most 108 bytes.
     """
     root, prefix = Path(tempfile.gettempdir()), f"agentapi-{service}-"
-    orphaned = [path for path in root.glob(f"{prefix}*") if _is_orphaned(path, path.name.removeprefix(prefix))]
+    found = [path for path in root.iterdir() if path.name.startswith(prefix)]  # `glob` would compile an expression
+    orphaned = [path for path in found if _is_orphaned(path, path.name.removeprefix(prefix))]
     # In the background, since it may take long. If this process ends first, the next one erases the rest.
     threading.Thread(target=_erase_all, args=(orphaned,), name="scratch", daemon=True).start()
     own = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))

@@ -9,18 +9,12 @@ import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
-from session.agent import agent_events, draft
-from session.agent.agent_events import (
-    OUTPUT_TOO_DEEP,
-    TRUNCATED,
-    AssistantMessage,
-    Delta,
-    Finished,
-    MessageTranslator,
-    ToolReturned,
-)
+from session.agent import draft
+from session.agent import translator as module
+from session.agent.agent_events import TRUNCATED, AssistantMessage, Delta, Finished, ToolReturned
 from session.agent.model_proxy import Tokens
 from session.agent.reported import MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
+from session.agent.translator import OUTPUT_TOO_DEEP, MessageTranslator
 
 LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
@@ -67,7 +61,7 @@ def test_lone_surrogates_are_replaced_in_tool_results() -> None:
 
 
 def test_a_tool_call_lasts_from_its_message_to_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_events, "time", Mock(monotonic=Mock(side_effect=[10.0, 10.25])))
+    monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=[10.0, 10.25])))
     translator = MessageTranslator()
     translate(translator, sdk.AssistantMessage(content=[sdk.ToolUseBlock("id", "T", {})], model="m"))
     [returned] = translator.translate(sdk.UserMessage(content=[sdk.ToolResultBlock("id", "out")]))

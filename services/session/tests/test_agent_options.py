@@ -8,8 +8,8 @@ import pytest_asyncio
 from contracts.refusals import Code
 from sandbox import Sandbox
 from session.agent import Finished
-from session.agent.agent_events import MAX_OUTPUT_BYTES, MessageTranslator
 from session.agent.agent_process import prepare_agent
+from session.agent.translator import MAX_OUTPUT_BYTES, MessageTranslator
 from simulator.testing import bash, calling, scripted, tools_prompt
 
 from services.session.tests.replica import NewReplica, Replica

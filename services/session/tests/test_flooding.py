@@ -16,8 +16,9 @@ from runtime.clock import new_id
 from sandbox.bwrap_args import PYTHON
 from session.agent import AssistantMessage, Limits, ToolReturned
 from session.agent import frame_queue as module
+from session.agent.failures import AgentFailed
 from session.agent.frame_queue import FrameQueue
-from session.agent.frames import AgentFailed, Frames
+from session.agent.frames import Frames
 from session.agent.transcript import Transcript
 from simulator.testing import bash, bash_prompt, scripted
 

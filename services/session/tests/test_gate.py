@@ -8,9 +8,9 @@ from claude_agent_sdk import HookContext
 from contracts.session.settling import call_key
 from contracts.session.values import SdkOptions
 from session.agent import gate
-from session.agent.agent_events import MessageTranslator
 from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
+from session.agent.translator import MessageTranslator
 from session.ceilings import UNLIMITED
 from session.mcp.permits import Permits
 from session.mcp.repeats import Repeats

@@ -13,7 +13,8 @@ from contracts.refusals import Code
 from contracts.session.mcp import McpServerUse
 from eventing.testing import eventually
 from mcp.types import CallToolResult, ServerCapabilities, TextContent
-from mcp_connection import Callbacks, ConnectionFailed, Upstream, fingerprint
+from mcp_connection import Callbacks, ConnectionFailed, fingerprint
+from mcp_connection.upstream import Upstream
 from runtime.clock import new_id
 from session.mcp import link
 from session.mcp.connections import DEFAULT_BOUNDS, Bounds, Connections

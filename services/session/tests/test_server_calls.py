@@ -11,7 +11,8 @@ from contracts.session.values import TextBlock
 from mcp.types import CallToolResult, TextContent
 from runtime.clock import new_id
 from session.mcp import server_calls
-from session.mcp.server_calls import MAX_RESULT_CHARS, NOT_STORED, TOO_LARGE, ServerCalls, recover_calls
+from session.mcp.recovered_calls import recover_calls
+from session.mcp.server_calls import MAX_RESULT_CHARS, NOT_STORED, TOO_LARGE, ServerCalls
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_transcript_fence import start

@@ -13,7 +13,7 @@ from eventing.testing import eventually
 from runtime.metrics import metrics_of
 from session.agent import Limits
 from session.agent.claiming import ClaimFailed
-from session.agent.frames import AgentFailed
+from session.agent.failures import AgentFailed
 from session.agent.prestarted import PrestartedAgent
 from session.agent.spares import MAX_FAILURES
 from session.workspace.parked import FOLDER

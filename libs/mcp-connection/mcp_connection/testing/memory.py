@@ -10,6 +10,7 @@ from mcp.client._memory import InMemoryTransport
 from mcp.server.mcpserver import MCPServer
 from runtime.http.addresses import AddressRules
 
+from mcp_connection.clients import Clients
 from mcp_connection.connector import Connector
 from mcp_connection.failures import ConnectionFailed
 from mcp_connection.limits import DEFAULT_LIMITS, ConnectionLimits
@@ -22,7 +23,11 @@ class InMemoryConnector(Connector):
     def __init__(self, servers: Mapping[str, MCPServer], limits: ConnectionLimits = DEFAULT_LIMITS) -> None:
         super().__init__(None, AddressRules(), limits)
         self._servers = servers
-        self._transports = dict.fromkeys(("STDIO", "HTTP", "SSE"), self._transport)
+
+    async def _load(self) -> Clients:
+        clients = await super()._load()
+        clients.transports = dict.fromkeys(("STDIO", "HTTP", "SSE"), self._transport)
+        return clients
 
     def _transport(self, server: ServerConnection, workspace: Path | None, report: FailureReport) -> Transport:
         name = server.definition.name

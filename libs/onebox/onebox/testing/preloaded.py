@@ -21,7 +21,7 @@ from runtime.loading import loading
 
 with loading():
     from onebox.children import end_with_parent
-    from onebox.forking import Preloading, end_with, set_environment, set_name
+    from onebox.forking import LOADED_LATER, Preloading, end_with, set_environment, set_name
 
 COSTLY_PASSWORDS = "COSTLY_PASSWORDS"
 """A variable for programs whose passwords shall cost as much as those of users do; others hash them quickly."""
@@ -39,6 +39,9 @@ def main(connection: socket.socket, services: Sequence[str]) -> None:
     preloading = Preloading(services)
     preloading.start()
     preloading.finish()
+    with loading():
+        for name in LOADED_LATER if services else ():  # each program would take half a second for its first agent
+            import_module(name)
     serve(connection, _run)
 
 

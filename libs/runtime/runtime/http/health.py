@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from uvicorn.lifespan.on import LifespanOn
 
 from runtime.http.connections import BoundedProtocol
 from runtime.http.handshakes import WebSocketProtocol
@@ -156,7 +157,7 @@ async def serving(asgi: object, host: str, port: int) -> AsyncGenerator[Server]:
     )
     config.load()
     server = Server(config)
-    server.lifespan = config.lifespan_class(config)
+    server.lifespan = LifespanOn(config)
     try:
         await server.startup()
     except SystemExit:  # raised by uvicorn, which has logged the reason

@@ -18,9 +18,7 @@ from runtime import clock
 
 from mcp_registry.dependencies import Dependencies
 from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
-from mcp_registry.oauth.preparation import Preparation, prepare
 from mcp_registry.oauth.state import hash_state, new_state
-from mcp_registry.oauth.tokens import exchange, revoke
 
 TO_PREPARE = "SELECT server_id AS aggregate, id AS work FROM authorizations WHERE status = 'pending'"
 TO_EXCHANGE = "SELECT server_id AS aggregate, id AS work FROM authorizations WHERE status = 'returned'"
@@ -74,8 +72,7 @@ class PrepareAuthorization(AuthorizationJob[AuthorizationRequested]):
         if url is None or oauth.redirect_uri is None:
             raise JobNotWanted
         state = new_state(server_id)
-        wanted = Preparation(url, oauth.redirect_uri, state, secrets.client, self.event.scope)
-        pending = await prepare(wanted, oauth.requests)
+        pending = await oauth.prepare(url, state, secrets.client, self.event.scope)
         command = OfferAuthorization(
             server_id=server_id,
             authorization_id=self.event.authorization_id,
@@ -101,7 +98,7 @@ class ExchangeCode(AuthorizationJob[AuthorizationReturned]):
         await self.check_wanted()  # then the code is that of this attempt
         if pending is None:
             raise JobNotWanted
-        self.tokens = await exchange(pending, clock.now(), self.dependencies.oauth.requests)
+        self.tokens = await self.dependencies.oauth.exchange(pending, clock.now())
         authorization_id = self.event.authorization_id
         command = CompleteAuthorization(
             server_id=self.recorded.id, authorization_id=authorization_id, tokens=self.tokens
@@ -112,4 +109,4 @@ class ExchangeCode(AuthorizationJob[AuthorizationReturned]):
         """Revoke the tokens: the server was deleted or authorized again in the meantime."""
         if self.tokens:
             with suppress(AuthorizationRefused, AuthorizationServerUnavailable):
-                await revoke(self.tokens, self.dependencies.oauth.requests)
+                await self.dependencies.oauth.revoke(self.tokens)

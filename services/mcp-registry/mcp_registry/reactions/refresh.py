@@ -12,7 +12,6 @@ from runtime import clock
 
 from mcp_registry.dependencies import Dependencies
 from mcp_registry.oauth.errors import AuthorizationRefused, AuthorizationServerUnavailable
-from mcp_registry.oauth.tokens import refresh, revoke
 
 IN_PROGRESS = "SELECT id AS aggregate, refreshing AS work FROM servers WHERE refreshing IS NOT NULL"
 
@@ -38,7 +37,7 @@ class RefreshTokens(Job[Dependencies, RefreshRequested]):
         if present is None:
             raise JobNotWanted
         try:
-            self.tokens = await refresh(present, clock.now(), self.dependencies.oauth.requests)
+            self.tokens = await self.dependencies.oauth.refresh(present, clock.now())
         except AuthorizationRefused as refused:
             raise JobFailed(refused.code, refused.detail) from refused
         refresh_id = self.event.refresh_id
@@ -57,4 +56,4 @@ class RefreshTokens(Job[Dependencies, RefreshRequested]):
         """Revoke the new tokens: the server was deleted or authorized again in the meantime."""
         if self.tokens:
             with suppress(AuthorizationRefused, AuthorizationServerUnavailable):
-                await revoke(self.tokens, self.dependencies.oauth.requests)
+                await self.dependencies.oauth.revoke(self.tokens)

@@ -10,7 +10,6 @@ from runtime.logging import get_logger
 
 from mcp_registry.dependencies import Dependencies
 from mcp_registry.oauth.errors import AuthorizationRefused
-from mcp_registry.oauth.tokens import revoke
 
 log = get_logger()
 
@@ -32,7 +31,7 @@ class RevokeTokens(Job[Dependencies, RevocationRequested]):
         if tokens is None:
             raise JobNotWanted
         try:
-            revoked = await revoke(tokens, self.dependencies.oauth.requests)
+            revoked = await self.dependencies.oauth.revoke(tokens)
         except AuthorizationRefused as refused:
             raise JobFailed(refused.code, refused.detail) from refused
         await self._end(revoked=revoked)

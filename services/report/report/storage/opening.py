@@ -1,12 +1,14 @@
 """Opening the store that the settings choose."""
 
+import asyncio
+from importlib import import_module
+
 from runtime.logging import get_logger
 from runtime.starting import CannotStart
 
 from report.settings import Settings
 from report.storage.interface import Storage, StorageDenied
 from report.storage.local import LocalStorage
-from report.storage.s3 import Bucket, S3Storage
 
 log = get_logger()
 
@@ -17,7 +19,7 @@ async def open_storage(settings: Settings) -> Storage:
     Raises:
         CannotStart: it refuses access, or does not exist.
     """
-    variable, storage = _storage(settings)
+    variable, storage = await _storage(settings)
     try:
         await storage.check()
     except StorageDenied as error:
@@ -27,9 +29,10 @@ async def open_storage(settings: Settings) -> Storage:
     return storage
 
 
-def _storage(settings: Settings) -> tuple[str, Storage]:
+async def _storage(settings: Settings) -> tuple[str, Storage]:
     if settings.report_s3_bucket:
-        bucket = Bucket(
+        s3 = await asyncio.to_thread(import_module, "report.storage.s3")  # 4 MiB, which only buckets need
+        bucket = s3.Bucket(
             settings.report_s3_bucket,
             endpoint=str(settings.report_s3_endpoint).rstrip("/") if settings.report_s3_endpoint else None,
             region=settings.report_s3_region,
@@ -37,7 +40,7 @@ def _storage(settings: Settings) -> tuple[str, Storage]:
             secret_access_key=settings.report_s3_secret_access_key,
             prefix=settings.report_s3_prefix,
         )
-        return "REPORT_S3_BUCKET", S3Storage(bucket)
+        return "REPORT_S3_BUCKET", s3.S3Storage(bucket)
     if settings.reports_dir is None:
         raise CannotStart("REPORTS_DIR: it must be set, or REPORT_S3_BUCKET.")
     return "REPORTS_DIR", LocalStorage(settings.reports_dir)

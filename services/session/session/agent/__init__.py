@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
 from contracts.refusals import Code
@@ -18,18 +18,20 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Delta, Finished, ServersConnected, ToolReturned
 from session.agent.agent_process import AGENT
 from session.agent.counting import count_agents, counted, counted_start
-from session.agent.frames import STOPPED, AgentDied, AgentFailed
-from session.agent.gate import Recorded, unrecorded
-from session.agent.live import Agent
+from session.agent.failures import STOPPED, AgentDied, AgentFailed
+from session.agent.loading import agent_class
 from session.agent.model_proxy import ModelProxy
-from session.agent.options import AgentSpec, Ask, Limits, deny_all
+from session.agent.options import AgentSpec, Ask, Limits, Recorded, deny_all, unrecorded
 from session.agent.spares import Spares
 from session.agent.start_slots import StartSlots
 from session.agent.surplus import surplus
 from session.agent.transcript import Transcripts
 from session.agent.unreported import note_reported, unreported
 from session.mcp.connections import Connections
-from session.mcp.elicitations import Elicit, decline_all
+from session.mcp.questions import Elicit, decline_all
+
+if TYPE_CHECKING:
+    from session.agent.live import Agent
 
 __all__ = [
     "AgentEvent",
@@ -187,18 +189,18 @@ class Agents:
         async with asyncio.timeout(SHUTDOWN_TIMEOUT):
             await asyncio.gather(self.spares.aclose(), *(self.close(session_id) for session_id in list(self._live)))
 
-    def _retire(self, agent: Agent) -> None:
+    def _retire(self, agent: "Agent") -> None:
         if not agent.retired:
             agent.retired = True
             self._tasks.create_task(self._end_and_log(agent))
 
-    def _agent_for(self, session_id: UUID, run_id: UUID | None, attempt: int | None = None) -> Agent | None:
+    def _agent_for(self, session_id: UUID, run_id: UUID | None, attempt: int | None = None) -> "Agent | None":
         if run_id:
             self._cancelled_runs.append((run_id, attempt))
         agent = self._live.get(session_id)
         return agent if agent and (run_id is None or agent.spec.works_for(run_id, attempt)) else None
 
-    async def _acquire(self, spec: AgentSpec) -> Agent:
+    async def _acquire(self, spec: AgentSpec) -> "Agent":
         await self.spares.prepared(spec.session_id)
         self._check_not_cancelled(spec)
         agent = self._live.get(spec.session_id)
@@ -212,12 +214,13 @@ class Agents:
         if any(spec.works_for(*cancelled) for cancelled in self._cancelled_runs):
             raise AgentFailed(STOPPED)
 
-    async def _start(self, spec: AgentSpec) -> Agent:
+    async def _start(self, spec: AgentSpec) -> "Agent":
         if prestarted := await self.spares.claimed(spec):
             await self._evict_surplus(spec.owner)
             return prestarted
+        new_agent = await agent_class()
         self._check_not_cancelled(spec)
-        before, agent = self._live.get(spec.session_id), Agent(spec, self._context, self._retire)
+        before, agent = self._live.get(spec.session_id), new_agent(spec, self._context, self._retire)
         self._live[spec.session_id] = agent
         async with self._ended_on_failure(agent):
             with telemetry.span("start agent"):
@@ -226,7 +229,7 @@ class Agents:
             self.spares.note_missed(spec)
         return agent
 
-    async def _start_after(self, before: Agent | None, agent: Agent) -> None:
+    async def _start_after(self, before: "Agent | None", agent: "Agent") -> None:
         if before:
             await before.stop()
         await self._evict_surplus(agent.spec.owner)
@@ -236,14 +239,14 @@ class Agents:
                 await agent.start()
 
     @asynccontextmanager
-    async def _ended_on_failure(self, agent: Agent) -> AsyncGenerator[None]:
+    async def _ended_on_failure(self, agent: "Agent") -> AsyncGenerator[None]:
         try:
             yield
         except BaseException:
             await self._end(agent)
             raise
 
-    async def _release(self, agent: Agent, *, budget_spent: bool) -> None:
+    async def _release(self, agent: "Agent", *, budget_spent: bool) -> None:
         if budget_spent or agent.last_turn or agent.servers.outdated:
             await self._end(agent)
             return
@@ -276,13 +279,13 @@ class Agents:
             idle = [agent for agent in self._live.values() if not agent.busy]
             await asyncio.gather(*(self._end(agent) for agent in idle if agent.idle_since < due))
 
-    async def _end_and_log(self, agent: Agent) -> None:
+    async def _end_and_log(self, agent: "Agent") -> None:
         try:
             await self._end(agent)
         except Exception:  # an exception would cancel the task group, and with it all other agents
             log.exception("agent shutdown failed")
 
-    async def _end(self, agent: Agent) -> None:
+    async def _end(self, agent: "Agent") -> None:
         agent.retired = True  # it stays listed, so that the start of its successor waits until it has ended
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:

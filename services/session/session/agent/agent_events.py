@@ -1,35 +1,25 @@
-"""The events of an agent's turn, translated from the messages of the SDK to the types of the contracts."""
+"""The events of an agent's turn."""
 
-import json
 import re
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
-import claude_agent_sdk as sdk
 from contracts.refusals import Code
 from contracts.session.mcp import McpServerUse
-from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
+from contracts.session.values import Block
 from pydantic import JsonValue
 from runtime.clock import new_id
 from runtime.nesting import MAX_DEPTH, too_deep
 
-from session.agent.draft import SYNTHETIC_MODEL, Draft, Kind, continues_message, follows_message
-from session.agent.model_errors import model_error_detail
+from session.agent.draft import Kind
 from session.agent.model_proxy import Tokens
-from session.agent.reported import dollars, milliseconds, token_count
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-MAX_OUTPUT_BYTES = 512 * 1024
-OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
-OUTPUT_TOO_DEEP = f"The structured output is nested more than {MAX_DEPTH} levels deep."
 TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value is nested more than {MAX_DEPTH} levels deep."}
 """Replaces the input or output of a tool that is nested too deep to be stored."""
 BUDGET_REACHED = "The session reached its `max_budget_usd`."
-OUTPUT_INVALID = "The output does not match `output_format`."
 
 
 @dataclass(frozen=True)
@@ -103,146 +93,6 @@ class ServersConnected:
 type AgentEvent = ServersConnected | AssistantMessage | ToolReturned | Delta | Finished
 
 
-@dataclass
-class MessageTranslator:
-    """Translates the SDK's messages of one agent process.
-
-    `structured` says whether the agent has an `output_format`. The SDK reports cost and tokens as totals since the
-    start of the process; the translator keeps the last totals and returns the differences.
-    """
-
-    structured: bool = False
-    total_cost_usd: Decimal = Decimal(0)
-    total_tokens: Tokens = field(default_factory=Tokens)
-    _started: dict[str, float] = field(default_factory=dict[str, float])
-    _denied: set[str] = field(default_factory=set[str])
-    _partial: AssistantMessage | None = None
-    """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
-    _draft: Draft = field(default_factory=Draft)
-
-    def translate(self, message: sdk.Message) -> Iterator[AgentEvent]:
-        """Yield the events that a message stands for; most messages stand for none."""
-        if not continues_message(message):
-            yield from self._flush(cut_off=not follows_message(message))
-        match message:
-            case sdk.AssistantMessage(model=model) if model != SYNTHETIC_MODEL:
-                yield from self._collect(message)
-            case sdk.UserMessage(content=list(content)):
-                yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
-            case sdk.SystemMessage(subtype="permission_denied", data={"tool_use_id": str(id)}):
-                self.note_denied(id)  # by a rule or the permission mode, without asking
-            case sdk.StreamEvent(parent_tool_use_id=None, event=event):
-                yield from self._streamed(event)
-            case sdk.ResultMessage():
-                yield self._finished(message)
-            case _:
-                pass
-
-    def end(self, *, lost: bool = False) -> Iterator[AgentEvent]:
-        """Yield what is left of a turn: nothing, unless it has ended without a result.
-
-        What a `lost` agent was writing is left out: another one, which goes on, writes it again.
-        """
-        yield from () if lost else self._flush(cut_off=True)
-
-    def note_denied(self, tool_use_id: str) -> None:
-        """Note that a tool call of this turn is not made."""
-        self._denied.add(clean(tool_use_id))
-
-    def _streamed(self, event: dict[str, Any]) -> Iterator[Delta]:
-        match event:
-            case {"type": "message_start", "message": {"model": str(model)}}:
-                self._draft.begin(clean(model))
-            case {"delta": {"type": "text_delta", "text": str(text)}}:
-                yield self._delta("text", clean(text))
-            case {"delta": {"type": "thinking_delta", "thinking": str(text)}}:
-                yield self._delta("thinking", clean(text))
-            case _:
-                pass
-
-    def _delta(self, kind: Kind, text: str) -> Delta:
-        self._draft.add(kind, text)
-        return Delta(text, kind, self._draft.id)
-
-    def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
-        blocks = [block for part in message.content if (block := self._block(part))]
-        model, parent, entry_id = clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
-        if parent:
-            yield from [AssistantMessage(blocks, model, parent, entry_id=entry_id)] if blocks else []
-            return
-        self._draft.discard()
-        if message.stop_reason:  # a whole message, since the stream has failed
-            self._draft.open = False
-        if self._partial:
-            self._partial.blocks.extend(blocks)
-        else:
-            self._partial = AssistantMessage(blocks, model, message_id=self._draft.id, entry_id=entry_id)
-
-    def _flush(self, *, cut_off: bool) -> Iterator[AssistantMessage]:
-        draft, message = self._draft, self._partial
-        self._draft, self._partial = Draft(), None
-        if rest := draft.blocks():
-            message = message or AssistantMessage([], draft.model or SYNTHETIC_MODEL, message_id=draft.id)
-            message = replace(message, blocks=[*message.blocks, *rest])
-        if message and message.blocks:
-            yield replace(message, incomplete=bool(rest) or (cut_off and draft.open))
-
-    def _block(self, part: sdk.ContentBlock) -> Block | None:
-        match part:
-            case sdk.TextBlock(text=text):
-                return TextBlock(text=clean(text))
-            case sdk.ThinkingBlock(thinking=thinking):
-                return ThinkingBlock(thinking=clean(thinking))
-            case sdk.ToolUseBlock(id=id, name=name, input=input):
-                id = clean(id)
-                self._started[id] = time.monotonic()
-                return ToolUseBlock(
-                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(TRUNCATED if too_deep(input) else input)
-                )
-            case _:
-                return None
-
-    def _tool_returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
-        id, now = clean(part.tool_use_id), time.monotonic()
-        duration = now - self._started.pop(id, now)
-        return ToolReturned(
-            id, tool_output(part.content), bool(part.is_error), int(duration * 1000), id in self._denied
-        )
-
-    def _finished(self, result: sdk.ResultMessage) -> Finished:
-        self._started.clear()
-        self._denied.clear()
-        # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
-        total = dollars(result.total_cost_usd)
-        cost, self.total_cost_usd = total - self.total_cost_usd, total
-        tokens = _tokens(result)
-        reported, self.total_tokens = tokens.since(self.total_tokens), tokens
-        usage = result.usage or {}
-        input_tokens = sum(
-            token_count(usage.get(name))
-            for name in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
-        )
-        code, detail = _error(result) if result.is_error else (None, None)
-        output: JsonValue = None
-        if self.structured and code is None:
-            if too_deep(result.structured_output):
-                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP
-            elif (output := clean(result.structured_output)) is None:
-                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
-        if len(json.dumps(output)) > MAX_OUTPUT_BYTES:
-            output, code, detail = None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_LARGE
-        return Finished(
-            milliseconds(result.duration_ms),
-            input_tokens,
-            token_count(usage.get("output_tokens")),
-            max(cost, Decimal(0)),
-            code,
-            detail,
-            output,
-            reported,
-        )
-
-
 def clean[V](value: V) -> V:
     """Return a copy of a JSON value in which lone surrogates are replaced: JSON allows them, UTF-8 does not."""
     match value:
@@ -260,38 +110,6 @@ def clean[V](value: V) -> V:
 def tool_output(content: str | list[dict[str, Any]] | None) -> dict[str, Any]:
     """Return the output of a tool call from the content of its result."""
     return clean(TRUNCATED if too_deep(content) else {"content": _text(content)})
-
-
-def _error(result: sdk.ResultMessage) -> tuple[Code, str]:
-    match result.subtype:
-        case "error_max_turns":
-            return Code.MAX_TURNS_REACHED, "The run reached `max_turns` before the agent was done."
-        case "error_max_budget_usd":
-            return Code.BUDGET_EXCEEDED, BUDGET_REACHED
-        case "error_max_structured_output_retries":
-            return Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
-        case "success" if result.api_error_status:
-            return Code.MODEL_ERROR, model_error_detail(result.api_error_status, clean(result.result or ""))
-        case "success":
-            return Code.MODEL_ERROR, "The model did not answer in time, or its answer was incomplete."
-        case _:
-            return Code.AGENT_FAILED, "The agent ended with an error."
-
-
-def _tokens(result: sdk.ResultMessage) -> Tokens:
-    """Return the usage of all models since the start of the process, as the agent reports it."""
-    used = Tokens()
-    for model in (result.model_usage or {}).values():
-        names = ("inputTokens", "cacheCreationInputTokens", "cacheReadInputTokens", "outputTokens")
-        used += Tokens(*(token_count(model.get(name)) for name in names))
-    return used
-
-
-def _id(name: str | None) -> UUID | None:
-    try:
-        return UUID(name)
-    except (TypeError, ValueError):  # programs in the sandbox can forge messages of the agent
-        return None
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping
+from importlib.metadata import distribution
 from pathlib import Path
 from shlex import quote
 
-import claude_agent_sdk
 from runtime.variable_names import is_reserved, runs_code
 from sandbox import Program, Resources, Sandbox, SandboxedProcess
 
-AGENT = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+AGENT = Path(str(distribution("claude-agent-sdk").locate_file("claude_agent_sdk/_bundled/claude")))
 CONFIG_FOLDER, PROJECTS_FOLDER = ".claude", "projects"
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 SHELL_SETUP, SHELL_VARIABLES = "shell_setup", "shell_variables"

@@ -3,13 +3,15 @@
 import asyncio
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from claude_agent_sdk import ClaudeSDKClient
 from contracts.session.values import SdkOptions
 
 from session.agent.options import AgentSpec
+
+if TYPE_CHECKING:
+    from claude_agent_sdk import ClaudeSDKClient
 
 NO_SESSION = UUID(int=0)
 CLAIM_SECONDS = 10.0
@@ -55,7 +57,7 @@ def _has_whole_budget(spec: AgentSpec) -> bool:
     return spec.budget_usd is None or (budget is not None and spec.budget_usd == Decimal(str(budget)))
 
 
-async def claim(client: ClaudeSDKClient, spec: AgentSpec, cwd: Path) -> None:
+async def claim(client: "ClaudeSDKClient", spec: AgentSpec, cwd: Path) -> None:
     """Send to an agent that waits for it what its session has chosen.
 
     Raises:

@@ -4,14 +4,16 @@ import time
 from collections import Counter as Counted
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 from runtime.metrics import metrics_of
 
 from session.agent.agent_events import Finished
-from session.agent.live import Agent
 from session.ceilings.model_names import FAMILIES, is_listed
+
+if TYPE_CHECKING:
+    from session.agent.live import Agent
 
 Claim = Literal["claimed", "missed", "failed"]
 OTHER = "other"
@@ -52,7 +54,7 @@ _tokens = Counter(
 
 
 @contextmanager
-def counted_start(agent: Agent) -> Generator[None]:
+def counted_start(agent: "Agent") -> Generator[None]:
     """Count the start of an agent in the block, and its duration if it succeeds."""
     _started.inc()
     began = time.perf_counter()
@@ -75,7 +77,7 @@ def count_claim(outcome: Claim) -> None:
     _claims.labels(outcome).inc()
 
 
-def count_agents(live: Iterable[Agent], prestarted: int) -> None:
+def count_agents(live: "Iterable[Agent]", prestarted: int) -> None:
     """Set the gauge of the agents of this replica."""
     number = Counted("warm" if not a.busy else "working" if a.started else "starting" for a in live)
     number["prestarted"] = prestarted

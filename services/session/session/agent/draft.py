@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
 
-import claude_agent_sdk as sdk
 from contracts.session.values import Block, TextBlock, ThinkingBlock
 from runtime.clock import new_id
 
@@ -50,25 +49,3 @@ class Draft:
         thinking = "".join(piece for kind, piece in self._pieces if kind == "thinking")
         text = "".join(piece for kind, piece in self._pieces if kind == "text")
         return [*([ThinkingBlock(thinking=thinking)] if thinking else []), *([TextBlock(text=text)] if text else [])]
-
-
-def continues_message(message: sdk.Message) -> bool:
-    """Return whether the unfinished assistant message may continue after `message`."""
-    match message:
-        case sdk.AssistantMessage(parent_tool_use_id=parent, model=model):
-            return parent is not None or model != SYNTHETIC_MODEL
-        case sdk.StreamEvent(event={"type": "message_delta"}, parent_tool_use_id=None):  # sent after the last block
-            return False
-        case sdk.StreamEvent() | sdk.SystemMessage():
-            return True
-        case _:
-            return False
-
-
-def follows_message(message: sdk.Message) -> bool:
-    """Return whether a message of the agent was complete if `message` is next: its end, or results of its calls."""
-    match message:
-        case sdk.UserMessage(content=list(content)):
-            return any(isinstance(part, sdk.ToolResultBlock) for part in content)
-        case _:
-            return isinstance(message, sdk.StreamEvent)

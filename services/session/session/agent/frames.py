@@ -23,6 +23,7 @@ from claude_agent_sdk._internal.transport.subprocess_cli import SubprocessCLITra
 from contracts.refusals import Code, Refusal
 from runtime.logging import get_logger
 
+from session.agent.failures import STOPPED, AgentDied, AgentFailed
 from session.agent.frame_queue import FrameQueue
 from session.agent.options import Limits
 from session.agent.transcript import Transcript, WriterReplaced
@@ -44,22 +45,9 @@ ANSWERED = re.compile(r'\{"type": "control_response", "response": \{"subtype": "
 INITIALIZING = re.compile(r'\{"type": "control_request", "request_id": "[^"]*", "request": \{"subtype": "initialize"')
 RECORDED_TYPES = frozenset({"assistant", "user"})
 _KILLED = (128 + signal.SIGKILL, -signal.SIGKILL)
-STOPPED = "The agent was stopped."
 NOT_STORED = "The agent's conversation could not be stored."
 
 type Frame = dict[str, Any]
-
-
-class AgentFailed(Exception):
-    """The agent did not start, ended before its turn did, or exceeded a limit. The detail is shown to users."""
-
-    def __init__(self, detail: str, code: Code = Code.AGENT_FAILED) -> None:
-        super().__init__(detail)
-        self.detail, self.code = detail, code
-
-
-class AgentDied(AgentFailed):
-    """The process of the agent ended by itself, in the middle of its turn; or it was killed while it started."""
 
 
 def start_failure(error: Exception, detail: str) -> AgentFailed:

@@ -1,6 +1,5 @@
 """The calls of tools that an agent may begin: those that are stored, and that are permitted."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,40 +16,25 @@ from claude_agent_sdk import (
 from claude_agent_sdk.types import PreToolUseHookSpecificOutput
 from contracts.refusals import Refusal
 from contracts.session.values import ApprovalOutcome
-from prometheus_client import Histogram
 from runtime.logging import get_logger
-from runtime.metrics import metrics_of
 from runtime.nesting import too_deep
 
-from session.agent.agent_events import TRUNCATED, MessageTranslator, clean
-from session.agent.frames import STOPPED
-from session.agent.options import REPEATABLE, Ask, deny_all
+from session.agent.agent_events import TRUNCATED, clean
+from session.agent.failures import STOPPED
+from session.agent.options import REPEATABLE, Ask, Recorded, deny_all, unrecorded
+from session.agent.stored_calls import tool_call_wait
 from session.agent.transcript import Transcript
+from session.agent.translator import MessageTranslator
 from session.ceilings import Ceiling
 from session.mcp.permits import Permits
 
 log = get_logger()
-
-_wait = Histogram(
-    "tool_call_wait_seconds",
-    "How long calls of tools have waited until they were stored; those that change nothing do not wait",
-    buckets=(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 25, 50),
-    registry=metrics_of("session"),
-)
 
 STORE_SECONDS = 25.0
 """How long a call waits until the transcript has it; outages of the database are retried for a little longer."""
 HOOK_SECONDS = 60
 REPETITION = "It is unknown whether this call took effect when it was made before."
 NOT_STORED = "The call could not be stored, so it was not made. Try again later, or continue without it."
-
-type Recorded = Callable[[str], Awaitable[bool]]
-"""Waits until the call with the model's id is recorded as an event, within a limit; returns whether it is."""
-
-
-async def unrecorded(_tool_use_id: str) -> bool:
-    """Let calls begin that are recorded nowhere: the agent works for no run."""
-    return True
 
 
 @dataclass
@@ -80,7 +64,7 @@ class Gate:
         if data.get("tool_name") in REPEATABLE:
             return {}
         call = clean(tool_use_id or "")
-        with _wait.time():
+        with tool_call_wait.time():
             is_stored = await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call)
         if not is_stored:
             log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))

@@ -16,19 +16,22 @@ from contracts.refusals import Code
 from runtime.logging import get_logger
 
 from session.agent.agent_context import AgentContext
-from session.agent.agent_events import AgentEvent, AssistantMessage, Finished, MessageTranslator
+from session.agent.agent_events import AgentEvent, AssistantMessage, Finished
 from session.agent.agent_process import prepare_agent, projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
-from session.agent.frames import STOPPED, AgentDied, AgentFailed, Frames, start_failure, user_message
-from session.agent.gate import Gate, Recorded, unrecorded
+from session.agent.failures import STOPPED, AgentDied, AgentFailed
+from session.agent.frames import Frames, start_failure, user_message
+from session.agent.gate import Gate
 from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
-from session.agent.options import AgentSpec, Ask, options, usable_models, variables
+from session.agent.options import AgentSpec, Ask, Recorded, unrecorded, usable_models, variables
+from session.agent.sdk_options import options
 from session.agent.settling import settles
 from session.agent.transcript import ConversationNotWritten
-from session.mcp.elicitations import Elicit, decline_all
+from session.agent.translator import MessageTranslator
 from session.mcp.permits import Permits
+from session.mcp.questions import Elicit, decline_all
 from session.mcp.server_calls import ServerCalls
 from session.mcp.servers import AgentServers
 
@@ -129,17 +132,10 @@ class Agent:
                 raise AgentFailed(STOPPED)
             limits, confined = self._context.limits, self._context.sandbox.confines
             how = options(self.spec, self._process, limits, resuming=self.resumed, confined=confined, waits=self.waits)
-            sdk_options = replace(
-                how,
-                mcp_servers={**self.servers.configs()},
-                hooks=self._gate.hooks(),
-                can_use_tool=self._gate.decide,
-                stderr=self._diagnostics.record,
-            )
-            self._frames = Frames(
-                sdk_options, self._transcript, projects_folder(self._process.home), limits, self._fail
-            )
-            self._client = ClaudeSDKClient(sdk_options, self._frames)
+            how.mcp_servers, how.hooks = {**self.servers.configs()}, self._gate.hooks()
+            how.can_use_tool, how.stderr = self._gate.decide, self._diagnostics.record
+            self._frames = Frames(how, self._transcript, projects_folder(self._process.home), limits, self._fail)
+            self._client = ClaudeSDKClient(how, self._frames)
             try:
                 await self._connect(self._client)
                 await self._serve(self._process.accept())

@@ -12,7 +12,7 @@ from runtime.clock import new_id
 
 from session.agent.agent_context import AgentContext
 from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, claim
-from session.agent.frames import STOPPED, AgentFailed
+from session.agent.failures import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.options import AgentSpec
 from session.agent.rehearsal import rehearse

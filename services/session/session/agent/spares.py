@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from runtime import telemetry
@@ -15,12 +15,15 @@ from session.agent.agent_context import AgentContext
 from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, profile_of
 from session.agent.counting import count_claim, counted_claim, counted_start
 from session.agent.demand import Demand
-from session.agent.frames import STOPPED, AgentFailed
-from session.agent.live import Agent
+from session.agent.failures import STOPPED, AgentFailed
+from session.agent.loading import prestarted_agent_class
 from session.agent.options import AgentSpec
-from session.agent.prestarted import PrestartedAgent
 from session.agent.start_slots import StartSlots
 from session.workspace import parked
+
+if TYPE_CHECKING:
+    from session.agent.live import Agent
+    from session.agent.prestarted import PrestartedAgent
 
 log = get_logger()
 
@@ -40,11 +43,12 @@ class Spares:
     """
 
     def __init__(
-        self, context: AgentContext, slots: StartSlots, live: dict[UUID, Agent], end: Callable[[Agent], None]
+        self, context: AgentContext, slots: StartSlots, live: "dict[UUID, Agent]", end: "Callable[[Agent], None]"
     ) -> None:
         self._context, self._slots, self._live, self._end = context, slots, live, end
         self._workspaces: Path | None = None
-        self._number, self.agents = 0, list[PrestartedAgent]()
+        self._number = 0
+        self.agents: list[PrestartedAgent] = []
         self._demand = Demand(context.limits.idle_seconds)
         self._preparing = dict[UUID, asyncio.Event]()
         self._changed, self._failures, self._paused_until = asyncio.Event(), 0, 0.0
@@ -60,7 +64,7 @@ class Spares:
             self._workspaces, self._number = workspaces, self._context.limits.spares
             self._changed.set()
 
-    async def claimed(self, spec: AgentSpec) -> PrestartedAgent | None:
+    async def claimed(self, spec: AgentSpec) -> "PrestartedAgent | None":
         """Return an agent that a new session has claimed, and that is live; None if the session needs another one.
 
         Raises:
@@ -131,7 +135,7 @@ class Spares:
         self._changed.set()
         return True
 
-    def _taken(self, spec: AgentSpec) -> PrestartedAgent | None:
+    def _taken(self, spec: AgentSpec) -> "PrestartedAgent | None":
         profile = profile_of(spec) if self.agents else None
         fitting = [agent for agent in self.agents if agent.ready and agent.profile == profile]
         if len(fitting) <= self._demand.is_greedy(spec.owner, self.number):  # the last one is for another user
@@ -140,14 +144,14 @@ class Spares:
         fitting[0].bind(spec)
         return fitting[0]
 
-    async def _give_back(self, agent: PrestartedAgent) -> None:
+    async def _give_back(self, agent: "PrestartedAgent") -> None:
         if self.number:
             agent.unbind()
             self.agents.append(agent)
         else:  # the replica shuts down
             await agent.stop()
 
-    async def _discard(self, agent: PrestartedAgent) -> None:
+    async def _discard(self, agent: "PrestartedAgent") -> None:
         agent.retired = True
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
@@ -205,7 +209,7 @@ class Spares:
         agent = None
         async with self._slots.take(None, spare=True):
             try:
-                agent = PrestartedAgent(profile, workspaces, self._context, self._end)
+                agent = (await prestarted_agent_class())(profile, workspaces, self._context, self._end)
                 self.agents.append(agent)
                 with counted_start(agent):
                     await agent.start()
@@ -223,14 +227,15 @@ class Spares:
         for agent in self.agents[: max(0, len(self.agents) - max(0, number))]:
             await self._remove(agent)
 
-    async def _remove(self, agent: PrestartedAgent) -> None:
+    async def _remove(self, agent: "PrestartedAgent") -> None:
         if agent in self.agents:
             self.agents.remove(agent)
             await agent.stop()
 
     async def _end_outdated(self) -> None:
         """End agents that died, that nobody needs any more, or that run an earlier release of Claude Code."""
-        present, outdated = list(self.agents), list[PrestartedAgent]()
+        outdated: list[PrestartedAgent] = []
+        present = list(self.agents)
         kept = [agent for agent in present if await _kept(agent)]
         wanted = self._demand.profiles(self.number)
         for agent in present:
@@ -241,7 +246,7 @@ class Spares:
         await asyncio.gather(*(self._remove(agent) for agent in outdated))
 
 
-async def _kept(agent: PrestartedAgent) -> bool:
+async def _kept(agent: "PrestartedAgent") -> bool:
     try:
         await asyncio.to_thread(parked.keep, agent.folder)
     except OSError:

@@ -2,13 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from session.agent.live import Agent
 from session.agent.options import Limits
 
+if TYPE_CHECKING:
+    from session.agent.live import Agent
 
-def surplus(live: Iterable[Agent], owner: UUID | None, limits: Limits) -> Agent | None:
+
+def surplus(live: "Iterable[Agent]", owner: UUID | None, limits: Limits) -> "Agent | None":
     """Return the idle agent to end next, of those in the order of their last use; None if there are not too many.
 
     It is one beyond the share of a user, or beyond the total one of the users with the most agents.

@@ -6,14 +6,17 @@ from collections.abc import AsyncGenerator, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from uuid import UUID
 
 from contracts.mcp_registry.values import ServerConnection
 from contracts.refusals import Code
-from mcp_connection import Callbacks, ConnectionFailed, Upstream
+from mcp_connection import Callbacks, ConnectionFailed
 from prometheus_client import Gauge
 from runtime.metrics import metrics_of
+
+if TYPE_CHECKING:
+    from mcp_connection.upstream import Upstream
 
 open_connections = Gauge(
     "mcp_connections", "Open connections of sessions to MCP servers", registry=metrics_of("session")
@@ -25,7 +28,7 @@ class Connects(Protocol):
 
     def connect(
         self, server: ServerConnection, *, workspace: Path | None, callbacks: Callbacks
-    ) -> AbstractAsyncContextManager[Upstream]:
+    ) -> "AbstractAsyncContextManager[Upstream]":
         """Connect to a server for the duration of the context."""
         ...
 
@@ -68,7 +71,7 @@ class Connections:
     @asynccontextmanager
     async def connect(
         self, user_id: UUID | None, server: ServerConnection, workspace: Path, callbacks: Callbacks
-    ) -> AsyncGenerator[Upstream]:
+    ) -> "AsyncGenerator[Upstream]":
         """Connect to a server for the duration of the context, for an agent of a user.
 
         Raises:

@@ -1,31 +1,22 @@
 """Questions of MCP servers to the user of a session."""
 
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
 from contracts.refusals import Refusal
-from contracts.session.values import ApprovalOutcome
 from mcp.types import ElicitResult
 from mcp_connection import Elicitation
-from mcp_connection.callbacks import accepted, declined
+from mcp_connection.answers import accepted, declined
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
 from session.mcp.masking import masked_json
+from session.mcp.questions import Elicit
 
 log = get_logger()
 
 MAX_MESSAGE_CHARS = 4_000
 MAX_FORM_CHARS = 32 * 1024
-
-type Elicit = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
-"""Asks the user for input, given the server as the agent knows it, its message and its form, a JSON schema."""
-
-
-async def decline_all(_server: str, _message: str, _form: dict[str, Any]) -> ApprovalOutcome:
-    """Decline every question."""
-    return ApprovalOutcome(decision="denied")
 
 
 async def answer(question: Elicitation, server: str, redact: Callable[[str], str], elicit: Elicit) -> ElicitResult:

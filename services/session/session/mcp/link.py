@@ -9,7 +9,8 @@ from typing import Any, cast
 from contracts.mcp_registry.values import ServerConnection, ServerType, Tool
 from contracts.refusals import Code
 from mcp.types import CallToolResult, ReadResourceResult, Resource
-from mcp_connection import ConnectionFailed, Upstream, fingerprint
+from mcp_connection import ConnectionFailed, fingerprint
+from mcp_connection.upstream import Upstream
 
 from session.mcp.tools import Offer, offer
 

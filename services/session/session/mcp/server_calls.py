@@ -4,24 +4,22 @@ A worker that continues the run so knows which calls its lost agent had begun, a
 the lost one did not get.
 """
 
-import json
-import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
-from contracts.session.settling import LostCall, StoredResult, call_key
+from contracts.session.settling import call_key
 from eventing.retrying import retry_transient
 from mcp.types import CallToolResult, TextContent
 from runtime.logging import get_logger
 
+from session.mcp.recovered_calls import Database, safe_id
+
 log = get_logger()
 
-PREFIX = "mcp__"
 TOOL_USE_ID = "claudecode/toolUseId"
 """The name under which Claude Code sends the model's id of a call."""
-SAFE_ID = re.compile(r"[!-~]{1,100}")
 MAX_KEPT = 64
 """The number of results of a run that are kept, the newest: more calls than an agent makes at the same time."""
 MAX_RESULT_CHARS = 256 * 1024
@@ -44,25 +42,6 @@ TAKE = """
         SELECT id FROM mcp_calls WHERE session_id = $1 AND run_id = $2 AND key = $3 AND lost
         ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING result"""
-LOSE = """
-    UPDATE mcp_calls SET lost = result IS NOT NULL
-    WHERE session_id = $1 AND run_id = $2 AND tool_use_id = ANY($3) RETURNING tool_use_id, result"""
-
-
-class Database(Protocol):
-    """The methods that are used of a connection pool whose search path is the service's schema."""
-
-    async def execute(self, query: str, *args: object) -> str:
-        """Run a statement; return its command tag."""
-        ...
-
-    async def fetch(self, query: str, *args: object) -> list[dict[str, Any]]:
-        """Return all rows."""
-        ...
-
-    async def fetchval(self, query: str, *args: object) -> Any:
-        """Return the first column of the first row, or None."""
-        ...
 
 
 class ServerCalls:
@@ -86,7 +65,7 @@ class ServerCalls:
         run_id, attempt = self._writer()
         if run_id is None:
             return await make()
-        key, id = call_key(name, arguments), _safe(tool_use_id)
+        key, id = call_key(name, arguments), safe_id(tool_use_id)
         try:
             if attempt > 1 and (taken := await self._fetchval(TAKE, self._session, run_id, key, id)):
                 return CallToolResult.model_validate_json(taken)
@@ -114,29 +93,3 @@ class ServerCalls:
 
     async def _fetchval(self, query: str, *args: object) -> Any:
         return await retry_transient(partial(self._database.fetchval, query, *args))
-
-
-async def recover_calls(
-    database: Database, session_id: UUID, run_id: UUID, calls: Iterable[LostCall]
-) -> tuple[list[StoredResult], set[str]]:
-    """Keep the results of a lost agent's calls for the next one, which gets them if it makes the same calls.
-
-    Return these results, and the model's ids of the other calls that were begun.
-    """
-    ids = [id for call in calls if (id := _safe(call.tool_use_id))]
-    if not ids:
-        return [], set()
-    rows = await retry_transient(partial(database.fetch, LOSE, session_id, run_id, ids))
-    results = [_stored_result(row["tool_use_id"], row["result"]) for row in rows if row["result"] is not None]
-    return results, {row["tool_use_id"] for row in rows if row["result"] is None}
-
-
-def _stored_result(tool_use_id: str, text: str) -> StoredResult:
-    result = json.loads(text)
-    content = "\n".join(part["text"] for part in result["content"] if part["type"] == "text")
-    return StoredResult(tool_use_id=tool_use_id, output={"content": content}, is_error=bool(result.get("isError")))
-
-
-def _safe(tool_use_id: object) -> str | None:
-    """Return the id if it can be stored, else None: programs in the sandbox can forge calls."""
-    return tool_use_id if isinstance(tool_use_id, str) and SAFE_ID.fullmatch(tool_use_id) else None

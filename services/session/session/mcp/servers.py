@@ -15,13 +15,14 @@ from runtime.logging import get_logger
 from runtime.secrets.redaction import redactor
 
 from session.mcp.connections import Connections
-from session.mcp.elicitations import Elicit, answer, decline_all
+from session.mcp.elicitations import answer
 from session.mcp.forwarding import Forwarder, failure_detail
 from session.mcp.link import Link
 from session.mcp.made_calls import MadeCalls
 from session.mcp.masking import secret_values, secret_words
 from session.mcp.naming import prefixes
 from session.mcp.permits import Permits
+from session.mcp.questions import Elicit, decline_all
 from session.mcp.server_calls import ServerCalls
 
 log = get_logger()

@@ -20,7 +20,7 @@ from runtime.logging import get_logger
 from session.agent import Finished
 from session.agent.tail import Tail, read_tail
 from session.dependencies import Dependencies
-from session.mcp.server_calls import PREFIX, recover_calls
+from session.mcp.recovered_calls import PREFIX, recover_calls
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.ending import end
