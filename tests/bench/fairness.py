@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from statistics import median
 
 from tests.bench.http import Connection, Request
 from tests.bench.load import Clients, Load
-from tests.bench.report import Aim, Line, milliseconds
+from tests.bench.report import Aim, Line, milliseconds, rate
 from tests.bench.rounds import interleaved
 from tests.bench.samples import BODY
 from tests.bench.stage import Stage
@@ -23,12 +24,14 @@ async def measure(stage: Stage) -> list[Line]:
     reads = Load(stage.port, Request.get(path, quiet), 1, SECONDS)
     noise = Load(stage.port, Request.post("/api/v1/sessions", noisy, BODY), CLIENTS, SECONDS)
     others = stage.hold(Clients.started())
+    creates: list[float] = []
 
     async def alone() -> float:
         return (await stage.clients.put(reads)).percentile(99)
 
     async def beside() -> float:
-        served, _ = await asyncio.gather(stage.clients.put(reads), others.put(noise))
+        served, created = await asyncio.gather(stage.clients.put(reads), others.put(noise))
+        creates.append(created.rate)
         return served.percentile(99)
 
     sides = {"beside": beside, "alone": alone}
@@ -41,5 +44,6 @@ async def measure(stage: Stage) -> list[Line]:
             milliseconds(rounds.median("alone")),
             rounds.ratio("beside", "alone"),
             AIM,
-        )
+        ),
+        Line("sessions that the other user creates meanwhile", rate(median(creates))),
     ]

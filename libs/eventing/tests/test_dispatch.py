@@ -10,13 +10,15 @@ import pytest
 from contracts.messages import Actor, Command
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
-from eventing.handling import Handlers, UnitOfWork
+from eventing.handling import Handlers, QueryContext, UnitOfWork
 from eventing.handling.dispatch import ATTEMPTS, Dispatcher
+from eventing.handling.reading import Table
 from eventing.store import AggregateNotFound, Conflict, UniqueViolation
 from eventing.store.postgres import PostgresStore
 from eventing.testing import jars
 from eventing.testing.jars import UNIQUE_VIOLATIONS, Jar
 from eventing.testing.messages import JAR, AddMarble, GetJar, JarOpened, JarView, MarbleAdded, OpenJar
+from eventing.testing.statements import logged_statements
 from runtime.bus.envelope import Envelope
 
 ACTOR = Actor(user_id=JAR, role="admin")
@@ -45,6 +47,18 @@ def filling(dispatcher: Dispatcher[None], act: Act) -> Dispatcher[None]:
     handles = Handlers()
     handles(fill)
     return Dispatcher(dispatcher.store, dispatcher.database, None, handles, jars.answers)
+
+
+def reading_rows(dispatcher: Dispatcher[None]) -> Dispatcher[None]:
+    """Return a dispatcher whose only query reads a row of a table."""
+
+    async def get_jar(query: GetJar, context: QueryContext[None]) -> JarView:
+        jars_of_all = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
+        return JarView(**await jars_of_all.fetch("id, label, marbles", query.jar_id, context))
+
+    answers = Handlers()
+    answers(get_jar)
+    return replace(dispatcher, queries=answers)
 
 
 async def send(dispatcher: Dispatcher[None], command: Command[Any], envelope: Envelope | None = None) -> Any:
@@ -254,6 +268,22 @@ async def test_an_answer_has_the_version_of_the_aggregate(dispatcher: Dispatcher
     await send(dispatcher, OPEN)
     await send(dispatcher, ADD)
     assert (await dispatcher.ask_versioned(GetJar.example(), Envelope.begin()))[1] == 2
+
+
+async def test_the_version_is_read_with_the_row_of_the_aggregate(
+    dispatcher: Dispatcher[None], database: Database
+) -> None:
+    await send(dispatcher, OPEN)
+    await send(dispatcher, ADD)
+    sent = await logged_statements(database)
+    answer = await reading_rows(dispatcher).ask_versioned(GetJar.example(), Envelope.begin())
+    assert (answer.result.marbles, answer.version, len(sent)) == (1, 2, 1)
+
+
+async def test_a_row_that_is_no_aggregate_has_no_version(dispatcher: Dispatcher[None], database: Database) -> None:
+    await database.execute("INSERT INTO jars VALUES ($1, 'blue ones', 1)", JAR)
+    answer = await reading_rows(dispatcher).ask_versioned(GetJar.example(), Envelope.begin())
+    assert (answer.result.marbles, answer.version) == (1, None)
 
 
 async def test_expected_versions_are_not_stored(dispatcher: Dispatcher[None]) -> None:

@@ -50,6 +50,22 @@ def requests() -> Requests:
     return Requests()
 
 
+class Clock:
+    """Replaces the clock that activity is timed with."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(request_slots, "monotonic", clock)
+    return clock
+
+
 async def test_the_requests_of_a_user_begin_in_the_order_of_their_arrival(requests: Requests) -> None:
     async with background(*(requests.send(f"{n}") for n in range(5))):
         await requests.settle()
@@ -66,6 +82,41 @@ async def test_nobody_waits_for_another_user(requests: Requests) -> None:
         assert requests.begun == ["0", "1", "of Bob"]
 
 
+async def test_beside_others_the_requests_of_a_user_begin_one_after_the_other(requests: Requests) -> None:
+    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        assert requests.begun == ["of Bob", "0"]
+        requests.held[1].release()
+        await requests.settle()
+        assert requests.begun == ["of Bob", "0", "1"]
+
+
+async def test_beside_others_a_request_that_takes_long_lets_the_next_begin(
+    requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_slots, "TURN_SECONDS", 0.0)
+    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
+        await eventually(lambda: requests.begun == ["of Bob", "0", "1"])
+
+
+async def test_a_user_who_is_alone_again_has_several_requests_in_progress(requests: Requests, clock: Clock) -> None:
+    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        clock.now += request_slots.ACTIVE_SECONDS
+        requests.held[1].release()
+        await requests.settle()
+        assert requests.begun == ["of Bob", "0", "1", "2"]
+
+
+async def test_beside_a_user_with_many_requests_several_of_another_begin(requests: Requests, clock: Clock) -> None:
+    async with background(*(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        clock.now += request_slots.ACTIVE_SECONDS
+        async with background(requests.send("5"), *(requests.send(f"{n} of Bob", BOB) for n in range(2))):
+            await requests.settle()
+            assert requests.begun == ["0", "1", "0 of Bob", "1 of Bob"]
+
+
 async def test_a_slot_is_released_once(requests: Requests) -> None:
     async with background(*(requests.send(f"{n}") for n in range(5))):
         await requests.settle()
@@ -76,6 +127,7 @@ async def test_a_slot_is_released_once(requests: Requests) -> None:
 
 
 async def test_a_request_that_takes_long_does_not_count(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_slots, "TURN_SECONDS", 0.0)
     monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 0.0)
     async with background(*(requests.send(f"{n}") for n in range(5))):
         await eventually(lambda: len(requests.begun) == 5)

@@ -167,6 +167,15 @@ class UnitOfWork[T]:
                 self._ids.add(id)
 
 
+@dataclass
+class WantedVersion:
+    """The version of the aggregate `id`, which a query names first. A row with this id is read together with it."""
+
+    id: UUID
+    is_read: bool = False
+    version: int | None = None
+
+
 @dataclass(frozen=True)
 class QueryContext[T]:
     """The context of a query handler: the read models, the actor, and the dependencies of the service."""
@@ -174,6 +183,7 @@ class QueryContext[T]:
     database: Database
     envelope: Envelope
     dependencies: T
+    wanted: WantedVersion | None = None
 
     @property
     def actor(self) -> Actor:

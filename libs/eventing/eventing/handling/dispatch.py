@@ -15,7 +15,7 @@ from runtime.bus.envelope import Envelope
 
 from eventing.database import Database
 from eventing.database.written import keeping_rows
-from eventing.handling import Handlers, QueryContext, UnitOfWork
+from eventing.handling import Handlers, QueryContext, UnitOfWork, WantedVersion
 from eventing.handling.locks import Locks
 from eventing.store import Conflict, DuplicateCommand, EventStore, UniqueViolation
 
@@ -74,15 +74,24 @@ class Dispatcher[T]:
         Raises:
             Refusal: the requested object does not exist for the actor.
         """
+        return await self._ask(query, envelope)
+
+    async def _ask[R](self, query: Query[R], envelope: Envelope, wanted: WantedVersion | None = None) -> R:
         handler = self.queries.by_type[type(query)]
-        return await handler(query, QueryContext(self.database, envelope, self.dependencies))
+        return await handler(query, QueryContext(self.database, envelope, self.dependencies, wanted))
 
     async def ask_versioned[R](self, query: Query[R], envelope: Envelope) -> Answer[R]:
         """Return the answer to a query, and the version of the aggregate that it names. Raises as `ask` does.
 
-        The version is read first, so that the answer may be newer than it, but never older.
+        The version is read together with the row of the aggregate, or else before the answer, which may be newer than
+        it, but never older.
         """
-        version = await self.store.version([value for value in vars(query).values() if isinstance(value, UUID)])
+        ids = [value for value in vars(query).values() if isinstance(value, UUID)]
+        wanted = WantedVersion(ids[0]) if ids else None
+        result = await self._ask(query, envelope, wanted)
+        if wanted is None or (wanted.is_read and (wanted.version is not None or len(ids) == 1)):
+            return Answer(result, wanted and wanted.version)
+        version = await self.store.version(ids)
         return Answer(await self.ask(query, envelope), version)
 
     async def _decide(self, command: Command[Any], envelope: Envelope, now: datetime | None) -> Answer[Any]:

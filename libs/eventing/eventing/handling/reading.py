@@ -21,6 +21,11 @@ OWN = "user_id = {}"
 """The condition for the rows of a user."""
 TOTAL = "total_of_list"
 """The column of the rows of a page that has the total."""
+VERSION = "version_of_aggregate"
+"""The column of a row that has the version of the aggregate with the id of the row, which is the first parameter."""
+WITH_VERSION = f"""
+    (SELECT originator_version FROM events WHERE originator_id = $1 ORDER BY originator_version DESC LIMIT 1)
+    AS {VERSION}"""
 
 
 class Filters:
@@ -71,6 +76,9 @@ class Table:
     async def fetch(self, columns: str, id: UUID, context: _Context, **within: object) -> Row:
         """Return the row with an id, if the actor may see it and its columns have the values in `within`.
 
+        If the version of an aggregate with this id is wanted, it is read as well. Handlers read this row first, so that
+        nothing in their answer is older.
+
         Raises:
             Refusal: with the code `missing`. Another user's row is refused in the same way, so that its existence is
                 not revealed.
@@ -81,10 +89,13 @@ class Table:
         # IS TRUE prevents the use of an index on the user: without statistics, the planner might read all rows of the
         # user to find this one.
         filters.add(f"({self.readable}) IS TRUE", self._user(context))
-        rows = await self._select(columns, filters, context)
+        wanted = context.wanted if context.wanted and context.wanted.id == id else None
+        rows = await self._select(f"{columns}, {WITH_VERSION}" if wanted else columns, filters, context)
         if not rows:
             parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
             raise not_found(self.missing, id, parents, owner=await self.owner(id, context))
+        if wanted:
+            wanted.is_read, wanted.version = True, rows[0].pop(VERSION)
         return rows[0]
 
     async def existing(self, ids: list[UUID], context: _Context) -> list[UUID]:

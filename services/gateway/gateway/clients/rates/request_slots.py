@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from math import inf
+from time import monotonic
 
 from prometheus_client import Counter, Gauge
 from runtime.metrics import metrics_of
@@ -16,6 +18,10 @@ MAX_WAITING = 1000
 MAX_WAIT_SECONDS = 5.0
 COUNTED_SECONDS = 1.0
 """A request that takes longer does not count any more: it waits for something, such as its client or an agent."""
+TURN_SECONDS = 0.1
+"""How long a request may keep the next one of its user from beginning, beside other users."""
+ACTIVE_SECONDS = 0.25
+"""How long after a request of a user those of others begin in turn, so that its next one does not meet many."""
 
 _METRICS = metrics_of("gateway")
 _waiting = Gauge("requests_waiting", "Requests that wait for others of their user", registry=_METRICS)
@@ -27,35 +33,68 @@ _refused = Counter(
 class Slot:
     """What one request holds while it counts as in progress."""
 
-    def __init__(self, release: Callable[[], None]) -> None:
-        self._release: Callable[[], None] | None = release
-        self._timer = asyncio.get_running_loop().call_later(COUNTED_SECONDS, self.release)
+    def __init__(self, requests: "_Requests", freed: Callable[["_Requests"], None]) -> None:
+        self._requests, self._freed = requests, freed
+        self._held = self._in_turn = True
+        requests.running += 1
+        requests.in_turn += 1
+        self._timer = asyncio.get_running_loop().call_later(TURN_SECONDS, self._end_turn)
 
     def release(self) -> None:
         """Let the next request of the user begin; nothing happens the second time."""
-        if release := self._release:
-            self._release = None
+        if self._held:
+            self._held = False
             self._timer.cancel()
-            release()
+            self._requests.running -= 1
+            self._requests.in_turn -= self._in_turn
+            self._freed(self._requests)
+
+    def _end_turn(self) -> None:
+        self._in_turn = False
+        self._requests.in_turn -= 1
+        self._timer = asyncio.get_running_loop().call_later(COUNTED_SECONDS - TURN_SECONDS, self.release)
+        self._freed(self._requests)
 
 
 @dataclass
 class _Requests:
-    """Those of one user: how many are in progress, and those that wait, the first one first."""
+    """Those of one user: how many are in progress and in their turn, and those that wait, the first one first."""
 
+    user_id: str
     running: int = 0
-    waiting: deque[asyncio.Future[None]] = field(default_factory=deque[asyncio.Future[None]])
+    in_turn: int = 0
+    waiting: deque[asyncio.Future[Slot]] = field(default_factory=deque[asyncio.Future[Slot]])
+
+
+class _Activity:
+    """When the latest request was sent, and when that of another user was."""
+
+    def __init__(self) -> None:
+        self._user_id, self._at, self._other_at = "", -inf, -inf
+
+    def note(self, user_id: str) -> None:
+        if user_id != self._user_id:
+            self._user_id, self._other_at = user_id, self._at
+        self._at = monotonic()
+
+    def is_beside(self, user_id: str) -> bool:
+        """Return whether a user has sent a request just now who is not this one."""
+        at = self._other_at if user_id == self._user_id else self._at
+        return monotonic() - at < ACTIVE_SECONDS
 
 
 class RequestSlots:
     """Lets at most `limit` requests of a user begin, and the others in the order of their arrival.
 
-    So a user with many requests gets no more from the services than a user with some. Nobody waits for another user.
+    While other users send requests as well, those of a user begin in turn: the next one when the last one has ended, or
+    takes long. Users who have more than `limit` requests at once are no reason to: two of them would leave processors
+    idle. So a user with many requests delays others little, and somebody with one request waits for nobody.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._users: dict[str, _Requests] = {}
+        self._activity = _Activity()
 
     async def acquire(self, user_id: str) -> Slot:
         """Wait until a request of a user may begin.
@@ -63,14 +102,21 @@ class RequestSlots:
         Raises:
             Problem: RATE_LIMIT_EXCEEDED; too many wait, or it has waited for too long.
         """
-        requests = self._users.setdefault(user_id, _Requests())
-        if requests.running < self.limit:
-            requests.running += 1
-        else:
-            await self._wait(user_id, requests)
-        return Slot(lambda: self._release(user_id))
+        requests = self._users.get(user_id)
+        if requests is None:
+            requests = self._users[user_id] = _Requests(user_id)
+        if requests.running + len(requests.waiting) < self.limit:
+            self._activity.note(user_id)
+        if not requests.waiting and self._may_begin(requests):
+            return Slot(requests, self._begin_next)
+        return await self._wait(requests)
 
-    async def _wait(self, user_id: str, requests: _Requests) -> None:
+    def _may_begin(self, requests: _Requests) -> bool:
+        if requests.in_turn and self._activity.is_beside(requests.user_id):
+            return False
+        return requests.running < self.limit
+
+    async def _wait(self, requests: _Requests) -> Slot:
         if len(requests.waiting) >= MAX_WAITING:
             raise self._crowded_out()
         own = asyncio.get_running_loop().create_future()
@@ -78,26 +124,23 @@ class RequestSlots:
         try:
             with _waiting.track_inprogress():
                 async with asyncio.timeout(MAX_WAIT_SECONDS):
-                    await own
+                    return await own
         except (TimeoutError, asyncio.CancelledError) as error:
             if own.done() and not own.cancelled():  # the slot was assigned in the same moment, and nobody else has it
-                self._release(user_id)
+                own.result().release()
             elif own in requests.waiting:
                 requests.waiting.remove(own)
             if isinstance(error, TimeoutError):
                 raise self._crowded_out() from None
             raise
 
-    def _release(self, user_id: str) -> None:
-        requests = self._users[user_id]
-        while requests.waiting:
+    def _begin_next(self, requests: _Requests) -> None:
+        while requests.waiting and self._may_begin(requests):
             following = requests.waiting.popleft()
             if not following.done():
-                following.set_result(None)
-                return
-        requests.running -= 1
+                following.set_result(Slot(requests, self._begin_next))
         if not requests.running:
-            del self._users[user_id]
+            del self._users[requests.user_id]
 
     def _crowded_out(self) -> Problem:
         _refused.inc()
