@@ -62,6 +62,18 @@ async def test_a_request_is_answered(listener: socket.socket, body: bytes) -> No
     assert answered == [ANSWER]
 
 
+async def test_a_connection_without_a_request_delays_no_other(listener: socket.socket) -> None:
+    answered = list[bytes]()
+
+    async def ask(*_: object) -> None:
+        _, idle = await asyncio.open_connection(*listener.getsockname())
+        with closing(idle):
+            answered.append(await answer_to(listener, b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"))
+
+    await rehearse(client(ask), listener)
+    assert answered == [ANSWER]
+
+
 HEAD = b"GET / HTTP/1.1\r\n"
 
 

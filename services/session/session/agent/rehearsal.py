@@ -68,13 +68,18 @@ async def _finishes(client: ClaudeSDKClient) -> bool:
 
 async def _answer_all(listener: socket.socket) -> None:
     listener.setblocking(False)
-    with suppress(OSError):  # then the agent gets no answer
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-            with connection, suppress(OSError):
-                # Nothing of the connection remains when it is closed, as it would for a minute otherwise.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
-                await _answer(connection)
+    async with asyncio.TaskGroup() as answers:
+        with suppress(OSError):  # then the agent gets no answer
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                answers.create_task(_answer_on(connection))
+
+
+async def _answer_on(connection: socket.socket) -> None:
+    with connection, suppress(OSError):
+        # Nothing of the connection remains when it is closed, as it would for a minute otherwise.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        await _answer(connection)
 
 
 async def _answer(connection: socket.socket) -> None:
