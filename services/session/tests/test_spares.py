@@ -3,9 +3,10 @@
 import asyncio
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 import pytest
@@ -134,9 +135,10 @@ async def test_the_prestarted_agents_follow_what_the_last_sessions_needed(new_re
 async def test_prestarted_agents_end_when_no_session_comes(
     new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with new_replica(Limits(spares=1, idle_seconds=2)) as replica:
+    async with new_replica(Limits(spares=1)) as replica:
         [spare] = await fill(replica)
-        monkeypatch.setattr("session.agent.spares.SWEEP_SECONDS", 0.1)
+        later = time.monotonic() + Limits().idle_seconds
+        monkeypatch.setattr("session.agent.demand.time", Mock(monotonic=lambda: later))
         replica.agents.spares._changed.set()  # pyright: ignore[reportPrivateUsage]
         await eventually(lambda: not (agents_of(UUID(spare.folder.name)) or folders(replica)))
 
