@@ -77,7 +77,7 @@ class PrestartedAgent(Agent):
                 raise AgentFailed(STOPPED)
             await self._take_workspace()
             frames.transcript = self._transcript
-            await claim(client, self.spec, self._process.cwd)
+            await claim(client, self.spec, self._process.prepared.cwd)
             self._listener = None
             await super()._serve(listener)
 
