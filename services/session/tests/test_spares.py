@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
@@ -45,9 +46,9 @@ def ready(replica: Replica) -> list[PrestartedAgent]:
     return [agent for agent in replica.agents.spares.agents if agent.ready]
 
 
-async def fill(replica: Replica, session: str = "three", number: int = 1) -> list[PrestartedAgent]:
+async def fill(replica: Replica, session: str = "three", number: int = 1, **options: Any) -> list[PrestartedAgent]:
     """Let a first session ask, and wait for the agents that are started for others like it."""
-    await replica.ask(HELLO, session)
+    await replica.ask(HELLO, session, **options)
     await eventually(lambda: len(ready(replica)) == number)
     return ready(replica)
 
@@ -80,6 +81,16 @@ async def test_an_agent_that_was_claimed_is_replaced(new_replica: NewReplica) ->
         await replica.ask(GIVE_NAME)
         await eventually(lambda: len(ready(replica)) == 1)
         assert ready(replica) != first
+
+
+async def test_no_agent_is_started_beside_the_first_turn_of_a_claimed_one(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session.agent.spares.REFILL_SECONDS", 60.0)
+    async with new_replica(Limits(spares=1)) as replica:
+        await fill(replica)
+        await replica.ask(GIVE_NAME)
+        assert replica.agents.spares.agents == []
 
 
 @pytest.mark.claude_code
@@ -172,7 +183,7 @@ async def test_a_session_whose_claim_fails_starts_an_agent_of_its_own(
 ) -> None:
     async with new_replica(Limits(spares=1)) as replica:
         failed, [spare] = claims("failed"), await fill(replica)
-        monkeypatch.setattr("session.agent.prestarted.claim", AsyncMock(side_effect=ClaimFailed("unknown request")))
+        monkeypatch.setattr("session.agent.prestarted.choose", AsyncMock(side_effect=ClaimFailed("unknown request")))
         assert (await replica.ask(GIVE_NAME)).text == "Hello Ada."
         assert (claims("failed") - failed, agents_of(UUID(spare.folder.name))) == (1, [])
 
