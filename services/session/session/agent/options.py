@@ -35,6 +35,7 @@ REPEATABLE = frozenset(
 FREE = REPEATABLE | {"TaskCreate", "TaskUpdate", "WebSearch", "Write"}
 """Tools whose identical calls may be made again: they write the same, or only what a lost agent had for itself."""
 MCP_CALL_SECONDS = 86_400.0
+COLLECTION_SECONDS = 30.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
@@ -174,6 +175,8 @@ def variables(token: str, spec: AgentSpec, limits: Limits) -> dict[str, str]:
         # Work outside the turns, or notes outside transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+        # Bun, on which it runs, collects garbage a second after each turn otherwise, which takes longer than the turn.
+        "BUN_GC_TIMER_INTERVAL": _milliseconds(COLLECTION_SECONDS),
         # The service limits calls of MCP tools itself, because their clock stops while a question is answered.
         "MCP_TOOL_TIMEOUT": _milliseconds(MCP_CALL_SECONDS),
         **dict.fromkeys(("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS"), _milliseconds(limits.tool_seconds)),
