@@ -31,7 +31,8 @@ cat ~/.claude/.claude.json
 cut -d' ' -f4- /proc/self/mountinfo
 for p in 1 2; do tr '\\0' '\\n' < /proc/$p/environ | sort; tr '\\0' '\\n' < /proc/$p/cmdline; done
 ls -l /proc/2/fd | wc -l
-grep -E 'Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:' /proc/2/status; cat /proc/2/limits; ls /proc | grep -c '^[0-9]'
+grep -E 'Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp:' /proc/2/status; cat /proc/2/limits
+names=$(ls /proc); echo "$names" | grep -c '^[0-9]'
 cat /proc/net/tcp | wc -l; cat /proc/net/unix | wc -l; cat /proc/2/oom_score_adj; ulimit -a
 """
 SEARCH = """
