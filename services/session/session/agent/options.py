@@ -88,14 +88,15 @@ class Limits:
     recorded messages and tool results. `max_pending_requests` bounds its concurrent approval requests. They are far
     above what a long run needs; only a program that forges the agent's output reaches them.
 
-    At most `spares` agents are started before a session needs them.
+    At most `spares` agents are started before a session needs them. The `max_concurrent_starts` of a user leave a
+    processor for others, since a start takes a whole one, and long within the kernel.
     """
 
     warm_agents: int = 64
     warm_agents_per_user: int = 16
     warm_memory_bytes: int = 384 * 2**20
     idle_seconds: float = 300
-    max_concurrent_starts: int = os.cpu_count() or 1
+    max_concurrent_starts: int = max(1, (os.cpu_count() or 1) - 1)
     spares: int = 0
     start_seconds: float = 30
     model_retries: int = 2
