@@ -25,7 +25,9 @@ from tests.bench.stage import Stage
 from tests.e2e.user import User
 
 ROUNDS, WARMING, SECOND = 20, 3, 1.0
-AT_ONCE, READS_SECONDS = 50, 8.0
+AT_ONCE, READS_SECONDS, READ_ROUNDS = 50, 4.0, 3
+REST_SECONDS = 4.0
+"""After many sessions were deleted, until their agents have ended."""
 PROMPT = scripted({"text": "Nothing unusual is in the logs."})
 WORDS, END = b"text_delta", b"event: result"
 COLD = {"env": {"NAME": "value"}}
@@ -92,24 +94,47 @@ async def _beside(stage: Stage, cold: float) -> list[Line]:
     """
     quiet, noisy = stage.user(), stage.user()
     path = f"/api/v1/sessions/{quiet.create()}"
-    reads = Load(stage.port, Request.get(path, str(quiet.http.headers["authorization"])), 1, READS_SECONDS)
-    alone = (await stage.clients.put(reads)).percentile(99)
-    async with _busy(os.cpu_count() or 1):
-        allowed = (await stage.clients.put(reads)).percentile(99)
-    ids = [noisy.create() for _ in range(AT_ONCE)]
-    async with asyncio.TaskGroup() as tasks:
-        for id in ids:
-            tasks.create_task(_text_after_query(stage, noisy, id))
-        first = tasks.create_task(_first_text(stage, quiet, SECOND, **COLD))
-        beside = (await stage.clients.put(reads)).percentile(99)
-    _delete(noisy, ids)
+    load = Load(stage.port, Request.get(path, str(quiet.http.headers["authorization"])), 1, READS_SECONDS)
+    firsts = list[float]()
+
+    async def read() -> float:
+        return (await stage.clients.put(load)).percentile(99)
+
+    async def read_beside_programs() -> float:
+        async with _busy(os.cpu_count() or 1):
+            return await read()
+
+    async def read_beside_user() -> float:
+        async with _asking(stage, noisy), asyncio.TaskGroup() as tasks:
+            first = tasks.create_task(_first_text(stage, quiet, SECOND, **COLD))
+            slow = await read()
+        firsts.append(first.result())
+        return slow
+
+    await asyncio.sleep(REST_SECONDS)
+    rounds = await interleaved({"alone": read, "programs": read_beside_programs, "user": read_beside_user}, READ_ROUNDS)
+    alone, allowed, beside = (rounds.median(side) for side in ("alone", "programs", "user"))
     what = f"GET /sessions/{{id}} beside {AT_ONCE} first queries of another user; alone (p99)"
     idle = "  beside programs in sandboxes on all processors; alone"
+    late = median(firsts)
     return [
         Line(what, milliseconds(beside), milliseconds(alone), beside / alone, Aim(1.5, "x", most=True)),
         Line(idle, milliseconds(allowed), milliseconds(alone), allowed / alone),
-        Line("  first words beside them; alone", f"{first.result():.2f} s", f"{cold:.2f} s", first.result() / cold),
+        Line("  first words beside them; alone", f"{late:.2f} s", f"{cold:.2f} s", late / cold),
     ]
+
+
+@asynccontextmanager
+async def _asking(stage: Stage, user: User) -> AsyncGenerator[None]:
+    """Ask many new sessions of a user at once; in the end, delete them, and wait until their agents have ended."""
+    ids = [user.create() for _ in range(AT_ONCE)]
+    async with asyncio.TaskGroup() as tasks:
+        asking = [tasks.create_task(_text_after_query(stage, user, id)) for id in ids]
+        yield
+        for task in asking:
+            task.cancel()
+    _delete(user, ids)
+    await asyncio.sleep(REST_SECONDS)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
+from runtime import event_loop
 from runtime.children.process import ChildProcess
 from runtime.children.program import Limits
 from runtime.event_loop import EventLoop
@@ -176,6 +177,23 @@ def test_the_end_of_a_program_is_noticed_while_another_has_its_pipes() -> None:
         return await stdout.read() == b"" and result == 0
 
     assert run_as_service(ended_first())
+
+
+@pytest.fixture
+def kernel_without_process_descriptors(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=OSError(errno.ENOSYS, "Function not implemented")))
+    event_loop._notifies_of_ends.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    yield
+    event_loop._notifies_of_ends.cache_clear()  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.usefixtures("kernel_without_process_descriptors")
+def test_programs_run_where_the_kernel_has_no_descriptors_of_them() -> None:
+    async def result() -> bool:
+        process = await asyncio.create_subprocess_exec("/bin/sh", "-c", "echo hello; exit 3", stdout=PIPE)
+        return await process.communicate() == (b"hello\n", None) and await process.wait() == 3
+
+    assert run_as_service(result())
 
 
 def test_a_program_that_cannot_be_watched_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,12 +261,22 @@ async def test_a_shutdown_ends_the_streams(base_url: str, token: str, harness: H
     assert not harness.gateway.streams.open
 
 
-async def test_a_disconnect_releases_all_resources(base_url: str, token: str, harness: Harness):
+async def test_a_disconnect_releases_all_resources(
+    base_url: str, token: str, harness: Harness, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.streams.fan_out.LINGER_SECONDS", 0.0)
     before = len(asyncio.all_tasks())
     async with open_stream(base_url, token):
         assert len(harness.gateway.streams.open) == 1
     await eventually(lambda: not harness.gateway.streams.open)
     await eventually(lambda: len(asyncio.all_tasks()) <= before)
+
+
+async def test_the_events_are_followed_for_a_while_without_clients(base_url: str, token: str, harness: Harness):
+    async with open_stream(base_url, token):
+        pass
+    await eventually(lambda: not harness.gateway.streams.open)
+    assert all(feed.live.is_set() for feed in harness.gateway.streams.feeds.values())
 
 
 @pytest.mark.usefixtures("short_fetch_timeout")

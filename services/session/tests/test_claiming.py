@@ -29,8 +29,12 @@ def spec(owner: UUID = ALICE, ceiling: Ceiling = Ceiling(), **options: Any) -> A
 
 
 def test_what_a_claim_sets_does_not_divide_agents() -> None:
-    chosen = spec(BOB, system_prompt="You are a boat.", allowed_tools=["Read"], permission_mode="plan")
-    assert profile_of(chosen) == profile_of(spec())
+    assert profile_of(spec(BOB, allowed_tools=["Read"], permission_mode="plan")) == profile_of(spec())
+
+
+def test_sessions_with_any_system_prompt_share_agents_that_wait_for_one() -> None:
+    boat, car = spec(BOB, system_prompt="You are a boat."), spec(system_prompt="You are a car.", permission_mode="plan")
+    assert profile_of(boat) == profile_of(car) != profile_of(spec())
 
 
 def test_users_of_a_role_share_its_agents() -> None:

@@ -9,7 +9,7 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 from session.agent import Limits, rehearsal
-from session.agent.rehearsal import ANSWER, rehearse
+from session.agent.rehearsal import ANSWER, QUESTIONS, rehearse
 
 from services.session.tests.replica import NewReplica
 from services.session.tests.test_spares import fill
@@ -39,14 +39,15 @@ async def answer_to(listener: socket.socket, *sent: bytes) -> bytes:
 
 
 @pytest.mark.claude_code
-async def test_an_agent_asks_once_and_takes_the_answer(
-    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("options", "number"), [({}, QUESTIONS), ({"system_prompt": "You are a boat."}, 1)])
+async def test_an_agent_asks_and_takes_the_answers(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], number: int
 ) -> None:
     answer = AsyncMock(side_effect=rehearsal._answer)  # pyright: ignore[reportPrivateUsage]
     monkeypatch.setattr(rehearsal, "_answer", lambda *streams: answer(*streams))  # pyright: ignore[reportUnknownArgumentType, reportUnknownLambdaType]
     async with new_replica(Limits(spares=1)) as replica:
-        [spare] = await fill(replica)
-        assert (answer.await_count, spare.ready) == (1, True)
+        [spare] = await fill(replica, **options)
+        assert (answer.await_count, spare.ready) == (number, True)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"a" * 2**19], ids=["small", "large"])
@@ -58,7 +59,19 @@ async def test_a_request_is_answered(listener: socket.socket, body: bytes) -> No
     async def ask(*_: object) -> None:
         answered.append(await answer_to(listener, head, body))
 
-    await rehearse(client(ask), listener)
+    await rehearse(client(ask), listener, waits=True)
+    assert answered == [ANSWER]
+
+
+async def test_a_connection_without_a_request_delays_no_other(listener: socket.socket) -> None:
+    answered = list[bytes]()
+
+    async def ask(*_: object) -> None:
+        idle = (await asyncio.open_connection(*listener.getsockname()))[1]
+        with closing(idle):
+            answered.append(await answer_to(listener, b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"))
+
+    await rehearse(client(ask), listener, waits=True)
     assert answered == [ANSWER]
 
 
@@ -72,7 +85,7 @@ async def test_nothing_else_is_answered(listener: socket.socket, head: bytes) ->
     async def ask(*_: object) -> None:
         answered.append(await answer_to(listener, head))
 
-    await rehearse(client(ask), listener)
+    await rehearse(client(ask), listener, waits=True)
     assert answered == [b""]
 
 

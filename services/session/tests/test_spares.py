@@ -3,9 +3,11 @@
 import asyncio
 import os
 import signal
+import time
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import AsyncMock
+from typing import Any
+from unittest.mock import AsyncMock, Mock
 from uuid import UUID
 
 import pytest
@@ -44,9 +46,9 @@ def ready(replica: Replica) -> list[PrestartedAgent]:
     return [agent for agent in replica.agents.spares.agents if agent.ready]
 
 
-async def fill(replica: Replica, session: str = "three", number: int = 1) -> list[PrestartedAgent]:
+async def fill(replica: Replica, session: str = "three", number: int = 1, **options: Any) -> list[PrestartedAgent]:
     """Let a first session ask, and wait for the agents that are started for others like it."""
-    await replica.ask(HELLO, session)
+    await replica.ask(HELLO, session, **options)
     await eventually(lambda: len(ready(replica)) == number)
     return ready(replica)
 
@@ -79,6 +81,16 @@ async def test_an_agent_that_was_claimed_is_replaced(new_replica: NewReplica) ->
         await replica.ask(GIVE_NAME)
         await eventually(lambda: len(ready(replica)) == 1)
         assert ready(replica) != first
+
+
+async def test_no_agent_is_started_beside_the_first_turn_of_a_claimed_one(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session.agent.spares.REFILL_SECONDS", 60.0)
+    async with new_replica(Limits(spares=1)) as replica:
+        await fill(replica)
+        await replica.ask(GIVE_NAME)
+        assert replica.agents.spares.agents == []
 
 
 @pytest.mark.claude_code
@@ -134,9 +146,10 @@ async def test_the_prestarted_agents_follow_what_the_last_sessions_needed(new_re
 async def test_prestarted_agents_end_when_no_session_comes(
     new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with new_replica(Limits(spares=1, idle_seconds=2)) as replica:
+    async with new_replica(Limits(spares=1)) as replica:
         [spare] = await fill(replica)
-        monkeypatch.setattr("session.agent.spares.SWEEP_SECONDS", 0.1)
+        later = time.monotonic() + Limits().idle_seconds
+        monkeypatch.setattr("session.agent.demand.time", Mock(monotonic=lambda: later))
         replica.agents.spares._changed.set()  # pyright: ignore[reportPrivateUsage]
         await eventually(lambda: not (agents_of(UUID(spare.folder.name)) or folders(replica)))
 
@@ -170,7 +183,7 @@ async def test_a_session_whose_claim_fails_starts_an_agent_of_its_own(
 ) -> None:
     async with new_replica(Limits(spares=1)) as replica:
         failed, [spare] = claims("failed"), await fill(replica)
-        monkeypatch.setattr("session.agent.prestarted.claim", AsyncMock(side_effect=ClaimFailed("unknown request")))
+        monkeypatch.setattr("session.agent.prestarted.choose", AsyncMock(side_effect=ClaimFailed("unknown request")))
         assert (await replica.ask(GIVE_NAME)).text == "Hello Ada."
         assert (claims("failed") - failed, agents_of(UUID(spare.folder.name))) == (1, [])
 

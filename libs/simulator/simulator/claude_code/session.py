@@ -65,7 +65,7 @@ class Session:
             }:
                 self.permissions = Permissions(allowed, denied, self.permissions.mode)
                 return {}
-            case {"subtype": "generate_session_title"}:  # without a request to the model
+            case {"subtype": "generate_session_title" | "side_question"}:  # without a request to the model
                 return {"title": None}
             case {"subtype": "set_model"}:
                 self.model = model_name(request.get("model") or "default")

@@ -27,6 +27,8 @@ log = get_logger()
 
 TOKEN_CHECK_SECONDS = 0.5
 """How soon a token that is no longer valid ends its streams."""
+LINGER_SECONDS = 30.0
+"""How long the feeds are followed without a client: the next one then waits for nothing."""
 CLOSE_TIMEOUT_SECONDS = 2.0
 START_TIMEOUT_SECONDS = 5.0
 
@@ -34,7 +36,7 @@ type StreamItem = Item | Heartbeat | Gap | End | None
 
 
 class Streams:
-    """The connected clients, and the feeds, which are followed only while there are clients."""
+    """The connected clients, and the feeds, which are followed only while there are clients, and for a while after."""
 
     def __init__(self, client: Client, bus: Bus, tokens: Tokens, counted: OpenStreams, heartbeat: float) -> None:
         self.client, self.tokens, self.counted, self.heartbeat = client, tokens, counted, heartbeat
@@ -46,7 +48,7 @@ class Streams:
         self.replay = Replay(self.feeds, bus, self.audience, pause=heartbeat)
 
     async def run(self) -> None:
-        """Follow the events as long as there are clients; to be run repeatedly."""
+        """Follow the events as long as there are clients, and for a while after; to be run repeatedly."""
         await self._occupied.wait()
         async with asyncio.TaskGroup() as tasks:
             works = {f"feed of {feed.service}": feed.follow for feed in self.feeds.values()}
@@ -54,6 +56,8 @@ class Streams:
             running = [tasks.create_task(forever(name, work)) for name, work in works.items()]
             while self.open:  # a client may have connected before this task woke up
                 await self._empty.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._occupied.wait(), LINGER_SECONDS)
             self._deltas_ready.clear()
             for feed in self.feeds.values():
                 feed.reset()

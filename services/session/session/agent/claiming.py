@@ -8,6 +8,7 @@ from uuid import UUID
 
 from contracts.session.values import SdkOptions
 
+from session.agent.failures import AgentFailed
 from session.agent.options import AgentSpec
 
 if TYPE_CHECKING:
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 NO_SESSION = UUID(int=0)
 CLAIM_SECONDS = 10.0
 BYPASS = "bypassPermissions"
+OWN_PROMPT = ""
+"""The system prompt in the profile of sessions that have one, whatever it is."""
+
+type Request = dict[str, Any]
 
 
 class Unclaimable(Exception):
     """The session needs an agent of its own; the prestarted one was not touched."""
 
 
-class ClaimFailed(Exception):
+class ClaimFailed(AgentFailed):
     """The prestarted agent cannot be used any more."""
 
 
@@ -39,17 +44,16 @@ def profile_of(spec: AgentSpec) -> AgentSpec | None:
     options = spec.options
     if options.env or options.mcp_servers or spec.servers or not _has_whole_budget(spec):
         return None
-    fixed = _without_claimed(options)
-    usual = spec.ceiling.reduced(SdkOptions(model=options.model, effort=options.effort))
-    owner = None if fixed == _without_claimed(usual, fixed.permission_mode == BYPASS) else spec.owner
+    claimed: dict[str, Any] = {
+        "permission_mode": BYPASS if options.permission_mode == BYPASS else "default",  # no other agent can bypass them
+        "system_prompt": None if options.system_prompt is None else OWN_PROMPT,
+        "allowed_tools": None,
+        "timeout_seconds": 0,
+    }
+    fixed = options.model_copy(update=claimed)
+    usual = spec.ceiling.reduced(SdkOptions(model=options.model, effort=options.effort)).model_copy(update=claimed)
+    owner = None if fixed == usual else spec.owner
     return AgentSpec(NO_SESSION, Path(), fixed, ceiling=spec.ceiling, owner=owner)
-
-
-def _without_claimed(options: SdkOptions, bypasses: bool = False) -> SdkOptions:
-    """Return the options without those that a claim sets. Only an agent that was started so can bypass permissions."""
-    mode = BYPASS if bypasses or options.permission_mode == BYPASS else "default"
-    claimed: dict[str, Any] = {"permission_mode": mode, "system_prompt": None, "allowed_tools": None}
-    return options.model_copy(update={**claimed, "timeout_seconds": 0})
 
 
 def _has_whole_budget(spec: AgentSpec) -> bool:
@@ -57,25 +61,39 @@ def _has_whole_budget(spec: AgentSpec) -> bool:
     return spec.budget_usd is None or (budget is not None and spec.budget_usd == Decimal(str(budget)))
 
 
-async def claim(client: "ClaudeSDKClient", spec: AgentSpec, cwd: Path) -> None:
-    """Send to an agent that waits for it what its session has chosen.
+async def claim(client: "ClaudeSDKClient", options: SdkOptions, cwd: Path) -> None:
+    """End the wait of an agent for its session, with the permission mode and the system prompt of these options.
 
     Raises:
         ClaimFailed: the agent refused, or did not answer in time.
     """
-    options = spec.options
-    session: dict[str, Any] = {"subtype": "claim_session", "cwd": str(cwd), "permission_mode": options.permission_mode}
+    session: Request = {"subtype": "claim_session", "cwd": str(cwd), "permission_mode": options.permission_mode}
     if options.system_prompt is not None:
         session["system_prompt"] = [options.system_prompt]
-    requests = [session]
+    [answer] = await _answers(client, session)
+    if answer.get("status") != "ok" or answer.get("cwd") != str(cwd):
+        raise ClaimFailed(f"unexpected answer {answer}")
+
+
+async def choose(client: "ClaudeSDKClient", options: SdkOptions, mode: str) -> None:
+    """Send to an agent in a permission mode what its session has chosen, other than the system prompt.
+
+    Raises:
+        ClaimFailed: the agent refused, or did not answer in time.
+    """
+    requests = list[Request]()
+    if options.permission_mode != mode:
+        requests.append({"subtype": "set_permission_mode", "mode": options.permission_mode})
     if options.allowed_tools:
         rules = {"allow": options.allowed_tools, "deny": options.disallowed_tools or []}
         requests.append({"subtype": "apply_flag_settings", "settings": {"permissions": rules}})
+    await _answers(client, *requests)
+
+
+async def _answers(client: "ClaudeSDKClient", *requests: Request) -> list[dict[str, Any]]:
     # The SDK has no public function for it.
     send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
     try:
-        answers = await asyncio.gather(*(send(each, CLAIM_SECONDS) for each in requests))
+        return await asyncio.gather(*(send(each, CLAIM_SECONDS) for each in requests))
     except Exception as error:
         raise ClaimFailed(str(error)) from error
-    if answers[0].get("status") != "ok" or answers[0].get("cwd") != str(cwd):
-        raise ClaimFailed(f"unexpected answer {answers[0]}")

@@ -17,7 +17,7 @@ from runtime.logging import get_logger
 
 from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Finished
-from session.agent.agent_process import prepare_agent, projects_folder
+from session.agent.agent_process import projects_folder
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.failures import STOPPED, AgentDied, AgentFailed
 from session.agent.frames import Frames, start_failure, user_message
@@ -25,7 +25,8 @@ from session.agent.gate import Gate
 from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
-from session.agent.options import AgentSpec, Ask, Recorded, unrecorded, usable_models, variables
+from session.agent.options import AgentSpec, Ask, Recorded, unrecorded, usable_models
+from session.agent.own_process import STOP_TIMEOUT, OwnProcess
 from session.agent.sdk_options import options
 from session.agent.settling import settles
 from session.agent.transcript import ConversationNotWritten
@@ -38,7 +39,6 @@ from session.mcp.servers import AgentServers
 log = get_logger()
 
 GRACE_SECONDS = 0.2
-STOP_TIMEOUT = 10.0
 CLOSE_TIMEOUT = 10.0  # for the connections to MCP servers
 INTERRUPT_TIMEOUT = 1.0
 
@@ -47,9 +47,6 @@ class Agent:
     """An agent process: started once, it runs one turn after another until it is stopped.
 
     `end` is called if the agent has to be ended because it exceeded a limit or lost its run.
-
-    Raises:
-        AgentFailed: the sandbox could not be prepared.
     """
 
     def __init__(self, spec: AgentSpec, context: AgentContext, end: Callable[["Agent"], None]) -> None:
@@ -59,14 +56,7 @@ class Agent:
         self._failure: AgentFailed | None = None
         self._token = secrets.token_urlsafe(32)
         self._bind(spec)
-        try:
-            environment, limits = variables(self._token, spec, context.limits), context.limits
-            self._process = prepare_agent(
-                context.sandbox, spec.workspace, environment, spec.options.env, limits.resources, context.program
-            )
-        except OSError as error:
-            log.warning("sandbox preparation failed", error=repr(error))
-            raise AgentFailed(NOT_STARTED) from error
+        self._process = OwnProcess()
         self._client: ClaudeSDKClient | None = None
         self._frames: Frames | None = None
         self._lifecycle, self._ended, self._killed = asyncio.Lock(), False, False
@@ -110,7 +100,7 @@ class Agent:
 
     async def settle(self) -> bool:
         """Kill what the turn has left running; return whether the agent may stay warm."""
-        return await settles(self._process, self._context.sandbox, self._context.limits.warm_memory_bytes)
+        return await settles(self._process.prepared, self._context.sandbox, self._context.limits.warm_memory_bytes)
 
     async def is_current(self) -> bool:
         """Return whether the agent knows all of the conversation: no other agent has added to it since."""
@@ -124,25 +114,26 @@ class Agent:
         """
         self.resumed = await self._transcript.is_resumable()
         async with self._lifecycle:
+            if not self._stop_requested:
+                await self._process.prepare(self.spec, self._context, self._token)
+            if self.resumed and not self._stop_requested:
+                await self._write_conversation()
             if self._stop_requested:
                 raise AgentFailed(STOPPED)
-            if self.resumed:
-                await self._write_conversation()
-            if self._stop_requested:  # while the conversation was written
-                raise AgentFailed(STOPPED)
+            process = self._process.prepared
             limits, confined = self._context.limits, self._context.sandbox.confines
-            how = options(self.spec, self._process, limits, resuming=self.resumed, confined=confined, waits=self.waits)
+            how = options(self.spec, process, limits, resuming=self.resumed, confined=confined, waits=self.waits)
             how.mcp_servers, how.hooks = {**self.servers.configs()}, self._gate.hooks()
             how.can_use_tool, how.stderr = self._gate.decide, self._diagnostics.record
-            self._frames = Frames(how, self._transcript, projects_folder(self._process.home), limits, self._fail)
+            self._frames = Frames(how, self._transcript, projects_folder(process.home), limits, self._fail)
             self._client = ClaudeSDKClient(how, self._frames)
             try:
                 await self._connect(self._client)
-                await self._serve(self._process.accept())
+                await self._serve(process.accept())
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
                 raise self._failure_or(start_failure(error, self._diagnostics.start_failure())) from error
-            await asyncio.to_thread(self._process.remove_initial_home)
+            await asyncio.to_thread(process.remove_initial_home)
 
     async def _serve(self, listener: socket.socket) -> None:
         """Let the agent use the model, in its turns."""
@@ -150,7 +141,8 @@ class Agent:
 
     async def _write_conversation(self) -> None:
         """Write the conversation to the folder from which the launcher copies it into the sandbox."""
-        folder = projects_folder(self._process.initial_home) / project_key_for_directory(self._process.cwd)
+        process = self._process.prepared
+        folder = projects_folder(process.initial_home) / project_key_for_directory(process.cwd)
         try:
             await self._transcript.write_to(folder)
         except ConversationNotWritten as error:
@@ -260,9 +252,7 @@ class Agent:
         with suppress(TimeoutError):
             await asyncio.wait_for(self.servers.close(), CLOSE_TIMEOUT)
         await self._context.proxy.stop_serving(self._token)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait_ended(), STOP_TIMEOUT)
-        await asyncio.to_thread(self._process.remove)
+        await self._process.remove()
 
     async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
         client, frames = cast(ClaudeSDKClient, self._client), cast(Frames, self._frames)

@@ -31,6 +31,7 @@ REPEATABLE = frozenset(
 FREE = REPEATABLE | {"TaskCreate", "TaskUpdate", "WebSearch", "Write"}
 """Tools whose identical calls may be made again: they write the same, or only what a lost agent had for itself."""
 MCP_CALL_SECONDS = 86_400.0
+COLLECTION_SECONDS = 30.0
 APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
@@ -85,14 +86,15 @@ class Limits:
     recorded messages and tool results. `max_pending_requests` bounds its concurrent approval requests. They are far
     above what a long run needs; only a program that forges the agent's output reaches them.
 
-    At most `spares` agents are started before a session needs them.
+    At most `spares` agents are started before a session needs them. The `max_concurrent_starts` of a user leave a
+    processor for others, since a start takes a whole one, and long within the kernel.
     """
 
     warm_agents: int = 64
     warm_agents_per_user: int = 16
     warm_memory_bytes: int = 384 * 2**20
     idle_seconds: float = 300
-    max_concurrent_starts: int = os.cpu_count() or 1
+    max_concurrent_starts: int = max(1, (os.cpu_count() or 1) - 1)
     spares: int = 0
     start_seconds: float = 30
     model_retries: int = 2
@@ -132,6 +134,8 @@ def variables(token: str, spec: AgentSpec, limits: Limits) -> dict[str, str]:
         # Work outside the turns, or notes outside transcript and workspace, would be lost.
         "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
         "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+        # Bun, on which it runs, collects garbage a second after each turn otherwise, which takes longer than the turn.
+        "BUN_GC_TIMER_INTERVAL": _milliseconds(COLLECTION_SECONDS),
         # The service limits calls of MCP tools itself, because their clock stops while a question is answered.
         "MCP_TOOL_TIMEOUT": _milliseconds(MCP_CALL_SECONDS),
         **dict.fromkeys(("BASH_DEFAULT_TIMEOUT_MS", "BASH_MAX_TIMEOUT_MS"), _milliseconds(limits.tool_seconds)),

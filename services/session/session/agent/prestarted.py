@@ -11,7 +11,7 @@ from claude_agent_sdk import ClaudeSDKClient
 from runtime.clock import new_id
 
 from session.agent.agent_context import AgentContext
-from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, claim
+from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, choose, claim
 from session.agent.failures import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.options import AgentSpec
@@ -32,11 +32,17 @@ class PrestartedAgent(Agent):
     ) -> None:
         self.profile, self._name = profile, new_id()
         self.folder = parked.park(workspaces, str(self._name))
-        self._own_spec = replace(profile, session_id=self._name, workspace=self.folder)
+        options = profile.options.model_copy(update={"system_prompt": None})
+        self._own_spec = replace(profile, options=options, session_id=self._name, workspace=self.folder)
         self._listener: socket.socket | None = None
         self._program = _identity(context.program)
         super().__init__(self._own_spec, context, end)
         self.waits = True
+
+    @property
+    def _waits_for_prompt(self) -> bool:
+        """Whether Claude Code is still to get the system prompt, which it takes only at the end of its wait."""
+        return self.profile.options.system_prompt is not None
 
     @property
     def ready(self) -> bool:
@@ -77,7 +83,11 @@ class PrestartedAgent(Agent):
                 raise AgentFailed(STOPPED)
             await self._take_workspace()
             frames.transcript = self._transcript
-            await claim(client, self.spec, self._process.cwd)
+            mode = self.profile.options.permission_mode
+            if self._waits_for_prompt:
+                await claim(client, self.spec.options, self._process.prepared.cwd)
+                mode = self.spec.options.permission_mode
+            await choose(client, self.spec.options, mode)
             self._listener = None
             await super()._serve(listener)
 
@@ -95,7 +105,10 @@ class PrestartedAgent(Agent):
         self._listener = listener  # nobody is served before the claim
         try:
             async with asyncio.timeout(0 if self._stop_requested else None) as self._connecting:  # `stop` ends it
-                await rehearse(cast(ClaudeSDKClient, self._client), listener)
+                client = cast(ClaudeSDKClient, self._client)
+                if not self._waits_for_prompt:
+                    await claim(client, self._own_spec.options, self._process.prepared.cwd)
+                await rehearse(client, listener, waits=self._waits_for_prompt)
         finally:
             self._connecting = None
 

@@ -1,11 +1,13 @@
-"""A request that a prestarted agent makes to the model before any session claims it, and that is answered right here.
+"""Requests that a prestarted agent makes to the model before any session claims it, and that are answered right here.
 
-Claude Code loads a part of what it needs for a request with its first one; the first turn then takes less.
+Claude Code loads a part of what it needs for a request with its first one, and compiles what it does often; the first
+turn then takes less.
 """
 
 import asyncio
 import re
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from struct import pack
 from typing import Any, cast
@@ -15,8 +17,11 @@ from runtime.logging import get_logger
 
 log = get_logger()
 
-REQUEST: dict[str, Any] = {"subtype": "generate_session_title", "description": "A rehearsal", "persist": False}
-"""Makes Claude Code ask the model outside of any conversation; nothing of it remains."""
+TITLE: dict[str, Any] = {"subtype": "generate_session_title", "description": "A rehearsal", "persist": False}
+"""Makes Claude Code ask the model outside of any conversation, also while it waits; nothing of it remains."""
+QUESTION: dict[str, Any] = {"subtype": "side_question", "question": "A rehearsal"}
+"""Makes it ask as in a turn, with its system prompt and tools, outside of the conversation; nothing of it remains."""
+QUESTIONS = 4
 SECONDS = 30.0
 """As long as a start may take: on an overloaded machine, this takes seconds, too."""
 MAX_BODY_BYTES = 2**20
@@ -36,29 +41,30 @@ HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\
 ANSWER = f"{HEAD}Content-Length: {len(BODY)}\r\n\r\n{BODY}".encode()
 
 
-async def rehearse(client: ClaudeSDKClient, listener: socket.socket) -> None:
-    """Let an agent ask the model once, and answer it at its `listener`, which the model proxy does not serve yet.
+async def rehearse(client: ClaudeSDKClient, listener: socket.socket, *, waits: bool = False) -> None:
+    """Let an agent ask the model, and answer it at its `listener`, which the model proxy does not serve yet.
 
-    An agent that refuses to is as good as without it.
+    One that still `waits` for its claim asks less. An agent that refuses to is as good as without it.
 
     Raises:
         TimeoutError: it may still be asking, so it cannot be used.
     """
     async with asyncio.TaskGroup() as tasks:
         answering = tasks.create_task(_answer_all(listener))
-        finished = await _finishes(client)
+        finished = await _finishes(client, [TITLE] if waits else [QUESTION] * QUESTIONS)
         answering.cancel()
     if not finished:
         raise TimeoutError
 
 
-async def _finishes(client: ClaudeSDKClient) -> bool:
+async def _finishes(client: ClaudeSDKClient, requests: Sequence[dict[str, Any]]) -> bool:
     """Have the agent ask; return whether it is done within the time."""
     # The SDK has no public function for it.
     send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
     try:
         async with asyncio.timeout(SECONDS):
-            await send(REQUEST, 2 * SECONDS)
+            for request in requests:
+                await send(request, 2 * SECONDS)
     except TimeoutError:
         return False
     except Exception as error:  # noqa: BLE001  another release may not know the request
@@ -68,13 +74,18 @@ async def _finishes(client: ClaudeSDKClient) -> bool:
 
 async def _answer_all(listener: socket.socket) -> None:
     listener.setblocking(False)
-    with suppress(OSError):  # then the agent gets no answer
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-            with connection, suppress(OSError):
-                # Nothing of the connection remains when it is closed, as it would for a minute otherwise.
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
-                await _answer(connection)
+    async with asyncio.TaskGroup() as answers:
+        with suppress(OSError):  # then the agent gets no answer
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                answers.create_task(_answer_on(connection))
+
+
+async def _answer_on(connection: socket.socket) -> None:
+    with connection, suppress(OSError):
+        # Nothing of the connection remains when it is closed, as it would for a minute otherwise.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, pack("ii", 1, 0))
+        await _answer(connection)
 
 
 async def _answer(connection: socket.socket) -> None:

@@ -33,6 +33,8 @@ UNUSED_SECONDS = 60.0
 MAX_FAILURES = 3
 """Failures in succession, of starts and of claims, after which no agents are started in advance for a while."""
 PAUSE_SECONDS = 300.0
+REFILL_SECONDS = 0.25
+"""Pause between a claim and the next start, which would take the processors from the first turn of what was claimed."""
 
 
 class Spares:
@@ -52,6 +54,7 @@ class Spares:
         self._demand = Demand(context.limits.idle_seconds)
         self._preparing = dict[UUID, asyncio.Event]()
         self._changed, self._failures, self._paused_until = asyncio.Event(), 0, 0.0
+        self._refill_at = 0.0
 
     @property
     def number(self) -> int:
@@ -92,7 +95,7 @@ class Spares:
         except BaseException:
             await self._discard(agent)
             raise
-        self._failures = 0
+        self._failures, self._refill_at = 0, time.monotonic() + REFILL_SECONDS
         self.note_new(spec)
         return agent
 
@@ -186,8 +189,10 @@ class Spares:
     async def _sweep(self, workspaces: Path) -> None:
         await self._end_outdated()
         await asyncio.to_thread(parked.remove_abandoned, workspaces)
-        while (profile := self._missing()) and await self._added(profile, workspaces):
-            pass
+        while self._missing():
+            await asyncio.sleep(max(0.0, self._refill_at - time.monotonic()))
+            if not ((profile := self._missing()) and await self._added(profile, workspaces)):
+                return
 
     async def aclose(self) -> None:
         """End all agents that nobody has claimed."""
