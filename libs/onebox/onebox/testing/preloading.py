@@ -62,6 +62,8 @@ class ForkServer:
             try:
                 socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
                 answer = self._connection.recv(_NUMBER)
+            except ConnectionError:
+                answer = b""
             finally:
                 _set_adopting(False)
         if not answer:
