@@ -53,6 +53,7 @@ def test_workers_are_forked_from_a_process_that_has_collected(tmp_path: Path) ->
 def test_what_cannot_be_collected_is_reported(tmp_path: Path) -> None:
     code, output = run(tmp_path, "import nothing_there")
     assert (code, output.count("No module named 'nothing_there'")) == (1, 2)
+    assert "Workers collect the tests by themselves: the process to fork has ended with exit code 2." in output
 
 
 @pytest.mark.long

@@ -46,7 +46,8 @@ def events(tmp_path: Path, *options: str) -> list[list[str]]:
     (tmp_path / "test_systems.py").write_text(TESTS)
     (tmp_path / "test_others.py").write_text(OTHERS)
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --dist loadgroup --no-loadscope-reorder")
-    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "onebox.testing.distribution", *options]
+    plugins = [f"-ponebox.testing.{name}" for name in ("collecting", "distribution")]
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", *plugins, "-m", "not server", *options]
     environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
     ran = subprocess.run(  # noqa: S603  no shell
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

@@ -56,3 +56,21 @@ def test_all_processes_of_a_killed_test_run_end(tmp_path: Path) -> None:
         run.send_signal(signal.SIGKILL)
     assert [name for name in EVERYTHING if name not in commands] == []
     until(lambda: all(map(has_ended, started)))
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "error"),
+    [
+        ("#!/bin/sh\n", 0o600, PermissionError),
+        ("#!/nowhere/sh\n", 0o700, FileNotFoundError),
+        ("echo no interpreter\n", 0o700, OSError),
+    ],
+)
+def test_a_program_that_cannot_be_started_is_reported(
+    tmp_path: Path, text: str, mode: int, error: type[OSError]
+) -> None:
+    program = tmp_path / "program"
+    program.write_text(text)
+    program.chmod(mode)
+    with pytest.raises(error):
+        subprocess.run([program], check=False)  # noqa: S603  no shell

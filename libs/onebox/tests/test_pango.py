@@ -9,8 +9,6 @@ import pytest
 from onebox import pango
 from onebox.pango import install, install_in_background
 
-HERE = os.getpid()
-
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -36,7 +34,7 @@ def steps(log: Path) -> list[str]:
 
 
 def test_packages_are_downloaded_before_they_are_installed(apt: Path) -> None:
-    assert install(HERE) is None
+    assert install(os.getpid()) is None
     assert steps(apt) == ["--download-only", "--no-download"]
     assert "install --no-install-recommends libpango-1.0-0" in apt.read_text()
 
@@ -47,19 +45,19 @@ def test_lists_of_packages_are_updated_if_they_are_missing(apt: Path) -> None:
         apt.parent / "programs/apt-get",
         f'echo "$@" >> {apt}; case "$@" in *update) touch {lists};; esac; test -e {lists}',
     )
-    assert install(HERE) is None
+    assert install(os.getpid()) is None
     assert steps(apt) == ["--download-only", "update", "--download-only", "--no-download"]
 
 
 def test_the_reason_why_an_installation_failed_is_returned(apt: Path) -> None:
     write(apt.parent / "programs/apt-get", "echo Reading; echo 'E: no network' >&2; exit 100")
-    assert install(HERE) == "E: no network"
+    assert install(os.getpid()) == "E: no network"
 
 
 def test_a_download_that_hangs_is_given_up(apt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(apt.parent / "programs/apt-get", "sleep 60")
     monkeypatch.setattr(pango, "DOWNLOAD_SECONDS", 0.1)
-    assert install(HERE) == "it did not end within 0.1 s"
+    assert install(os.getpid()) == "it did not end within 0.1 s"
 
 
 def test_a_download_ends_with_the_system_that_wanted_it(apt: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from onebox.testing.preloading import Preloaded
-from onebox.testing.system import has_ended
+from onebox.testing.system import has_ended, until
 
 pytestmark = [
     pytest.mark.usefixtures("servers"),
@@ -61,6 +61,13 @@ def test_a_program_is_killed_as_a_child_of_the_test(nats_url: str) -> None:
     assert has_ended(program.pid)
 
 
+def test_a_program_of_a_service_is_forked() -> None:
+    with subprocess.Popen(GATEWAY, env={}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as program:  # noqa: S603
+        command = Path(f"/proc/{program.pid}/cmdline").read_bytes()
+        program.kill()
+    assert b"-m" not in command.split(b"\0")
+
+
 def test_other_programs_are_started(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("import sys; sys.exit('gateway' in sys.modules)")
     assert subprocess.run([sys.executable, str(tmp_path / "one.py")], check=False).returncode == 0  # noqa: S603
@@ -69,6 +76,6 @@ def test_other_programs_are_started(tmp_path: Path) -> None:
 def test_a_program_with_variables_of_python_is_started() -> None:
     started = [sys.executable, "-P", "-m", "gateway"]
     with subprocess.Popen(started, env={"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE) as program:  # noqa: S603
-        command = Path(f"/proc/{program.pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{program.pid}/cmdline")
+        until(lambda: command.read_bytes().split(b"\0")[1:4] == [b"-P", b"-m", b"gateway"])
         program.kill()
-    assert command.split(b"\0")[1:4] == [b"-P", b"-m", b"gateway"]

@@ -157,9 +157,9 @@ def test_the_result_of_a_program_is_known(run: Run) -> None:
 
 
 def block_until_ended(pid: int) -> None:
-    """Keep the loop busy until a child has ended, and so has no command line any more."""
+    """Keep the loop busy until a child has ended, and so is a zombie."""
     with suppress(FileNotFoundError):  # its result has been read already
-        while Path(f"/proc/{pid}/cmdline").read_bytes():
+        while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
             pass
 
 

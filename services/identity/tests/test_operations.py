@@ -86,6 +86,7 @@ async def test_the_role_of_the_service_may_not_prune(settings: None, run: Run):
     assert "Set MIGRATION_DATABASE_URL" in error
 
 
+@pytest.mark.usefixtures("servers")  # it loads the code of all services
 async def test_the_program_reports_an_error_of_a_command():
     command = (sys.executable, "-P", "-m", "identity", "prune-audit", "31")
     process = await asyncio.create_subprocess_exec(*command, env={}, stdout=PIPE, stderr=PIPE)

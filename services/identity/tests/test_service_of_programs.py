@@ -31,6 +31,7 @@ from runtime.bus.jetstream import jetstream
 from runtime.clock import new_id, now
 
 PASSWORD = "plantedsecret-analytical engine"
+STRANGER = Actor.model_validate({"user_id": new_id(), "role": "user"})
 
 
 @dataclass
@@ -100,15 +101,18 @@ class Program:
         options: dict[str, Any] = {"nkeys_seed_str": user.seed, "inbox_prefix": user.inbox_prefix}
         await self.client.connect(server, **options, allow_reconnect=False, disconnected_cb=ended)
 
-    async def events(self) -> list[str]:
+    async def events(self, last: str) -> list[str]:
+        """Read all events up to the last one: those that must not come would come before it."""
         js = self.client.jetstream(domain=self.user.domain)
         subscription = await js.pull_subscribe_bind(self.user.consumer, self.user.stream)
-        messages = await subscription.fetch(1, timeout=60)
-        if others := messages[0].metadata.num_pending:
-            messages += await subscription.fetch(others, timeout=60)
-        for message in messages:
+        texts: list[str] = []
+        pending = 0
+        while pending or last not in texts:
+            [message] = await subscription.fetch(1, timeout=60)
             await message.ack_sync()
-        return [message.data.decode() for message in messages]
+            pending = message.metadata.num_pending
+            texts.append(message.data.decode())
+        return texts
 
     def has_ended(self) -> bool:
         return self.ended_at is not None
@@ -154,13 +158,19 @@ async def demote(remote: Remote, owner: Actor, user: NewBusUserView) -> None:
     await remote.change(owner.user_id, role="user")
 
 
-@every_case("role, end", [("user", revoke), ("user", disable), ("admin", demote)])
-async def test_a_permission_that_ends_ends_the_connection(remote: Remote, role: str, end: Ending) -> None:
+OWN, ALL = ["before"], ["of a stranger", "before"]
+
+
+@every_case("role, end, seen", [("user", revoke, OWN), ("user", disable, OWN), ("admin", demote, ALL)])
+async def test_a_permission_that_ends_ends_the_connection(
+    remote: Remote, role: str, end: Ending, seen: list[str]
+) -> None:
     owner = await remote.register(f"ada-{end.__name__}", role)
     user = await remote.create(owner, all_users=role == "admin")
     first, second = await remote.connect(user), await remote.connect(user)
+    await remote.publish(STRANGER, "of a stranger")
     await remote.publish(owner, "before")
-    assert await first.events() == ["before"]
+    assert await first.events("before") == seen
     await end(remote, owner, user)
     await eventually(lambda: first.has_ended() and second.has_ended())
     assert await remote.refuses(user)
@@ -172,15 +182,17 @@ async def test_a_bus_user_keeps_its_own_events_when_its_owner_is_demoted(remote:
     every = await remote.connect(await remote.create(owner, all_users=True))
     await demote(remote, owner, program.user)
     await eventually(every.has_ended)
+    await remote.publish(STRANGER, "of a stranger")
     await remote.publish(owner, "after")
-    assert await program.events() == ["after"]
+    assert await program.events("after") == ["after"]
 
 
 async def test_a_program_reads_again_from_a_time(remote: Remote) -> None:
     owner, since = await remote.register("ada"), now()
     program = await remote.connect(await remote.create(owner))
+    await remote.publish(STRANGER, "of a stranger")
     await remote.publish(owner, "one")
-    assert await program.events() == ["one"]
+    assert await program.events("one") == ["one"]
     await remote.ask(ReplayBusUser(bus_user_id=program.user.id, since=since), owner)
     await eventually(program.has_ended)
-    assert await (await remote.connect(program.user)).events() == ["one"]
+    assert await (await remote.connect(program.user)).events("one") == ["one"]

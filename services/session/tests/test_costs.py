@@ -146,8 +146,7 @@ async def test_days_are_listed_newest_first_within_the_period(desk: Desk) -> Non
     today = clock.now().date()
     for age in range(4):
         await run_once(desk)
-        await desk.database.execute("UPDATE costs SET day = day - 1")
-        await desk.database.execute("UPDATE costs SET runs = $1 WHERE runs = 1", age + 10)
+        await desk.database.execute("UPDATE costs SET day = day - $1::int, runs = $2 WHERE runs = 1", 4 - age, age + 10)
     page = await costs(desk, "day", first_day=today - timedelta(days=3), last_day=today - timedelta(days=2))
     assert [item.key for item in page.items] == [str(today - timedelta(days=2)), str(today - timedelta(days=3))]
 

@@ -28,6 +28,8 @@ from onebox.testing.unrooted import CLUSTER, cluster
 _OPTION = "--fork-workers-for"
 _GO_ON = "from onebox.testing.collecting import go_on; go_on(channel)"
 _VARIABLES = {"TESTRUNUID": "testrunuid", "WORKER": "workerid", "WORKER_COUNT": "workercount"}
+_SHORT = 0.005
+"""Seconds of a setup or a teardown that `--durations` hides."""
 _create: Any = gateway_io.create_io
 
 
@@ -36,7 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(_OPTION, type=int, dest="workers_socket", help="collect, and fork workers (internal)")
 
 
-class _Worker(Popen2IO):
+class _Pipes(Popen2IO):
     """The pipes of a worker that was forked."""
 
     def __init__(self, collected: ForkServer, variables: Mapping[str, str], execmodel: Any) -> None:
@@ -67,6 +69,7 @@ class _Distributing:
         self._is_forked = True
         self._variables: dict[str, str] = {}
         self._uses_servers = not config.option.markexpr.startswith(f"not {SERVER}")
+        self._plugins = config.pluginmanager
         patch = pytest.MonkeyPatch()
         patch.setattr(gateway_io, "create_io", self._create_io)
         config.add_cleanup(patch.undo)
@@ -91,9 +94,11 @@ class _Distributing:
     def _create_io(self, spec: Any, execmodel: Any) -> Any:
         if self._is_forked:
             try:
-                return _Worker(self._collected, self._variables, execmodel)
-            except OSError:
+                return _Pipes(self._collected, self._variables, execmodel)
+            except OSError as error:
                 self._is_forked = False
+                terminal: Any = self._plugins.getplugin("terminalreporter")  # which is there only now
+                terminal.write_line(f"Workers collect the tests by themselves: {error}.")
         return _create(spec, execmodel)
 
 
@@ -107,10 +112,13 @@ class _Collecting:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
-        if session.items and not session.testsfailed:
-            _Collecting.session = session
-            serve(self._connection, self._work)
-        os._exit(0)
+        if session.testsfailed:
+            os._exit(pytest.ExitCode.INTERRUPTED)
+        if not session.items:
+            os._exit(pytest.ExitCode.NO_TESTS_COLLECTED)
+        _Collecting.session = session
+        serve(self._connection, self._work)
+        os._exit(pytest.ExitCode.OK)
 
     def _work(self, variables: Mapping[str, str], descriptors: Sequence[int]) -> None:
         """Do what a worker does that is started: it reads what to do from its standard input."""
@@ -137,6 +145,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Distributing(config))
 
 
+class _Worker(remote.WorkerInteractor):
+    """The part in a worker: it reports what matters."""
+
+    @pytest.hookimpl
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Report a phase of a test, unless it is a short setup or teardown without output that has passed."""
+        if report.when == "call" or not report.passed or report.sections or report.duration >= _SHORT:
+            super().pytest_runtest_logreport(report)
+
+
 def go_on(channel: Any) -> None:
     """Run tests in a worker, as `xdist.remote` does after it has collected."""
     session = _Collecting.session
@@ -149,7 +167,7 @@ def go_on(channel: Any) -> None:
         config._tmp_path_factory._given_basetemp = Path(folder)  # noqa: SLF001
     _capturing(config).start_global_capturing()
     _capturing(config).suspend_global_capture()
-    interactor: Any = remote.WorkerInteractor(config, channel)
+    interactor: Any = _Worker(config, channel)
     cast(Any, remote).interactor = interactor
     interactor.pytest_sessionstart(session)
     interactor.sendevent("collectionstart")

@@ -57,12 +57,17 @@ _SHAPES = (
 PATTERN = "|".join([*(form.replace("+", r"\+") for form in _FORMS), *_SHAPES])
 """A regular expression for Python and `grep -E`."""
 _SECRET = re.compile(PATTERN.encode())
+_PARTS = tuple(part.encode() for part in (*_FORMS, "agk_", ".eyJ", "whsec_", "link="))
+_END = re.compile(rf"\.{_TOKEN}{{43}}".encode())
+"""Each secret contains one of the parts, or this end of a token: to search for them takes a tenth of the time."""
 
 
 def revealed(content: bytes | str) -> list[str]:
     """Return each secret in a text, with what surrounds it."""
     if isinstance(content, str):
         content = content.encode(errors="replace")
+    if not any(part in content for part in _PARTS) and not _END.search(content):
+        return []
     return [
         content[max(0, found.start() - _CONTEXT) : found.end() + _CONTEXT].decode(errors="backslashreplace")
         for found in _SECRET.finditer(content)

@@ -21,7 +21,7 @@ import pytest
 from contracts.catalogue import SERVICES
 
 from onebox.children import allowed_environment
-from onebox.testing.orphans import FollowingTests
+from onebox.testing.orphans import FollowingTests, execute
 
 SERVICES_OF_A_SYSTEM = ("gateway", *SERVICES, "simulator")
 _MODULES = frozenset(
@@ -35,7 +35,6 @@ _PR_SET_CHILD_SUBREAPER = 36
 _NUMBER = 32
 """Bytes of a process id, at most."""
 _libc = ctypes.CDLL(None)
-_start: Any = cast(Any, subprocess.Popen)._execute_child  # noqa: SLF001
 
 
 class ForkServer:
@@ -63,17 +62,22 @@ class ForkServer:
             try:
                 socket.send_fds(self._connection, [json.dumps(request).encode()], descriptors)
                 answer = self._connection.recv(_NUMBER)
+            except ConnectionError:
+                answer = b""
             finally:
                 _set_adopting(False)
         if not answer:
-            raise ChildProcessError("the process from which programs are forked has ended")
+            raise ChildProcessError(f"the process to fork has ended with exit code {self._wait()}")
         return int(answer)
 
     def end(self) -> None:
         """End the process, if it was started."""
         if self._process:
             self._connection.close()
-            self._process.wait()
+            self._wait()
+
+    def _wait(self) -> int | None:
+        return self._process.wait() if self._process else None
 
     def load(self) -> None:
         """Start the process, unless that was done before."""
@@ -108,7 +112,7 @@ def _set_adopting(value: bool) -> None:
 _preloaded = Preloaded()
 
 
-@wraps(_start)
+@wraps(execute)
 def _execute(process: Any, command: Any, *options: Any) -> None:
     executable, preexec, _, inherited, folder, variables, _, _, shell, *rest = options
     *pipes, _, gid, gids, uid, umask, new_session, group = rest
@@ -116,7 +120,7 @@ def _execute(process: Any, command: Any, *options: Any) -> None:
     plain = (executable, bool(inherited), shell, gid, gids, uid, umask, group) == _PLAIN
     environment = dict(os.environ if variables is None else variables)  # noqa: TID251  inherited
     if program is None or not plain or not isinstance(preexec, FollowingTests) or _configures_python(environment):
-        _start(process, command, *options)
+        execute(process, command, *options)
         return
     readable, _, _, output, _, error = pipes
     request = {
