@@ -1,6 +1,6 @@
 """The control of what agents do: Claude Code by its SDK alone, in the sandbox that the service's agents have."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, Self
@@ -11,8 +11,11 @@ from claude_agent_sdk import (
     HookInput,
     HookJSONOutput,
     HookMatcher,
+    Message,
     PermissionResultAllow,
     ToolPermissionContext,
+    ToolResultBlock,
+    UserMessage,
 )
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
@@ -52,22 +55,28 @@ class BareAgent:
                 for agent in agents:
                     await agent._end()
 
-    async def ask(self, prompt: str) -> None:
-        """Put a prompt, and hear the answer to its end; the first one starts the agent."""
+    async def ask(self, prompt: str) -> list[str]:
+        """Put a prompt, hear the answer to its end, and return the results of tools; the first one starts the agent."""
         if not self._started:
             await self._client.connect()
             await self._proxy.serve(self._process.accept(), self._token, self._access)
             self._started = True
         with self._access.turn(None):
             await self._client.query(prompt)
-            async for _ in self._client.receive_response():
-                pass
+            return [result async for result in _results(self._client.receive_response())]
 
     async def _end(self) -> None:
         with suppress(Exception):  # it was killed by then
             self._process.kill()
             await self._client.disconnect()
         self._process.remove()
+
+
+async def _results(messages: AsyncIterator[Message]) -> AsyncGenerator[str]:
+    async for message in messages:
+        for block in message.content if isinstance(message, UserMessage) else ():
+            if isinstance(block, ToolResultBlock):
+                yield str(block.content)
 
 
 def _drop(_line: str) -> None:

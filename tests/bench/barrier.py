@@ -1,22 +1,25 @@
 """What it costs that a tool call is stored before it begins.
 
 The service says how long each call of `Bash` has waited. To that comes the hook which lets it wait: the SDK alone runs
-agents with and without one, in turns.
+agents with and without one. How much later a call begins in the service is that, and what the service does meanwhile.
+All take turns; each command says when it was begun.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from statistics import median
 from urllib.request import urlopen
 
 from simulator.testing import bash, scripted
 
 from tests.bench.bare import TOOLS, BareAgent
 from tests.bench.report import Aim, Line, milliseconds
-from tests.bench.rounds import interleaved, timed
+from tests.bench.rounds import interleaved
 from tests.bench.stage import Stage
 
-ROUNDS, WARMING, CALLS = 5, 1, 10
-PROMPT = scripted(*[bash("true")] * CALLS, {"text": "Nothing unusual is in the logs."})
+ROUNDS, WARMING, CALLS, AGENTS = 10, 3, 10, 3
+PROMPT = scripted(*[bash("date +%s.%N")] * CALLS, {"text": "Nothing unusual is in the logs."})
 BUCKET = re.compile(r'tool_call_wait_seconds_bucket\{le="(.+)"\} (.+)')
 AIM = Aim(5, " ms", most=True)
 
@@ -25,37 +28,44 @@ type Buckets = Sequence[tuple[float, float]]
 
 
 async def measure(stage: Stage) -> list[Line]:
-    """Make calls in a session, and then compare the SDK with and without a hook."""
+    """Make calls in a session, and by the SDK with and without a hook, in turns."""
     user = stage.user()
     session_id = user.create(*TOOLS)
-    user.ask(session_id, PROMPT).raise_for_status()
-    before = _waited(stage)
-    for _ in range(ROUNDS):
+    plain = await stage.section.enter_async_context(BareAgent.some(stage, AGENTS))
+    hooked = await stage.section.enter_async_context(BareAgent.some(stage, AGENTS, hooked=True))
+
+    async def service() -> float:
         user.ask(session_id, PROMPT).raise_for_status()
+        calls = user.items(f"/sessions/{session_id}/tool-calls", order="desc", limit=CALLS)
+        return _interval(call["tool_output"]["content"] for call in reversed(calls))
+
+    async def bare(agents: list[BareAgent]) -> float:
+        return median([_interval(await agent.ask(PROMPT)) for agent in agents])
+
+    sides = {"service": service, "plain": lambda: bare(plain), "hooked": lambda: bare(hooked)}
+    await interleaved(sides, WARMING)
+    before = _waited(stage)
+    rounds = await interleaved(sides, ROUNDS)
     waits = [(limit, now - then) for (limit, now), (_, then) in zip(_waited(stage), before, strict=True)]
-    wait, hook = _quantile(waits, 0.5), await _hook(stage)
+    wait, ours, control = _quantile(waits, 0.5), rounds.median("service"), rounds.median("plain")
+    hook = rounds.median("hooked") - control
     return [
         Line("the wait of a call of Bash until it is stored, p50", milliseconds(wait)),
         Line("  p95", milliseconds(_quantile(waits, 0.95))),
+        Line("a hook, by the SDK alone; both together", milliseconds(hook), "", (wait + hook) * 1000, AIM, " ms"),
         Line(
-            "the call of a hook, by the SDK alone; both together",
-            milliseconds(hook),
-            "",
-            (wait + hook) * 1000,
-            AIM,
-            " ms",
+            "from one call to the next; the SDK alone, without a hook",
+            milliseconds(ours),
+            milliseconds(control),
+            (ours - control) * 1000,
+            unit=" ms",
         ),
     ]
 
 
-async def _hook(stage: Stage) -> float:
-    """Return by how many seconds a call takes longer with a hook that does nothing, as the median."""
-    [plain] = await stage.section.enter_async_context(BareAgent.some(stage, 1))
-    [hooked] = await stage.section.enter_async_context(BareAgent.some(stage, 1, hooked=True))
-    sides = {"plain": timed(lambda: plain.ask(PROMPT)), "hooked": timed(lambda: hooked.ask(PROMPT))}
-    await interleaved(sides, WARMING)
-    rounds = await interleaved(sides, ROUNDS)
-    return (rounds.median("hooked") - rounds.median("plain")) / CALLS
+def _interval(begun: Iterable[str]) -> float:
+    """Return how many seconds after one call the next has begun, as the median."""
+    return median(after - before for before, after in pairwise(map(float, begun)))
 
 
 def _waited(stage: Stage) -> Buckets:

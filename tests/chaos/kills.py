@@ -28,7 +28,7 @@ from tests.chaos.users import User
 KILLS, WITHIN_SECONDS, PAUSE_SECONDS, STALL_SECONDS = 200, 120.0, 0.2, 1.0
 WORKERS = ("session-1", "session-2")
 RUN_STARTED = "SELECT attempt > 0 FROM runs WHERE id = $1"
-CALL_STORED = "SELECT EXISTS (SELECT FROM tool_calls WHERE run_id = $1)"
+CALL_STORED = "SELECT EXISTS (SELECT FROM begun_calls WHERE run_id = $1)"
 RESULT_STORED = "SELECT EXISTS (SELECT FROM tool_calls WHERE run_id = $1 AND status = 'success')"
 MOMENTS = {"asked": RUN_STARTED, "stored": CALL_STORED, "started": "begun", "ended": "words", "recorded": RESULT_STORED}
 """When a run is killed, and waits for it: the statement, or the file with the word of the run, that says so."""

@@ -26,6 +26,7 @@ READ_MODELS = ReadModels(
     (SESSIONS, TEMPLATES),
     {
         "accounts": "it is the read model of another service's events, so the running service rebuilds it",
+        "begun_calls": "agents write it",
         "conversations": "agents write it",
         "copied_runs": "runs of forks are copied",
         "costs": OUTLIVE,

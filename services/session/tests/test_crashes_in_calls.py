@@ -18,6 +18,9 @@ from services.session.tests.test_resumed_runs import TIMES, conversation
 
 EFFECT = bash("echo done >> effect; [ -e killed ] || sleep 300")
 REPEATING = scripted(EFFECT, EFFECT, DONE)
+KILL = "echo done >> effect; kill -9 $PPID; sleep 60"
+KILLED_AT_ONCE = (bash("sleep 0.5"), bash(KILL))
+"""The second call kills its agent, which has not written it to its transcript yet, so that the model makes it again."""
 
 
 @asynccontextmanager
@@ -80,3 +83,28 @@ async def test_a_run_killed_in_a_call_ends_and_names_the_tool(deployment: Deploy
         ended = await deployment.client.wait_until_ended(run)
         assert (ended.error_code, "a call of Bash" in (ended.error_detail or "")) == (Code.RUN_INTERRUPTED, True)
     assert effect.read_text() == "done\n"
+
+
+@pytest.mark.long
+@pytest.mark.claude_code
+async def test_a_call_that_the_transcript_lacks_is_not_made_again(deployment: Deployment) -> None:
+    async with deployment.replica():
+        session_id = await deployment.client.create("non_interactive", after_crash="continue")
+        run = await deployment.client.submit(session_id, scripted(*KILLED_AT_ONCE, DONE))
+        ended = await deployment.client.wait_until_ended(run)
+        texts, statuses = await conversation(deployment.client, run)
+    assert (ended.status, ended.attempt, texts) == ("completed", 2, ["Done."])
+    assert (statuses[:2], {*statuses[2:]} <= {"denied"}) == (["success", "unknown"], True)
+    assert (deployment.settings.workspaces_dir / str(session_id) / "effect").read_text() == "done\n"
+
+
+@pytest.mark.long
+@pytest.mark.claude_code
+async def test_people_are_asked_about_a_call_that_the_transcript_lacks(deployment: Deployment) -> None:
+    script = scripted(*KILLED_AT_ONCE, {"recall": True})
+    async with deployment.replica():
+        run = await deployment.client.submit(await deployment.client.create(after_crash="ask"), script)
+        asked = await decide(deployment, run, "denied")
+        ended = await deployment.client.wait_until_ended(run)
+        assert (asked.kind, asked.tool_input["command"], ended.status) == ("outcome", KILL, "completed")
+        assert KILL in ended.text  # the next agent knows it

@@ -1,13 +1,14 @@
-"""A tool call begins once it is stored; until then it waits, and is denied at last."""
+"""A tool call begins once it is stored; one that cannot be stored is denied."""
 
+import functools
 from typing import Any, cast
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from claude_agent_sdk import HookContext
 from contracts.session.settling import call_key
 from contracts.session.values import SdkOptions
-from session.agent import gate
+from session.agent.agent_events import TRUNCATED
 from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
@@ -16,55 +17,69 @@ from session.mcp.permits import Permits
 from session.mcp.repeats import Repeats
 
 
-def entry_with(call: str) -> dict[str, Any]:
-    content: list[Any] = [{"type": "tool_use", "id": call, "name": "Bash", "input": {}}]
-    return {"type": "assistant", "uuid": "a", "message": {"content": content}}
-
-
 class Agent:
-    """The calls of an agent, whose transcript is stored in nothing."""
+    """The calls of an agent, which are stored in nothing."""
 
     def __init__(self) -> None:
-        database = AsyncMock(fetchrow=AsyncMock(return_value={"bytes": 1, "last": 1}))
-        self.transcript = Transcript(database, "session")
-        self.gate = Gate(self.transcript, UNLIMITED, Permits(SdkOptions()), MessageTranslator())
-        self.recorded = self.gate.recorded = AsyncMock(return_value=True)
+        self.transcript, self.stored = Transcript(AsyncMock(), "session"), AsyncMock(return_value=True)
+        begun = Mock(store=self.stored)
+        self.gate = Gate(self.transcript, UNLIMITED, Permits(SdkOptions()), MessageTranslator(), begun)
 
-    async def call(self, name: str = "Bash") -> str | None:
+    async def call(self, name: str = "Bash", tool_input: object = None) -> str | None:
         """Call a tool, and return why it was denied."""
         [matcher] = self.gate.hooks()["PreToolUse"]
         [hook] = matcher.hooks
-        output = await hook(cast(Any, {"tool_name": name}), "toolu_1", HookContext(signal=None))
+        data = {"tool_name": name, "tool_input": tool_input}
+        output = await hook(cast(Any, data), "toolu_1", HookContext(signal=None))
         return cast(dict[str, Any], output).get("hookSpecificOutput", {}).get("permissionDecisionReason")
 
     async def repeat(self, tool_input: dict[str, Any]) -> str | None:
         """Call a tool after an identical call of unknown outcome, without input, and return why it is asked about."""
-        await self.transcript.append("", [entry_with("toolu_1")])
         self.gate.permits.repeats = Repeats([call_key("Bash", {})])
-        self.gate.permits.repeats.note("toolu_1", "Bash", tool_input)
-        return await self.call()
+        return await self.call(tool_input=tool_input)
+
+    async def stored_input(self, name: str, tool_input: object) -> object:
+        """Call a tool, and return the input that is stored."""
+        await self.call(name, tool_input)
+        return self.stored.call_args.args[0].tool_input
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Agent:
-    monkeypatch.setattr(gate, "STORE_SECONDS", 0.01)
+def agent() -> Agent:
     return Agent()
 
 
-async def test_a_call_that_is_stored_and_recorded_begins(agent: Agent) -> None:
-    await agent.transcript.append("", [entry_with("toolu_1")])
+async def test_a_call_that_is_stored_begins(agent: Agent) -> None:
     assert await agent.call() is None
+    assert agent.transcript.calls.open == {"toolu_1"}
 
 
-async def test_a_call_that_the_transcript_lacks_is_denied(agent: Agent) -> None:
-    await agent.transcript.append("", [entry_with("toolu_2")])
+async def test_a_call_that_is_not_stored_is_denied(agent: Agent) -> None:
+    agent.stored.return_value = False
     assert await agent.call() == NOT_STORED
 
 
-async def test_a_call_that_is_not_recorded_is_denied(agent: Agent) -> None:
-    await agent.transcript.append("", [entry_with("toolu_1")])
-    agent.recorded.return_value = False
+async def test_a_call_of_an_agent_that_was_ended_does_not_begin(agent: Agent) -> None:
+    agent.transcript.calls.closed = True
     assert await agent.call() == NOT_STORED
+    agent.stored.assert_not_called()
+
+
+DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, Any]())
+
+
+@pytest.mark.parametrize(
+    ("name", "tool_input", "stored"),
+    [
+        ("Bash", {"command": "ls"}, {"command": "ls"}),
+        ("Bash", {"command": "\ud800"}, {"command": "\ufffd"}),
+        ("Bash", DEEP, TRUNCATED),
+        ("Write", {"content": "much"}, {}),
+    ],
+    ids=["as it is", "no UTF-8", "too deep", "that writes the same"],
+)
+async def test_the_input_of_a_call_is_stored(agent: Agent, name: str, tool_input: object, stored: object) -> None:
+    assert await agent.stored_input(name, tool_input) == stored
 
 
 async def test_a_repetition_of_an_unknown_outcome_is_asked_about(agent: Agent) -> None:
@@ -83,4 +98,4 @@ async def test_an_approved_repetition_begins(agent: Agent) -> None:
 
 async def test_a_call_that_changes_nothing_waits_for_nothing(agent: Agent) -> None:
     assert await agent.call("Read") is None
-    agent.recorded.assert_not_called()
+    agent.stored.assert_not_called()

@@ -44,7 +44,7 @@ class Turn:
         return True
 
     def begin_call(self) -> None:
-        self.calls.note([{"message": {"content": [{"type": "tool_use", "id": "toolu_1"}]}}])
+        assert self.calls.begin("toolu_1")
 
     def end_call(self) -> None:
         self.calls.note([{"message": {"content": [{"type": "tool_result", "tool_use_id": "toolu_1"}]}}])
@@ -80,6 +80,17 @@ async def test_an_agent_whose_call_is_in_progress_goes_on(monkeypatch: pytest.Mo
     turn = Turn.begun()
     turn.begin_call()
     assert (await turn.is_held(), turn.handover.now(), turn.kills, turn.place.released) == (False, False, 0, None)
+
+
+async def test_no_call_begins_once_the_agent_was_ended() -> None:
+    turn = Turn.begun()
+    assert (turn.handover.now(), turn.calls.begin("toolu_1"), turn.calls.open) == (True, False, set())
+
+
+async def test_a_call_that_only_the_transcript_has_is_in_progress() -> None:
+    turn = Turn.begun()
+    turn.calls.note([{"message": {"content": [{"type": "tool_use", "id": "toolu_1"}]}}])
+    assert not turn.handover.now()
 
 
 async def test_an_agent_is_ended_once_the_results_of_its_calls_are_stored() -> None:

@@ -40,7 +40,7 @@ def test_a_forged_repetition_of_an_unknown_outcome_is_not_permitted() -> None:
     with allowed.turn(repeats):
         assert not allowed.use(LAB, "echo", {"a": 1}, read_only=False)
         assert allowed.use(LAB, "echo", {"a": 2}, read_only=False)
-        repeats.note("toolu_1", "mcp__lab__echo", {"a": 1})
+        repeats.note("toolu_1", call_key("mcp__lab__echo", {"a": 1}))
         repeats.permit("toolu_1")
         assert allowed.use(LAB, "echo", {"a": 1}, read_only=False)
 

@@ -9,9 +9,11 @@ from contracts.session.approval import DecideApproval, ListApprovals
 from contracts.session.conversation import ListMessages, RecordMessage
 from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import ChangeSession
+from contracts.session.settling import LostCall
 from contracts.session.values import AfterCrash, SdkOptions, ToolUseBlock
 from runtime.clock import new_id
 from session.agent import AgentEvent, Ask, Finished
+from session.agent.begun_calls import BegunCalls
 from session.agent.transcript import Transcripts
 from session.reactions.approval import OUTCOMES
 from session.reactions.resuming import GO_ON, INTERRUPTED, UNKNOWN
@@ -21,6 +23,7 @@ from services.session.tests.test_tail import TEXT, answer, call, result
 from services.session.tests.test_transcript_fence import opened
 from services.session.tests.worker import FINISHED, Worker
 
+ANSWER = answer(TEXT)
 ENDED = answer(TEXT, stop_reason="end_turn")
 OUTPUT = SdkOptions.model_validate({"output_format": {"type": "json_schema", "schema": {"type": "object"}}})
 
@@ -82,11 +85,18 @@ async def test_a_continued_run_sends_the_message_that_no_agent_received(worker: 
     assert (worker.prompts, worker.message_ids) == (["?"], [(await worker.current_run()).prompt_message_id])
 
 
+async def allow(worker: Worker, run: RunSummary | RunView, id: str = "toolu_1") -> None:
+    """Let a call begin."""
+    about = worker.desk.database, run.session_id, lambda: (run.id, run.attempt)
+    assert await BegunCalls(*about).store(LostCall(tool_use_id=id, tool_name="Bash", tool_input={"n": 1}))
+
+
 async def begin_call(worker: Worker, run: RunSummary | RunView, after_crash: AfterCrash, id: str = "toolu_1") -> None:
     """Let the agent of a worker begin a call that gets no result."""
     options = SdkOptions(after_crash=after_crash)
     await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=options))
     entry = answer(call(id=id))
+    await allow(worker, run, id)
     await write(worker, run, entry)
     block = ToolUseBlock(id=id, tool_call_id=new_id(), name="Bash", input={"n": 1})
     about = {"run_id": run.id, "session_id": run.session_id, "attempt": run.attempt, "entry_id": entry["uuid"]}
@@ -119,6 +129,32 @@ async def test_an_agent_continues_and_knows_of_the_unknown_outcome(worker: Worke
     await worker.work(finish)
     [prompt] = worker.prompts
     assert prompt == "\n".join([GO_ON, UNKNOWN, '- Bash with {"n": 1}'])
+
+
+@pytest.mark.parametrize(("entries", "prompt"), [([ANSWER], GO_ON), ([], "?")], ids=["the call", "everything"])
+async def test_an_agent_learns_of_a_call_that_its_conversation_lacks(
+    worker: Worker, entries: list[Any], prompt: str
+) -> None:
+    await worker.desk.send(
+        ChangeSession(session_id=worker.run.session_id, sdk_options=SdkOptions(after_crash="continue"))
+    )
+    run = await worker.start_another()
+    await allow(worker, run)
+    await write(worker, run, *entries)
+    await worker.work(finish)
+    [call] = (await worker.current_run()).tool_calls
+    assert (worker.prompts, call.status) == (["\n".join([prompt, UNKNOWN, '- Bash with {"n": 1}'])], "unknown")
+
+
+async def test_an_agent_learns_of_a_decision_and_of_the_message_it_lacks(worker: Worker) -> None:
+    await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=SdkOptions(after_crash="ask")))
+    await allow(worker, await worker.start_another())
+    await worker.work(finish)
+    await worker.decide()
+    await worker.work(finish)
+    [prompt] = worker.prompts
+    assert prompt.splitlines()[0] == "?"
+    assert '- Bash with {"n": 1}: you must not make it again.' in prompt
 
 
 async def test_a_run_waits_without_a_worker_until_its_outcome_is_decided(worker: Worker) -> None:

@@ -1,12 +1,17 @@
 """What a conversation has of a run whose worker was lost."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from contracts.session.conversation import RecordMessage
+from contracts.session.settling import LostCall
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
-from session.agent.tail import MAX_UNSETTLED, Tail, read_tail
+from session.agent.begun_calls import BegunCalls
+from session.agent.draft import SYNTHETIC_MODEL
+from session.agent.tail import Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -29,15 +34,14 @@ def answer(*blocks: dict[str, Any], message: str = "msg_1", **fields: Any) -> di
     return {"type": "assistant", "uuid": str(new_id()), "message": content}
 
 
-def tail_of(*entries: Any, subpath: str = "") -> Tail:
-    tail = Tail()
+def lost(tool: str = "Bash", id: str = "toolu_1") -> LostCall:
+    return LostCall(tool_use_id=id, tool_name=tool, tool_input={"n": 1})
+
+
+def tail_of(*entries: Any, begun: Iterable[LostCall] = (), subpath: str = "") -> Tail:
+    """Return what entries say of a run that has `begun` calls."""
+    tail = Tail(unsettled={call.tool_use_id: call for call in begun})
     tail.read([{"subpath": subpath, "entry": json.dumps(entry)} for entry in entries])
-    return tail
-
-
-def recorded(tail: Tail) -> Tail:
-    """Return the tail of a conversation whose messages are all recorded."""
-    tail.messages = []
     return tail
 
 
@@ -46,29 +50,40 @@ def uncertain_of(tail: Tail) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("entries", "uncertain"),
+    ("begun", "entries", "uncertain"),
     [
-        ([answer(call())], ["Bash"]),
-        ([answer(call()), result()], []),
-        ([answer(call("Read"))], []),
-        ([answer(call("Write"))], []),
-        ([answer(call(), call("Write", "toolu_2")), result("toolu_2")], ["Bash"]),
+        ([lost()], [answer(call())], ["Bash"]),
+        ([lost()], [answer(call()), result()], []),
+        ([], [answer(call())], []),
+        ([lost()], [], ["Bash"]),
+        ([lost("Write")], [answer(call("Write"))], []),
+        ([lost(), lost("Edit", "toolu_2")], [answer(call(), call("Edit", "toolu_2")), result("toolu_2")], ["Bash"]),
     ],
-    ids=["open", "ended", "changes nothing", "writes the same", "one of two"],
+    ids=["open", "ended", "not begun", "only begun", "writes the same", "one of two"],
 )
-def test_a_call_without_a_result_is_uncertain_if_it_may_change_something(
-    entries: list[Any], uncertain: list[str]
+def test_a_call_is_uncertain_if_it_has_begun_and_has_no_result(
+    begun: list[LostCall], entries: list[Any], uncertain: list[str]
 ) -> None:
-    assert uncertain_of(recorded(tail_of(*entries))) == uncertain
-
-
-def test_a_call_whose_message_is_not_recorded_has_not_begun() -> None:
-    assert tail_of(answer(call())).uncertain == []
+    assert uncertain_of(tail_of(*entries, begun=begun)) == uncertain
 
 
 def test_a_call_of_a_subagent_is_uncertain_and_its_messages_are_left_out() -> None:
-    tail = tail_of(answer(TEXT, call()), subpath="subagents/agent-1")
+    tail = tail_of(answer(TEXT, call()), begun=[lost()], subpath="subagents/agent-1")
     assert (uncertain_of(tail), tail.messages) == (["Bash"], [])
+
+
+def test_a_call_that_nothing_else_has_is_added_as_a_message() -> None:
+    (tail := tail_of(begun=[lost()])).add_missing(set())
+    [message] = tail.messages
+    [block] = message.blocks
+    assert isinstance(block, ToolUseBlock)
+    assert (block.id, block.name, block.input, message.model) == ("toolu_1", "Bash", {"n": 1}, SYNTHETIC_MODEL)
+
+
+@pytest.mark.parametrize(("entries", "recorded"), [([answer(call())], set[str]()), ([], {"toolu_1"})])
+def test_a_call_that_has_a_message_is_not_added(entries: list[Any], recorded: set[str]) -> None:
+    (tail := tail_of(*entries, begun=[lost()])).add_missing(recorded)
+    assert len(tail.messages) == len(entries)
 
 
 def test_the_blocks_of_a_message_are_put_together() -> None:
@@ -89,11 +104,6 @@ def test_the_result_of_a_call_is_as_it_was_returned() -> None:
     assert (stored.output, stored.is_error) == ({"content": "out"}, True)
 
 
-def test_calls_without_a_result_are_bounded() -> None:
-    forged = [call(id=f"toolu_{n}") for n in range(MAX_UNSETTLED + 1)]
-    assert len(tail_of(answer(*forged)).unsettled) == MAX_UNSETTLED
-
-
 FORGED: list[Any] = [{"type": "user"}, {"type": "assistant", "message": {"content": [1, {}]}}, [], "x"]
 
 
@@ -108,6 +118,16 @@ async def test_the_tail_begins_after_the_prompt_of_the_run(desk: Desk) -> None:
     transcript = opened(Transcripts(desk.database), run)
     assert not (await read_tail(desk.database, run.session_id, run.id)).begun
     prompt = {"type": "user", "uuid": str(messages[0]["id"]), "message": {"content": "Hi"}}
-    await transcript.append("", [answer(call("Write")), prompt, answer(call())])
+    await transcript.append("", [answer(TEXT), prompt, answer(call())])
     tail = await read_tail(desk.database, run.session_id, run.id)
-    assert (tail.begun, uncertain_of(recorded(tail))) == (True, ["Bash"])
+    assert (tail.begun, [type(block) for each in tail.messages for block in each.blocks]) == (True, [ToolUseBlock])
+
+
+async def test_a_call_that_only_has_begun_is_recorded_once(desk: Desk) -> None:
+    run = await start(desk, await desk.create())
+    assert await BegunCalls(desk.database, run.session_id, lambda: (run.id, run.attempt)).store(lost())
+    [message] = (await read_tail(desk.database, run.session_id, run.id)).messages
+    about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
+    await desk.send(RecordMessage(**about, message_id=new_id(), blocks=message.blocks, model=message.model))
+    tail = await read_tail(desk.database, run.session_id, run.id)
+    assert (tail.messages, uncertain_of(tail)) == ([], ["Bash"])

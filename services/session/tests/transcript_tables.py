@@ -7,7 +7,8 @@ from session.app import service
 
 from services.session.tests.replica import own_sessions
 
-MIGRATIONS = [service.migrations / name for name in ("0002_transcript.sql", "0008_conversations.sql")]
+NAMES = ("0002_transcript.sql", "0008_conversations.sql", "0029_begun_calls.sql")
+MIGRATIONS = [service.migrations / name for name in NAMES]
 # Only what the statements of the transcript need of the tables of sessions and runs.
 SESSIONS_AND_RUNS = """
     CREATE TABLE sessions (id uuid PRIMARY KEY);

@@ -73,7 +73,7 @@ class Worker:
         """Run the agent, also if the run only continues after a release."""
 
         def begin(
-            spec: AgentSpec, prompt: str, ask: Ask, message_id: UUID | None, _elicit: Any, _recorded: Any
+            spec: AgentSpec, prompt: str, ask: Ask, message_id: UUID | None, _elicit: Any
         ) -> AsyncGenerator[AgentEvent]:
             self.specs.append(spec)
             self.prompts.append(prompt)

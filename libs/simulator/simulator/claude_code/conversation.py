@@ -117,7 +117,8 @@ class Conversation:
     def _store(self, response: Response, **fields: Any) -> None:
         for name, block in response.blocks:
             self._transcript.add("assistant", response.with_block(block, usage=response.usage), name, **fields)
-        self._transcript.flush()
+        if not response.calls:  # as the CLI writes them after a while, the client is asked before about a call
+            self._transcript.flush()
 
     def _aborted(self, response: Response, error: ApiError | Interrupted) -> End:
         if response.message:
@@ -193,7 +194,9 @@ class Conversation:
         """
         name, arguments = block["name"], dict(block["input"])
         permissions = self._session.permissions
-        decision, reason, message = ("ask", "", "") if self._call_hooks(block) else permissions.decide(name, arguments)
+        asks = self._call_hooks(block)
+        self._transcript.flush()
+        decision, reason, message = ("ask", "", "") if asks else permissions.decide(name, arguments)
         if decision == "allow":
             return arguments
         if decision == "deny":

@@ -21,7 +21,7 @@ from session.agent.counting import count_agents, counted, counted_start
 from session.agent.failures import STOPPED, AgentDied, AgentFailed
 from session.agent.loading import agent_class
 from session.agent.model_proxy import ModelProxy
-from session.agent.options import AgentSpec, Ask, Limits, Recorded, deny_all, unrecorded
+from session.agent.options import AgentSpec, Ask, Limits, deny_all
 from session.agent.spares import Spares
 from session.agent.start_slots import StartSlots
 from session.agent.surplus import surplus
@@ -110,13 +110,12 @@ class Agents:
         ask: Ask = deny_all,
         message_id: UUID | None = None,
         elicit: Elicit = decline_all,
-        recorded: Recorded = unrecorded,
     ) -> AsyncGenerator[AgentEvent]:
         """Send `prompt` to the session's agent and yield its events; the last one is a `Finished`.
 
         `spec` is about the session, the run, and how its agent runs. `ask` decides the tool calls that neither the
-        options nor the agent's own rules decide; calls begin once they are `recorded`. `elicit` answers questions of
-        MCP servers. The prompt's entry in the transcript gets the id of the message, `message_id`.
+        options nor the agent's own rules decide. `elicit` answers questions of MCP servers. The prompt's entry in the
+        transcript gets the id of the message, `message_id`.
 
         A second turn of a session ends the first. If the caller stops iterating, the agent is ended with all processes
         that it started. Failures are reported in `Finished`, except those of the database, which raise.
@@ -124,7 +123,7 @@ class Agents:
         finished, agent, model = Finished(), None, None
         try:
             agent = await self._acquire(spec)
-            events = agent.turn(prompt, ask, message_id, elicit, recorded)
+            events = agent.turn(prompt, ask, message_id, elicit)
             async with self._ended_on_failure(agent), aclosing(events):
                 if servers := agent.servers.uses():
                     yield ServersConnected(servers)

@@ -15,14 +15,15 @@ from claude_agent_sdk import (
 )
 from claude_agent_sdk.types import PreToolUseHookSpecificOutput
 from contracts.refusals import Refusal
+from contracts.session.settling import LostCall
 from contracts.session.values import ApprovalOutcome
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
 from session.agent.agent_events import TRUNCATED, clean
+from session.agent.begun_calls import STORE_SECONDS, BegunCalls
 from session.agent.failures import STOPPED
-from session.agent.options import REPEATABLE, Ask, Recorded, deny_all, unrecorded
-from session.agent.stored_calls import tool_call_wait
+from session.agent.options import FREE, REPEATABLE, Ask, deny_all
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
 from session.ceilings import Ceiling
@@ -30,8 +31,6 @@ from session.mcp.permits import Permits
 
 log = get_logger()
 
-STORE_SECONDS = 25.0
-"""How long a call waits until the transcript has it; outages of the database are retried for a little longer."""
 HOOK_SECONDS = 60
 REPETITION = "It is unknown whether this call took effect when it was made before."
 NOT_STORED = "The call could not be stored, so it was not made. Try again later, or continue without it."
@@ -39,18 +38,18 @@ NOT_STORED = "The call could not be stored, so it was not made. Try again later,
 
 @dataclass
 class Gate:
-    """Decides about the calls of one agent. `ask` and `recorded` are those of its current turn.
+    """Decides about the calls of one agent, which `begun` stores. `ask` is that of its current turn.
 
-    A call begins only once the transcript and the events have it. So a worker that continues the run knows of each call
-    that may have had an effect. The next agent asks before it makes one again whose outcome is unknown.
+    A call begins only once it is stored. So a worker that continues the run knows of each call that may have had an
+    effect. The next agent asks before it makes one again whose outcome is unknown.
     """
 
     transcript: Transcript
     ceiling: Ceiling
     permits: Permits
     translator: MessageTranslator
+    begun: BegunCalls
     ask: Ask = deny_all
-    recorded: Recorded = unrecorded
 
     def decide_as(self, other: "Gate") -> None:
         """Decide as another one would, from now on: the SDK knows only the gate that the agent was started with."""
@@ -61,15 +60,15 @@ class Gate:
         return {"PreToolUse": [HookMatcher(hooks=[self._begin], timeout=HOOK_SECONDS, on_failure="block")]}
 
     async def _begin(self, data: HookInput, tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
-        if data.get("tool_name") in REPEATABLE:
+        id, name, tool_input = clean(tool_use_id or ""), clean(str(data.get("tool_name"))), data.get("tool_input") or {}
+        if name in REPEATABLE:
             return {}
-        call = clean(tool_use_id or "")
-        with tool_call_wait.time():
-            is_stored = await self.transcript.calls.wait_stored(call, STORE_SECONDS) and await self.recorded(call)
-        if not is_stored:
-            log.warning("tool call was not stored in time", tool=clean(str(data.get("tool_name"))))
+        shown: dict[str, Any] = {} if name in FREE else TRUNCATED if too_deep(tool_input) else clean(tool_input)
+        call = LostCall(tool_use_id=id, tool_name=name, tool_input=shown)
+        if not (self.transcript.calls.begin(id) and await self.begun.store(call)):
             return _decided("deny", NOT_STORED)
-        return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(call) else {}
+        self.permits.repeats.note(id, call.key)
+        return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(id) else {}
 
     async def decide(self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
         """Return whether a tool may be called that neither the options nor the agent's own rules decide."""

@@ -16,9 +16,8 @@ HOLD_SECONDS = 1.0
 class Handover:
     """Ends the agent of one turn, if its replica stops, while no call of a tool is in progress.
 
-    A call begins only once the transcript has it. So if the prompt is there, and each call has its result, nothing is
-    left undone by the end of the agent, and the next agent knows all that was done. `kill` ends it at once, and returns
-    whether it did.
+    If the prompt is in the transcript, and the results of all calls that have begun, nothing is left undone by the end
+    of the agent, and the next agent knows all that was done. `kill` ends it at once, and returns whether it did.
     """
 
     def __init__(self, place: Place, calls: StoredCalls, kill: Callable[[], bool]) -> None:
@@ -48,6 +47,6 @@ class Handover:
         """
         if self._place.released or self._calls.open or not (self._calls.has_prompt and self._kill()):
             return False
-        self._place.released = "handover"
+        self._place.released, self._calls.closed = "handover", True
         released.labels("handover").inc()
         return True

@@ -18,6 +18,7 @@ from runtime.logging import get_logger
 from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Finished
 from session.agent.agent_process import projects_folder
+from session.agent.begun_calls import BegunCalls
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.failures import STOPPED, AgentDied, AgentFailed
 from session.agent.frames import Frames, start_failure, user_message
@@ -25,7 +26,7 @@ from session.agent.gate import Gate
 from session.agent.handover import Handover
 from session.agent.metering import with_metered_usage
 from session.agent.model_proxy import Access
-from session.agent.options import AgentSpec, Ask, Recorded, unrecorded, usable_models
+from session.agent.options import AgentSpec, Ask, usable_models
 from session.agent.own_process import STOP_TIMEOUT, OwnProcess
 from session.agent.sdk_options import options
 from session.agent.settling import settles
@@ -72,9 +73,10 @@ class Agent:
         self._transcript = context.transcripts.open(spec.session_id, name)
         self._transcript.set_writer(*spec.writer)
         self.translator = MessageTranslator(structured=spec.options.output_format is not None)
-        self._gate = Gate(self._transcript, spec.ceiling, self._permits, self.translator)
-        calls = ServerCalls(context.transcripts.database, spec.session_id, lambda: self.spec.writer)
-        self.servers = AgentServers(spec.servers, spec.workspace, context.connections, self._permits, calls, spec.owner)
+        about = context.transcripts.database, spec.session_id, lambda: self.spec.writer
+        self._gate = Gate(self._transcript, spec.ceiling, self._permits, self.translator, BegunCalls(*about))
+        served = spec.servers, spec.workspace, context.connections, self._permits, ServerCalls(*about), spec.owner
+        self.servers = AgentServers(*served)
         self._diagnostics = Diagnostics([*(spec.options.env or {}).values(), *self.servers.secrets])
 
     @property
@@ -163,22 +165,17 @@ class Agent:
             self._connecting = None
 
     async def turn(
-        self,
-        prompt: str,
-        ask: Ask,
-        message_id: UUID | None = None,
-        elicit: Elicit = decline_all,
-        recorded: Recorded = unrecorded,
+        self, prompt: str, ask: Ask, message_id: UUID | None = None, elicit: Elicit = decline_all
     ) -> AsyncGenerator[AgentEvent]:
         """Send `prompt` to the agent and yield its events, a `Finished` last.
 
-        `ask` decides tool calls, which begin once `recorded`; `elicit` answers questions of MCP servers. If the turn is
-        stopped, `Finished` has the usage up to then, provided the agent still reported it.
+        `ask` decides tool calls; `elicit` answers questions of MCP servers. If the turn is stopped, `Finished` has the
+        usage up to then, provided the agent still reported it.
 
         Raises:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
-        self._gate.ask, self._gate.recorded, self.servers.elicit = ask, recorded, elicit
+        self._gate.ask, self.servers.elicit = ask, elicit
         self._between_turns.clear()
         try:
             handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec

@@ -36,8 +36,6 @@ APPROVALS_UNAVAILABLE = "Approvals are not available."
 
 type Ask = Callable[[str, str, dict[str, Any]], Awaitable[ApprovalOutcome]]
 """Requests approval of a tool call, given the model's id of the call, the tool's name and its input."""
-type Recorded = Callable[[str], Awaitable[bool]]
-"""Waits until the call with the model's id is recorded as an event, within a limit; returns whether it is."""
 
 
 @dataclass(frozen=True)
@@ -164,11 +162,6 @@ def _models_of_families(usable: tuple[str, ...]) -> dict[str, str]:
 async def deny_all(_tool_use_id: str, _name: str, _input: dict[str, Any]) -> ApprovalOutcome:
     """Deny every tool call that needs approval."""
     return ApprovalOutcome(decision="denied", reason=APPROVALS_UNAVAILABLE)
-
-
-async def unrecorded(_tool_use_id: str) -> bool:
-    """Let calls begin that are recorded nowhere: the agent works for no run."""
-    return True
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What the transcript has of a turn: its prompt, messages, tool calls, and those of them that have no result there."""
+"""What the transcript has of a turn: its prompt, messages, tool calls, and which calls have no result there."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,33 +6,25 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from prometheus_client import Histogram
 from runtime.clock import new_id
-from runtime.metrics import metrics_of
 from runtime.waiters import Waiters
-
-tool_call_wait = Histogram(
-    "tool_call_wait_seconds",
-    "How long calls of tools have waited until they were stored; those that change nothing do not wait",
-    buckets=(0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5, 25, 50),
-    registry=metrics_of("session"),
-)
 
 
 class StoredCalls:
-    """Messages and calls of the present turn that are stored, subagents included; `open` are calls without a result.
+    """Messages and calls of the present turn that are stored, subagents included.
 
-    `has_prompt` says whether the prompt of the turn is stored.
+    `open` are calls that have begun, or are stored, and have no result. `has_prompt` says whether the prompt of the
+    turn is stored. Once it is `closed`, no call begins any more.
     """
 
     def __init__(self) -> None:
-        self.open, self.has_prompt, self._prompt = set[str](), False, ""
+        self.open, self.closed, self.has_prompt, self._prompt = set[str](), False, False, ""
         self._stored, self._waiters, self._settled = set[str](), Waiters[str](), asyncio.Event()
         self._settled.set()
 
     def clear(self) -> None:
         """Forget the calls of the turn before."""
-        self.has_prompt, self._prompt = False, ""
+        self.closed, self.has_prompt, self._prompt = False, False, ""
         self.open.clear()
         self._stored.clear()
         self._settled.set()
@@ -42,6 +34,13 @@ class StoredCalls:
         prompt = message_id or new_id()
         self._prompt = str(prompt)
         return prompt
+
+    def begin(self, call: str) -> bool:
+        """Note that a call is about to begin; return whether it may."""
+        if not self.closed:
+            self.open.add(call)
+            self._settled.clear()
+        return not self.closed
 
     def note(self, entries: list[Any]) -> None:
         """Note the prompt, the calls and the results in entries that were stored."""

@@ -15,12 +15,11 @@ from runtime.clock import new_id
 from runtime.nesting import too_deep
 
 from session.agent.agent_events import TRUNCATED, AssistantMessage, clean, tool_output
+from session.agent.begun_calls import read_begun
 from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import FREE
 from session.agent.transcript import CHUNK_BYTES, Database
 
-MAX_UNSETTLED = 1_000
-"""The number of calls without a result that are kept: far more than an agent makes at the same time."""
 MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
 # The entry of a message of the user has the message's id.
@@ -29,6 +28,9 @@ PROMPT = """
         SELECT id::text FROM messages WHERE session_id = $1::uuid AND run_id = $2 AND message_type = 'user'
         ORDER BY sequence_number LIMIT 1)"""
 RECORDED = "SELECT coalesce(entry_id, id) AS entry FROM messages WHERE session_id = $1 AND run_id = $2"
+RECORDED_CALLS = """
+    SELECT block ->> 'id' AS id FROM messages, jsonb_array_elements(content -> 'blocks') AS block
+    WHERE session_id = $1 AND run_id = $2 AND block ->> 'type' = 'tool_use'"""
 READ_AFTER = """
     SELECT position, subpath, entry FROM (
         SELECT *, sum(octet_length(entry)) OVER (ORDER BY position) - octet_length(entry) AS before FROM (
@@ -46,8 +48,8 @@ class Tail:
     """The part of a conversation that belongs to a run, subagents included.
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
-    those of the agent itself that are not recorded, `results` the newest. `unsettled` has the calls without a result,
-    by the model's ids of them.
+    those of the agent itself that are not recorded, `results` the newest. `unsettled` are the calls that may have begun
+    and have no result there, by the model's ids of them.
     """
 
     begun: bool = False
@@ -59,10 +61,15 @@ class Tail:
 
     @property
     def uncertain(self) -> list[LostCall]:
-        """The calls that may or may not have had an effect: a call begins only once its message is recorded."""
-        blocks = (block for message in self.messages for block in message.blocks)
-        begun = self.unsettled.keys() - {block.id for block in blocks if isinstance(block, ToolUseBlock)}
-        return [call for id, call in self.unsettled.items() if id in begun and call.tool_name not in FREE]
+        """The calls that may or may not have had an effect."""
+        return [call for call in self.unsettled.values() if call.tool_name not in FREE]
+
+    def add_missing(self, recorded: set[str]) -> None:
+        """Add a message with the calls that neither the conversation has nor, by their ids, the `recorded` messages."""
+        known = {block.id for message in self.messages for block in message.blocks if isinstance(block, ToolUseBlock)}
+        calls = [call for call in self.uncertain if call.tool_use_id not in known | recorded]
+        model = self.messages[-1].model if self.messages else SYNTHETIC_MODEL
+        self.messages += [AssistantMessage([_tool_use(call) for call in calls], model)] if calls else []
 
     def read(self, rows: Iterable[Json]) -> None:
         """Add the entries of some rows, in order; forged ones that are no messages are skipped."""
@@ -78,14 +85,6 @@ class Tail:
                     pass
 
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
-        for block in blocks:
-            match block:
-                case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()} if (
-                    len(self.unsettled) < MAX_UNSETTLED
-                ):
-                    self.unsettled[id] = LostCall(tool_use_id=id, tool_name=name, tool_input=_shown(block["input"]))
-                case _:
-                    pass
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
             return
         if self._message is None or message.get("id") != self._message:
@@ -109,20 +108,24 @@ class Tail:
 
 async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
     """Return what the conversation has of a run. Nobody may write to it meanwhile."""
-    session, tail = str(session_id), Tail()
+    session, tail = str(session_id), Tail(unsettled=await read_begun(database, session_id, run_id))
     position = await retry_transient(partial(database.fetchval, PROMPT, session, run_id))
-    if position is None:
-        return tail
-    tail.begun = True
-    while rows := await retry_transient(partial(database.fetch, READ_AFTER, session, position, CHUNK_BYTES)):
+    tail.begun = position is not None
+    while tail.begun and (rows := await _fetch(database, READ_AFTER, session, position, CHUNK_BYTES)):
         position = rows[-1]["position"]
         await asyncio.to_thread(tail.read, rows)
-    recorded = await retry_transient(partial(database.fetch, RECORDED, session_id, run_id))
-    known = {row["entry"] for row in recorded}
+    known = {row["entry"] for row in await _fetch(database, RECORDED, session_id, run_id)}
     # Entries without an id are forged, and could not be recognised once they are recorded.
     unrecorded = (message for message in tail.messages if message.entry_id and message.entry_id not in known)
     tail.messages = [message for message in unrecorded if message.blocks]
+    if tail.uncertain:
+        rows = await _fetch(database, RECORDED_CALLS, session_id, run_id)
+        tail.add_missing({row["id"] for row in rows})
     return tail
+
+
+async def _fetch(database: Database, query: str, *args: object) -> list[Json]:
+    return await retry_transient(partial(database.fetch, query, *args))
 
 
 def _objects(blocks: list[Any]) -> list[Json]:
@@ -140,6 +143,10 @@ def _blocks(blocks: list[Json]) -> Iterator[Block]:
                 yield ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=_shown(block["input"]))
             case _:
                 pass
+
+
+def _tool_use(call: LostCall) -> ToolUseBlock:
+    return ToolUseBlock(id=call.tool_use_id, tool_call_id=new_id(), name=call.tool_name, input=call.tool_input)
 
 
 def _shown(tool_input: Json) -> Json:

@@ -13,9 +13,9 @@ class Repeats:
     def __init__(self, keys: Iterable[UUID] = ()) -> None:
         self._keys, self._calls = set(keys), dict[str, UUID]()
 
-    def note(self, tool_use_id: str, tool_name: str, tool_input: dict[str, Any]) -> None:
+    def note(self, tool_use_id: str, key: UUID) -> None:
         """Note a call of the agent, by the model's id, before it begins."""
-        if self._keys and (key := call_key(tool_name, tool_input)) in self._keys:
+        if key in self._keys:
             self._calls[tool_use_id] = key
 
     def is_repetition(self, tool_use_id: str) -> bool:

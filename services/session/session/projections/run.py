@@ -52,6 +52,9 @@ ADD_USAGE = """
 SET_WRITER = """
     INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
     ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
+FORGET_CALLS = """
+    WITH begun AS (DELETE FROM begun_calls WHERE session_id = $1 AND run_id = $2)
+    DELETE FROM mcp_calls WHERE session_id = $1 AND run_id = $2"""
 CLEAR_WRITER = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
 
 
@@ -164,7 +167,7 @@ async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorde
         await db.execute(RUN_ENDED, recorded.id)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
-    await db.execute("DELETE FROM mcp_calls WHERE session_id = $1 AND run_id = $2", recorded.id, event.run_id)
+    await db.execute(FORGET_CALLS, recorded.id, event.run_id)
     await _record_usage(event, recorded, db)
     await update_waiting(recorded, db)
 

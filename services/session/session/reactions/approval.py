@@ -97,7 +97,6 @@ class ApprovalRequests:
     def note_recorded(self, blocks: list[Block]) -> None:
         """Note that a message with these blocks is recorded."""
         for block in (block for block in blocks if isinstance(block, ToolUseBlock)):
-            self.repeats.note(block.id, block.name, block.input)
             self._calls.add(block.id)
             self._unanswered.add(block.id)
             self._call_waiters.wake(block.id)

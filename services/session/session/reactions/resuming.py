@@ -68,7 +68,8 @@ class Recovered:
 async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovered:
     """Record what the agent did, and its lost worker did not record; return what is known of the run.
 
-    Calls without a result may be repeated if they have not begun, or if their tool may be called twice.
+    Calls without a result may be repeated if they have not begun, or if their tool may be called twice. Those that only
+    the table of begun calls has are recorded, too.
 
     Raises:
         Refusal: the run is over, or another worker has it.
@@ -141,10 +142,14 @@ async def prompt_of(
     Raises:
         Refusal: the run is over, or another worker has it.
     """
-    if recovered is None or not (recovered.tail.begun or recovered.views):  # no agent has received the message
-        return await _message(recorded, approvals.reaction)
-    first = await approvals.continuation(recovered.views) if recovered.views else GO_ON
-    return "\n".join([first, *describe(recovered)]), None
+    begun, views = recovered is not None and recovered.tail.begun, recovered.views if recovered else []
+    message, id = (GO_ON, None) if begun else await _message(recorded, approvals.reaction)
+    if recovered is None:
+        return message, id
+    if views:
+        decided = await approvals.continuation(views)
+        message = decided if begun else f"{message}\n\n{decided}"
+    return "\n".join([message, *describe(recovered)]), id
 
 
 async def _message(recorded: Requested, reaction: Reaction[Dependencies]) -> tuple[str, UUID | None]:

@@ -270,7 +270,7 @@ async def _take_turn(
 ) -> Finished:
     prompt, message_id = await prompt_of(recorded, approvals, recovered)
     agents = approvals.reaction.dependencies.agents
-    turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit, approvals.recorded)
+    turn = agents.turn(spec, prompt, approvals.request, message_id, approvals.elicit)
     with ToolSpans() as calls:
         async with aclosing(turn) as events:
             async for event in events:

@@ -1,0 +1,95 @@
+"""Calls of tools are stored before they begin, as long as the worker has its run."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from contracts.session.run import CancelRun, StartRun
+from contracts.session.run_view import RunSummary
+from contracts.session.settling import LostCall
+from eventing.testing import eventually
+from session.agent import begun_calls
+from session.agent.begun_calls import BegunCalls, read_begun
+
+from services.session.tests.desk import Desk
+from services.session.tests.test_transcript_fence import start
+
+
+class Agent:
+    """The calls of an agent of a run."""
+
+    def __init__(self, desk: Desk, run: RunSummary) -> None:
+        self.desk, self.run = desk, run
+        self.calls = BegunCalls(desk.database, run.session_id, lambda: (run.id, run.attempt))
+
+    async def begin(self, id: str = "toolu_1", command: str = "ls") -> bool:
+        return await self.calls.store(LostCall(tool_use_id=id, tool_name="Bash", tool_input={"command": command}))
+
+    async def begun(self) -> dict[str, Any]:
+        calls = await read_begun(self.desk.database, self.run.session_id, self.run.id)
+        return {id: call.tool_input["command"] for id, call in calls.items()}
+
+
+@pytest.fixture
+async def agent(desk: Desk) -> Agent:
+    return Agent(desk, await start(desk, await desk.create()))
+
+
+async def test_calls_that_have_begun_are_known_in_order(agent: Agent) -> None:
+    assert [await agent.begin(), await agent.begin("toolu_2", "pwd")] == [True, True]
+    assert [*(await agent.begun()).items()] == [("toolu_1", "ls"), ("toolu_2", "pwd")]
+
+
+async def test_a_late_worker_begins_no_call(agent: Agent) -> None:
+    await agent.begin()
+    await agent.desk.send(StartRun(session_id=agent.run.session_id, run_id=agent.run.id))
+    assert not await agent.begin("toolu_2")
+    assert [*await agent.begun()] == ["toolu_1"]
+
+
+async def test_a_worker_that_takes_over_waits_for_a_call_that_is_being_stored(agent: Agent) -> None:
+    run, database = agent.run, agent.desk.database
+    async with asyncio.TaskGroup() as tasks, database.transaction() as connection:
+        await connection.execute(begun_calls.BEGIN, run.session_id, run.id, run.attempt, "{}")
+        starting = tasks.create_task(agent.desk.send(StartRun(session_id=run.session_id, run_id=run.id)))
+        waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1)"
+        name = await database.fetchval("SELECT current_database()")
+        await eventually(lambda: database.fetchval(waits, name))
+        assert not starting.done()
+
+
+async def test_a_call_that_takes_too_long_to_store_does_not_begin(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(begun_calls, "STORE_SECONDS", 0.05)
+    monkeypatch.setattr(begun_calls, "BEGIN", "SELECT pg_sleep(60), $1::uuid, $2::uuid, $3::int, $4::text")
+    assert not await agent.begin()
+
+
+async def test_a_call_that_cannot_be_stored_does_not_begin(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(begun_calls, "BEGIN", "SELECT 1 / 0, $1::uuid, $2::uuid, $3::int, $4::text")
+    assert not await agent.begin()
+
+
+async def test_a_call_of_an_agent_without_a_run_begins(desk: Desk, agent: Agent) -> None:
+    unbound = BegunCalls(desk.database, agent.run.session_id, lambda: (None, 0))
+    assert await unbound.store(LostCall.model_validate({"tool_use_id": "a", "tool_name": "Bash", "tool_input": {}}))
+
+
+@pytest.mark.parametrize("forged", ["", "\x00", "x" * 10_000])
+async def test_any_id_and_input_can_be_stored(agent: Agent, forged: str) -> None:
+    assert await agent.begin(forged, forged)
+    assert await agent.begun() == {forged: forged}
+
+
+async def test_the_newest_calls_are_read(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(begun_calls, "MAX_READ", 2)
+    for n in range(3):
+        await agent.begin(f"toolu_{n}")
+    assert [*await agent.begun()] == ["toolu_1", "toolu_2"]
+
+
+async def test_nothing_is_kept_of_a_run_that_has_ended(agent: Agent) -> None:
+    await agent.begin()
+    await agent.desk.send(CancelRun(session_id=agent.run.session_id, run_id=agent.run.id))
+    assert await agent.begun() == {}
