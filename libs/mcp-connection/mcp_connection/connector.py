@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from contracts.mcp_registry.values import ServerConnection
 from runtime.http.addresses import AddressRules
+from runtime.late_imports import load
 from sandbox import Sandbox
 
 from mcp_connection.callbacks import NO_CALLBACKS, Callbacks
@@ -55,7 +55,7 @@ class Connector:
             yield upstream
 
     async def _load(self) -> "Clients":
-        module = await asyncio.to_thread(import_module, "mcp_connection.clients")
+        module = await load("mcp_connection.clients")
         if self._clients is None:  # another connection may have been opened meanwhile
             clients: Clients = module.Clients(self.sandbox, self._rules, self.limits, self._readable, self._tasks)
             self._clients = self._exits.enter_context(clients)

@@ -5,29 +5,17 @@ loop for milliseconds, the longer the more memory the service has. `subprocess` 
 Where the kernel has no descriptors of processes, which notify of their ends, programs are started as uvloop does.
 """
 
-import errno
 import os
 import sys
 from asyncio.unix_events import (
     _UnixSubprocessTransport,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportPrivateUsage]
 )
-from functools import cache
 from subprocess import PIPE
 from typing import Any, cast
 
 import uvloop
 
-
-@cache
-def _notifies_of_ends() -> bool:
-    """Return whether the kernel has descriptors of processes: Linux before 5.3 and some containers have none."""
-    if sys.platform != "linux":
-        return False
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError as error:
-        return error.errno not in {errno.ENOSYS, errno.EPERM}
-    return True
+from runtime.process_descriptors import has_process_descriptors
 
 
 class _Transport(_UnixSubprocessTransport):  # pyright: ignore[reportUntypedBaseClass]
@@ -54,7 +42,7 @@ class EventLoop(uvloop.Loop):
 
     async def subprocess_exec(self, protocol_factory: Any, *args: Any, **options: Any) -> Any:
         """Start a program, as in the base class. Raises as that does."""
-        if sys.platform != "linux" or not _notifies_of_ends():
+        if sys.platform != "linux" or not has_process_descriptors():
             return await super().subprocess_exec(protocol_factory, *args, **options)
         pipes = [options.pop(name, PIPE) for name in ("stdin", "stdout", "stderr")]
         protocol, connected = protocol_factory(), self.create_future()

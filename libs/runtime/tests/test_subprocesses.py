@@ -18,10 +18,10 @@ from typing import Any, cast
 from unittest.mock import Mock
 
 import pytest
-from runtime import event_loop
 from runtime.children.process import ChildProcess
 from runtime.children.program import Limits
 from runtime.event_loop import EventLoop
+from runtime.process_descriptors import has_process_descriptors
 from runtime.subprocesses import running
 
 pytestmark = pytest.mark.usefixtures("servers")
@@ -182,9 +182,9 @@ def test_the_end_of_a_program_is_noticed_while_another_has_its_pipes() -> None:
 @pytest.fixture
 def kernel_without_process_descriptors(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
     monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=OSError(errno.ENOSYS, "Function not implemented")))
-    event_loop._notifies_of_ends.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    has_process_descriptors.cache_clear()
     yield
-    event_loop._notifies_of_ends.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    has_process_descriptors.cache_clear()
 
 
 @pytest.mark.usefixtures("kernel_without_process_descriptors")

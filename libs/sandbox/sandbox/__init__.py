@@ -11,6 +11,7 @@ from platform import machine, release
 from shlex import join, quote
 
 from runtime.logging import get_logger
+from runtime.process_descriptors import has_process_descriptors
 from runtime.subprocesses import running
 
 from sandbox.bwrap_args import HOME, PYTHON, WORKSPACE, bwrap_args
@@ -60,6 +61,8 @@ class Sandbox:
             return cls(None), "bubblewrap is not installed"
         if machine() not in MACHINES:
             return cls(None), f"the seccomp filter does not support machines of type {machine()}"
+        if not has_process_descriptors():  # programs could not be killed together with all that they have started
+            return cls(None), "the kernel has no descriptors of processes (pidfd_open): use Linux 5.3 or later"
         cgroups, no_cgroups = await asyncio.to_thread(Cgroups.find)
         sandbox, no_namespace = cls(bwrap, Namespace.find(), cgroups), "the programs unshare and mount are missing"
         if sandbox.namespace and (no_namespace := await sandbox.unavailable(probe)):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runtime.files.erasing import erase
 from runtime.logging import get_logger
+from runtime.process_descriptors import has_process_descriptors
 
 from sandbox.cgroups import Cgroup
 
@@ -97,7 +98,8 @@ class SandboxedProcess:
         # The launcher's process id is one of the sandbox's pid namespace, so bubblewrap reports the outer id. Killing
         # the first process of the namespace ends all of them.
         pid = json.loads(self.info.read_bytes())["child-pid"] if self.info.exists() else int(process)
-        if sys.platform == "linux":  # on other systems there is no sandbox, and the SDK ends the agent, more slowly
+        # Without descriptors of processes, there is no sandbox, and the SDK ends the agent, more slowly.
+        if sys.platform == "linux" and has_process_descriptors():
             with suppress(ProcessLookupError):  # it has ended already
                 self._pidfd = os.pidfd_open(pid)
         return socket.socket(fileno=listeners[0]) if listeners else None

@@ -1,6 +1,7 @@
 """What a program in a sandbox sees, and how it ends."""
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -32,6 +33,14 @@ print(opened, "of many" if len(files) > 100 else files)
 
 async def test_an_unavailable_sandbox_reports_the_reason() -> None:
     assert await Sandbox(Path("/bin/false")).unavailable() == "the sandbox ended with status 1"
+
+
+async def test_a_kernel_without_descriptors_of_processes_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandbox._bwrap", lambda: Path("/bin/true"))
+    monkeypatch.setattr("sandbox.has_process_descriptors", lambda: False)
+    sandbox, reason = await Sandbox.find()
+    assert not sandbox.confines
+    assert reason == "the kernel has no descriptors of processes (pidfd_open): use Linux 5.3 or later"
 
 
 async def test_a_folder_of_temporary_files_without_programs_is_the_reason(
@@ -109,6 +118,14 @@ async def test_a_program_without_a_listener_sends_none(sandbox: Sandbox) -> None
     async with started(sandbox, shell("sleep 60")) as (sandboxed, _):
         assert await sandboxed.wait_started() is None
         assert sandboxed.alive()
+
+
+async def test_a_program_that_is_not_confined_needs_no_descriptor_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with started(Sandbox(None), shell("echo started")) as (sandboxed, process):
+        monkeypatch.setattr("sandbox.process.has_process_descriptors", lambda: False)
+        monkeypatch.setattr(os, "pidfd_open", Mock(side_effect=OSError(errno.ENOSYS, "Function not implemented")))
+        assert await sandboxed.wait_started() is None
+        assert await process.communicate() == (b"started\n", None)
 
 
 async def test_a_program_that_ends_before_its_start_is_noticed_has_ended(

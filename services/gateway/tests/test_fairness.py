@@ -108,6 +108,17 @@ async def test_a_user_who_is_alone_again_has_several_requests_in_progress(reques
         assert requests.begun == ["of Bob", "0", "1", "2"]
 
 
+async def test_a_request_that_has_waited_long_begins_as_without_others(requests: Requests, clock: Clock) -> None:
+    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        clock.now += request_slots.MAX_IN_TURN_SECONDS
+        async with background(requests.send("next of Bob", BOB)):
+            await requests.settle()
+            requests.held[1].release()
+            await requests.settle()
+            assert requests.begun == ["of Bob", "0", "next of Bob", "1", "2"]
+
+
 async def test_beside_a_user_with_many_requests_several_of_another_begin(requests: Requests, clock: Clock) -> None:
     async with background(*(requests.send(f"{n}") for n in range(5))):
         await requests.settle()

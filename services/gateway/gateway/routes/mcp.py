@@ -1,11 +1,10 @@
 """The API as an MCP server: `/mcp`. MCP describes its tools itself, so they are not in the OpenAPI document."""
 
-import asyncio
-from importlib import import_module
 from typing import Annotated, Any
 
 from contracts.wire import AGENT_DEPTH_HEADER
 from fastapi import APIRouter, Body, Header, Request, Response
+from runtime.late_imports import load
 
 from gateway.clients.authentication import Reader
 from gateway.mcp_server.call import PATH, Call
@@ -27,7 +26,7 @@ async def serve(
     """Answers a message of an MCP client. Each tool decides what viewers may do."""
     _check_origin(request)
     # The library takes 20 MiB, and half a second beside other requests: it is loaded for the first client of MCP.
-    exchange = await asyncio.to_thread(import_module, "gateway.mcp_server.exchange")
+    exchange = await load("gateway.mcp_server.exchange")
     return exchange.Exchange(Call(caller, request, depth, _no_progress), await request.body(), VERSION)
 
 

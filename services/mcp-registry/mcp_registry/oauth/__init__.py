@@ -3,13 +3,12 @@
 The MCP library, which has the models of what they answer, is loaded when one is asked first: it takes 16 MiB.
 """
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from typing import Any
 
 from contracts.mcp_registry.oauth import OAuthClient, PendingAuthorization, Tokens
+from runtime.late_imports import load
 
 from mcp_registry.oauth.requests import Requests
 
@@ -47,4 +46,4 @@ class OAuth:
 
 async def _loaded(name: str) -> Any:
     """Return a module of this package, which is loaded in a thread: it takes 0.3 s of a processor."""
-    return await asyncio.to_thread(import_module, f"{__name__}.{name}")
+    return await load(f"{__name__}.{name}")

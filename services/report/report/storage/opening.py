@@ -1,8 +1,6 @@
 """Opening the store that the settings choose."""
 
-import asyncio
-from importlib import import_module
-
+from runtime.late_imports import load
 from runtime.logging import get_logger
 from runtime.starting import CannotStart
 
@@ -31,7 +29,7 @@ async def open_storage(settings: Settings) -> Storage:
 
 async def _storage(settings: Settings) -> tuple[str, Storage]:
     if settings.report_s3_bucket:
-        s3 = await asyncio.to_thread(import_module, "report.storage.s3")  # 4 MiB, which only buckets need
+        s3 = await load("report.storage.s3")  # 4 MiB, which only buckets need
         bucket = s3.Bucket(
             settings.report_s3_bucket,
             endpoint=str(settings.report_s3_endpoint).rstrip("/") if settings.report_s3_endpoint else None,

@@ -4,9 +4,9 @@ They need the SDK, and this the MCP library: 23 MiB, which a replica without age
 0.4 s of a processor, in a thread, so that others are answered meanwhile.
 """
 
-import asyncio
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from runtime.late_imports import load
 
 if TYPE_CHECKING:
     from session.agent.live import Agent
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 async def agent_class() -> "type[Agent]":
     """Return `Agent`."""
-    return (await asyncio.to_thread(import_module, "session.agent.live")).Agent
+    return (await load("session.agent.live")).Agent
 
 
 async def prestarted_agent_class() -> "type[PrestartedAgent]":
     """Return `PrestartedAgent`."""
-    return (await asyncio.to_thread(import_module, "session.agent.prestarted")).PrestartedAgent
+    return (await load("session.agent.prestarted")).PrestartedAgent

@@ -1,7 +1,7 @@
 """How many requests of a user are in progress in this gateway: its other requests wait for one of the slots."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,7 +15,10 @@ from gateway.problems import EdgeCode, Problem
 
 MAX_WAITING = 1000
 """Requests of a user that may wait."""
-MAX_WAIT_SECONDS = 5.0
+MAX_IN_TURN_SECONDS = 2.0
+"""A request that has waited for this long begins as without others."""
+MAX_WAIT_SECONDS = 5.0 + MAX_IN_TURN_SECONDS
+"""No request is refused because of other users: they delay none by more than the time in turn."""
 COUNTED_SECONDS = 1.0
 """A request that takes longer does not count any more: it waits for something, such as its client or an agent."""
 TURN_SECONDS = 0.1
@@ -58,12 +61,17 @@ class Slot:
 
 @dataclass
 class _Requests:
-    """Those of one user: how many are in progress and in their turn, and those that wait, the first one first."""
+    """Those of one user: how many are in progress and in their turn, and since when each other one waits, in order."""
 
     user_id: str
     running: int = 0
     in_turn: int = 0
-    waiting: deque[asyncio.Future[Slot]] = field(default_factory=deque[asyncio.Future[Slot]])
+    waiting: OrderedDict[asyncio.Future[Slot], float] = field(default_factory=OrderedDict[asyncio.Future[Slot], float])
+
+    def next_in_turn(self) -> bool:
+        """Return whether the next one waits beside others until the last one has ended, or takes long."""
+        longest = monotonic() - next(iter(self.waiting.values())) if self.waiting else 0.0
+        return self.in_turn > 0 and longest < MAX_IN_TURN_SECONDS
 
 
 class _Activity:
@@ -88,7 +96,8 @@ class RequestSlots:
 
     While other users send requests as well, those of a user begin in turn: the next one when the last one has ended, or
     takes long. Users who have more than `limit` requests at once are no reason to: two of them would leave processors
-    idle. So a user with many requests delays others little, and somebody with one request waits for nobody.
+    idle. So a user with many requests delays others little, and somebody with one request waits for nobody. A request
+    that has waited for long begins as without others.
     """
 
     def __init__(self, limit: int) -> None:
@@ -112,7 +121,7 @@ class RequestSlots:
         return await self._wait(requests)
 
     def _may_begin(self, requests: _Requests) -> bool:
-        if requests.in_turn and self._activity.is_beside(requests.user_id):
+        if requests.next_in_turn() and self._activity.is_beside(requests.user_id):
             return False
         return requests.running < self.limit
 
@@ -120,7 +129,7 @@ class RequestSlots:
         if len(requests.waiting) >= MAX_WAITING:
             raise self._crowded_out()
         own = asyncio.get_running_loop().create_future()
-        requests.waiting.append(own)
+        requests.waiting[own] = monotonic()
         try:
             with _waiting.track_inprogress():
                 async with asyncio.timeout(MAX_WAIT_SECONDS):
@@ -128,15 +137,15 @@ class RequestSlots:
         except (TimeoutError, asyncio.CancelledError) as error:
             if own.done() and not own.cancelled():  # the slot was assigned in the same moment, and nobody else has it
                 own.result().release()
-            elif own in requests.waiting:
-                requests.waiting.remove(own)
+            else:
+                requests.waiting.pop(own, None)
             if isinstance(error, TimeoutError):
                 raise self._crowded_out() from None
             raise
 
     def _begin_next(self, requests: _Requests) -> None:
         while requests.waiting and self._may_begin(requests):
-            following = requests.waiting.popleft()
+            following, _ = requests.waiting.popitem(last=False)
             if not following.done():
                 following.set_result(Slot(requests, self._begin_next))
         if not requests.running:
