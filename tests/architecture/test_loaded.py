@@ -7,15 +7,12 @@ import pytest
 from contracts.catalogue import SERVICES
 from onebox.forking import LOADED_LATER
 
+pytestmark = pytest.mark.usefixtures("servers")  # it loads the code of all services
+
 SERVICES_OF_A_SYSTEM = ("gateway", *SERVICES)
 NEEDED_LATER = frozenset(
     {
-        *(
-            "claude_agent_sdk",
-            "jsonschema",
-            "mcp",
-            "mcp_types",
-        ),  # by agents, and connections of MCP
+        *("claude_agent_sdk", "jsonschema", "mcp", "mcp_types"),  # by agents, and connections of MCP
         *("fontTools", "matplotlib", "weasyprint"),  # by processes of the report service
         "obstore",  # by reports in a bucket
         *("opentelemetry.exporter", "opentelemetry.sdk", "requests"),  # by traces that are exported

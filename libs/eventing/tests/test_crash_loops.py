@@ -12,6 +12,7 @@ from eventing.database import Database
 from eventing.handling.dispatch import Dispatcher
 from eventing.leases import OtherSuspect, UnfinishedWork
 from eventing.reactions import Reaction, Reactor
+from eventing.reactions.postponements import Postponements
 from eventing.reactions.suspects import MAX_ATTEMPTS, Suspects
 from eventing.recording import Recorded
 from eventing.relay import Relay
@@ -19,8 +20,10 @@ from eventing.store.postgres import PostgresStore
 from eventing.testing import background, eventually
 from eventing.testing.jars import answers, handles
 from eventing.testing.messages import OpenJar
+from eventing.testing.offering import ACK_SUBJECT
 from eventing.testing.reacting import ReactionSpy
-from runtime.bus import Client
+from nats.aio.msg import Msg
+from runtime.bus import Client, NoResponders
 from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import JetStream
 from runtime.clock import new_id
@@ -73,8 +76,8 @@ def new_replica(client: Client, database: Database, postgres_store: PostgresStor
     return lambda: Reactor("cupboard", client, Dispatcher(postgres_store, database, "a tool", handles, answers))
 
 
-async def open_jars(replica: Reactor[str], postgres_store: PostgresStore) -> None:
-    for label in ("good", "bad"):
+async def open_jars(replica: Reactor[str], postgres_store: PostgresStore, *labels: str) -> None:
+    for label in labels:
         await replica.dispatcher.send(OpenJar(jar_id=new_id(), label=label), Envelope.begin())
     await eventually(Relay(postgres_store, replica.js, "jar").publish_batch)
 
@@ -101,7 +104,7 @@ async def test_only_the_event_that_crashes_the_service_is_given_up(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.2))
     spy = Crashing(database)
-    await open_jars(new_replica(), postgres_store)
+    await open_jars(new_replica(), postgres_store, "good", "bad")
     for _ in range(module.MAX_DELIVERIES):
         await work_until_crash(new_replica(), spy, unfinished, monkeypatch)
     spy.go.set()
@@ -111,12 +114,51 @@ async def test_only_the_event_that_crashes_the_service_is_given_up(
     assert module.MAX_DELIVERIES < spy.crashes <= module.MAX_DELIVERIES + MAX_ATTEMPTS
 
 
+async def test_crashes_while_an_event_waits_for_another_suspect_do_not_count(
+    js: JetStream, new_replica: NewReplica, postgres_store: PostgresStore, database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    spy, waits = Crashing(database), asyncio.Event()
+
+    async def record(*_: object) -> int:  # the service crashes before
+        waits.set()
+        return await asyncio.Event().wait()
+
+    async def crash_after(begun: asyncio.Event, replica: Reactor[str]) -> None:
+        begun.clear()
+        async with background(replica.work(spy.registration(), asyncio.Event())):
+            await eventually(lambda: begun.is_set() or spy.given_up)
+
+    await open_jars(new_replica(), postgres_store, "good")
+    for _ in range(module.MAX_DELIVERIES):
+        await crash_after(spy.other_began, new_replica())
+    with monkeypatch.context() as patched:
+        patched.setattr(Postponements, "record", record)
+        for _ in range(MAX_ATTEMPTS + 1):
+            replica = new_replica()
+            with replica.suspects.turn(True):
+                await crash_after(waits, replica)
+    spy.go.set()
+    async with background(new_replica().work(spy.registration(), asyncio.Event())):
+        await eventually(lambda: spy.done or spy.given_up)
+    assert (spy.done, spy.given_up) == (["good"], [])
+
+
+async def test_an_attempt_that_waits_for_another_service_does_not_count(
+    new_replica: NewReplica, client: Client
+) -> None:
+    postponements, delivered = new_replica().postponements, Msg(client, reply=ACK_SUBJECT)
+    for _ in range(MAX_ATTEMPTS + 1):
+        await postponements.begin_attempt("open", delivered)
+        await postponements.record("open", delivered, NoResponders("It is unavailable."))
+
+
 def test_one_suspect_is_tried_at_a_time_beside_events_that_are_none() -> None:
     suspects = Suspects()
-    with suspects.attempt(1):
-        with suspects.attempt(0):
+    with suspects.turn(True):
+        with suspects.turn(False):
             pass
-        with pytest.raises(OtherSuspect), suspects.attempt(1):
+        with pytest.raises(OtherSuspect), suspects.turn(True):
             pass
-    with suspects.attempt(MAX_ATTEMPTS):
+    with suspects.turn(True):
         pass

@@ -12,6 +12,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker collects"),
 ]
 
+LONG = pytest.mark.long
 TESTS = """
 import os
 COLLECTED = os.getpid()
@@ -56,10 +57,33 @@ def test_what_cannot_be_collected_is_reported(tmp_path: Path) -> None:
     assert "Workers collect the tests by themselves: the process to fork has ended with exit code 2." in output
 
 
-@pytest.mark.long
+FIXTURE = """
+import os
+import pytest
+
+@pytest.fixture
+def fixture():
+    {setup}
+    yield
+    {teardown}
+
+def test_it(fixture):
+    {call}
+"""
+
+
 @pytest.mark.parametrize(
-    ("line", "reason"), [("assert 1 > 2", "assert 1 > 2"), ("os._exit(1)", "crashed while running")]
+    ("phase", "line", "outcome", "reason"),
+    [
+        ("setup", "assert 1 > 2", "2 errors", "ERROR at setup of test_it"),
+        pytest.param("teardown", "assert 1 > 2", "2 passed, 2 errors", "ERROR at teardown of test_it", marks=LONG),
+        pytest.param("call", "assert 1 > 2", "2 failed", "assert 1 > 2", marks=LONG),
+        pytest.param("call", "os._exit(1)", "2 failed", "crashed while running", marks=LONG),
+    ],
 )
-def test_a_test_that_fails_or_ends_its_worker_is_reported(tmp_path: Path, line: str, reason: str) -> None:
-    code, output = run(tmp_path, f"import os\n\ndef test_it():\n    {line}\n")
-    assert (code, "2 failed" in output, reason in output) == (1, True, True)
+def test_a_test_that_fails_or_ends_its_worker_is_reported(
+    tmp_path: Path, phase: str, line: str, outcome: str, reason: str
+) -> None:
+    lines = {"setup": "pass", "teardown": "pass", "call": "pass"} | {phase: line}
+    code, output = run(tmp_path, FIXTURE.format(**lines))
+    assert (code, outcome in output, reason in output) == (1, True, True)

@@ -1,20 +1,24 @@
 """A test run that is killed leaves no process behind."""
 
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from onebox.children import allowed_environment
+from onebox.testing import orphans
 from onebox.testing.system import has_ended, until
 
 BOX = Path(__file__).with_name("box.py")
 TESTS = f"""
 import subprocess, sys, time
 from pathlib import Path
+from onebox.testing import orphans
 from onebox.testing.system import System
 
 def test_that_uses_everything(postgres, nats_url):
@@ -74,3 +78,28 @@ def test_a_program_that_cannot_be_started_is_reported(
     program.chmod(mode)
     with pytest.raises(error):
         subprocess.run([program], check=False)  # noqa: S603  no shell
+
+
+@pytest.mark.parametrize(
+    ("text", "is_used"), [('shift 3; exec "$@"', True), ("exit 1", False), (None, False)],
+    ids=["there", "of BusyBox", "missing"],
+)  # fmt: skip
+def test_setpriv_starts_programs_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, is_used: bool
+) -> None:
+    started, execute = list[tuple[str, bool]](), orphans._execute  # pyright: ignore[reportPrivateUsage]
+
+    def record(process: Any, command: Any, executable: Any, preexec: Any, *rest: Any) -> None:
+        started.append((command[0], preexec is not None))
+        execute(process, command, executable, preexec, *rest)
+
+    setpriv = tmp_path / "setpriv"
+    if text:
+        setpriv.write_text(f"#!/bin/sh\n{text}\n")
+        setpriv.chmod(0o700)
+    (tmp_path / "true").symlink_to(str(shutil.which("true")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(orphans, "_execute", record)
+    monkeypatch.setattr(orphans, "_setpriv", orphans._setpriv.__wrapped__)  # pyright: ignore[reportPrivateUsage]
+    subprocess.run(["true"], check=True)  # noqa: S607  the name is the case
+    assert started == [(str(setpriv), False) if is_used else ("true", True)]

@@ -11,7 +11,7 @@ from onebox import readiness
 from onebox.children import Child, Program
 from onebox.folder import DataFolder
 from onebox.ports import ReservedPort
-from onebox.readiness import ReadyCheck, describe_not_ready, not_ready
+from onebox.readiness import ReadyCheck, any_has_sample, describe_not_ready, not_ready
 
 
 class Unready(BaseHTTPRequestHandler):
@@ -23,14 +23,19 @@ class Unready(BaseHTTPRequestHandler):
     def log_request(self, code: object = "-", size: object = "-") -> None: ...
 
 
-class Slow(BaseHTTPRequestHandler):
+class Unconfined(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        time.sleep(0.3)
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b"agent_sandbox 0.0\n")
 
     def log_request(self, code: object = "-", size: object = "-") -> None: ...
+
+
+class Slow(Unconfined):
+    def do_GET(self) -> None:
+        time.sleep(0.3)
+        super().do_GET()
 
 
 @contextmanager
@@ -46,8 +51,8 @@ def serving(handler: type[BaseHTTPRequestHandler]) -> Generator[int]:
             thread.join()
 
 
-def check_of(folder: DataFolder, port: int) -> ReadyCheck:
-    return ReadyCheck(Child(Program("session", ["true"]), folder), port)
+def check_of(folder: DataFolder, port: int, name: str = "session") -> ReadyCheck:
+    return ReadyCheck(Child(Program(name, ["true"]), folder), port)
 
 
 def test_the_response_of_a_service_that_is_not_ready_is_the_reason(
@@ -71,3 +76,10 @@ def test_the_metrics_of_a_service_are_waited_for(folder: DataFolder, monkeypatch
     monkeypatch.setattr(readiness, "READY_SECONDS", 0.1)
     with serving(Slow) as port:
         assert check_of(folder, port).has_sample("agent_sandbox 0.0")
+
+
+def test_only_the_metrics_of_the_child_with_a_name_are_read(folder: DataFolder) -> None:
+    with serving(Unconfined) as port, ReservedPort() as unused:
+        checks = [check_of(folder, unused.number), check_of(folder, port, "report")]
+        found = [any_has_sample(checks, name, "agent_sandbox 0.0") for name in ("session", "report")]
+    assert found == [False, True]

@@ -84,6 +84,13 @@ class FakeServices:
 
         await self._subscribe(kind, receive)
 
+    async def stop(self) -> None:
+        """Become unavailable. The bus would deliver to a connection that was just closed, and nobody would answer."""
+        for subscription in self._subscriptions.values():
+            await subscription.unsubscribe()
+        await self.client.flush()
+        await self.client.close()
+
     async def _subscribe(self, kind: Message, receive: Callable[[Msg], Awaitable[None]]) -> None:
         if previous := self._subscriptions.pop(kind, None):
             await previous.unsubscribe()

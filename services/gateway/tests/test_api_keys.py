@@ -125,14 +125,14 @@ async def test_a_verified_key_is_accepted_while_identity_is_unavailable(
 ):
     monkeypatch.setattr(api_keys, "REVERIFY_SECONDS", 0)
     token = await harness.gateway.tokens.verify(KEY)
-    await services.client.close()
+    await services.stop()
     assert await harness.gateway.tokens.verify(KEY) == token
 
 
 async def test_an_unknown_key_while_identity_is_unavailable_is_503(
     program: httpx.AsyncClient, services: FakeServices, impatient: None
 ):
-    await services.client.close()
+    await services.stop()
     assert (await program.get(ME)).status_code == 503
 
 

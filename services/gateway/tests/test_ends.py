@@ -117,7 +117,10 @@ async def test_nothing_is_replayed_if_the_sessions_cannot_be_checked(base_url: s
         assert [event.event for event in await follower.remaining()] == ["error"]
 
 
-async def test_closed_streams_leave_no_consumer_on_the_bus(base_url: str, services: FakeServices, harness: Harness):
+async def test_closed_streams_leave_no_consumer_on_the_bus(
+    base_url: str, services: FakeServices, harness: Harness, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("gateway.streams.fan_out.LINGER_SECONDS", 0.0)
     for _ in range(300):
         await services.publish(RunStarted.example())
     for number in range(30):

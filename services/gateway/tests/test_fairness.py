@@ -46,7 +46,9 @@ class Requests:
 
 
 @pytest.fixture
-def requests() -> Requests:
+def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
+    monkeypatch.setattr(request_slots, "TURN_SECONDS", 60.0)  # a machine may be busy
+    monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 120.0)
     return Requests()
 
 
@@ -59,7 +61,7 @@ class Clock:
         return self.now
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(request_slots, "monotonic", clock)

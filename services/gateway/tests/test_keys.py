@@ -49,7 +49,7 @@ async def test_keys_are_fetched_at_most_once_per_pause(anonymous: httpx.AsyncCli
 
 
 async def test_tokens_are_verified_while_identity_is_unavailable(harness: Harness, services: FakeServices):
-    await services.client.close()
+    await services.stop()
     assert (await harness.gateway.tokens.verify(services.token())).actor.role == "user"
 
 
@@ -57,7 +57,7 @@ async def test_an_unknown_key_while_identity_is_unavailable_is_503(
     anonymous: httpx.AsyncClient, services: FakeServices
 ):
     token = services.token(header={"kid": "new"})
-    await services.client.close()
+    await services.stop()
     for _ in range(2):
         assert (await anonymous.get(ME, headers={"authorization": f"Bearer {token}"})).status_code == 503
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from eventing.testing.key_rings import ring_json
 from pydantic import ValidationError
+from session.agent.options import Limits
 from session.settings import Settings
 
 REQUIRED = {
@@ -22,6 +23,14 @@ def settings(**values: Any) -> Settings:
 
 def test_an_agent_may_start_2048_processes_by_default() -> None:
     assert settings().agent_resources.processes == 2048
+
+
+@pytest.mark.parametrize(("processors", "starts"), [(None, 1), (1, 1), (2, 1), (4, 3)])
+def test_the_starts_of_a_user_leave_a_processor_to_others(
+    monkeypatch: pytest.MonkeyPatch, processors: int | None, starts: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    assert Limits().max_concurrent_starts == starts
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,10 @@ def test_the_cli_has_no_variable_in_its_environment_or_command_line(turns: Turns
     assert "TOKEN" not in output
 
 
+def test_the_cli_collects_no_garbage_just_after_a_turn(turns: Turns) -> None:
+    assert "BUN_GC_TIMER_INTERVAL=30000\n" in turns[0].events.bash_results[OF_THE_CLI].output["content"]
+
+
 async def test_variables_that_load_code_run_none_in_the_agent(replica: Replica) -> None:
     workspace = replica.workspaces / "one"
     workspace.mkdir(parents=True)

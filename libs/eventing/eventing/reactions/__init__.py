@@ -205,13 +205,14 @@ class Reactor[T]:
             self.in_progress.discard(key)
 
     async def _deliver(self, registration: Registration, lease: MessageLease, delivery: int) -> None:
-        message = lease.message
         if delivery >= MAX_DELIVERIES and not registration.unfinished:  # work under a lease counts its own attempts
-            delivery -= await self.postponements.count(registration.name, message)
-        suspected = 0 if registration.unfinished else delivery - MAX_DELIVERIES
+            delivery -= await self.postponements.count(registration.name, lease.message)
+        is_suspect = not registration.unfinished and delivery > MAX_DELIVERIES
         try:
-            with metrics.reacting.labels(registration.name).track_inprogress(), self.suspects.attempt(suspected):
-                await self._react(registration, await self._read(registration, message))
+            with metrics.reacting.labels(registration.name).track_inprogress(), self.suspects.turn(is_suspect):
+                if is_suspect:  # crashes during the attempts of others add to the deliveries
+                    await self.postponements.begin_attempt(registration.name, lease.message)
+                await self._react(registration, await self._read(registration, lease.message))
         except (*POSTPONED, EventGone, TakenOver) as reason:
             await self._skip(registration, lease, reason)
         except Exception as error:
@@ -220,7 +221,7 @@ class Reactor[T]:
             await self._retry_or_dead_letter(registration, lease, attempt, error)
         else:
             metrics.reacted.labels(registration.name, "done").inc()
-            await message.ack()
+            await lease.message.ack()
 
     async def _retry_or_dead_letter(
         self, registration: Registration, lease: MessageLease, attempt: int, error: Exception

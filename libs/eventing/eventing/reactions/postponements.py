@@ -10,6 +10,7 @@ from runtime.logging import get_logger
 from eventing.bus.message_lease import MessageLease
 from eventing.database import Database
 from eventing.leases import OtherSuspect
+from eventing.reactions.suspects import check_attempt
 from eventing.recording import EventTooNew
 from eventing.relay.work_stream import EventGone
 
@@ -27,8 +28,13 @@ WAITS: dict[type[Exception], str] = {
 
 COUNT_ONE = """
     INSERT INTO waits (durable, sequence, deliveries) VALUES ($1, $2, 1)
-    ON CONFLICT (durable, sequence) DO UPDATE SET deliveries = waits.deliveries + 1, noted_at = now()
+    ON CONFLICT (durable, sequence) DO UPDATE SET
+        deliveries = waits.deliveries + 1, attempts = greatest(waits.attempts - $3, 0), noted_at = now()
     RETURNING deliveries"""
+BEGIN_ATTEMPT = """
+    INSERT INTO waits (durable, sequence, deliveries, attempts) VALUES ($1, $2, 0, 1)
+    ON CONFLICT (durable, sequence) DO UPDATE SET attempts = waits.attempts + 1, noted_at = now()
+    RETURNING attempts"""
 DELETE_OLD = f"DELETE FROM waits WHERE noted_at < now() - interval '{RETENTION_DAYS} days'"  # noqa: S608  no input
 READ = "SELECT deliveries FROM waits WHERE durable = $1 AND sequence = $2"
 
@@ -66,7 +72,8 @@ class Postponements:
         if time.monotonic() - self._logged_at.get(reaction, -LOG_SECONDS) >= LOG_SECONDS:
             self._logged_at[reaction] = time.monotonic()
             log.warning("events are postponed", reaction=reaction, reason=str(error))
-        deliveries: int = await self.database.fetchval(COUNT_ONE, *self._key(reaction, message))
+        attempts = 0 if isinstance(error, OtherSuspect) else 1  # the one that ends so does not count
+        deliveries: int = await self.database.fetchval(COUNT_ONE, *self._key(reaction, message), attempts)
         if deliveries == 1:
             await self.database.execute(DELETE_OLD)
         return deliveries
@@ -74,6 +81,14 @@ class Postponements:
     async def count(self, reaction: str, message: Msg) -> int:
         """Return how often a message has been postponed."""
         return await self.database.fetchval(READ, *self._key(reaction, message)) or 0
+
+    async def begin_attempt(self, reaction: str, message: Msg) -> None:
+        """Record that a suspect is about to be tried.
+
+        Raises:
+            RuntimeError: the service crashed at each attempt.
+        """
+        check_attempt(await self.database.fetchval(BEGIN_ATTEMPT, *self._key(reaction, message)))
 
     def _key(self, reaction: str, message: Msg) -> tuple[str, int]:
         metadata = message.metadata

@@ -15,6 +15,16 @@ MAX_ATTEMPTS = 3
 """Attempts as a suspect. More than one, because an event that is no suspect yet may be what crashes the service."""
 
 
+def check_attempt(number: int) -> None:
+    """Check that an event may be tried for the `number`th time as a suspect; 0 or less: it is none.
+
+    Raises:
+        RuntimeError: the service crashed at each attempt.
+    """
+    if number > MAX_ATTEMPTS:
+        raise RuntimeError("the service crashed at each attempt")
+
+
 class Suspects:
     """Lets one replica try one suspect at a time. Only events in the same process are interrupted by its crash."""
 
@@ -29,9 +39,18 @@ class Suspects:
             OtherSuspect: another suspect is being tried.
             RuntimeError: the service crashed at each attempt.
         """
-        if number > MAX_ATTEMPTS:
-            raise RuntimeError("the service crashed at each attempt")
-        if number <= 0:
+        check_attempt(number)
+        with self.turn(number > 0):
+            yield
+
+    @contextmanager
+    def turn(self, is_suspect: bool) -> Generator[None]:
+        """Try an event during the block, alone of all suspects if it is one.
+
+        Raises:
+            OtherSuspect: another suspect is being tried.
+        """
+        if not is_suspect:
             yield
             return
         if self._trying:

@@ -92,7 +92,7 @@ class Limits:
     warm_agents_per_user: int = 16
     warm_memory_bytes: int = 384 * 2**20
     idle_seconds: float = 300
-    max_concurrent_starts: int = max(1, (os.cpu_count() or 1) - 1)
+    max_concurrent_starts: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1))
     spares: int = 0
     start_seconds: float = 30
     model_retries: int = 2

@@ -153,7 +153,7 @@ class RequestSlots:
 
     def _crowded_out(self) -> Problem:
         _refused.inc()
-        detail = f"{self.limit} requests of this user are in progress, and too many others wait. Send fewer at once."
+        detail = "Too many requests of this user are waiting. Send fewer at once."
         return Problem(EdgeCode.RATE_LIMIT_EXCEEDED, detail)
 
 
