@@ -25,6 +25,7 @@ RANDOM = re.compile(
 )
 WAITS = "--await-claim"
 EVERYTHING = """
+for i in $(seq 100); do ls ~/.claude/projects/*/*.jsonl > /dev/null 2>&1 && break; sleep 0.05; done  # written meanwhile
 env | grep -v '^_=' | sort
 find /[!epsu]* /run /srv /opt '(' -path '*/_bundled' -o -name 'fswatch-probe*' ')' -prune -o \\
     -printf '%y %m %U %p\\n' 2>/dev/null | sort
