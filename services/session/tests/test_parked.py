@@ -28,6 +28,14 @@ def test_one_of_two_replicas_gives_a_session_its_folder(tmp_path: Path) -> None:
         parked.take(second, tmp_path / "session")
 
 
+def test_a_workspace_is_empty_until_something_is_put_into_it(tmp_path: Path) -> None:
+    parked.take(parked.park(tmp_path, "spare"), tmp_path / "session")
+    assert parked.is_empty(tmp_path / "session")
+    (tmp_path / "session" / ".git").mkdir()
+    assert not parked.is_empty(tmp_path / "session")
+    assert not parked.is_empty(tmp_path / "removed")
+
+
 def test_only_folders_that_nobody_keeps_are_removed(tmp_path: Path) -> None:
     kept, abandoned = parked.park(tmp_path, "kept"), parked.park(tmp_path, "abandoned")
     parked.remove_abandoned(tmp_path)

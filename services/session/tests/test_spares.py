@@ -238,6 +238,25 @@ async def test_a_prepared_session_has_its_agent_before_its_first_turn(new_replic
         assert spare.spec.session_id == replica.spec().session_id
 
 
+async def test_a_prepared_session_with_files_at_its_first_turn_starts_an_agent(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(spares=1)) as replica:
+        [spare] = await fill(replica)
+        assert await replica.agents.spares.prepare(replica.spec())
+        (replica.workspaces / "one" / "note").write_text("hello")
+        assert not await replica.agents.has_warm(replica.spec().session_id)
+        assert await replica.bash("cat note") == "hello"
+        assert agents_of(UUID(spare.folder.name)) == []
+
+
+async def test_a_claimed_agent_keeps_the_session_whose_first_turn_wrote_files(new_replica: NewReplica) -> None:
+    async with new_replica(Limits(spares=1)) as replica:
+        [spare] = await fill(replica)
+        await replica.agents.spares.prepare(replica.spec())
+        await replica.bash("touch made")
+        assert await replica.agents.has_warm(replica.spec().session_id)
+        assert (await replica.bash("ls"), process_of(spare) > 0) == ("made", True)
+
+
 async def test_a_turn_waits_for_the_claim_that_is_in_progress(new_replica: NewReplica) -> None:
     async with new_replica(Limits(spares=1)) as replica:
         [spare] = await fill(replica)

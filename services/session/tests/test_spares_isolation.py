@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ RANDOM = re.compile(
 )
 WAITS = "--await-claim"
 EVERYTHING = """
+for i in $(seq 100); do ls ~/.claude/projects/*/*.jsonl > /dev/null 2>&1 && break; sleep 0.05; done  # written meanwhile
 env | grep -v '^_=' | sort
 find /[!epsu]* /run /srv /opt '(' -path '*/_bundled' -o -name 'fswatch-probe*' ')' -prune -o \\
     -printf '%y %m %U %p\\n' 2>/dev/null | sort
@@ -112,6 +114,34 @@ async def test_nothing_of_an_earlier_session_is_in_a_claimed_agent(
         assert await fresh_and_claimed(replica, use) == [MARK, "searched"]
         found = (await replica.bash(SEARCH, "one", system_prompt=prompts.get("one"))).splitlines()
         assert {"/tmp/note", "/workspace/note", "found"} <= {*found}  # the search finds what is there
+
+
+def make_repository(workspace: Path) -> None:
+    for folder in ("objects", "refs"):
+        (workspace / ".git" / folder).mkdir(parents=True)
+    (workspace / ".git" / "HEAD").write_text("ref: refs/heads/trunk\n")
+    (workspace / "CLAUDE.md").write_text(f"Say {MARK}.\n")
+
+
+@pytest.mark.parametrize("prompt", [None, "You are a boat."], ids=["usual", "system_prompt"])
+async def test_files_after_the_claim_are_seen_as_those_before_the_start(
+    new_replica: NewReplica, bodies: tuple[str, list[dict[str, Any]]], prompt: str | None
+) -> None:
+    url, received = bodies
+    async with new_replica(Limits(spares=1), url) as replica:
+
+        async def asked(session: str) -> str:
+            received.clear()
+            await replica.ask(scripted({"text": "Hello."}), session, system_prompt=prompt)
+            return "\n".join(masked(json.dumps(received, indent=1)))
+
+        make_repository(replica.workspaces / "one")
+        fresh = await asked("one")
+        await eventually(lambda: any(agent.ready for agent in replica.agents.spares.agents))
+        assert await replica.agents.spares.prepare(replica.spec("two", system_prompt=prompt))
+        make_repository(replica.workspaces / "two")
+        assert await asked("two") == fresh
+    assert ("Is a git repository: true" in fresh, MARK in fresh) == (True, False)
 
 
 COMMANDS = ("touch made", "rm made", "mv made there")

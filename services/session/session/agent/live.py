@@ -88,7 +88,7 @@ class Agent:
         """Reserve the agent for a turn; return False if it is not available, or runs with other options."""
         if self.spec != spec or not self.available:
             return False
-        self.spec, self.busy, self.unused = spec, True, False
+        self.spec, self.busy = spec, True
         self._transcript.set_writer(*spec.writer)
         return True
 
@@ -175,7 +175,7 @@ class Agent:
         Raises:
             AgentFailed: the process ended, wrote invalid frames, or its conversation could not be stored.
         """
-        self._gate.ask, self.servers.elicit = ask, elicit
+        self._gate.ask, self.servers.elicit, self.unused = ask, elicit, False
         self._between_turns.clear()
         try:
             handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec

@@ -91,6 +91,15 @@ class PrestartedAgent(Agent):
             self._listener = None
             await super()._serve(listener)
 
+    async def is_current(self) -> bool:
+        """Return whether the agent knows all of the conversation and, before its first turn, of the workspace.
+
+        Claude Code looks only once whether its folder is a repository, and at the state of that.
+        """
+        if self.unused and not await asyncio.to_thread(parked.is_empty, self.spec.workspace):
+            return False
+        return await super().is_current()
+
     async def _take_workspace(self) -> None:
         try:
             await asyncio.to_thread(parked.take, self.folder, self.spec.workspace)

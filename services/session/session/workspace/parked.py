@@ -37,6 +37,15 @@ def take(parked: Path, workspace: Path) -> None:
         raise OSError(number, os.strerror(number), str(workspace))
 
 
+def is_empty(workspace: Path) -> bool:
+    """Return whether a folder that was taken is there, and still as empty as it was."""
+    try:
+        with os.scandir(workspace) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False
+
+
 def keep(parked: Path) -> None:
     """Note that the folder is in use.
 
