@@ -150,6 +150,16 @@ def test_only_an_approved_call_may_be_repeated(decision: Decision, uncertain: li
     assert (outcome is None) == (decision == "approved")
 
 
+def test_a_call_whose_input_was_cut_is_known_by_its_key() -> None:
+    session, cut = session_with("ask"), LOST.model_copy(update={"tool_input": {"truncated": True}})
+    settle(session, unknown=[cut])
+    decide(session, "denied")
+    assert settle(session, unknown=[cut]).uncertain == [LOST.key]
+    outcome = session.request_approval(request(attempt=2, kind="outcome"))
+    assert outcome
+    assert outcome.decision == "denied"
+
+
 def test_an_approved_repetition_needs_no_second_approval() -> None:
     session = session_with("ask")
     settle(session)

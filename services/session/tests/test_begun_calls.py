@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 from contracts.session.run import CancelRun, StartRun
 from contracts.session.run_view import RunSummary
-from contracts.session.settling import LostCall
+from contracts.session.settling import LostCall, call_key
 from eventing.testing import eventually
+from runtime.clock import new_id
 from session.agent import begun_calls
-from session.agent.begun_calls import BegunCalls, read_begun
+from session.agent.begun_calls import CUT, BegunCalls, begun_call, read_begun
+from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
-from services.session.tests.test_transcript_fence import start
+from services.session.tests.test_tail import result
+from services.session.tests.test_transcript_fence import opened, start
 
 
 class Agent:
@@ -23,11 +26,13 @@ class Agent:
         self.calls = BegunCalls(desk.database, run.session_id, lambda: (run.id, run.attempt))
 
     async def begin(self, id: str = "toolu_1", command: str = "ls") -> bool:
-        return await self.calls.store(LostCall(tool_use_id=id, tool_name="Bash", tool_input={"command": command}))
+        return await self.calls.store(await begun_call(id, "Bash", {"command": command}))
+
+    async def read(self) -> dict[str, LostCall]:
+        return await read_begun(self.desk.database, self.run.session_id, self.run.id)
 
     async def begun(self) -> dict[str, Any]:
-        calls = await read_begun(self.desk.database, self.run.session_id, self.run.id)
-        return {id: call.tool_input["command"] for id, call in calls.items()}
+        return {id: call.tool_input.get("command") for id, call in (await self.read()).items()}
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ async def test_a_late_worker_begins_no_call(agent: Agent) -> None:
 async def test_a_worker_that_takes_over_waits_for_a_call_that_is_being_stored(agent: Agent) -> None:
     run, database = agent.run, agent.desk.database
     async with asyncio.TaskGroup() as tasks, database.transaction() as connection:
-        await connection.execute(begun_calls.BEGIN, run.session_id, run.id, run.attempt, "{}")
+        await connection.execute(begun_calls.BEGIN, run.session_id, run.id, run.attempt, "a", "b", new_id(), "{}")
         starting = tasks.create_task(agent.desk.send(StartRun(session_id=run.session_id, run_id=run.id)))
         waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1)"
         name = await database.fetchval("SELECT current_database()")
@@ -62,12 +67,12 @@ async def test_a_call_that_takes_too_long_to_store_does_not_begin(
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(begun_calls, "STORE_SECONDS", 0.05)
-    monkeypatch.setattr(begun_calls, "BEGIN", "SELECT pg_sleep(60), $1::uuid, $2::uuid, $3::int, $4::text")
+    monkeypatch.setattr(begun_calls, "BEGIN", "SELECT pg_sleep(60), $1::uuid, $2::uuid, $3::int, $4, $5, $6::uuid, $7")
     assert not await agent.begin()
 
 
 async def test_a_call_that_cannot_be_stored_does_not_begin(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(begun_calls, "BEGIN", "SELECT 1 / 0, $1::uuid, $2::uuid, $3::int, $4::text")
+    monkeypatch.setattr(begun_calls, "BEGIN", "SELECT 1 / 0, $1::uuid, $2::uuid, $3::int, $4, $5, $6::uuid, $7")
     assert not await agent.begin()
 
 
@@ -77,9 +82,44 @@ async def test_a_call_of_an_agent_without_a_run_begins(desk: Desk, agent: Agent)
 
 
 @pytest.mark.parametrize("forged", ["", "\x00", "x" * 10_000])
-async def test_any_id_and_input_can_be_stored(agent: Agent, forged: str) -> None:
-    assert await agent.begin(forged, forged)
-    assert await agent.begun() == {forged: forged}
+async def test_any_input_can_be_stored_and_a_forged_id_cannot(agent: Agent, forged: str) -> None:
+    assert [await agent.begin(forged, forged), await agent.begin("toolu_1", forged)] == [False, True]
+    assert await agent.begun() == {"toolu_1": forged}
+
+
+@pytest.mark.parametrize("forged", ["\x00", "x" * 10_000])
+async def test_a_call_with_a_forged_name_does_not_begin(agent: Agent, forged: str) -> None:
+    assert not await agent.calls.store(await begun_call("toolu_1", forged, {}))
+
+
+async def test_a_long_input_is_cut_and_still_known_by_its_key(agent: Agent) -> None:
+    command = "x" * 2**20
+    assert await agent.begin(command=command)
+    call = (await agent.read())["toolu_1"]
+    assert (call.tool_input, call.key) == (CUT, call_key("Bash", {"command": command}))
+
+
+async def test_only_the_newest_inputs_are_read_and_all_keys(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(begun_calls, "MAX_READ_BYTES", 25)
+    await agent.begin("toolu_1", "ls")
+    await agent.begin("toolu_2", "pwd")
+    first, second = (await agent.read()).values()
+    assert (first.tool_input, second.tool_input) == (CUT, {"command": "pwd"})
+    assert first.key == call_key("Bash", {"command": "ls"})
+
+
+async def test_a_forged_call_hides_none_with_the_same_id(agent: Agent) -> None:
+    await agent.begin(command="make release")
+    await agent.begin(command="ls")
+    assert await agent.begun() == {"toolu_1": "make release"}
+
+
+async def test_a_call_is_forgotten_once_the_conversation_has_its_result(agent: Agent) -> None:
+    await agent.begin("toolu_1")
+    await agent.begin("toolu_2")
+    transcript = opened(Transcripts(agent.desk.database), agent.run)
+    await transcript.append("subagents/agent-1", [result("toolu_1"), result("\x00")])
+    assert [*await agent.begun()] == ["toolu_2"]
 
 
 async def test_the_newest_calls_are_read(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

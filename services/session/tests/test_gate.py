@@ -8,7 +8,9 @@ import pytest
 from claude_agent_sdk import HookContext
 from contracts.session.settling import call_key
 from contracts.session.values import SdkOptions
+from session.agent import stored_calls
 from session.agent.agent_events import TRUNCATED
+from session.agent.begun_calls import CUT
 from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
@@ -65,6 +67,12 @@ async def test_a_call_of_an_agent_that_was_ended_does_not_begin(agent: Agent) ->
     agent.stored.assert_not_called()
 
 
+async def test_no_more_calls_begin_than_can_be_kept(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored_calls, "MAX_OPEN", 1)
+    agent.transcript.calls.begin("toolu_0")
+    assert await agent.call() == NOT_STORED
+
+
 DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, Any]())
 
 
@@ -74,9 +82,10 @@ DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, An
         ("Bash", {"command": "ls"}, {"command": "ls"}),
         ("Bash", {"command": "\ud800"}, {"command": "\ufffd"}),
         ("Bash", DEEP, TRUNCATED),
+        ("Bash", {"command": "x" * 100_000}, CUT),
         ("Write", {"content": "much"}, {}),
     ],
-    ids=["as it is", "no UTF-8", "too deep", "that writes the same"],
+    ids=["as it is", "no UTF-8", "too deep", "too long", "that writes the same"],
 )
 async def test_the_input_of_a_call_is_stored(agent: Agent, name: str, tool_input: object, stored: object) -> None:
     assert await agent.stored_input(name, tool_input) == stored
@@ -84,6 +93,12 @@ async def test_the_input_of_a_call_is_stored(agent: Agent, name: str, tool_input
 
 async def test_a_repetition_of_an_unknown_outcome_is_asked_about(agent: Agent) -> None:
     assert await agent.repeat({}) == REPETITION
+
+
+async def test_a_repetition_is_recognised_by_all_of_its_input(agent: Agent) -> None:
+    long, other = {"command": "x" * 100_000}, {"command": "y" * 100_000}
+    agent.gate.permits.repeats = Repeats([call_key("Bash", long)])
+    assert [await agent.call(tool_input=other), await agent.call(tool_input=long)] == [None, REPETITION]
 
 
 async def test_another_input_is_no_repetition(agent: Agent) -> None:

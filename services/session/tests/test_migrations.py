@@ -3,6 +3,7 @@
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from contracts.samples import USER
@@ -30,7 +31,11 @@ MESSAGE = """
     VALUES ($1, 1, $2, $3, 'assistant', $4, $5)"""
 CALL = LostCall(tool_use_id="toolu_1", tool_name="Bash", tool_input={"command": "make release"})
 BLOCK = {"type": "tool_use", "id": CALL.tool_use_id, "tool_call_id": str(new_id())}
-BLOCKS = [{"type": "text", "text": "Releasing"}, {**BLOCK, "name": CALL.tool_name, "input": CALL.tool_input}]
+ENDED: dict[str, Any] = {"type": "tool_use", "id": "a", "tool_call_id": str(new_id()), "name": "Bash", "input": {}}
+BLOCKS = [{"type": "text", "text": "Releasing"}, ENDED, {**BLOCK, "name": CALL.tool_name, "input": CALL.tool_input}]
+TOOL_CALL = """
+    INSERT INTO tool_calls (id, session_id, run_id, tool_name, tool_input, status, created_at)
+    VALUES ($1, $2, $3, 'Bash', '{}', 'success', $4)"""
 ARCHIVE = "INSERT INTO archives VALUES ($1, $2, 'ready', 'gzip', 'active', 70, 1, 0, $3)"
 
 
@@ -42,6 +47,7 @@ async def fill(database: Database) -> tuple[UUID, UUID]:
     await database.execute(RUN, new_id(), busy, "completed", Decimal("0.25"), at, at)
     await database.execute(RUN, active, busy, "running", Decimal(0), at, None)
     await database.execute(MESSAGE, busy, new_id(), active, {"blocks": BLOCKS}, at)
+    await database.execute(TOOL_CALL, UUID(ENDED["tool_call_id"]), busy, active, at)
     await database.execute(ARCHIVE, archived, new_id(), at)
     return busy, active
 

@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 from contracts.refusals import Code
 from contracts.session.approval import DecideApproval, ListApprovals
-from contracts.session.conversation import ListMessages, RecordMessage
+from contracts.session.conversation import ListMessages, RecordMessage, RecordToolResult
 from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import ChangeSession
-from contracts.session.settling import LostCall
+from contracts.session.settling import LostCall, Settled
 from contracts.session.values import AfterCrash, SdkOptions, ToolUseBlock
 from runtime.clock import new_id
 from session.agent import AgentEvent, Ask, Finished
 from session.agent.begun_calls import BegunCalls
+from session.agent.tail import Tail
 from session.agent.transcript import Transcripts
 from session.reactions.approval import OUTCOMES
-from session.reactions.resuming import GO_ON, INTERRUPTED, UNKNOWN
+from session.reactions.resuming import GO_ON, INTERRUPTED, KEPT, MAX_LISTED, RETURNED, UNKNOWN, Recovered, describe
 
 from services.session.tests.desk import Desk
-from services.session.tests.test_tail import TEXT, answer, call, result
+from services.session.tests.test_tail import TEXT, answer, call, lost, result
 from services.session.tests.test_transcript_fence import opened
 from services.session.tests.worker import FINISHED, Worker
 
@@ -129,6 +130,37 @@ async def test_an_agent_continues_and_knows_of_the_unknown_outcome(worker: Worke
     await worker.work(finish)
     [prompt] = worker.prompts
     assert prompt == "\n".join([GO_ON, UNKNOWN, '- Bash with {"n": 1}'])
+
+
+@pytest.mark.parametrize("after_crash", ["ask", "continue", "end"])
+@pytest.mark.parametrize("status", ["success", "error", "denied"])
+async def test_an_agent_learns_of_a_result_that_its_conversation_lacks(
+    worker: Worker, after_crash: AfterCrash, status: str
+) -> None:
+    await begin_call(worker, run := await worker.start_another(), after_crash)
+    about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
+    how: dict[str, Any] = {"is_error": status != "success", "denied": status == "denied", "duration_ms": 1}
+    await worker.desk.send(RecordToolResult(**about, **how, tool_use_id="toolu_1", output={"content": "sent"}))
+    await worker.work(finish)
+    [call] = (await worker.current_run()).tool_calls
+    assert call.status == status
+    assert worker.prompts == ["\n".join([GO_ON, RETURNED, '- Bash with {"n": 1} returned "sent"'])]
+
+
+def test_a_call_whose_result_the_service_has_is_named_once() -> None:
+    tail = Tail(unsettled={"toolu_1": lost("mcp__lab__paint")}, returned={"toolu_1": "painted"})
+    recovered = Recovered(tail, Settled(outlook="continues"), [], [*tail.unsettled.values()])
+    assert [*describe(recovered)] == [KEPT, '- mcp__lab__paint with {"n": 1}']
+
+
+async def test_a_prompt_names_a_limited_number_of_calls(worker: Worker) -> None:
+    await lose_in_call(worker, "continue", "toolu_0")
+    run = await worker.current_run()
+    for number in range(1, MAX_LISTED + 1):
+        await allow(worker, run, f"toolu_{number}")
+    await worker.work(finish)
+    lines = worker.prompts[0].splitlines()
+    assert (lines[1:3], len(lines)) == ([UNKNOWN, "- and 1 earlier ones"], MAX_LISTED + 3)
 
 
 @pytest.mark.parametrize(("entries", "prompt"), [([ANSWER], GO_ON), ([], "?")], ids=["the call", "everything"])

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from contracts.session.conversation import RecordMessage
+from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.settling import LostCall
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
 from session.agent.begun_calls import BegunCalls
 from session.agent.draft import SYNTHETIC_MODEL
-from session.agent.tail import Tail, read_tail
+from session.agent.tail import MAX_OUTPUT_CHARS, Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -72,9 +72,9 @@ def test_a_call_of_a_subagent_is_uncertain_and_its_messages_are_left_out() -> No
     assert (uncertain_of(tail), tail.messages) == (["Bash"], [])
 
 
-def test_a_call_that_nothing_else_has_is_added_as_a_message() -> None:
-    (tail := tail_of(begun=[lost()])).add_missing(set())
-    [message] = tail.messages
+def test_each_call_that_nothing_else_has_is_added_as_a_message() -> None:
+    (tail := tail_of(begun=[lost(), lost(id="toolu_2")])).add_missing(set())
+    message, _ = tail.messages
     [block] = message.blocks
     assert isinstance(block, ToolUseBlock)
     assert (block.id, block.name, block.input, message.model) == ("toolu_1", "Bash", {"n": 1}, SYNTHETIC_MODEL)
@@ -123,11 +123,15 @@ async def test_the_tail_begins_after_the_prompt_of_the_run(desk: Desk) -> None:
     assert (tail.begun, [type(block) for each in tail.messages for block in each.blocks]) == (True, [ToolUseBlock])
 
 
-async def test_a_call_that_only_has_begun_is_recorded_once(desk: Desk) -> None:
+async def test_a_call_that_only_has_begun_is_recorded_once_and_may_return(desk: Desk) -> None:
     run = await start(desk, await desk.create())
     assert await BegunCalls(desk.database, run.session_id, lambda: (run.id, run.attempt)).store(lost())
     [message] = (await read_tail(desk.database, run.session_id, run.id)).messages
     about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     await desk.send(RecordMessage(**about, message_id=new_id(), blocks=message.blocks, model=message.model))
     tail = await read_tail(desk.database, run.session_id, run.id)
-    assert (tail.messages, uncertain_of(tail)) == ([], ["Bash"])
+    assert (tail.messages, uncertain_of(tail), tail.returned) == ([], ["Bash"], {})
+    output = {"content": "x" * 10_000}
+    await desk.send(RecordToolResult(**about, tool_use_id="toolu_1", output=output, is_error=True, duration_ms=1))
+    tail = await read_tail(desk.database, run.session_id, run.id)
+    assert tail.returned == {"toolu_1": "x" * MAX_OUTPUT_CHARS}

@@ -114,7 +114,8 @@ async def test_starting_a_run_waits_for_appends_in_progress(desk: Desk) -> None:
     await end(desk, run)
     following, database = await desk.submit(run.session_id), desk.dispatcher.database
     async with asyncio.TaskGroup() as tasks, database.transaction() as connection:  # an append in progress
-        row = (str(run.session_id), "", ["a"], ["user"], [json.dumps(entry("a"))], run.id, run.attempt, 1000)
+        about, ended = (str(run.session_id), "", ["a"], ["user"], [json.dumps(entry("a"))]), list[str]()
+        row = *about, run.id, run.attempt, 1000, ended
         await connection.execute(APPEND, *row)
         starting = tasks.create_task(desk.send(StartRun(session_id=run.session_id, run_id=following.id)))
         waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1)"

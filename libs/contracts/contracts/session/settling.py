@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
+from pydantic import Field
+
 from contracts.messages import Command, Message, ProgressEvent
 from contracts.samples import RUN, SESSION, TIME, TOOL_CALL
 
@@ -24,17 +26,17 @@ class StoredResult(Message):
     is_error: bool
 
 
+def _own_key(call: dict[str, Any]) -> UUID:
+    return call_key(call["tool_name"], call["tool_input"])
+
+
 class LostCall(Message):
-    """A tool call without a result."""
+    """A tool call without a result; `key` is what identical calls have in common, also if the input is cut short."""
 
     tool_use_id: str
     tool_name: str
     tool_input: dict[str, Any]
-
-    @property
-    def key(self) -> UUID:
-        """What identical calls have in common."""
-        return call_key(self.tool_name, self.tool_input)
+    key: UUID = Field(default_factory=_own_key)
 
 
 class Settled(Message):

@@ -5,8 +5,10 @@ from here, and the next agent from its prompt.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 from contracts.session.settling import LostCall
@@ -14,8 +16,12 @@ from eventing.retrying import retry_transient
 from prometheus_client import Histogram
 from runtime.logging import get_logger
 from runtime.metrics import metrics_of
+from runtime.nesting import too_deep
 
+from session.agent.agent_events import TRUNCATED, clean
+from session.agent.options import FREE
 from session.agent.transcript import Database
+from session.mcp.recovered_calls import safe_id
 
 log = get_logger()
 
@@ -28,16 +34,48 @@ _wait = Histogram(
 
 STORE_SECONDS = 25.0
 """How long a call waits until it is stored; outages of the database are retried for a little longer."""
-MAX_READ = 1_000
-"""The number of calls of a run that are read, the newest: far more than an agent makes at the same time."""
+MAX_READ = 2_000
+"""The number of calls of a run that are read, the newest: those that five agents can have left open (`MAX_OPEN`)."""
+MAX_READ_BYTES = 2**20
+"""The size of the inputs that are read, those of the newest calls; the other calls are known without their inputs."""
+MAX_INPUT_CHARS = 64 * 2**10
+MAX_NAME_CHARS = 200
+CUT: dict[str, Any] = {"truncated": True, "reason": "The input is too long."}
+"""Replaces an input that is too long to be stored, or to be read beside others."""
+_SMALL_CHARS = 10_000
 # The lock lets a worker that takes over the run wait for the insertion; afterwards there is no row for this attempt.
 BEGIN = """
-    INSERT INTO begun_calls (session_id, run_id, call)
-    SELECT session_id, run_id, $4 FROM (
+    INSERT INTO begun_calls (session_id, run_id, tool_use_id, tool_name, key, tool_input)
+    SELECT session_id, run_id, $4, $5, $6, $7 FROM (
         SELECT session_id, run_id FROM conversations WHERE session_id = $1 AND run_id = $2 AND attempt = $3 FOR SHARE
     ) AS writer
     RETURNING id"""
-BEGUN = "SELECT call FROM begun_calls WHERE session_id = $1 AND run_id = $2 ORDER BY id DESC LIMIT $3"
+# Calls that had begun before an upgrade have no key: it is computed of their input.
+BEGUN = """
+    SELECT tool_use_id, tool_name, key, CASE WHEN key IS NULL OR bytes <= $4 THEN tool_input END AS tool_input FROM (
+        SELECT *, sum(octet_length(tool_input)) OVER (ORDER BY id DESC) AS bytes FROM begun_calls
+        WHERE session_id = $1 AND run_id = $2 ORDER BY id DESC LIMIT $3
+    ) AS newest
+    ORDER BY id"""
+
+
+async def begun_call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall:
+    """Return a call as it is stored: with the key of its whole input, but without an input that is too long."""
+    if name in FREE or _is_small(tool_input):
+        return _call(id, name, tool_input)
+    return await asyncio.to_thread(_call, id, name, tool_input)
+
+
+def _call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall:
+    shown: dict[str, Any] = {} if name in FREE else TRUNCATED if too_deep(tool_input) else clean(tool_input)
+    call = LostCall(tool_use_id=id, tool_name=name, tool_input=shown)
+    return call if len(json.dumps(shown)) <= MAX_INPUT_CHARS else call.model_copy(update={"tool_input": CUT})
+
+
+def _is_small(tool_input: dict[str, Any]) -> bool:
+    """Return whether an input is flat and short, as most are: no thread is worth it."""
+    texts = [value for value in tool_input.values() if isinstance(value, str)]
+    return len(texts) == len(tool_input) < 100 and sum(map(len, texts)) < _SMALL_CHARS
 
 
 class BegunCalls:
@@ -49,12 +87,15 @@ class BegunCalls:
     async def store(self, call: LostCall) -> bool:
         """Store a call; return whether it may begin: not if that takes too long, or if the worker has lost its run.
 
-        Calls of an agent that works for no run are stored nowhere.
+        Calls of an agent that works for no run are stored nowhere. Forged calls may have ids or names that cannot be.
         """
         run_id, attempt = self._writer()
         if run_id is None:
             return True
-        row = self._session, run_id, attempt, call.model_dump_json()
+        if not safe_id(call.tool_use_id) or len(call.tool_name) > MAX_NAME_CHARS:
+            return False
+        about = call.tool_use_id, call.tool_name, call.key
+        row = self._session, run_id, attempt, *about, json.dumps(call.tool_input)
         try:
             with _wait.time():
                 async with asyncio.timeout(STORE_SECONDS):
@@ -65,7 +106,19 @@ class BegunCalls:
 
 
 async def read_begun(database: Database, session_id: UUID, run_id: UUID) -> dict[str, LostCall]:
-    """Return the calls that the agents of a run may have begun, by the model's ids of them, in order."""
-    rows = await retry_transient(partial(database.fetch, BEGUN, session_id, run_id, MAX_READ))
-    calls = [LostCall.model_validate_json(row["call"]) for row in reversed(rows)]
-    return {call.tool_use_id: call for call in calls}
+    """Return the calls that agents of a run may have begun, and whose results the conversation lacks.
+
+    They are by the model's ids of them, in order. Of several with the same id the first counts; others are forged.
+    """
+    bounds = MAX_READ, MAX_READ_BYTES
+    rows = await retry_transient(partial(database.fetch, BEGUN, session_id, run_id, *bounds))
+    return await asyncio.to_thread(_lost_calls, rows)
+
+
+def _lost_calls(rows: list[dict[str, Any]]) -> dict[str, LostCall]:
+    calls = dict[str, LostCall]()
+    for row in rows:
+        known = {name: value for name, value in row.items() if value is not None}
+        tool_input = CUT if row["tool_input"] is None else json.loads(row["tool_input"])
+        calls.setdefault(row["tool_use_id"], LostCall.model_validate(known | {"tool_input": tool_input}))
+    return calls

@@ -15,15 +15,14 @@ from claude_agent_sdk import (
 )
 from claude_agent_sdk.types import PreToolUseHookSpecificOutput
 from contracts.refusals import Refusal
-from contracts.session.settling import LostCall
 from contracts.session.values import ApprovalOutcome
 from runtime.logging import get_logger
 from runtime.nesting import too_deep
 
 from session.agent.agent_events import TRUNCATED, clean
-from session.agent.begun_calls import STORE_SECONDS, BegunCalls
+from session.agent.begun_calls import STORE_SECONDS, BegunCalls, begun_call
 from session.agent.failures import STOPPED
-from session.agent.options import FREE, REPEATABLE, Ask, deny_all
+from session.agent.options import REPEATABLE, Ask, deny_all
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
 from session.ceilings import Ceiling
@@ -63,8 +62,7 @@ class Gate:
         id, name, tool_input = clean(tool_use_id or ""), clean(str(data.get("tool_name"))), data.get("tool_input") or {}
         if name in REPEATABLE:
             return {}
-        shown: dict[str, Any] = {} if name in FREE else TRUNCATED if too_deep(tool_input) else clean(tool_input)
-        call = LostCall(tool_use_id=id, tool_name=name, tool_input=shown)
+        call = await begun_call(id, name, tool_input)
         if not (self.transcript.calls.begin(id) and await self.begun.store(call)):
             return _decided("deny", NOT_STORED)
         self.permits.repeats.note(id, call.key)

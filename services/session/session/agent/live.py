@@ -191,6 +191,7 @@ class Agent:
                 self._diagnostics.warn("agent crashed", error)
             raise self._failure_or(AgentDied(CRASHED)) from error
         finally:
+            self._transcript.calls.closed = True  # a forged result may end the turn, and the agent go on
             self._between_turns.set()
 
     def finalize(self, finished: Finished) -> Finished:

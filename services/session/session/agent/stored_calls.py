@@ -9,6 +9,9 @@ from uuid import UUID
 from runtime.clock import new_id
 from runtime.waiters import Waiters
 
+MAX_OPEN = 400
+"""The number of calls of a turn that may be open at the same time: an agent makes far fewer, a forger may not."""
+
 
 class StoredCalls:
     """Messages and calls of the present turn that are stored, subagents included.
@@ -37,10 +40,11 @@ class StoredCalls:
 
     def begin(self, call: str) -> bool:
         """Note that a call is about to begin; return whether it may."""
-        if not self.closed:
+        may_begin = not self.closed and len(self.open) < MAX_OPEN
+        if may_begin:
             self.open.add(call)
             self._settled.clear()
-        return not self.closed
+        return may_begin
 
     def note(self, entries: list[Any]) -> None:
         """Note the prompt, the calls and the results in entries that were stored."""
@@ -71,6 +75,11 @@ class StoredCalls:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._settled.wait()
+
+
+def ended_calls(entries: list[Any]) -> list[str]:
+    """Return the ids of the calls whose results are in entries."""
+    return [call for entry in entries for call, has_ended in _blocks(entry) if has_ended]
 
 
 def _is_message(entry: Any, id: str) -> bool:

@@ -28,9 +28,15 @@ PROMPT = """
         SELECT id::text FROM messages WHERE session_id = $1::uuid AND run_id = $2 AND message_type = 'user'
         ORDER BY sequence_number LIMIT 1)"""
 RECORDED = "SELECT coalesce(entry_id, id) AS entry FROM messages WHERE session_id = $1 AND run_id = $2"
+# Of those that have ended, the output says what the next agent has to know.
 RECORDED_CALLS = """
-    SELECT block ->> 'id' AS id FROM messages, jsonb_array_elements(content -> 'blocks') AS block
-    WHERE session_id = $1 AND run_id = $2 AND block ->> 'type' = 'tool_use'"""
+    SELECT block ->> 'id' AS id, status IN ('success', 'error', 'denied') AS ended,
+        left(coalesce(tool_output ->> 'content', tool_output::text, ''), $4) AS output
+    FROM messages CROSS JOIN jsonb_array_elements(content -> 'blocks') AS block
+        LEFT JOIN tool_calls ON tool_calls.session_id = $1 AND tool_calls.id = (block ->> 'tool_call_id')::uuid
+    WHERE messages.session_id = $1 AND messages.run_id = $2 AND block ->> 'type' = 'tool_use'
+        AND block ->> 'id' = ANY($3)"""
+MAX_OUTPUT_CHARS = 2_000
 READ_AFTER = """
     SELECT position, subpath, entry FROM (
         SELECT *, sum(octet_length(entry)) OVER (ORDER BY position) - octet_length(entry) AS before FROM (
@@ -49,13 +55,15 @@ class Tail:
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
     those of the agent itself that are not recorded, `results` the newest. `unsettled` are the calls that may have begun
-    and have no result there, by the model's ids of them.
+    and have no result there, by the model's ids of them. `returned` are the outputs of those among them that are known
+    to have ended: it was recorded in the moment before the transcript has it.
     """
 
     begun: bool = False
     messages: list[AssistantMessage] = field(default_factory=list[AssistantMessage])
     results: dict[str, StoredResult] = field(default_factory=dict[str, StoredResult])
     unsettled: dict[str, LostCall] = field(default_factory=dict[str, LostCall])
+    returned: dict[str, str] = field(default_factory=dict[str, str])
     ended: bool = False
     _message: str | None = None
 
@@ -65,11 +73,11 @@ class Tail:
         return [call for call in self.unsettled.values() if call.tool_name not in FREE]
 
     def add_missing(self, recorded: set[str]) -> None:
-        """Add a message with the calls that neither the conversation has nor, by their ids, the `recorded` messages."""
+        """Add a message with each call that neither the conversation has nor, by their ids, the `recorded` messages."""
         known = {block.id for message in self.messages for block in message.blocks if isinstance(block, ToolUseBlock)}
         calls = [call for call in self.uncertain if call.tool_use_id not in known | recorded]
         model = self.messages[-1].model if self.messages else SYNTHETIC_MODEL
-        self.messages += [AssistantMessage([_tool_use(call) for call in calls], model)] if calls else []
+        self.messages += [AssistantMessage([_tool_use(call)], model) for call in calls]
 
     def read(self, rows: Iterable[Json]) -> None:
         """Add the entries of some rows, in order; forged ones that are no messages are skipped."""
@@ -119,7 +127,9 @@ async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
     unrecorded = (message for message in tail.messages if message.entry_id and message.entry_id not in known)
     tail.messages = [message for message in unrecorded if message.blocks]
     if tail.uncertain:
-        rows = await _fetch(database, RECORDED_CALLS, session_id, run_id)
+        ids = [call.tool_use_id for call in tail.uncertain]
+        rows = await _fetch(database, RECORDED_CALLS, session_id, run_id, ids, MAX_OUTPUT_CHARS)
+        tail.returned = {row["id"]: row["output"] for row in rows if row["ended"]}
         tail.add_missing({row["id"] for row in rows})
     return tail
 

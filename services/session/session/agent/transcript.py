@@ -12,7 +12,8 @@ from uuid import UUID
 from contracts.refusals import Code, Refusal
 from eventing.retrying import retry_transient
 
-from session.agent.stored_calls import StoredCalls
+from session.agent.stored_calls import StoredCalls, ended_calls
+from session.mcp.recovered_calls import safe_id
 
 CONVERSATION_BYTES = 128 * 2**20
 """The maximum size of a conversation, with those of its subagents, as JSON."""
@@ -30,7 +31,7 @@ METADATA = "agent_metadata"
 
 # The row in `conversations` names the run and attempt whose agent may write (fencing). It stays locked until the
 # entries are inserted: a transaction that starts another run or deletes the session waits for them, and afterwards the
-# update matches no row, so a late agent adds nothing.
+# update matches no row, so a late agent adds nothing. Calls whose results are stored are no longer kept as begun.
 APPEND = """
     WITH current AS MATERIALIZED (
         UPDATE conversations SET bytes = bytes + (SELECT sum(octet_length(entry)) FROM unnest($5::text[]) e (entry))
@@ -44,6 +45,9 @@ APPEND = """
         ORDER BY n
         ON CONFLICT DO NOTHING
         RETURNING position
+    ), settled AS (
+        DELETE FROM begun_calls WHERE session_id = $1::text::uuid AND run_id = $6 AND tool_use_id = ANY($9::text[])
+            AND EXISTS (SELECT FROM current WHERE bytes <= $8)
     )
     SELECT (SELECT bytes FROM current) AS bytes, coalesce(max(position), 0) AS last FROM appended"""
 # The sum excludes the row's own entry, which may be stored out of line: PostgreSQL then reads only the returned
@@ -165,7 +169,8 @@ class Transcript:
             return
         ids, types, texts = await asyncio.to_thread(_columns, entries)
         texts = [text.replace(_member(self.name), _member(self.session)) for text in texts]
-        row = self.session, subpath, ids, types, texts, *self._run, CONVERSATION_BYTES
+        ended = [call for call in ended_calls(entries) if safe_id(call)]
+        row = self.session, subpath, ids, types, texts, *self._run, CONVERSATION_BYTES, ended
         stored = await retry_transient(partial(self._database.fetchrow, APPEND, *row))
         if stored is None or stored["bytes"] is None:
             raise WriterReplaced

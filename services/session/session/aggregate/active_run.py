@@ -267,7 +267,9 @@ class Run:
         approval = self.approvals[event.approval_id]
         approval.outcome, request = event, approval.request
         if request.kind == "outcome":
-            self.uncertain.apply_decision(call_key(request.tool_name, request.tool_input), event.decision)
+            # The input of a lost call may be cut short; that of a repetition is not.
+            key = self.uncertain.lost.get(request.tool_use_id) or call_key(request.tool_name, request.tool_input)
+            self.uncertain.apply_decision(key, event.decision)
         return approval.request.tool_name
 
     def apply_call_end(self, tool_use_id: str) -> None:

@@ -35,9 +35,12 @@ GO_ON = (
 UNKNOWN = (
     "It is unknown whether these tool calls took effect. Check that before you rely on it. They must not be made again:"
 )
+RETURNED = "These tool calls have ended, but the conversation lacks their results:"
 INTERRUPTED = "The run was interrupted during a call of {}, whose outcome is unknown."
 KEPT = "These tool calls were carried out. Make the same calls again to get their results; that has no other effect:"
 MAX_NAMED = 5
+MAX_LISTED = 20
+"""The number of calls that a prompt names under each heading, the newest."""
 MAX_INPUT_CHARS = 2_000
 
 
@@ -64,6 +67,12 @@ class Recovered:
         """The calls of unknown outcome that nobody is asked about."""
         return [self.tail.unsettled[id] for id in self.settled.unknown]
 
+    @property
+    def returned(self) -> list[tuple[LostCall, str]]:
+        """The calls that are known to have ended, with their outputs, except those whose results the service has."""
+        kept = {call.tool_use_id for call in self.kept}
+        return [(self.tail.unsettled[id], output) for id, output in self.tail.returned.items() if id not in kept]
+
 
 async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovered:
     """Record what the agent did, and its lost worker did not record; return what is known of the run.
@@ -79,7 +88,8 @@ async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovere
     about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
     of_servers = [call for call in tail.uncertain if call.tool_name.startswith(PREFIX)]
     kept, begun = await recover_calls(dependencies.transcripts.database, run.session_id, run.id, of_servers)
-    unknown = [call for call in tail.uncertain if not call.tool_name.startswith(PREFIX) or call.tool_use_id in begun]
+    lost = [call for call in tail.uncertain if call.tool_use_id not in tail.returned]
+    unknown = [call for call in lost if not call.tool_name.startswith(PREFIX) or call.tool_use_id in begun]
     for message in tail.messages:
         await reaction.send(
             RecordMessage(
@@ -162,6 +172,15 @@ async def _message(recorded: Requested, reaction: Reaction[Dependencies]) -> tup
 
 def describe(recovered: Recovered) -> Iterator[str]:
     """Yield the lines of a prompt about calls of a lost agent that have no result in its conversation, if any."""
-    for heading, calls in ((UNKNOWN, recovered.unknown), (KEPT, recovered.kept)):
-        lines = [f"- {call.tool_name} with {json.dumps(call.tool_input)[:MAX_INPUT_CHARS]}" for call in calls]
-        yield from [heading, *lines] if lines else []
+    yield from _listed(UNKNOWN, [_shown(call) for call in recovered.unknown])
+    yield from _listed(KEPT, [_shown(call) for call in recovered.kept])
+    yield from _listed(RETURNED, [f"{_shown(call)} returned {json.dumps(out)}" for call, out in recovered.returned])
+
+
+def _listed(heading: str, calls: list[str]) -> list[str]:
+    more = [f"- and {len(calls) - MAX_LISTED} earlier ones"] if len(calls) > MAX_LISTED else []
+    return [heading, *more, *calls[-MAX_LISTED:]] if calls else []
+
+
+def _shown(call: LostCall) -> str:
+    return f"- {call.tool_name} with {json.dumps(call.tool_input)[:MAX_INPUT_CHARS]}"
