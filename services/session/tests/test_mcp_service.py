@@ -21,6 +21,7 @@ from eventing.database import Database
 from eventing.testing import eventually
 from mcp_connection.testing.application import application
 from mcp_connection.testing.server import ANY_HOST, http_app, serving
+from session.agent.transcript import Transcript
 from session.mcp import server_calls
 from session.reactions import mcp
 from simulator.testing import DONE, calling, scripted, tools_prompt
@@ -134,10 +135,16 @@ async def test_a_run_calls_a_server_over_sse(client: ServiceClient, registry: Re
     assert outputs == ["hello there"]
 
 
+@pytest.mark.parametrize("lacks_call", [False, True], ids=["conversation", "begun_calls"])
 async def test_an_agent_gets_the_result_that_a_killed_one_did_not_get(
-    client: ServiceClient, lab: Lab, monkeypatch: pytest.MonkeyPatch
+    client: ServiceClient, lab: Lab, monkeypatch: pytest.MonkeyPatch, lacks_call: bool
 ) -> None:
     session_id = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"])
+    append = Transcript.append
+
+    async def append_unless_lacking(transcript: Transcript, subpath: str, entries: list[Any]) -> None:
+        if not (lacks_call and not lab.calls and any(entry["type"] == "assistant" for entry in entries)):
+            await append(transcript, subpath, entries)
 
     async def kill_once_stored(work: partial[Any]) -> Any:
         result = await retrying.retry_transient(work)
@@ -145,9 +152,12 @@ async def test_an_agent_gets_the_result_that_a_killed_one_did_not_get(
             kill_agents_of(session_id)
         return result
 
+    monkeypatch.setattr(Transcript, "append", append_unless_lacking)
     monkeypatch.setattr(server_calls, "retry_transient", kill_once_stored)
     ended, outputs = await run_in(client, session_id, ECHO, ECHO)
-    assert (ended.attempt, outputs, lab.calls) == (2, ["hello there"] * 2, ["hello there"])
+    # An agent that does not know its call makes it again, gets the kept result, and then makes the next one.
+    made = 1 + lacks_call
+    assert (ended.attempt, outputs, lab.calls) == (2, ["hello there"] * (1 + made), ["hello there"] * made)
 
 
 async def test_a_server_is_sent_the_depth_of_what_the_agent_uses(client: ServiceClient, registry: Registry) -> None:

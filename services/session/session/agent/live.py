@@ -32,6 +32,7 @@ from session.agent.sdk_options import options
 from session.agent.settling import settles
 from session.agent.transcript import ConversationNotWritten
 from session.agent.translator import MessageTranslator
+from session.agent.unreported import note_reported
 from session.mcp.permits import Permits
 from session.mcp.questions import Elicit, decline_all
 from session.mcp.server_calls import ServerCalls
@@ -277,6 +278,8 @@ class Agent:
                 yield replace(event, error_code=failure.code, error_detail=failure.detail)
             elif await self._transcript.may_record(entry, self._is_last):
                 yield event
+            else:  # what its calls did is recorded with the work of the lost agent
+                note_reported(event, self.servers.made_calls)
 
     def _is_last(self) -> bool:
         """Return whether no other agent goes on with the turn of this one, as far as is known."""
