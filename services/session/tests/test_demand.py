@@ -39,7 +39,12 @@ def test_sessions_of_long_ago_do_not_count() -> None:
 
 
 def test_only_a_user_with_all_of_the_last_sessions_is_greedy() -> None:
-    assert not demand((ALICE, "opus"), (ALICE, "opus")).is_greedy(ALICE, 2)
-    assert not demand((BOB, "opus"), (ALICE, "opus")).is_greedy(ALICE, 2)
-    assert demand((BOB, "opus"), (ALICE, "opus"), (ALICE, "opus")).is_greedy(ALICE, 2)
-    assert not demand((BOB, "opus"), (ALICE, "opus"), (ALICE, "opus")).is_greedy(BOB, 2)
+    opus = profile("opus")
+    assert not demand((ALICE, "opus"), (ALICE, "opus")).is_greedy(ALICE, opus, 2)
+    assert not demand((BOB, "opus"), (ALICE, "opus")).is_greedy(ALICE, opus, 2)
+    assert demand((BOB, "opus"), (ALICE, "opus"), (ALICE, "opus")).is_greedy(ALICE, opus, 2)
+    assert not demand((BOB, "opus"), (ALICE, "opus"), (ALICE, "opus")).is_greedy(BOB, opus, 2)
+
+
+def test_an_agent_is_not_left_to_users_who_need_another_profile() -> None:
+    assert not demand((BOB, "haiku"), (ALICE, "opus"), (ALICE, "opus")).is_greedy(ALICE, profile("opus"), 2)

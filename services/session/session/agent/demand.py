@@ -36,10 +36,11 @@ class Demand:
             turns[session.owner] += 1
         return [profile for _, profile in sorted(numbered, key=lambda each: each[0])[:number]]
 
-    def is_greedy(self, owner: UUID | None, number: int) -> bool:
-        """Return whether so many sessions of a user came in a row and quickly, although others have some, too."""
+    def is_greedy(self, owner: UUID | None, profile: AgentSpec | None, number: int) -> bool:
+        """Return whether so many sessions of a user came in a row and quickly, and others need the profile, too."""
         newest = [session.owner for session in self._since(GREEDY_SECONDS)][:number]
-        return newest == [owner] * number and any(each.owner != owner for each in self._since(self._seconds))
+        others = (each for each in self._since(self._seconds) if each.owner != owner)
+        return newest == [owner] * number and any(each.profile == profile for each in others)
 
     def _since(self, seconds: float) -> list[_Session]:
         oldest = time.monotonic() - seconds

@@ -141,7 +141,7 @@ class Spares:
     def _taken(self, spec: AgentSpec) -> "PrestartedAgent | None":
         profile = profile_of(spec) if self.agents else None
         fitting = [agent for agent in self.agents if agent.ready and agent.profile == profile]
-        if len(fitting) <= self._demand.is_greedy(spec.owner, self.number):  # the last one is for another user
+        if len(fitting) <= self._demand.is_greedy(spec.owner, profile, self.number):  # the last one is for another user
             return None
         self.agents.remove(fitting[0])
         fitting[0].bind(spec)
