@@ -1,10 +1,13 @@
 """MCP servers for tests, and how the registry describes them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, cast
 from uuid import NAMESPACE_OID, uuid5
 
+from contracts.identity.user import GetActor
+from contracts.mcp_registry.server import ResolveServers
 from contracts.mcp_registry.values import ResolvedServer, ServerConnection
 from contracts.session.values import SdkOptions
 from mcp.server.mcpserver import Elicit, ElicitationResult, MCPServer, Resolve
@@ -16,6 +19,9 @@ from session.mcp.connections import Connections
 from session.mcp.permits import Permits
 from session.mcp.server_calls import ServerCalls
 from session.mcp.servers import AgentServers
+
+from services.gateway.tests.fake_services import FakeServices
+from services.session.tests.desk import OWNER
 
 SECRET = "plantedsecret-of-the-server"
 
@@ -29,6 +35,31 @@ def resolved(name: str, reference: str | None = None, **fields: Any) -> Resolved
         "headers": {"Authorization": f"Bearer {SECRET}"},
     }
     return ResolvedServer(reference=reference or name, connection=ServerConnection.model_validate(values | fields))
+
+
+def at(url: str, kind: str = "HTTP") -> ResolvedServer:
+    """Return a server at a URL."""
+    return resolved("lab", definition={"name": "lab", "server_type": kind, "url": url})
+
+
+@dataclass
+class Registry:
+    """The fake registry: what it resolves, and whom it was asked for."""
+
+    services: FakeServices
+    servers: list[ResolvedServer] = field(default_factory=list[ResolvedServer])
+
+    async def start(self) -> None:
+        self.services.received.clear()
+        await self.services.answer(GetActor, OWNER)
+        await self.services.answer_with(ResolveServers, lambda _: self.servers)
+
+    def replace(self, **changed: Any) -> None:
+        """Change the connection of the only server."""
+        [server] = self.servers
+        assert server.connection
+        connection = server.connection.model_copy(update=changed)
+        self.servers = [server.model_copy(update={"connection": connection})]
 
 
 # Runs in a sandbox, with the standard library alone.

@@ -1,15 +1,14 @@
 """Runs with MCP servers in the whole service: a fake registry, real servers, and the real Claude Code."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 import pytest_asyncio
-from contracts.identity.user import GetActor
 from contracts.mcp_registry.server import ResolveServers
 from contracts.mcp_registry.values import MAX_RESOLVED, ResolvedServer
 from contracts.messages import Faulted
@@ -29,7 +28,7 @@ from simulator.testing import DONE, calling, scripted, tools_prompt
 from services.gateway.tests.fake_services import FakeServices
 from services.session.tests.deployment import Deployment, ServiceClient
 from services.session.tests.desk import OWNER
-from services.session.tests.mcp_servers import SECRET, Lab, program, resolved
+from services.session.tests.mcp_servers import SECRET, Lab, Registry, at, program
 from services.session.tests.processes import agents_of, kill_agents_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -43,26 +42,6 @@ TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = 
 @pytest.fixture
 def client(module_client: ServiceClient) -> ServiceClient:
     return module_client
-
-
-@dataclass
-class Registry:
-    """The fake registry: what it resolves, and whom it was asked for."""
-
-    services: FakeServices
-    servers: list[ResolvedServer] = field(default_factory=list[ResolvedServer])
-
-    async def start(self) -> None:
-        self.services.received.clear()
-        await self.services.answer(GetActor, OWNER)
-        await self.services.answer_with(ResolveServers, lambda _: self.servers)
-
-    def replace(self, **changed: Any) -> None:
-        """Change the connection of the only server."""
-        [server] = self.servers
-        assert server.connection
-        connection = server.connection.model_copy(update=changed)
-        self.servers = [server.model_copy(update={"connection": connection})]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -84,11 +63,6 @@ async def lab(registry: Registry) -> AsyncGenerator[Lab]:
     async with serving(lab.streamable_http_app(transport_security=ANY_HOST), grace=0) as origin:
         registry.servers = [at(f"{origin}/mcp")]
         yield lab
-
-
-def at(url: str, kind: str = "HTTP") -> ResolvedServer:
-    """Return a server at a URL."""
-    return resolved("lab", definition={"name": "lab", "server_type": kind, "url": url})
 
 
 def disabled(query: ResolveServers) -> list[ResolvedServer]:
@@ -140,14 +114,20 @@ async def test_an_agent_gets_the_result_that_a_killed_one_did_not_get(
     client: ServiceClient, lab: Lab, monkeypatch: pytest.MonkeyPatch, lacks_call: bool
 ) -> None:
     session_id, append = await client.create(mcp_servers=["lab"], allowed_tools=["mcp__lab"]), Transcript.append
+    transcripts, has_call = list[Transcript](), asyncio.Event()
 
     async def append_unless_lacking(transcript: Transcript, subpath: str, entries: list[Any]) -> None:
-        if not (lacks_call and not lab.calls and any(entry["type"] == "assistant" for entry in entries)):
+        transcripts.append(transcript)
+        is_call = any(entry["type"] == "assistant" for entry in entries)
+        if not (is_call and lacks_call and transcript is transcripts[0]):
             await append(transcript, subpath, entries)
+        if is_call:
+            has_call.set()
 
     async def kill_once_stored(work: partial[Any]) -> Any:
         result = await retrying.retry_transient(work)
         if server_calls.END in work.args and len(lab.calls) == 1:
+            await has_call.wait()
             kill_agents_of(session_id)
         return result
 
