@@ -6,12 +6,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from claude_agent_sdk import ClaudeSDKClient
 from contracts.refusals import Code
 from contracts.session.values import TextBlock
 from runtime.clock import new_id
 from runtime.testing import eventually
 from session.agent import AssistantMessage, Delta, Finished, Limits, ToolReturned
+from session.agent.client import Client
 from simulator.testing import bash_prompt, calling, scripted
 
 from services.session.tests.processes import agents_of
@@ -103,11 +103,11 @@ async def test_a_run_can_be_cancelled_while_its_agent_is_starting(
 ) -> None:
     starting = asyncio.Event()
 
-    async def connect(_: ClaudeSDKClient) -> None:
+    async def connect(_: Client) -> None:
         starting.set()
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(ClaudeSDKClient, "connect", connect)
+    monkeypatch.setattr(Client, "connect", connect)
     spec = await replica.start_run(new_id())
     async with asyncio.timeout(25), asyncio.TaskGroup() as tasks:  # less than the 30 s that an agent may take to start
         turn = tasks.create_task(replica.run(spec, WORKING))

@@ -26,7 +26,7 @@ type Send = Callable[..., Awaitable[object]]
 
 def client(send: Send) -> Any:
     """Return a client of the SDK that sends control requests so."""
-    return Mock(_query=Mock(_send_control_request=send))
+    return Mock(request=send)
 
 
 async def answer_to(listener: socket.socket, *sent: bytes) -> bytes:

@@ -12,7 +12,7 @@ from session.agent.failures import AgentFailed
 from session.agent.options import AgentSpec
 
 if TYPE_CHECKING:
-    from claude_agent_sdk import ClaudeSDKClient
+    from session.agent.client import Client
 
 NO_SESSION = UUID(int=0)
 CLAIM_SECONDS = 10.0
@@ -61,7 +61,7 @@ def _has_whole_budget(spec: AgentSpec) -> bool:
     return spec.budget_usd is None or (budget is not None and spec.budget_usd == Decimal(str(budget)))
 
 
-async def claim(client: "ClaudeSDKClient", options: SdkOptions, cwd: Path) -> None:
+async def claim(client: "Client", options: SdkOptions, cwd: Path) -> None:
     """End the wait of an agent for its session, with the permission mode and the system prompt of these options.
 
     Raises:
@@ -75,7 +75,7 @@ async def claim(client: "ClaudeSDKClient", options: SdkOptions, cwd: Path) -> No
         raise ClaimFailed(f"unexpected answer {answer}")
 
 
-async def choose(client: "ClaudeSDKClient", options: SdkOptions, mode: str) -> None:
+async def choose(client: "Client", options: SdkOptions, mode: str) -> None:
     """Send to an agent in a permission mode what its session has chosen, other than the system prompt.
 
     Raises:
@@ -90,10 +90,8 @@ async def choose(client: "ClaudeSDKClient", options: SdkOptions, mode: str) -> N
     await _answers(client, *requests)
 
 
-async def _answers(client: "ClaudeSDKClient", *requests: Request) -> list[dict[str, Any]]:
-    # The SDK has no public function for it.
-    send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
+async def _answers(client: "Client", *requests: Request) -> list[dict[str, Any]]:
     try:
-        return await asyncio.gather(*(send(each, CLAIM_SECONDS) for each in requests))
+        return await asyncio.gather(*(client.request(each, CLAIM_SECONDS) for each in requests))
     except Exception as error:
         raise ClaimFailed(str(error)) from error

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
-from claude_agent_sdk import ClaudeSDKClient, ClaudeSDKError, Message, ResultMessage, project_key_for_directory
+from claude_agent_sdk import ClaudeSDKError, Message, ResultMessage, project_key_for_directory
 from claude_agent_sdk._internal.message_parser import parse_message  # the SDK has no public function for it
 from contracts.refusals import Code
 from runtime.logging import get_logger
@@ -19,6 +19,7 @@ from session.agent.agent_context import AgentContext
 from session.agent.agent_events import AgentEvent, AssistantMessage, Finished
 from session.agent.agent_process import projects_folder
 from session.agent.begun_calls import BegunCalls
+from session.agent.client import Client
 from session.agent.diagnostics import CRASHED, NOT_STARTED, OUT_OF_MEMORY, Diagnostics
 from session.agent.failures import STOPPED, AgentDied, AgentFailed
 from session.agent.frames import Frames, start_failure, user_message
@@ -59,7 +60,7 @@ class Agent:
         self._token = secrets.token_urlsafe(32)
         self._bind(spec)
         self._process = OwnProcess()
-        self._client: ClaudeSDKClient | None = None
+        self._client: Client | None = None
         self._frames: Frames | None = None
         self._lifecycle, self._ended, self._killed = asyncio.Lock(), False, False
         self._stop_requested, self._connecting = False, cast(asyncio.Timeout | None, None)
@@ -129,7 +130,7 @@ class Agent:
             how.mcp_servers, how.hooks = {**self.servers.configs()}, self._gate.hooks()
             how.can_use_tool, how.stderr = self._gate.decide, self._diagnostics.record
             self._frames = Frames(how, self._transcript, projects_folder(process.home), limits, self._fail)
-            self._client = ClaudeSDKClient(how, self._frames)
+            self._client = Client(how, self._frames)
             try:
                 await self._connect(self._client)
                 await self._serve(process.accept())
@@ -158,7 +159,7 @@ class Agent:
             self._failure = failure
             self._request_end(self)
 
-    async def _connect(self, client: ClaudeSDKClient) -> None:
+    async def _connect(self, client: Client) -> None:
         try:
             async with asyncio.timeout(self._context.limits.start_seconds) as self._connecting:
                 await client.connect()
@@ -254,7 +255,7 @@ class Agent:
         await self._process.remove()
 
     async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
-        client, frames = cast(ClaudeSDKClient, self._client), cast(Frames, self._frames)
+        client, frames = cast(Client, self._client), cast(Frames, self._frames)
         await frames.begin_run()
         await client.query(user_message(prompt, self._transcript.calls.expect(message_id)))
         while (frame := await frames.queue.get()) is not None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from claude_agent_sdk import ClaudeSDKClient
 from runtime.clock import new_id
 
 from session.agent.agent_context import AgentContext
 from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, choose, claim
+from session.agent.client import Client
 from session.agent.failures import STOPPED, AgentFailed
 from session.agent.live import Agent
 from session.agent.options import AgentSpec
@@ -114,7 +114,7 @@ class PrestartedAgent(Agent):
         self._listener = listener  # nobody is served before the claim
         try:
             async with asyncio.timeout(0 if self._stop_requested else None) as self._connecting:  # `stop` ends it
-                client = cast(ClaudeSDKClient, self._client)
+                client = cast(Client, self._client)
                 if not self._waits_for_prompt:
                     await claim(client, self._own_spec.options, self._process.prepared.cwd)
                 await rehearse(client, listener, waits=self._waits_for_prompt)

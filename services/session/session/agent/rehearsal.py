@@ -12,8 +12,9 @@ from contextlib import suppress
 from struct import pack
 from typing import Any, cast
 
-from claude_agent_sdk import ClaudeSDKClient
 from runtime.logging import get_logger
+
+from session.agent.client import Client
 
 log = get_logger()
 
@@ -41,7 +42,7 @@ HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\
 ANSWER = f"{HEAD}Content-Length: {len(BODY)}\r\n\r\n{BODY}".encode()
 
 
-async def rehearse(client: ClaudeSDKClient, listener: socket.socket, *, waits: bool = False) -> None:
+async def rehearse(client: Client, listener: socket.socket, *, waits: bool = False) -> None:
     """Let an agent ask the model, and answer it at its `listener`, which the model proxy does not serve yet.
 
     One that still `waits` for its claim asks less. An agent that refuses to is as good as without it.
@@ -57,14 +58,12 @@ async def rehearse(client: ClaudeSDKClient, listener: socket.socket, *, waits: b
         raise TimeoutError
 
 
-async def _finishes(client: ClaudeSDKClient, requests: Sequence[dict[str, Any]]) -> bool:
+async def _finishes(client: Client, requests: Sequence[dict[str, Any]]) -> bool:
     """Have the agent ask; return whether it is done within the time."""
-    # The SDK has no public function for it.
-    send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
     try:
         async with asyncio.timeout(SECONDS):
             for request in requests:
-                await send(request, 2 * SECONDS)
+                await client.request(request, 2 * SECONDS)
     except TimeoutError:
         return False
     except Exception as error:  # noqa: BLE001  another release may not know the request
