@@ -49,20 +49,22 @@ async def migrate(database: Database, folder: Path, role: str | None = None, *, 
 
     Raises:
         MigrationError: a folder has no files, a file was changed after it was applied, a number is missing, the
-            database is newer, or a file needs a stop.
-        TimeoutError: another replica was still applying files after 60 s.
+            database is newer, a file needs a stop, or another replica was still applying files after 60 s.
     """
-    async with asyncio.timeout(LOCK_TIMEOUT) as waiting:
-        while True:
-            async with database.advisory_lock(f"migrate:{database.schema}") as connection:
-                if connection:
-                    waiting.reschedule(None)
-                    applied = await _migrate(database, {"eventing": OWN} | {database.schema: folder}, stopped=stopped)
-                    if role:
-                        await grant(database, role)
-                    return applied
-            # Polled, because a blocked pg_advisory_lock holds a snapshot that CREATE INDEX CONCURRENTLY would wait for.
-            await asyncio.sleep(0.1)
+    end = asyncio.get_running_loop().time() + LOCK_TIMEOUT
+    while asyncio.get_running_loop().time() < end:
+        async with database.advisory_lock(f"migrate:{database.schema}") as connection:
+            if connection:
+                applied = await _migrate(database, {"eventing": OWN} | {database.schema: folder}, stopped=stopped)
+                if role:
+                    await grant(database, role)
+                return applied
+        # Polled, because a blocked pg_advisory_lock holds a snapshot that CREATE INDEX CONCURRENTLY would wait for.
+        await asyncio.sleep(0.1)
+    raise MigrationError(
+        f"another process has applied migrations to the schema '{database.schema}' for {LOCK_TIMEOUT:g} s: start again "
+        "when it has ended"
+    )
 
 
 async def migrate_as_owner(

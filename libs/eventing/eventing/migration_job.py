@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
+from functools import partial
 
 from pydantic import Field
 from runtime.process import ProcessSettings
 
 from eventing.database import Database
-from eventing.database.start import database_ready
+from eventing.database.start import database_ready, retry_at_start
 from eventing.migrating import migrate_as_owner, migrations_of
 
 
@@ -32,10 +33,12 @@ async def run_migrations(package: str, settings: MigrationSettings, stop: asynci
         Stopped: `stop` was set while waiting for the database.
     """
     url, owner_url = settings.database_url, settings.migration_database_url
-    await database_ready(url, owner_url, package, within=settings.dependency_wait_seconds, stop=stop)
+    wait = settings.dependency_wait_seconds
+    await database_ready(url, owner_url, package, within=wait, stop=stop)
     async with Database.open(url or owner_url, package, size=1) as database:
         folder, stopped = migrations_of(package), settings.services_stopped
-        applied = await migrate_as_owner(database, folder, owner_url, stopped=stopped)
+        migrate = partial(migrate_as_owner, database, folder, owner_url, stopped=stopped)
+        applied = await retry_at_start(migrate, url or owner_url, within=wait, stop=stop)
         role = await database.fetchval("SELECT current_user")
     sys.stdout.write(f"{package}: {_described(applied)}\n")
     granted = (

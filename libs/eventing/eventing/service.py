@@ -26,7 +26,7 @@ from runtime.starting import check_port
 from eventing.bus.streams import MAX_STREAM_BYTES, MIN_STREAM_BYTES, check_size, provision, provision_work, provisioning
 from eventing.constraints import Constraints
 from eventing.database import Database
-from eventing.database.start import database_ready
+from eventing.database.start import database_ready, retry_at_start
 from eventing.database.writing import WriteCheck
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
@@ -157,7 +157,8 @@ class Service[S: ServiceSettings, T]:
         await wait_for_bus(settings.nats_url, self.name, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
-            applied = await self._prepare(database, owner_url)
+            prepare = partial(self._prepare, database, owner_url)
+            applied = await retry_at_start(prepare, settings.database_url, within=wait, stop=stop)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             js = jetstream(client)
             await self._provision(client, js, settings)

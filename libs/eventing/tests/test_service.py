@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from eventing import service
 from eventing.database import Connection, Database
 from eventing.handling.dispatch import Dispatcher
+from eventing.migrating import migrate_as_owner
 from eventing.reactions import Reaction, Reactions, UnfinishedWork
 from eventing.recording import Recorded
 from eventing.service import Service, ServiceSettings
@@ -139,6 +141,23 @@ async def test_a_service_runs_with_a_role_that_does_not_own_its_tables(
         await eventually(lambda: _has_marbles(bus, 1))
         stop.set()
         await eventually(run.done)
+
+
+async def test_a_service_starts_although_a_connection_takes_too_long(
+    settings: ServiceSettings, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jars, stop, failures = Jars(), asyncio.Event(), [TimeoutError()]
+
+    async def migrate_later(*given: Any) -> list[str]:
+        if failures:
+            raise failures.pop()
+        return await migrate_as_owner(*given)
+
+    monkeypatch.setattr(service, "migrate_as_owner", migrate_later)
+    async with running(jars, settings, stop):
+        await eventually(lambda: opened(bus))
+        stop.set()
+    assert failures == []
 
 
 async def test_a_service_sends_the_commands_of_due_times(settings: ServiceSettings, bus: Bus) -> None:

@@ -42,15 +42,15 @@ class DependencyUnavailable(Exception):
         self.reason, self.advice = reason, advice
 
 
-async def wait_for_dependency(
-    attempt: Callable[[], Awaitable[None]],
+async def wait_for_dependency[R](
+    attempt: Callable[[], Awaitable[R]],
     where: str,
     *,
     within: float,
     stop: asyncio.Event,
     pause: float = RETRY_SECONDS,
-) -> None:
-    """Repeat `attempt` while it raises `DependencyUnavailable`. The first failure is logged, also if it is the last.
+) -> R:
+    """Repeat `attempt` while it raises `DependencyUnavailable`; return what it returns. The first failure is logged.
 
     Args:
         attempt: tries once, with its own timeout.

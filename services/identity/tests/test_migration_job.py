@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from asyncio.subprocess import PIPE
+from typing import Any
 
 import pytest
 from eventing.database import Database
@@ -41,6 +42,21 @@ async def test_what_was_done_is_written(
 async def test_without_a_second_role_none_is_granted(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     await run(database_url)
     assert "granted no privileges, since DATABASE_URL is not set" in capsys.readouterr().out
+
+
+async def test_a_connection_that_takes_too_long_is_tried_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect, failures = Database._connect, [TimeoutError()]  # pyright: ignore[reportPrivateUsage]
+
+    async def connect_later(database: Database, name: str, idle: float = 0) -> Any:
+        if failures:
+            raise failures.pop()
+        return await connect(database, name, idle)
+
+    monkeypatch.setattr(Database, "_connect", connect_later)
+    await run(database_url)
+    assert "0001_users.sql" in capsys.readouterr().out
 
 
 async def test_a_role_that_owns_nothing_is_refused_with_advice(databases: Databases, database_url: str) -> None:

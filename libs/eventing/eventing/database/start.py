@@ -1,6 +1,7 @@
 """Waits until PostgreSQL can be used, before a service starts to work with it."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 from runtime.starting import CannotStart, DependencyUnavailable, describe_error, display_url, wait_for_dependency
@@ -9,6 +10,7 @@ from eventing.database import CONNECT_TIMEOUT, TRANSIENT_ERRORS
 
 MIN_VERSION = 14
 FORM = "postgresql://user:password@host:5432/database"
+START_ADVICE = "Start PostgreSQL there, or correct {}."
 MAY_CREATE = """
     SELECT has_database_privilege(current_database(), 'CREATE') OR EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)
 """
@@ -30,6 +32,26 @@ async def database_ready(
         await _ready("MIGRATION_DATABASE_URL", migration_url, schema, within, stop)
     if url:
         await _ready("DATABASE_URL", url, None if migration_url else schema, within, stop)
+
+
+async def retry_at_start[R](work: Callable[[], Awaitable[R]], url: str, *, within: float, stop: asyncio.Event) -> R:
+    """Return what the first `work` with the PostgreSQL at DATABASE_URL returns, which has to be safe to repeat.
+
+    It is repeated for up to `within` seconds while connections fail, as they do if a whole system starts on a machine
+    with few processors.
+
+    Raises:
+        CannotStart: they still failed then, and what `work` raises.
+        Stopped: `stop` was set while waiting.
+    """
+
+    async def attempt() -> R:
+        try:
+            return await work()
+        except TRANSIENT_ERRORS as error:
+            raise DependencyUnavailable(describe_error(error), START_ADVICE.format("DATABASE_URL")) from error
+
+    return await wait_for_dependency(attempt, display_url("DATABASE_URL", url), within=within, stop=stop)
 
 
 def migrate_advice(schema: str) -> str:
@@ -80,6 +102,6 @@ def _start_error(error: Exception, variable: str, where: str) -> Exception:
         case ValueError() if not isinstance(error, OSError):  # asyncpg's message may contain a part of the password
             return CannotStart(f"{where}: this is not a valid address. {variable} looks like {FORM}.")
         case _ if isinstance(error, TRANSIENT_ERRORS):
-            return DependencyUnavailable(describe_error(error), f"Start PostgreSQL there, or correct {variable}.")
+            return DependencyUnavailable(describe_error(error), START_ADVICE.format(variable))
         case _:
             return CannotStart(f"{where}: PostgreSQL refuses the connection ({error}). Correct {variable}.")
