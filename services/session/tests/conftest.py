@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import AsyncMock
 
@@ -32,7 +33,7 @@ from session.mcp.connections import Connections
 from session.settings import Settings
 from simulator.app import create_app
 
-from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient
+from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient, Stall
 from services.session.tests.desk import Desk
 from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
@@ -58,6 +59,14 @@ async def transcripts(databases: Databases) -> AsyncGenerator[Transcripts]:
 async def model_url() -> AsyncGenerator[str]:
     async with TestServer(create_app()) as server:
         yield str(server.make_url("/"))
+
+
+@pytest.fixture
+def stall(monkeypatch: pytest.MonkeyPatch) -> Stall:
+    """Let answers of the model stall until the test ends that."""
+    stall = Stall()
+    monkeypatch.setattr("simulator.delivery.asyncio", SimpleNamespace(sleep=stall.sleep))
+    return stall
 
 
 def program_of(node: pytest.Item | pytest.Module, agent_program: Path | None) -> Path:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import pytest
@@ -19,6 +19,7 @@ from contracts.session.run import GetRun, SubmitQuery
 from contracts.session.run_view import RunView
 from contracts.session.session import CountSessions, CreateSession
 from contracts.session.values import Mode, OnBusy, SdkOptions
+from eventing.database import Database
 from eventing.testing import eventually
 from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
@@ -32,6 +33,22 @@ from services.session.tests.desk import OWNER
 
 limits.LOST_AGENT_SECONDS = 0.0  # no test waits for the agents of services that hang, except where it says so
 SLOW = scripted(bash("sleep 300"), {"text": "never"})
+STALLING = {"text": "It is written.", "stall": 300}
+"""An answer in whose middle the model stops, for as long as a test wants (see the fixture `stall`)."""
+IN_TRANSCRIPT = "SELECT EXISTS (SELECT FROM transcript WHERE session_id = $1 AND strpos(entry, $2) > 0)"
+
+
+class Stall:
+    """Answers of the model that have stopped in their middle: whether it `began`, and whether it is `over` for all."""
+
+    def __init__(self) -> None:
+        self.began, self.over = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the stall is over, instead of some seconds."""
+        if seconds:
+            self.began.set()
+            await self.over.wait()
 
 
 @dataclass
@@ -102,8 +119,15 @@ class Deployment:
             finally:
                 stop.set()
 
+    async def wait_for_entry(self, session_id: UUID, text: str) -> None:
+        """Wait until the conversation of a session has an entry with a text: its agent writes it some time later."""
+        async with Database.open(self.settings.database_url, "session") as database:
+            await eventually(lambda: database.fetchval(IN_TRANSCRIPT, str(session_id), text))
+
     @asynccontextmanager
-    async def replica_process(self, constants: dict[str, float]) -> AsyncGenerator[asyncio.subprocess.Process]:
+    async def replica_process(
+        self, constants: dict[str, float], log: IO[bytes] | None = None
+    ) -> AsyncGenerator[asyncio.subprocess.Process]:
         """Run a replica in a process of its own, which can be stopped and killed; it may not be ready yet.
 
         `constants` has the names of the constants that differ there, with their modules, and their values.
@@ -114,7 +138,9 @@ class Deployment:
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.session.tests.deployment", *values), env={**variables, "PATH": path}
+            *(sys.executable, "-m", "services.session.tests.deployment", *values),
+            env={**variables, "PATH": path},
+            stdout=log,
         )
         try:
             yield process
