@@ -1,6 +1,6 @@
 """Fixtures: the sandbox of this machine, a simulated model, databases, agents, and the whole service."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,11 +62,12 @@ async def model_url() -> AsyncGenerator[str]:
 
 
 @pytest.fixture
-def stall(monkeypatch: pytest.MonkeyPatch) -> Stall:
+def stall(monkeypatch: pytest.MonkeyPatch) -> Generator[Stall]:
     """Let answers of the model stall until the test ends that."""
     stall = Stall()
     monkeypatch.setattr("simulator.delivery.asyncio", SimpleNamespace(sleep=stall.sleep))
-    return stall
+    yield stall
+    stall.over.set()  # a model that stops waits for its answers
 
 
 def program_of(node: pytest.Item | pytest.Module, agent_program: Path | None) -> Path:

@@ -32,6 +32,7 @@ from simulator.testing import bash, scripted
 from services.session.tests.desk import OWNER
 
 limits.LOST_AGENT_SECONDS = 0.0  # no test waits for the agents of services that hang, except where it says so
+POLL_SECONDS = 5.0  # for an answer to a question that is asked again
 SLOW = scripted(bash("sleep 300"), {"text": "never"})
 STALLING = {"text": "It is written.", "stall": 300}
 """An answer in whose middle the model stops, for as long as a test wants (see the fixture `stall`)."""
@@ -58,12 +59,12 @@ class ServiceClient:
     connection: Client
     actor: Actor = OWNER
 
-    async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.connection).ask(message, Envelope.begin(actor=self.actor))
+    async def ask[R](self, message: Command[R] | Query[R], within: float = 20.0) -> R:
+        return await Bus(self.connection, timeout=within).ask(message, Envelope.begin(actor=self.actor))
 
     async def is_ready(self) -> bool:
         try:
-            await self.ask(CountSessions())
+            await self.ask(CountSessions(), POLL_SECONDS)
         except Unavailable:
             return False
         return True
@@ -84,7 +85,7 @@ class ServiceClient:
     async def wait_until_ended(self, run: RunView) -> RunView:
         async def ended_run() -> RunView | None:
             with suppress(Unavailable):  # a replica that shuts down does not answer its last queries
-                latest = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
+                latest = await self.ask(GetRun(session_id=run.session_id, run_id=run.id), POLL_SECONDS)
                 return latest if latest.ended_at else None
             return None
 
