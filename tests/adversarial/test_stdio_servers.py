@@ -71,7 +71,7 @@ def test_a_killed_service_leaves_no_process_of_a_server_behind(open_folder: Path
     try:
         assert service.stdout
         assert "started\n" in service.stdout  # after lines of the log
-        assert sleeping(seconds)
+        until(lambda: sleeping(seconds))  # while a process begins, its command line is empty
     finally:
         service.kill()
         service.communicate()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from eventing import reactions
 from eventing.bus.wire import EventHeaders
-from eventing.reactions import Registration
+from eventing.reactions import Registration, deliveries
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import all_acknowledged
 from eventing.testing.messages import JarOpened
@@ -20,6 +20,13 @@ from runtime.bus.jetstream import JetStream
 pytestmark = pytest.mark.usefixtures("fast_reactions")
 
 OPENED = JarOpened.example()
+
+
+@pytest.fixture
+def whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for all of 30 events, the first and the others, however slowly the bus of a busy machine delivers them."""
+    monkeypatch.setattr(deliveries, "BATCH_SIZE", 29)
+    monkeypatch.setattr(deliveries, "BATCH_TIMEOUT", 60.0)
 
 
 class Concern:
@@ -43,6 +50,7 @@ class FailingConcern(Concern):
         raise TimeoutError
 
 
+@pytest.mark.usefixtures("whole_batches")
 async def test_only_events_that_concern_a_reaction_are_processed(client: Client, js: JetStream) -> None:
     spy, concern = ReactionSpy(), Concern(7, 8, 9, 30)
     for version in range(1, 31):
@@ -63,6 +71,7 @@ async def test_all_events_are_processed_if_it_is_unknown_which_concern(client: C
     assert sorted(recorded.version for recorded in spy.seen) == [1, 2, 3]
 
 
+@pytest.mark.usefixtures("whole_batches")
 async def test_events_that_wait_for_a_slot_are_not_redelivered(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,13 @@ def below(pid: int, of: dict[int, list[int]]) -> Iterator[int]:
         yield from below(child, of)
 
 
+def command_line(pid: int) -> str:
+    """Return the command line of a process; it is empty if the process has ended meanwhile."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
 @pytest.mark.usefixtures("servers")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
 def test_all_processes_of_a_killed_test_run_end(tmp_path: Path) -> None:
@@ -56,7 +63,7 @@ def test_all_processes_of_a_killed_test_run_end(tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as run:  # noqa: S603  no shell
         until((tmp_path / "begun").exists)
         started = [*below(run.pid, children())]
-        commands = " ".join(Path(f"/proc/{pid}/cmdline").read_text() for pid in started)
+        commands = " ".join(map(command_line, started))
         run.send_signal(signal.SIGKILL)
     assert [name for name in EVERYTHING if name not in commands] == []
     until(lambda: all(map(has_ended, started)))

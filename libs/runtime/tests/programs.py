@@ -54,10 +54,12 @@ class Program:
             disconnected_cb=closed,
         )
 
-    async def events(self) -> list[str]:
+    async def events(self, number: int = 1) -> list[str]:
+        """Return the next events, of which there are so many, and no more."""
         js = self.client.jetstream(domain=BUS_DOMAIN)
         subscription = await js.pull_subscribe_bind(self.admission.consumer, PUBLIC_STREAM)
-        messages = await subscription.fetch(100, timeout=0.5)
+        messages = await subscription.fetch(number, timeout=60)
+        assert messages[-1].metadata.num_pending == 0
         for message in messages:
             await message.ack_sync()
         return [message.data.decode() for message in messages]

@@ -1,13 +1,11 @@
 """Limits on slow clients, large heads and too many connections."""
 
 import asyncio
-import socket
-import time
 from contextlib import AsyncExitStack, suppress
 
 import pytest
-import uvloop
 from runtime.http import connections, health
+from runtime.http.connections import BoundedProtocol
 from runtime.http.health import serving
 from runtime.testing import eventually
 from starlette.applications import Starlette
@@ -27,10 +25,10 @@ async def test_an_incomplete_head_times_out(target: Target, monkeypatch: pytest.
 
 
 async def test_an_incomplete_second_head_times_out(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.2)
     async with target.connect() as connection:
         await connection.send(GET)
         assert b"200 OK" in await connection.answer()
+        monkeypatch.setattr(connections, "HEAD_TIMEOUT", 0.2)
         await connection.send(b"GET / HT")
         assert problem(await connection.rest()) == (408, "REQUEST_TIMEOUT")
 
@@ -132,27 +130,24 @@ async def test_a_connection_serves_several_requests(target: Target) -> None:
         assert b"0 bytes" in await connection.answer()
 
 
-def test_a_request_that_waits_when_an_idle_connection_times_out_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_request_that_waits_when_an_idle_connection_times_out_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a delay of the event loop, the next thing that it does is to call its timers."""
+    time_out, requests = BoundedProtocol.timeout_keep_alive_handler, [GET]
+
+    def time_out_as_it_arrives(protocol: BoundedProtocol) -> None:
+        connection.writer.write(requests.pop() if requests else b"")
+        time_out(protocol)
+
+    monkeypatch.setattr(BoundedProtocol, "timeout_keep_alive_handler", time_out_as_it_arrives)
+    monkeypatch.setattr(connections, "READ_SECONDS", 60.0)
     monkeypatch.setattr(health, "IDLE_TIMEOUT", 0.2)
-
-    async def response_after_a_delay() -> bytes:
-        async with serving(Starlette(routes=[Route("/", echo)]), HOST, 0) as server:
-            with socket.create_connection(server.address, timeout=60) as client:
-                client.sendall(GET)
-                await asyncio.to_thread(client.recv, 1000)
-                readable, writable = socket.socketpair()
-                with readable, writable:
-                    asyncio.get_running_loop().add_reader(readable, delay, readable, client)
-                    writable.send(b"x")
-                    return await asyncio.to_thread(client.recv, 1000)
-
-    def delay(readable: socket.socket, client: socket.socket) -> None:
-        """Delay the event loop while it reads: the next thing that it does is to call its timers."""
-        asyncio.get_running_loop().remove_reader(readable)
-        time.sleep(0.3)
-        client.sendall(GET)
-
-    assert b"200 OK" in uvloop.run(response_after_a_delay())
+    app = Starlette(routes=[Route("/", echo)])
+    async with serving(app, HOST, 0) as server, Target(server.address[1]).connect() as connection:
+        await connection.send(GET)
+        answers = [await connection.answer() for _ in range(2)]
+    assert [b"200 OK" in answer for answer in answers] == [True, True]
 
 
 async def test_a_slow_response_is_not_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ async def test_only_durable_counters_survive_a_bus_that_is_killed(nats_server: E
     async with connected(nats_server.url, "counters") as client:
         await Counters(client, STREAM, "count", seconds=60, durable=durable).add("a", 7)
         await asyncio.to_thread(kill_and_restart, nats_server)
-        await eventually(lambda: client.is_connected)
+        await eventually(lambda: client.stats["reconnects"])
         assert await Counters(client, STREAM, "count", seconds=60, durable=durable).add("a") == (8 if durable else 1)
 
 

@@ -32,7 +32,7 @@ async def test_a_program_may_receive_the_events_of_all_users(desk: Desk) -> None
     program = await desk.program(None)
     await desk.publish(BOB, "of bob")
     await desk.publish(ADA, "of ada")
-    assert {"of bob", "of ada"} <= {*await program.events()}
+    assert {"of bob", "of ada"} <= {*await program.events(2)}
 
 
 async def test_a_program_that_is_disconnected_is_refused_and_receives_nothing(desk: Desk) -> None:

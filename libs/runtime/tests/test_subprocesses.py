@@ -170,7 +170,7 @@ def test_the_end_of_a_program_is_noticed_while_another_has_its_pipes() -> None:
         stdin, stdout = cast(asyncio.StreamWriter, process.stdin), cast(asyncio.StreamReader, process.stdout)
         child = int(await stdout.readline())
         asyncio.get_running_loop().call_later(0.1, stdin.write, b"\n")
-        result = await asyncio.wait_for(process.wait(), 10)
+        result = await asyncio.wait_for(process.wait(), 60)
         with pytest.raises(ProcessLookupError):
             process.kill()  # its id may belong to another one
         os.kill(child, signal.SIGKILL)
@@ -214,7 +214,7 @@ def test_the_end_of_a_program_is_noticed_after_its_transport_was_closed() -> Non
         transport, protocol = await asyncio.get_running_loop().subprocess_exec(Ends, "/bin/true")
         block_until_ended(transport.get_pid())
         transport.close()
-        await asyncio.wait_for(protocol.ended.wait(), 10)
+        await asyncio.wait_for(protocol.ended.wait(), 60)
         return transport.get_returncode() == 0
 
     assert run_as_service(close_late())

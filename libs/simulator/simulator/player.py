@@ -12,7 +12,7 @@ MAX_REMEMBERED_PROMPTS = 1_000
 
 
 class Player:
-    """Chooses turns, and counts the simulated failures of the last 1,000 scripted prompts."""
+    """Chooses turns, and counts the simulated failures and stalls of the last 1,000 scripted prompts."""
 
     def __init__(self) -> None:
         self._failures: dict[int, int] = {}
@@ -45,7 +45,8 @@ class Player:
         turn, failed = script.turns[number], self._failures.get(key, 0)
         while turn.times and failed >= turn.times:
             failed -= turn.times
-            turn = turn.then or turn.model_copy(update={"status": None, "times": None})
+            counted = {"status": None} if turn.status else {"stall": 0}
+            turn = turn.then or turn.model_copy(update={**counted, "times": None})
         if turn.times:
             self._count_failure(key)
         return turn

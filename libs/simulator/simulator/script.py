@@ -48,10 +48,10 @@ class Turn(Strict):
 
     @model_validator(mode="after")
     def _is_playable(self) -> Self:
-        if self.times and not self.status:
-            raise ValueError("`times` counts failures, so it requires `status`")
+        if self.times and not (self.status or self.stall):
+            raise ValueError("`times` counts failures or stalls, so it requires `status` or `stall`")
         if self.then and not self.times:
-            raise ValueError("`then` follows failures, so it requires `times`")
+            raise ValueError("`then` follows failures or stalls, so it requires `times`")
         if self.chunks * self.chunk_delay > MAX_WAIT_SECONDS:
             raise ValueError(f"`chunks` times `chunk_delay` must be at most {MAX_WAIT_SECONDS} seconds")
         return self

@@ -99,6 +99,12 @@ def test_after_its_failures_a_turn_without_then_plays_its_other_fields() -> None
     assert [(t.status, t.text) for t in (player.turn(prompt) for _ in range(3))][-2:] == [(500, "back"), (None, "back")]
 
 
+def test_after_its_stalls_a_turn_is_played_without_them() -> None:
+    player, prompt = Player(), conversation(scripted("", Turn(text="slow", stall=300, times=1)))
+
+    assert [(turn.text, turn.stall) for turn in (player.turn(prompt) for _ in range(2))] == [("slow", 300), ("slow", 0)]
+
+
 def test_failures_of_different_kinds_can_be_chained() -> None:
     turn = Turn(status=500, times=1, then=Turn(status=429, times=1, then=ONE))
     player, prompt = Player(), conversation(scripted("", turn))

@@ -40,7 +40,7 @@ def test_a_broken_script_is_kept_in_the_text() -> None:
         ('{"turns":[{"status":200}]}]]', "turns.0.status: "),
         ('{"turns":[{"hang":301}]}]]', "turns.0.hang: "),
         ('{"turns":[{"status":500,"times":1,"then":{"stall":-1}}]}]]', "turns.0.then.stall: "),
-        ('{"turns":[{"times":1}]}]]', "requires `status`"),
+        ('{"turns":[{"times":1}]}]]', "requires `status` or `stall`"),
         ('{"turns":[{"status":500,"then":{}}]}]]', "requires `times`"),
         ('{"turns":[{"chunks":301,"chunk_delay":1}]}]]', "at most 300 seconds"),
     ],

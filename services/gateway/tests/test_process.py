@@ -87,7 +87,9 @@ async def test_the_port_of_probes_must_be_another_one(nats_url: str):
 async def test_the_port_of_probes_serves_any_host_name(nats_url: str, port: int, ops_port: int):
     async with (
         running(nats_url, port, OPS_PORT=str(ops_port)),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}", headers={"host": "gateway:9090"}) as probe,
+        httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{ops_port}", headers={"host": "gateway:9090"}, timeout=60
+        ) as probe,
     ):
         answers = [await probe.get(path) for path in ("/health/live", "/metrics", "/health/services")]
     assert [answer.status_code for answer in answers] == [200, 200, 503]
@@ -103,8 +105,8 @@ async def test_requests_are_served_for_some_time_after_it_is_no_longer_ready(
     delayed = {"OPS_PORT": str(ops_port), "DRAIN_DELAY_SECONDS": "3600"}
     async with (
         running(nats_url, port, **delayed) as process,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}") as probe,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{ops_port}", timeout=60) as probe,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client,
         asyncio.timeout(60),
     ):
         await eventually(lambda: status_of(probe, 200))

@@ -197,7 +197,8 @@ async def test_an_upload_that_is_cut_off_is_discarded(base_url: str, services: F
         await eventually(lambda: store.uploaded)
         raise ConnectionAbortedError
 
-    async with httpx.AsyncClient(base_url=base_url, headers={"authorization": f"Bearer {services.token()}"}) as client:
+    headers = {"authorization": f"Bearer {services.token()}"}
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=60) as client:
         with pytest.raises(ConnectionAbortedError):
             await client.put(f"{FILES}/a", content=content())
     await eventually(lambda: services.of(DiscardUpload))

@@ -1,8 +1,9 @@
 """Fixtures: the sandbox of this machine, a simulated model, databases, agents, and the whole service."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import AsyncMock
 
@@ -32,7 +33,7 @@ from session.mcp.connections import Connections
 from session.settings import Settings
 from simulator.app import create_app
 
-from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient
+from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient, Stall
 from services.session.tests.desk import Desk
 from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
@@ -58,6 +59,15 @@ async def transcripts(databases: Databases) -> AsyncGenerator[Transcripts]:
 async def model_url() -> AsyncGenerator[str]:
     async with TestServer(create_app()) as server:
         yield str(server.make_url("/"))
+
+
+@pytest.fixture
+def stall(monkeypatch: pytest.MonkeyPatch) -> Generator[Stall]:
+    """Let answers of the model stall until the test ends that."""
+    stall = Stall()
+    monkeypatch.setattr("simulator.delivery.asyncio", SimpleNamespace(sleep=stall.sleep))
+    yield stall
+    stall.over.set()  # a model that stops waits for its answers
 
 
 def program_of(node: pytest.Item | pytest.Module, agent_program: Path | None) -> Path:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 import pytest
@@ -19,6 +19,7 @@ from contracts.session.run import GetRun, SubmitQuery
 from contracts.session.run_view import RunView
 from contracts.session.session import CountSessions, CreateSession
 from contracts.session.values import Mode, OnBusy, SdkOptions
+from eventing.database import Database
 from eventing.testing import eventually
 from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
@@ -31,7 +32,24 @@ from simulator.testing import bash, scripted
 from services.session.tests.desk import OWNER
 
 limits.LOST_AGENT_SECONDS = 0.0  # no test waits for the agents of services that hang, except where it says so
+POLL_SECONDS = 5.0  # for an answer to a question that is asked again
 SLOW = scripted(bash("sleep 300"), {"text": "never"})
+STALLING = {"text": "It is written.", "stall": 300}
+"""An answer in whose middle the model stops, for as long as a test wants (see the fixture `stall`)."""
+IN_TRANSCRIPT = "SELECT EXISTS (SELECT FROM transcript WHERE session_id = $1 AND strpos(entry, $2) > 0)"
+
+
+class Stall:
+    """Answers of the model that have stopped in their middle: whether it `began`, and whether it is `over` for all."""
+
+    def __init__(self) -> None:
+        self.began, self.over = asyncio.Event(), asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the stall is over, instead of some seconds."""
+        if seconds:
+            self.began.set()
+            await self.over.wait()
 
 
 @dataclass
@@ -41,12 +59,12 @@ class ServiceClient:
     connection: Client
     actor: Actor = OWNER
 
-    async def ask[R](self, message: Command[R] | Query[R]) -> R:
-        return await Bus(self.connection).ask(message, Envelope.begin(actor=self.actor))
+    async def ask[R](self, message: Command[R] | Query[R], within: float = 20.0) -> R:
+        return await Bus(self.connection, timeout=within).ask(message, Envelope.begin(actor=self.actor))
 
     async def is_ready(self) -> bool:
         try:
-            await self.ask(CountSessions())
+            await self.ask(CountSessions(), POLL_SECONDS)
         except Unavailable:
             return False
         return True
@@ -67,7 +85,7 @@ class ServiceClient:
     async def wait_until_ended(self, run: RunView) -> RunView:
         async def ended_run() -> RunView | None:
             with suppress(Unavailable):  # a replica that shuts down does not answer its last queries
-                latest = await self.ask(GetRun(session_id=run.session_id, run_id=run.id))
+                latest = await self.ask(GetRun(session_id=run.session_id, run_id=run.id), POLL_SECONDS)
                 return latest if latest.ended_at else None
             return None
 
@@ -102,8 +120,15 @@ class Deployment:
             finally:
                 stop.set()
 
+    async def wait_for_entry(self, session_id: UUID, text: str) -> None:
+        """Wait until the conversation of a session has an entry with a text: its agent writes it some time later."""
+        async with Database.open(self.settings.database_url, "session") as database:
+            await eventually(lambda: database.fetchval(IN_TRANSCRIPT, str(session_id), text))
+
     @asynccontextmanager
-    async def replica_process(self, constants: dict[str, float]) -> AsyncGenerator[asyncio.subprocess.Process]:
+    async def replica_process(
+        self, constants: dict[str, float], log: IO[bytes] | None = None
+    ) -> AsyncGenerator[asyncio.subprocess.Process]:
         """Run a replica in a process of its own, which can be stopped and killed; it may not be ready yet.
 
         `constants` has the names of the constants that differ there, with their modules, and their values.
@@ -114,7 +139,9 @@ class Deployment:
         variables = {name.upper(): str(getattr(self.settings, name)) for name in names}
         path = os.pathsep.join(os.get_exec_path())
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services.session.tests.deployment", *values), env={**variables, "PATH": path}
+            *(sys.executable, "-m", "services.session.tests.deployment", *values),
+            env={**variables, "PATH": path},
+            stdout=log,
         )
         try:
             yield process

@@ -98,6 +98,7 @@ async def held(deployment: Deployment) -> AsyncGenerator[tuple[UUID, asyncio.sub
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("patience")
 async def test_the_other_replica_continues_after_the_holder_was_killed_in_a_turn(
     deployment: Deployment, held: tuple[UUID, asyncio.subprocess.Process]
 ) -> None:

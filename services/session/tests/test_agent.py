@@ -99,9 +99,11 @@ SILENT = scripted({"text": "Hello.", "hang": 60})
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def model_errors(module_replica: NewReplica) -> dict[str, TurnEvents]:
-    """The events of turns that end in a model error, and of one after them, by prompt; one agent has them all."""
+    """The events of turns that end in a model error, and of one after them, by prompt; one agent has the first five."""
+    async with module_replica(limits=Limits(model_retries=0)) as replica:
+        turns = {prompt: await replica.ask(prompt) for prompt in (BAD_REQUEST, BAD_SCRIPT, BAD_KEY, CUT, HELLO)}
     async with module_replica(limits=Limits(model_retries=0, model_answer_seconds=2)) as replica:
-        return {prompt: await replica.ask(prompt) for prompt in (BAD_REQUEST, BAD_SCRIPT, BAD_KEY, CUT, SILENT, HELLO)}
+        return turns | {SILENT: await replica.ask(SILENT)}
 
 
 def test_a_model_response_400_is_a_model_error(model_errors: dict[str, TurnEvents]) -> None:

@@ -30,6 +30,8 @@ OUTPUT = "/proc/2/fd/1"
 SIZE = "SELECT coalesce(sum(octet_length(entry)), 0) FROM transcript"
 BROKEN_FRAME = "The agent wrote an invalid message."
 IN_TRANSCRIPT = "SELECT EXISTS (SELECT FROM transcript WHERE strpos(entry, $1) > 0)"
+FORGED_CONTENT = "of no message"
+FORGED_ENTRY = f'"content": "{FORGED_CONTENT}"'
 TAKE_OVER = "UPDATE conversations SET attempt = NULL"
 WORKING = scripted(bash("touch begun; until [ -e go ]; do sleep 0.05; done"), bash("sleep 60"), {"text": "never"})
 MESSAGE = {"model": "m", "id": "m", "role": "assistant", "content": [{"type": "text", "text": "x" * 100}]}
@@ -61,6 +63,12 @@ async def flood(replica: Replica, prompt: str) -> TurnEvents:
 def mirrored(replica: Replica, **entry: Any) -> dict[str, Any]:
     path = f"CONFIG/projects/x/{replica.spec().session_id}.jsonl"
     return {"type": "transcript_mirror", "filePath": path, "entries": [{"type": "user", **entry}]}
+
+
+def quoted_entry(replica: Replica) -> str:
+    """Return the frame of an entry as it is written between double quotes in a shell."""
+    frame = json.dumps(mirrored(replica, content=FORGED_CONTENT))
+    return frame.replace("CONFIG", "$CLAUDE_CONFIG_DIR").replace('"', '\\"')
 
 
 async def test_an_agent_that_writes_too_many_bytes_in_a_run_is_ended(new_replica: NewReplica) -> None:
@@ -158,8 +166,7 @@ async def test_an_agent_whose_run_was_taken_over_ends_at_its_next_entry(replica:
 
 @pytest.mark.usefixtures("unsettled")
 async def test_an_idle_agent_that_writes_after_it_was_replaced_is_ended(replica: Replica) -> None:
-    frame = json.dumps(mirrored(replica)).replace("CONFIG", "$CLAUDE_CONFIG_DIR").replace('"', '\\"')
-    await replica.bash(f'(until [ -e go ]; do sleep 0.05; done; echo "{frame}" > {OUTPUT}) & disown')
+    await replica.bash(f'(until [ -e go ]; do sleep 0.05; done; echo "{quoted_entry(replica)}" > {OUTPUT}) & disown')
     await replica.database.execute(TAKE_OVER)
     spec = replica.spec()
     assert agents_of(spec.session_id)
@@ -179,10 +186,10 @@ async def test_no_call_begins_after_the_turn_was_ended_by_a_forged_result(replic
 
 @pytest.mark.usefixtures("unsettled")
 async def test_a_result_forged_between_turns_is_ignored(replica: Replica) -> None:
-    await replica.bash(f"(until [ -e go ]; do sleep 0.05; done; echo '{RESULT}' > {OUTPUT}; touch gone) & disown")
+    forging = f"""echo '{RESULT}' > {OUTPUT}; echo "{quoted_entry(replica)}" > {OUTPUT}"""
+    await replica.bash(f"(until [ -e go ]; do sleep 0.05; done; {forging}) & disown")
     (replica.workspaces / "one" / "go").touch()
-    await eventually((replica.workspaces / "one" / "gone").exists)
-    await asyncio.sleep(0.2)  # so that the forged result can pass the pipe
+    await eventually(lambda: replica.database.fetchval(IN_TRANSCRIPT, FORGED_ENTRY))  # read after the result
     assert (await replica.ask(scripted({"text": "Hello."}))).text == "Hello."
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from asyncio.subprocess import Process
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,15 @@ from session.agent.places import CLOSING_SECONDS, Place, Places
 from session.agent.stored_calls import StoredCalls
 from simulator.testing import bash, scripted
 
-from services.session.tests.deployment import Deployment
+from services.session.tests.deployment import STALLING, Deployment, Stall
 from services.session.tests.processes import agents_of
 from services.session.tests.test_resumed_runs import conversation
 
 SLOWLY = bash("touch begun; until [ -e go ]; do sleep 0.05; done; echo one >> effect")
 TWO_CALLS = scripted(SLOWLY, bash("echo two >> effect"), {"text": "Done."})
-ANSWER = scripted(bash("echo one >> effect"), {"text": "It is written.", "stall": 4})
+ANSWER = scripted(bash("echo one >> effect"), STALLING)
 """An answer that takes longer than a replica waits which stops."""
+PATIENT = {"session.agent.handover.HOLD_SECONDS": 60.0}
 
 
 class Turn:
@@ -136,30 +138,33 @@ def files_of(deployment: Deployment, run: RunView) -> Path:
     return deployment.settings.workspaces_dir / str(run.session_id)
 
 
-async def test_a_replica_that_stops_hands_a_run_over_after_its_call(deployment: Deployment) -> None:
-    client = deployment.client
-    async with deployment.replica_process({}) as first:
+async def test_a_replica_that_stops_hands_a_run_over_after_its_call(deployment: Deployment, tmp_path: Path) -> None:
+    client, output = deployment.client, tmp_path / "output"
+    async with AsyncExitStack() as stack:
+        log = stack.enter_context(output.open("wb"))
+        first = await stack.enter_async_context(deployment.replica_process(PATIENT, log))
         await eventually(client.is_ready)
         run = await client.submit(await client.create(), TWO_CALLS)
         await eventually((files_of(deployment, run) / "begun").exists)
         async with deployment.replica():
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(stop(first))
-                await asyncio.sleep(0.5)
+                await eventually(lambda: "draining" in output.read_text())
                 first.send_signal(signal.SIGTERM)  # a second one changes nothing
                 (files_of(deployment, run) / "go").touch()
             assert await ended(deployment, run) == ("completed", 2, "Done.", ["Done."], ["success"] * 2)
     assert (files_of(deployment, run) / "effect").read_text() == "one\ntwo\n"
 
 
-async def test_an_answer_that_takes_too_long_is_written_by_the_next_agent(deployment: Deployment) -> None:
+async def test_an_answer_that_takes_too_long_is_written_by_the_next_agent(deployment: Deployment, stall: Stall) -> None:
     client = deployment.client
     async with deployment.changed(drain_seconds=CLOSING_SECONDS).replica_process({}) as first:
         await eventually(client.is_ready)
         run = await client.submit(await client.create(), ANSWER)
-        await eventually((files_of(deployment, run) / "effect").exists)
-        await asyncio.sleep(1)
+        await eventually(stall.began.is_set)
+        await deployment.wait_for_entry(run.session_id, '"tool_result"')
         await stop(first)
+    stall.over.set()
     assert not agents_of(run.session_id)
     async with deployment.replica():
         assert await ended(deployment, run) == ("completed", 2, "It is written.", ["It is written."], ["success"])
@@ -174,6 +179,7 @@ async def test_of_a_call_that_takes_too_long_the_policy_of_the_session_decides(d
         going_on = await client.submit(await client.create(after_crash="continue"), TWO_CALLS)
         for run in (ending, going_on):
             await eventually((files_of(deployment, run) / "begun").exists)
+            await deployment.wait_for_entry(run.session_id, '"tool_use"')
         await stop(first)
     async with deployment.replica():
         assert await ended(deployment, ending) == ("failed", 2, "", [], ["unknown"])

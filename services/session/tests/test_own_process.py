@@ -29,17 +29,21 @@ async def test_an_agent_without_a_sandbox_can_be_killed_and_removed() -> None:
 
 
 async def test_a_sandbox_is_removed_whose_preparation_was_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    go_on, sandboxed = threading.Event(), Mock(wait_ended=AsyncMock())
+    begun, go_on, sandboxed = threading.Event(), threading.Event(), Mock(wait_ended=AsyncMock())
 
     def prepare(*_: object) -> Mock:
+        begun.set()
         go_on.wait()
         return sandboxed
 
     monkeypatch.setattr("session.agent.own_process.prepare_agent", prepare)
     own = OwnProcess()
-    asyncio.get_running_loop().call_later(0.05, go_on.set)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(own.prepare(SPEC, context(), "token"), 0.01)
+    async with asyncio.TaskGroup() as tasks:
+        preparing = tasks.create_task(own.prepare(SPEC, context(), "token"))
+        await asyncio.to_thread(begun.wait)
+        preparing.cancel()
+        go_on.set()
+    assert preparing.cancelled()
     await own.remove()
     sandboxed.remove.assert_called_once()
 

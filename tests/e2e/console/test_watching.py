@@ -135,7 +135,7 @@ async def test_markup_in_any_text_is_shown_as_text(console: Console) -> None:
 async def test_a_run_with_which_another_agent_goes_on_says_so(console: Console, user: User) -> None:
     session_id = user.create()
     await console.open(session_id)
-    await console.ask(scripted({"text": "half and then the other half", "stall": 3}))
+    await console.ask(scripted({"text": "half and then the other half", "stall": 300, "times": 1}))
     await expect(console.entries).to_have_text(all_of("Go on", "half and then\\s*$"))
     for pid in processes(f"--session-id={session_id}\0"):
         os.kill(pid, signal.SIGKILL)
