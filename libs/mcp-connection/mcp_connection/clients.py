@@ -6,14 +6,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Self
 
 from contracts.mcp_registry.values import ServerConnection, ServerType
 from contracts.refusals import Code
 from mcp.client import Client
 from mcp_types import Implementation
 from runtime.http.addresses import AddressRules
-from sandbox import Sandbox
 
 from mcp_connection.callbacks import Callbacks
 from mcp_connection.connection import CLOSED, Connection
@@ -37,30 +35,17 @@ CLIENT = Implementation(name="ai-agent-api", version=version("agentapi-mcp-conne
 
 
 class Clients:
-    """Connects clients to servers, in tasks of a group. A context manager, in which STDIO servers can run."""
+    """Connects clients to servers, in tasks of a group. `stdio` starts the servers that are programs."""
 
     def __init__(
-        self,
-        sandbox: Sandbox,
-        rules: AddressRules,
-        limits: ConnectionLimits,
-        readable: tuple[Path, ...],
-        tasks: asyncio.TaskGroup,
+        self, stdio: StdioTransport, rules: AddressRules, limits: ConnectionLimits, tasks: asyncio.TaskGroup
     ) -> None:
         self._limits, self._tasks = limits, tasks
-        self._stdio = StdioTransport(sandbox, rules, limits, readable)
         self.transports: Mapping[ServerType, TransportFactory] = {
-            "STDIO": self._stdio,
+            "STDIO": stdio,
             "HTTP": http_transport(rules, limits),
             "SSE": sse_transport(rules, limits),
         }
-
-    def __enter__(self) -> Self:
-        self._stdio.__enter__()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stdio.__exit__()
 
     @asynccontextmanager
     async def connect(

@@ -17,6 +17,7 @@ from mcp_connection.variables import check_variables
 
 if TYPE_CHECKING:
     from mcp_connection.clients import Clients
+    from mcp_connection.stdio import StdioTransport
     from mcp_connection.upstream import Upstream
 
 
@@ -57,6 +58,7 @@ class Connector:
     async def _load(self) -> "Clients":
         module = await load("mcp_connection.clients")
         if self._clients is None:  # another connection may have been opened meanwhile
-            clients: Clients = module.Clients(self.sandbox, self._rules, self.limits, self._readable, self._tasks)
-            self._clients = self._exits.enter_context(clients)
+            stdio: StdioTransport = module.StdioTransport(self.sandbox, self._rules, self.limits, self._readable)
+            clients: Clients = module.Clients(self._exits.enter_context(stdio), self._rules, self.limits, self._tasks)
+            self._clients = clients
         return self._clients

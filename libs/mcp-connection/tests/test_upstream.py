@@ -77,7 +77,8 @@ class Observed(InMemoryConnector):
         return clients
 
 
-async def test_connections_that_are_opened_first_and_at_once_share_limits() -> None:
+async def test_connections_that_are_opened_first_and_at_once_share_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("runtime.late_imports._loaded", {})  # so both wait for a thread
     async with Observed({"test": server()}) as connector, AsyncExitStack() as exits:
         connector.clients = []
         await asyncio.gather(*(exits.enter_async_context(connector.connect(connection())) for _ in range(2)))

@@ -18,7 +18,6 @@ BOX = Path(__file__).with_name("box.py")
 TESTS = f"""
 import subprocess, sys, time
 from pathlib import Path
-from onebox.testing import orphans
 from onebox.testing.system import System
 
 def test_that_uses_everything(postgres, nats_url):

@@ -18,11 +18,11 @@ def scratch_folder(service: str) -> Generator[Path]:
     """Use a new folder for the temporary files of this process, and erase it on exit.
 
     Folders of killed processes are erased in the background, since they may contain conversations or documents. All of
-    them are directly below the system's temporary folder, because the path of a Unix socket has at most 108 bytes.
+    them are directly below the system's temporary folder, because the path of a Unix socket has at most 108 bytes. If
+    this process may not list that folder, they stay there.
     """
     root, prefix = Path(tempfile.gettempdir()), f"agentapi-{service}-"
-    found = [path for path in root.iterdir() if path.name.startswith(prefix)]  # `glob` would compile an expression
-    orphaned = [path for path in found if _is_orphaned(path, path.name.removeprefix(prefix))]
+    orphaned = [path for path in _beginning_with(root, prefix) if _is_orphaned(path, path.name.removeprefix(prefix))]
     # In the background, since it may take long. If this process ends first, the next one erases the rest.
     threading.Thread(target=_erase_all, args=(orphaned,), name="scratch", daemon=True).start()
     own = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
@@ -32,6 +32,13 @@ def scratch_folder(service: str) -> Generator[Path]:
     finally:
         tempfile.tempdir = str(root)
         _erase_all([own])
+
+
+def _beginning_with(root: Path, prefix: str) -> list[Path]:
+    try:
+        return [path for path in root.iterdir() if path.name.startswith(prefix)]  # `glob` would compile an expression
+    except PermissionError:
+        return []
 
 
 def _erase_all(folders: list[Path]) -> None:

@@ -4,6 +4,7 @@ import os
 import tempfile
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from runtime.scratch import scratch_folder
@@ -47,6 +48,14 @@ def test_deep_and_unreadable_folders_of_a_killed_process_are_erased(root: Path) 
     with scratch_folder("shop"):
         wait_for_erasing()
         assert not orphaned.exists()
+
+
+def test_a_folder_that_may_not_be_listed_is_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "scandir", Mock(side_effect=PermissionError(13, "Permission denied")))  # root may list all
+    monkeypatch.setattr(os, "listdir", os.scandir)
+    with scratch_folder("shop") as own:
+        assert own.parent == root
+        monkeypatch.undo()  # so that it can be erased
 
 
 def test_startup_does_not_wait_until_old_files_are_erased(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,11 @@ from typing import Any, cast
 import pytest
 
 from onebox import children
-from onebox.children import end_with_parent, signal_on_parent_death
+from onebox.children import allowed_environment, end_with_parent, signal_on_parent_death
 
 _MAX_FIRST_LINE = 256
 _start = subprocess.Popen.__init__
-_execute: Any = cast(Any, subprocess.Popen)._execute_child  # noqa: SLF001
+_execute: Any = cast(Any, subprocess.Popen)._execute_child  # noqa: SLF001  where `preloading` forks instead, too
 
 
 class FollowingTests:
@@ -61,18 +61,16 @@ def _setpriv() -> str | None:
         return None
     silent = [(os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
     command = [program, "--pdeathsig", "KILL", "--", "true"]
-    pid = os.posix_spawn(program, command, os.environ, file_actions=silent)  # noqa: TID251  as programs get it
+    pid = os.posix_spawn(program, command, allowed_environment(), file_actions=silent)
     return program if os.waitpid(pid, 0)[1] == 0 else None
 
 
 def _can_start(program: Any, folder: Any, variables: Mapping[str, str] | None) -> bool:
     """Return whether a program exists, and its interpreter if it is a script: else Python has to report the error."""
     name = os.fsdecode(program)
-    if os.sep in name:
-        found = os.path.join(os.fsdecode(folder or ""), name)  # noqa: PTH118  also for an absolute path
-    else:
-        found = shutil.which(name, path=os.pathsep.join(os.get_exec_path(cast(Any, variables))))
-    if not found or not os.access(found, os.R_OK | os.X_OK) or not Path(found).is_file():
+    path = Path(Path.cwd(), os.fsdecode(folder or ""), name) if os.sep in name else name
+    found = shutil.which(path, path=os.pathsep.join(os.get_exec_path(cast(Any, variables))))
+    if not found or not os.access(found, os.R_OK):
         return False
     with Path(found).open("rb") as file:
         start = file.readline(_MAX_FIRST_LINE)
