@@ -30,6 +30,8 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 PROBE = Program(command=(str(PYTHON), "--version"))
 PROBE_TIMEOUT = 30.0
+SETUP_NICENESS = 10
+"""What sets up a sandbox yields to the service, which answers users, and its program, with as much again, to both."""
 # Earlier kernels count the processes of an account, in all sandboxes and outside of them, against the limit of each.
 COUNTS_BY_NAMESPACE = tuple(map(int, re.findall(r"\d+", release())[:2])) >= (5, 14)
 
@@ -114,7 +116,7 @@ class Sandbox:
         confine = self._confine(self.bwrap, process, program, workspace) if self.bwrap else ""
         (process.runtime_dir / "launch").write_text(json.dumps(self._launch_file(program, process)))
         words = [
-            "exec env -i",
+            f"exec nice -n {SETUP_NICENESS} env -i",
             confine,
             join([str(PYTHON), "-I", "-S", str(LAUNCHER), str(process.control_socket), *program.command]),
             '"$@"',

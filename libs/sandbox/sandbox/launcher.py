@@ -24,6 +24,7 @@ FILE_BYTES = 1024
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
 PR_SET_DUMPABLE = 4
 NICENESS = 10
+"""Of sessions, and of a program above that of this process, which has as much above the service."""
 CHANGE_SECONDS = 0.12
 """The kernel allows ten changes of the priority of a session a second, of all processes."""
 SCHEDULED_BY_SESSION = "/proc/sys/kernel/sched_autogroup_enabled"

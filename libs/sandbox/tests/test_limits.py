@@ -147,7 +147,11 @@ NICENESS = "import os; print(os.nice(0), flush=True); os.setpriority(os.PRIO_PRO
 
 async def test_a_program_has_a_low_priority_and_cannot_raise_it(sandbox: Sandbox) -> None:
     niceness, *error = (await output_of(sandbox, python(NICENESS))).splitlines()
-    assert (int(niceness), "PermissionError" in error[-1]) == (min(19, os.nice(0) + 10), True)
+    assert (int(niceness), "PermissionError" in error[-1]) == (min(19, os.nice(0) + 20), True)
+
+
+async def test_what_sets_up_and_watches_a_sandbox_yields_to_the_service(sandbox: Sandbox) -> None:
+    assert await output_of(sandbox, "cut -d' ' -f19 /proc/1/stat") == str(min(19, os.nice(0) + 10))
 
 
 @pytest.mark.skipif(not (AUTOGROUPS.exists() and "1" in AUTOGROUPS.read_text()), reason="sessions are not scheduled")
