@@ -138,8 +138,8 @@ class Agents:
             died = isinstance(failed, AgentDied)
             failure = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
             finished = agent.finalize(failure) if agent else failure
-        last = agent.translator.end(lost=finished.died or spec.place.released == "handover") if agent else ()
-        for event in unreported(last, agent.servers.made_calls, model) if agent else ():
+        lost = finished.died or spec.place.released == "handover"
+        for event in unreported(agent.translator.end(), agent.servers.made_calls, model, lost=lost) if agent else ():
             yield event
         yield counted(finished, model or spec.options.model, self._context.limits.models)
 

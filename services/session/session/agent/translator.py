@@ -72,12 +72,9 @@ class MessageTranslator:
             case _:
                 pass
 
-    def end(self, *, lost: bool = False) -> Iterator[AgentEvent]:
-        """Yield what is left of a turn: nothing, unless it has ended without a result.
-
-        What a `lost` agent was writing is left out: another one, which goes on, writes it again.
-        """
-        yield from () if lost else self._flush(cut_off=True)
+    def end(self) -> Iterator[AgentEvent]:
+        """Yield what is left of a turn: nothing, unless it has ended without a result."""
+        yield from self._flush(cut_off=True)
 
     def note_denied(self, tool_use_id: str) -> None:
         """Note that a tool call of this turn is not made."""
