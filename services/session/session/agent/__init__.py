@@ -215,7 +215,8 @@ class Agents:
 
     async def _start(self, spec: AgentSpec) -> "Agent":
         if prestarted := await self.spares.claimed(spec):
-            await self._evict_surplus(spec.owner)
+            async with self._ended_on_failure(prestarted):
+                await self._evict_surplus(spec.owner)
             return prestarted
         new_agent = await agent_class()
         self._check_not_cancelled(spec)
