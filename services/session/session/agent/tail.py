@@ -12,9 +12,8 @@ from contracts.session.settling import LostCall, StoredResult
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from eventing.retrying import retry_transient
 from runtime.clock import new_id
-from runtime.nesting import too_deep
 
-from session.agent.agent_events import TRUNCATED, AssistantMessage, clean, tool_output
+from session.agent.agent_events import AssistantMessage, clean, shown_input, tool_output
 from session.agent.begun_calls import read_begun
 from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import FREE
@@ -65,7 +64,7 @@ class Tail:
     unsettled: dict[str, LostCall] = field(default_factory=dict[str, LostCall])
     returned: dict[str, str] = field(default_factory=dict[str, str])
     ended: bool = False
-    _message: str | None = None
+    _message: str = ""
 
     @property
     def uncertain(self) -> list[LostCall]:
@@ -82,8 +81,7 @@ class Tail:
     def read(self, rows: Iterable[Json]) -> None:
         """Add the entries of some rows, in order; forged ones that are no messages are skipped."""
         for row in rows:
-            entry = clean(json.loads(row["entry"]))
-            match entry:
+            match entry := json.loads(row["entry"]):
                 case {"type": "assistant", "message": {"content": [*blocks]} as message}:
                     self._read_answer(entry, message, _objects(blocks), is_main=row["subpath"] == "")
                 case {"type": "user", "message": {"content": [*blocks]}}:
@@ -95,18 +93,19 @@ class Tail:
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
             return
-        if self._message is None or message.get("id") != self._message:
-            self.messages.append(AssistantMessage([], str(message.get("model")), entry_id=_id(entry.get("uuid"))))
-            self._message = message.get("id")
+        id, entry_id = _string(message.get("id")), _id(_string(entry.get("uuid")))
+        if not id or id != self._message:
+            self.messages.append(AssistantMessage([], _string(message.get("model")), entry_id=entry_id))
+            self._message = id
         self.messages[-1].blocks.extend(_blocks(blocks))
         self.ended = message.get("stop_reason") == "end_turn"
 
     def _read_results(self, blocks: list[Json]) -> None:
         for block in blocks:
             match block:
-                case {"type": "tool_result", "tool_use_id": str(id)}:
+                case {"type": "tool_result", "tool_use_id": str(tool_use_id)}:
+                    id, output = clean(tool_use_id), tool_output(block.get("content"))
                     self.unsettled.pop(id, None)
-                    output = tool_output(block.get("content"))
                     self.results[id] = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
                 case _:
                     pass
@@ -146,11 +145,12 @@ def _blocks(blocks: list[Json]) -> Iterator[Block]:
     for block in blocks:
         match block:
             case {"type": "text", "text": str(text)}:
-                yield TextBlock(text=text)
+                yield TextBlock(text=clean(text))
             case {"type": "thinking", "thinking": str(thinking)}:
-                yield ThinkingBlock(thinking=thinking)
+                yield ThinkingBlock(thinking=clean(thinking))
             case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()}:
-                yield ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=_shown(block["input"]))
+                shown = shown_input(block["input"])
+                yield ToolUseBlock(id=clean(id), tool_call_id=new_id(), name=clean(name), input=shown)
             case _:
                 pass
 
@@ -159,12 +159,13 @@ def _tool_use(call: LostCall) -> ToolUseBlock:
     return ToolUseBlock(id=call.tool_use_id, tool_call_id=new_id(), name=call.tool_name, input=call.tool_input)
 
 
-def _shown(tool_input: Json) -> Json:
-    return TRUNCATED if too_deep(tool_input) else tool_input
+def _string(value: object) -> str:
+    """Return a string as it can be stored; "" for anything else, which is forged, and may be too deep to be shown."""
+    return clean(value) if isinstance(value, str) else ""
 
 
-def _id(name: object) -> UUID | None:
+def _id(name: str) -> UUID | None:
     try:
-        return UUID(str(name))
+        return UUID(name)
     except ValueError:
         return None

@@ -17,13 +17,13 @@ from runtime.nesting import MAX_DEPTH, too_deep
 
 from session.agent.agent_events import (
     BUDGET_REACHED,
-    TRUNCATED,
     AgentEvent,
     AssistantMessage,
     Delta,
     Finished,
     ToolReturned,
     clean,
+    shown_input,
     tool_output,
 )
 from session.agent.draft import SYNTHETIC_MODEL, Draft, Kind
@@ -127,9 +127,7 @@ class MessageTranslator:
             case sdk.ToolUseBlock(id=id, name=name, input=input):
                 id = clean(id)
                 self._started[id] = time.monotonic()
-                return ToolUseBlock(
-                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(TRUNCATED if too_deep(input) else input)
-                )
+                return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(name), input=shown_input(input))
             case _:
                 return None
 
