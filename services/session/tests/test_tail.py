@@ -12,7 +12,7 @@ from runtime.clock import new_id
 from session.agent.agent_events import TRUNCATED
 from session.agent.begun_calls import BegunCalls
 from session.agent.draft import SYNTHETIC_MODEL
-from session.agent.tail import MAX_OUTPUT_CHARS, Tail, read_tail
+from session.agent.tail import MAX_OUTPUT_CHARS, OMITTED, Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -103,6 +103,18 @@ def test_a_complete_answer_ends_the_turn() -> None:
 def test_the_result_of_a_call_is_as_it_was_returned() -> None:
     stored = tail_of(answer(call()), result(is_error=True)).results["toolu_1"]
     assert (stored.output, stored.is_error) == ({"content": "out"}, True)
+
+
+def test_the_outputs_of_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.agent.tail.MAX_RESULT_CHARS", 6)
+    tail = tail_of(*(result(f"toolu_{n}", is_error=True) for n in range(3)))
+    assert [each.output for each in tail.results.values()] == [OMITTED, {"content": "out"}, {"content": "out"}]
+    assert all(each.is_error for each in tail.results.values())
+
+
+def test_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.agent.tail.MAX_RESULTS", 2)
+    assert [*tail_of(*(result(f"toolu_{n}") for n in range(3))).results] == ["toolu_1", "toolu_2"]
 
 
 DEEP: Any = json.loads("[" * 3_000 + "]" * 3_000)

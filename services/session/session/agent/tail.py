@@ -21,6 +21,10 @@ from session.agent.transcript import CHUNK_BYTES, Database
 
 MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
+MAX_RESULT_CHARS = 8 * 2**20
+"""The size of their outputs, those of the newest: more than can wait for a worker that is lost (`MAX_QUEUED_BYTES`)."""
+OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is in the conversation of the agent alone."}
+"""Replaces the outputs of older results."""
 # The entry of a message of the user has the message's id.
 PROMPT = """
     SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
@@ -53,9 +57,9 @@ class Tail:
     """The part of a conversation that belongs to a run, subagents included.
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
-    those of the agent itself that are not recorded, `results` the newest. `unsettled` are the calls that may have begun
-    and have no result there, by the model's ids of them. `returned` are the outputs of those among them that are known
-    to have ended: it was recorded in the moment before the transcript has it.
+    those of the agent itself that are not recorded, `results` the newest (`with_newest_outputs`). `unsettled` are the
+    calls that may have begun and have no result there, by the model's ids of them. `returned` are the outputs of those
+    among them that are known to have ended: it was recorded in the moment before the transcript has it.
     """
 
     begun: bool = False
@@ -89,6 +93,8 @@ class Tail:
                     self.ended = False
                 case _:
                     pass
+        newest = with_newest_outputs([*self.results.values()][-MAX_RESULTS:])
+        self.results = {each.tool_use_id: each for each in newest}
 
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
@@ -109,8 +115,15 @@ class Tail:
                     self.results[id] = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
                 case _:
                     pass
-        for oldest in list(self.results)[:-MAX_RESULTS]:
-            del self.results[oldest]
+
+
+def with_newest_outputs(results: list[StoredResult]) -> list[StoredResult]:
+    """Return results, of which the oldest have no outputs if all outputs together are too large to be recorded."""
+    bounded, chars = list[StoredResult](), 0
+    for result in reversed(results):
+        chars += len(str(result.output.get("content", "")))
+        bounded.append(result if chars <= MAX_RESULT_CHARS else result.model_copy(update={"output": OMITTED}))
+    return bounded[::-1]
 
 
 async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
