@@ -31,9 +31,10 @@ PROMPT = """
         SELECT id::text FROM messages WHERE session_id = $1::uuid AND run_id = $2 AND message_type = 'user'
         ORDER BY sequence_number LIMIT 1)"""
 RECORDED = "SELECT coalesce(entry_id, id) AS entry FROM messages WHERE session_id = $1 AND run_id = $2"
-# Of those that have ended, the output says what the next agent has to know.
+# Of those that have ended, the output says what the next agent has to know. A call that was denied while there was no
+# agent has none: the prompt of the next one has the decision.
 RECORDED_CALLS = """
-    SELECT block ->> 'id' AS id, status IN ('success', 'error', 'denied') AS ended,
+    SELECT block ->> 'id' AS id, status IN ('success', 'error', 'denied') AND tool_output IS NOT NULL AS ended,
         left(coalesce(tool_output ->> 'content', tool_output::text, ''), $4) AS output
     FROM messages CROSS JOIN jsonb_array_elements(content -> 'blocks') AS block
         LEFT JOIN tool_calls ON tool_calls.session_id = $1 AND tool_calls.id = (block ->> 'tool_call_id')::uuid
