@@ -99,8 +99,8 @@ class BegunCalls:
             with _wait.time():
                 async with asyncio.timeout(STORE_SECONDS):
                     return await retry_transient(partial(self._database.fetchval, BEGIN, *row)) is not None
-        except Exception as error:  # noqa: BLE001  the agent goes on without the call
-            log.warning("tool call could not be stored", tool=call.tool_name, error=repr(error))
+        except Exception:  # the agent goes on without the call
+            log.exception("tool call could not be stored", tool=call.tool_name)
             return False
 
 

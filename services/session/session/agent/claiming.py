@@ -90,10 +90,15 @@ async def choose(client: "ClaudeSDKClient", options: SdkOptions, mode: str) -> N
     await _answers(client, *requests)
 
 
-async def _answers(client: "ClaudeSDKClient", *requests: Request) -> list[dict[str, Any]]:
+async def ask(client: "ClaudeSDKClient", request: Request, seconds: float) -> dict[str, Any]:
+    """Return the answer of an agent to a control request. Raises what the SDK does, such as for a refusal."""
     # The SDK has no public function for it.
     send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
+    return await send(request, seconds)
+
+
+async def _answers(client: "ClaudeSDKClient", *requests: Request) -> list[dict[str, Any]]:
     try:
-        return await asyncio.gather(*(send(each, CLAIM_SECONDS) for each in requests))
+        return await asyncio.gather(*(ask(client, each, CLAIM_SECONDS) for each in requests))
     except Exception as error:
         raise ClaimFailed(str(error)) from error

@@ -10,16 +10,18 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from struct import pack
-from typing import Any, cast
+from typing import cast
 
 from claude_agent_sdk import ClaudeSDKClient
 from runtime.logging import get_logger
 
+from session.agent.claiming import Request, ask
+
 log = get_logger()
 
-TITLE: dict[str, Any] = {"subtype": "generate_session_title", "description": "A rehearsal", "persist": False}
+TITLE: Request = {"subtype": "generate_session_title", "description": "A rehearsal", "persist": False}
 """Makes Claude Code ask the model outside of any conversation, also while it waits; nothing of it remains."""
-QUESTION: dict[str, Any] = {"subtype": "side_question", "question": "A rehearsal"}
+QUESTION: Request = {"subtype": "side_question", "question": "A rehearsal"}
 """Makes it ask as in a turn, with its system prompt and tools, outside of the conversation; nothing of it remains."""
 QUESTIONS = 4
 SECONDS = 30.0
@@ -57,14 +59,12 @@ async def rehearse(client: ClaudeSDKClient, listener: socket.socket, *, waits: b
         raise TimeoutError
 
 
-async def _finishes(client: ClaudeSDKClient, requests: Sequence[dict[str, Any]]) -> bool:
+async def _finishes(client: ClaudeSDKClient, requests: Sequence[Request]) -> bool:
     """Have the agent ask; return whether it is done within the time."""
-    # The SDK has no public function for it.
-    send = client._query._send_control_request  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]  # noqa: SLF001
     try:
         async with asyncio.timeout(SECONDS):
             for request in requests:
-                await send(request, 2 * SECONDS)
+                await ask(client, request, 2 * SECONDS)
     except TimeoutError:
         return False
     except Exception as error:  # noqa: BLE001  another release may not know the request
