@@ -3,7 +3,10 @@
 from typing import Any
 
 import pytest
-from session.agent.agent_events import TRUNCATED, clean
+from contracts.session.values import ToolUseBlock
+from runtime.clock import new_id
+from session.agent.agent_events import TRUNCATED, AssistantMessage, clean
+from session.agent.unreported import unreported
 from session.mcp.made_calls import MAX_CHARS, MAX_UNREPORTED, TOO_LARGE, MadeCalls
 
 
@@ -52,3 +55,11 @@ def test_what_is_kept_of_unreported_calls_is_bounded() -> None:
     made = MadeCalls()
     calls = [made.make("echo", {"value": "x" * MAX_CHARS}) for _ in range(MAX_UNREPORTED + 1)]
     assert (calls[0] and calls[0].input, calls[-1]) == (TOO_LARGE, None)
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_call_in_the_last_message_is_reported_also_if_the_agent_is_lost(lost: bool) -> None:
+    (made := MadeCalls()).make("mcp__lab__echo", {"value": 1})
+    call = ToolUseBlock(id="toolu_1", tool_call_id=new_id(), name="mcp__lab__echo", input={"value": 1})
+    last = AssistantMessage([call], "m")
+    assert [*unreported([last], made, None, lost=lost)] == ([] if lost else [last])

@@ -36,6 +36,12 @@ def test_a_workspace_is_empty_until_something_is_put_into_it(tmp_path: Path) -> 
     assert not parked.is_empty(tmp_path / "removed")
 
 
+def test_a_folder_with_a_file_is_left(tmp_path: Path) -> None:
+    (folder := parked.park(tmp_path, "spare")).joinpath("file").touch()
+    parked.remove(folder)
+    assert (folder / "file").exists()
+
+
 def test_only_folders_that_nobody_keeps_are_removed(tmp_path: Path) -> None:
     kept, abandoned = parked.park(tmp_path, "kept"), parked.park(tmp_path, "abandoned")
     parked.remove_abandoned(tmp_path)

@@ -189,6 +189,16 @@ async def test_an_agent_learns_of_a_decision_and_of_the_message_it_lacks(worker:
     assert '- Bash with {"n": 1}: you must not make it again.' in prompt
 
 
+async def test_a_call_that_was_denied_without_an_agent_has_no_result(worker: Worker) -> None:
+    run = await worker.start_another()
+    await begin_call(worker, run, "ask")
+    await worker.request()
+    await worker.decide()
+    await lose(worker, ANSWER)
+    await worker.work(finish)
+    assert RETURNED not in worker.prompts[-1]
+
+
 async def test_a_run_waits_without_a_worker_until_its_outcome_is_decided(worker: Worker) -> None:
     await lose_in_call(worker, "ask")
     await worker.work(finish)

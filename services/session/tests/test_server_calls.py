@@ -105,6 +105,14 @@ async def test_a_late_worker_makes_no_call(agent: Agent) -> None:
     assert agent.made == 0
 
 
+async def test_a_late_worker_takes_no_result_from_the_next_agent(agent: Agent) -> None:
+    await agent.call()
+    late, _, _ = await agent.next("toolu_1")
+    after, _, _ = await late.next("toolu_1")
+    assert await late.call("toolu_2") == NOT_STORED
+    assert (await after.call("toolu_3"), after.made) == ("sent 1", 0)
+
+
 async def test_a_call_that_cannot_be_stored_is_not_made(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_calls, "BEGIN", "SELECT 1 / ($5::text = '')::int, $1, $2, $3, $4")
     assert (await agent.call(), agent.made) == (NOT_STORED, 0)

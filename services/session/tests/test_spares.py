@@ -210,10 +210,11 @@ async def test_folders_are_kept_while_no_agent_can_be_started(new_replica: NewRe
             assert spares.agents == [spare]
 
 
-async def test_no_agents_are_started_in_advance_by_a_cli_that_cannot(
-    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [AgentFailed("unknown option"), RuntimeError("no database")], ids=["cli", "other"])
+async def test_no_agents_are_started_in_advance_where_that_fails(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(PrestartedAgent, "start", AsyncMock(side_effect=AgentFailed("unknown option")))
+    monkeypatch.setattr(PrestartedAgent, "start", AsyncMock(side_effect=error))
     async with new_replica(Limits(spares=1)) as replica:
         for session in ("one", "two", "three")[:MAX_FAILURES]:
             assert (await replica.ask(HELLO, session)).text == "Hello."

@@ -64,6 +64,13 @@ async def test_a_cancelled_start_leaves_its_slot_to_others(waits: bool) -> None:
     assert order == ["bob"]
 
 
+async def test_a_user_without_starts_is_forgotten() -> None:
+    slots = StartSlots(1)
+    async with slots.take(ALICE), slots.take(BOB):
+        pass
+    assert not slots._starting  # pyright: ignore[reportPrivateUsage]
+
+
 async def test_starts_in_advance_leave_a_slot_free() -> None:
     slots, order = StartSlots(2), list[str]()
     async with asyncio.TaskGroup() as tasks, slots.take(None, spare=True):

@@ -9,9 +9,10 @@ from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.settling import LostCall
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
+from session.agent.agent_events import TRUNCATED
 from session.agent.begun_calls import BegunCalls
 from session.agent.draft import SYNTHETIC_MODEL
-from session.agent.tail import MAX_OUTPUT_CHARS, Tail, read_tail
+from session.agent.tail import MAX_OUTPUT_CHARS, OMITTED, Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -104,12 +105,34 @@ def test_the_result_of_a_call_is_as_it_was_returned() -> None:
     assert (stored.output, stored.is_error) == ({"content": "out"}, True)
 
 
-FORGED: list[Any] = [{"type": "user"}, {"type": "assistant", "message": {"content": [1, {}]}}, [], "x"]
+def test_the_outputs_of_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.agent.tail.MAX_RESULT_CHARS", 6)
+    tail = tail_of(*(result(f"toolu_{n}", is_error=True) for n in range(3)))
+    assert [each.output for each in tail.results.values()] == [OMITTED, {"content": "out"}, {"content": "out"}]
+    assert all(each.is_error for each in tail.results.values())
+
+
+def test_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.agent.tail.MAX_RESULTS", 2)
+    assert [*tail_of(*(result(f"toolu_{n}") for n in range(3))).results] == ["toolu_1", "toolu_2"]
+
+
+DEEP: Any = json.loads("[" * 3_000 + "]" * 3_000)
+FORGED: list[Any] = [
+    *({"type": "user"}, {"type": "assistant", "message": {"content": [1, {}]}}, [], "x"),
+    *(result(content=["x", 1]), {"type": "user", "more": DEEP}, {"type": "assistant", "message": {"content": DEEP}}),
+    answer(call() | {"input": {"n": DEEP}}, message=DEEP, model=DEEP) | {"uuid": DEEP},
+]
 
 
 @pytest.mark.parametrize("forged", FORGED)
 def test_forged_entries_are_skipped(forged: Any) -> None:
     assert tail_of(forged, answer(TEXT)).messages[-1].blocks == [TextBlock(text="Hello.")]
+
+
+@pytest.mark.parametrize(("content", "output"), [(["x", 1], {"content": "x\n1"}), (DEEP, TRUNCATED)])
+def test_a_forged_result_has_some_output(content: Any, output: dict[str, Any]) -> None:
+    assert tail_of(result(content=content)).results["toolu_1"].output == output
 
 
 async def test_the_tail_begins_after_the_prompt_of_the_run(desk: Desk) -> None:

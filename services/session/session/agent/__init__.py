@@ -138,8 +138,8 @@ class Agents:
             died = isinstance(failed, AgentDied)
             failure = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
             finished = agent.finalize(failure) if agent else failure
-        last = agent.translator.end(lost=finished.died or spec.place.released == "handover") if agent else ()
-        for event in unreported(last, agent.servers.made_calls, model) if agent else ():
+        lost = finished.died or spec.place.released == "handover"
+        for event in unreported(agent.translator.end(), agent.servers.made_calls, model, lost=lost) if agent else ():
             yield event
         yield counted(finished, model or spec.options.model, self._context.limits.models)
 
@@ -215,7 +215,8 @@ class Agents:
 
     async def _start(self, spec: AgentSpec) -> "Agent":
         if prestarted := await self.spares.claimed(spec):
-            await self._evict_surplus(spec.owner)
+            async with self._ended_on_failure(prestarted):
+                await self._evict_surplus(spec.owner)
             return prestarted
         new_agent = await agent_class()
         self._check_not_cancelled(spec)
@@ -267,7 +268,7 @@ class Agents:
         limits = self._context.limits
         await self.spares.shed(limits.warm_agents - len(self._live))
         while agent := surplus(self._live.values(), owner, limits):
-            await self._end(agent)
+            await self._end_and_log(agent)
 
     async def _sweep(self) -> None:
         limit = self._context.limits.idle_seconds
@@ -276,12 +277,13 @@ class Agents:
                 await asyncio.wait_for(self._shutting_down.wait(), min(SWEEP_SECONDS, limit))
             due = time.monotonic() - limit
             idle = [agent for agent in self._live.values() if not agent.busy]
-            await asyncio.gather(*(self._end(agent) for agent in idle if agent.idle_since < due))
+            await asyncio.gather(*(self._end_and_log(agent) for agent in idle if agent.idle_since < due))
 
     async def _end_and_log(self, agent: "Agent") -> None:
+        """End an agent without raising: an exception would end the turn of another one, or the task group with all."""
         try:
             await self._end(agent)
-        except Exception:  # an exception would cancel the task group, and with it all other agents
+        except Exception:
             log.exception("agent shutdown failed")
 
     async def _end(self, agent: "Agent") -> None:

@@ -107,12 +107,27 @@ def clean[V](value: V) -> V:
             return value
 
 
-def tool_output(content: str | list[dict[str, Any]] | None) -> dict[str, Any]:
-    """Return the output of a tool call from the content of its result."""
+def shown_input(tool_input: dict[str, Any]) -> dict[str, Any]:
+    """Return the input of a tool call as it is stored."""
+    return TRUNCATED if too_deep(tool_input) else clean(tool_input)
+
+
+def tool_output(content: Any) -> dict[str, Any]:
+    """Return the output of a tool call from the content of its result, which may be forged."""
     return clean(TRUNCATED if too_deep(content) else {"content": _text(content)})
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str:
+def _text(content: Any) -> Any:
     if isinstance(content, list):
-        return "\n".join(str(part.get("text", f"[{part.get('type')}]")) for part in content)
+        return "\n".join(map(_text_of, cast(list[Any], content)))
     return content or ""
+
+
+def _text_of(part: Any) -> str:
+    match part:
+        case {"text": text}:
+            return str(text)
+        case {**other}:
+            return f"[{other.get('type')}]"
+        case _:
+            return str(part)

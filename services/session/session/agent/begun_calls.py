@@ -16,9 +16,8 @@ from eventing.retrying import retry_transient
 from prometheus_client import Histogram
 from runtime.logging import get_logger
 from runtime.metrics import metrics_of
-from runtime.nesting import too_deep
 
-from session.agent.agent_events import TRUNCATED, clean
+from session.agent.agent_events import shown_input
 from session.agent.options import FREE
 from session.agent.transcript import Database
 from session.mcp.recovered_calls import safe_id
@@ -67,7 +66,7 @@ async def begun_call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall
 
 
 def _call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall:
-    shown: dict[str, Any] = {} if name in FREE else TRUNCATED if too_deep(tool_input) else clean(tool_input)
+    shown: dict[str, Any] = {} if name in FREE else shown_input(tool_input)
     call = LostCall(tool_use_id=id, tool_name=name, tool_input=shown)
     return call if len(json.dumps(shown)) <= MAX_INPUT_CHARS else call.model_copy(update={"tool_input": CUT})
 
@@ -100,8 +99,8 @@ class BegunCalls:
             with _wait.time():
                 async with asyncio.timeout(STORE_SECONDS):
                     return await retry_transient(partial(self._database.fetchval, BEGIN, *row)) is not None
-        except Exception as error:  # noqa: BLE001  the agent goes on without the call
-            log.warning("tool call could not be stored", tool=call.tool_name, error=repr(error))
+        except Exception:  # the agent goes on without the call
+            log.exception("tool call could not be stored", tool=call.tool_name)
             return False
 
 

@@ -151,7 +151,7 @@ class Spares:
         if self.number:
             agent.unbind()
             self.agents.append(agent)
-        else:  # the replica shuts down
+        else:  # none are kept any more
             await agent.stop()
 
     async def _discard(self, agent: "PrestartedAgent") -> None:
@@ -218,12 +218,14 @@ class Spares:
                 self.agents.append(agent)
                 with counted_start(agent):
                     await agent.start()
-            except (AgentFailed, OSError) as error:
+            except Exception as error:
                 failed = agent is None or agent in self.agents  # nobody else has ended it
-                if agent:
+                if agent:  # it would take the place of one that can be claimed
                     await self._remove(agent)
                 if failed:
                     self._note_failure(error)
+                if not isinstance(error, (AgentFailed, OSError)):  # as from the database
+                    raise
                 return False
         return True
 

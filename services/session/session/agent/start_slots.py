@@ -40,7 +40,7 @@ class StartSlots:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
             else:
-                self._starting[owner] -= 1
+                self._starting -= Counter([owner])  # which also forgets a user without starts
                 self._admit()
 
     def _admit(self) -> None:

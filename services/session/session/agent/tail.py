@@ -12,9 +12,8 @@ from contracts.session.settling import LostCall, StoredResult
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from eventing.retrying import retry_transient
 from runtime.clock import new_id
-from runtime.nesting import too_deep
 
-from session.agent.agent_events import TRUNCATED, AssistantMessage, clean, tool_output
+from session.agent.agent_events import AssistantMessage, clean, shown_input, tool_output
 from session.agent.begun_calls import read_begun
 from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import FREE
@@ -22,15 +21,20 @@ from session.agent.transcript import CHUNK_BYTES, Database
 
 MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
+MAX_RESULT_CHARS = 8 * 2**20
+"""The size of their outputs, those of the newest: more than can wait for a worker that is lost (`MAX_QUEUED_BYTES`)."""
+OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is in the conversation of the agent alone."}
+"""Replaces the outputs of older results."""
 # The entry of a message of the user has the message's id.
 PROMPT = """
     SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
         SELECT id::text FROM messages WHERE session_id = $1::uuid AND run_id = $2 AND message_type = 'user'
         ORDER BY sequence_number LIMIT 1)"""
 RECORDED = "SELECT coalesce(entry_id, id) AS entry FROM messages WHERE session_id = $1 AND run_id = $2"
-# Of those that have ended, the output says what the next agent has to know.
+# Of those that have ended, the output says what the next agent has to know. A call that was denied while there was no
+# agent has none: the prompt of the next one has the decision.
 RECORDED_CALLS = """
-    SELECT block ->> 'id' AS id, status IN ('success', 'error', 'denied') AS ended,
+    SELECT block ->> 'id' AS id, status IN ('success', 'error', 'denied') AND tool_output IS NOT NULL AS ended,
         left(coalesce(tool_output ->> 'content', tool_output::text, ''), $4) AS output
     FROM messages CROSS JOIN jsonb_array_elements(content -> 'blocks') AS block
         LEFT JOIN tool_calls ON tool_calls.session_id = $1 AND tool_calls.id = (block ->> 'tool_call_id')::uuid
@@ -54,9 +58,9 @@ class Tail:
     """The part of a conversation that belongs to a run, subagents included.
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
-    those of the agent itself that are not recorded, `results` the newest. `unsettled` are the calls that may have begun
-    and have no result there, by the model's ids of them. `returned` are the outputs of those among them that are known
-    to have ended: it was recorded in the moment before the transcript has it.
+    those of the agent itself that are not recorded, `results` the newest (`with_newest_outputs`). `unsettled` are the
+    calls that may have begun and have no result there, by the model's ids of them. `returned` are the outputs of those
+    among them that are known to have ended: it was recorded in the moment before the transcript has it.
     """
 
     begun: bool = False
@@ -65,7 +69,7 @@ class Tail:
     unsettled: dict[str, LostCall] = field(default_factory=dict[str, LostCall])
     returned: dict[str, str] = field(default_factory=dict[str, str])
     ended: bool = False
-    _message: str | None = None
+    _message: str = ""
 
     @property
     def uncertain(self) -> list[LostCall]:
@@ -82,8 +86,7 @@ class Tail:
     def read(self, rows: Iterable[Json]) -> None:
         """Add the entries of some rows, in order; forged ones that are no messages are skipped."""
         for row in rows:
-            entry = clean(json.loads(row["entry"]))
-            match entry:
+            match entry := json.loads(row["entry"]):
                 case {"type": "assistant", "message": {"content": [*blocks]} as message}:
                     self._read_answer(entry, message, _objects(blocks), is_main=row["subpath"] == "")
                 case {"type": "user", "message": {"content": [*blocks]}}:
@@ -91,27 +94,37 @@ class Tail:
                     self.ended = False
                 case _:
                     pass
+        newest = with_newest_outputs([*self.results.values()][-MAX_RESULTS:])
+        self.results = {each.tool_use_id: each for each in newest}
 
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
             return
-        if self._message is None or message.get("id") != self._message:
-            self.messages.append(AssistantMessage([], str(message.get("model")), entry_id=_id(entry.get("uuid"))))
-            self._message = message.get("id")
+        id, entry_id = _string(message.get("id")), _id(_string(entry.get("uuid")))
+        if not id or id != self._message:
+            self.messages.append(AssistantMessage([], _string(message.get("model")), entry_id=entry_id))
+            self._message = id
         self.messages[-1].blocks.extend(_blocks(blocks))
         self.ended = message.get("stop_reason") == "end_turn"
 
     def _read_results(self, blocks: list[Json]) -> None:
         for block in blocks:
             match block:
-                case {"type": "tool_result", "tool_use_id": str(id)}:
+                case {"type": "tool_result", "tool_use_id": str(tool_use_id)}:
+                    id, output = clean(tool_use_id), tool_output(block.get("content"))
                     self.unsettled.pop(id, None)
-                    output = tool_output(block.get("content"))
                     self.results[id] = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
                 case _:
                     pass
-        for oldest in list(self.results)[:-MAX_RESULTS]:
-            del self.results[oldest]
+
+
+def with_newest_outputs(results: list[StoredResult]) -> list[StoredResult]:
+    """Return results, of which the oldest have no outputs if all outputs together are too large to be recorded."""
+    bounded, chars = list[StoredResult](), 0
+    for result in reversed(results):
+        chars += len(str(result.output.get("content", "")))
+        bounded.append(result if chars <= MAX_RESULT_CHARS else result.model_copy(update={"output": OMITTED}))
+    return bounded[::-1]
 
 
 async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
@@ -146,11 +159,12 @@ def _blocks(blocks: list[Json]) -> Iterator[Block]:
     for block in blocks:
         match block:
             case {"type": "text", "text": str(text)}:
-                yield TextBlock(text=text)
+                yield TextBlock(text=clean(text))
             case {"type": "thinking", "thinking": str(thinking)}:
-                yield ThinkingBlock(thinking=thinking)
+                yield ThinkingBlock(thinking=clean(thinking))
             case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()}:
-                yield ToolUseBlock(id=id, tool_call_id=new_id(), name=name, input=_shown(block["input"]))
+                shown = shown_input(block["input"])
+                yield ToolUseBlock(id=clean(id), tool_call_id=new_id(), name=clean(name), input=shown)
             case _:
                 pass
 
@@ -159,12 +173,13 @@ def _tool_use(call: LostCall) -> ToolUseBlock:
     return ToolUseBlock(id=call.tool_use_id, tool_call_id=new_id(), name=call.tool_name, input=call.tool_input)
 
 
-def _shown(tool_input: Json) -> Json:
-    return TRUNCATED if too_deep(tool_input) else tool_input
+def _string(value: object) -> str:
+    """Return a string as it can be stored; "" for anything else, which is forged, and may be too deep to be shown."""
+    return clean(value) if isinstance(value, str) else ""
 
 
-def _id(name: object) -> UUID | None:
+def _id(name: str) -> UUID | None:
     try:
-        return UUID(str(name))
+        return UUID(name)
     except ValueError:
         return None

@@ -17,13 +17,13 @@ from runtime.nesting import MAX_DEPTH, too_deep
 
 from session.agent.agent_events import (
     BUDGET_REACHED,
-    TRUNCATED,
     AgentEvent,
     AssistantMessage,
     Delta,
     Finished,
     ToolReturned,
     clean,
+    shown_input,
     tool_output,
 )
 from session.agent.draft import SYNTHETIC_MODEL, Draft, Kind
@@ -72,12 +72,9 @@ class MessageTranslator:
             case _:
                 pass
 
-    def end(self, *, lost: bool = False) -> Iterator[AgentEvent]:
-        """Yield what is left of a turn: nothing, unless it has ended without a result.
-
-        What a `lost` agent was writing is left out: another one, which goes on, writes it again.
-        """
-        yield from () if lost else self._flush(cut_off=True)
+    def end(self) -> Iterator[AgentEvent]:
+        """Yield what is left of a turn: nothing, unless it has ended without a result."""
+        yield from self._flush(cut_off=True)
 
     def note_denied(self, tool_use_id: str) -> None:
         """Note that a tool call of this turn is not made."""
@@ -130,9 +127,7 @@ class MessageTranslator:
             case sdk.ToolUseBlock(id=id, name=name, input=input):
                 id = clean(id)
                 self._started[id] = time.monotonic()
-                return ToolUseBlock(
-                    id=id, tool_call_id=new_id(), name=clean(name), input=clean(TRUNCATED if too_deep(input) else input)
-                )
+                return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(name), input=shown_input(input))
             case _:
                 return None
 

@@ -20,14 +20,16 @@ def note_reported(event: AgentEvent, made: MadeCalls) -> str | None:
     return event.model
 
 
-def unreported(last: Iterable[AgentEvent], made: MadeCalls, model: str | None) -> Iterator[AgentEvent]:
+def unreported(last: Iterable[AgentEvent], made: MadeCalls, model: str | None, *, lost: bool) -> Iterator[AgentEvent]:
     """Yield the `last` events of a turn, and messages with the calls that the agent has not reported.
 
-    Their results are marked as `unreported`. `model` is the one that has answered in this turn.
+    Their results are marked as `unreported`. `model` is the one that has answered in this turn. What a `lost` agent was
+    writing is left out: another one, which goes on, writes it again, and calls in it are recorded as the lost one's.
     """
     for event in last:
         model = note_reported(event, made) or model
-        yield event
+        if not lost:
+            yield event
     for call in made.take_unreported():
         id = f"unreported_{new_id()}"
         yield AssistantMessage([_block(call, id)], model or SYNTHETIC_MODEL)

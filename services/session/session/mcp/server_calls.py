@@ -37,9 +37,13 @@ END = """
     DELETE FROM mcp_calls WHERE session_id = $2 AND run_id = $3 AND result IS NOT NULL AND NOT lost AND id <= (
         SELECT id FROM mcp_calls WHERE session_id = $2 AND run_id = $3 AND result IS NOT NULL
         ORDER BY id DESC OFFSET $5 LIMIT 1)"""
+# Under the same lock: a late worker would take the result from the next agent, which would then make the call again.
 TAKE = """
-    UPDATE mcp_calls SET lost = false, tool_use_id = $4 WHERE id = (
-        SELECT id FROM mcp_calls WHERE session_id = $1 AND run_id = $2 AND key = $3 AND lost
+    WITH writer AS MATERIALIZED (
+        SELECT session_id FROM conversations WHERE session_id = $1 AND run_id = $2 AND attempt = $3 FOR SHARE
+    )
+    UPDATE mcp_calls SET lost = false, tool_use_id = $5 WHERE EXISTS (SELECT FROM writer) AND id = (
+        SELECT id FROM mcp_calls WHERE session_id = $1 AND run_id = $2 AND key = $4 AND lost
         ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
     RETURNING result"""
 
@@ -65,11 +69,11 @@ class ServerCalls:
         run_id, attempt = self._writer()
         if run_id is None:
             return await make()
-        key, id = call_key(name, arguments), safe_id(tool_use_id)
+        row = self._session, run_id, attempt, call_key(name, arguments), safe_id(tool_use_id)
         try:
-            if attempt > 1 and (taken := await self._fetchval(TAKE, self._session, run_id, key, id)):
+            if attempt > 1 and (taken := await self._fetchval(TAKE, *row)):
                 return CallToolResult.model_validate_json(taken)
-            call = await self._fetchval(BEGIN, self._session, run_id, attempt, key, id)
+            call = await self._fetchval(BEGIN, *row)
         except Exception as error:  # noqa: BLE001  the agent goes on without the call
             log.warning("MCP call could not be stored", error=repr(error))
             call = None

@@ -18,7 +18,7 @@ from eventing.reactions import Reaction
 from runtime.logging import get_logger
 
 from session.agent import Finished
-from session.agent.tail import Tail, read_tail
+from session.agent.tail import Tail, read_tail, with_newest_outputs
 from session.dependencies import Dependencies
 from session.mcp.recovered_calls import PREFIX, recover_calls
 from session.reactions.approval import ApprovalRequests, undelivered
@@ -101,7 +101,7 @@ async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovere
             )
         )
     expires_at = reaction.now() + timedelta(seconds=dependencies.approval_seconds)
-    results = [*tail.results.values(), *kept]
+    results = with_newest_outputs([*tail.results.values(), *kept])
     settled = await reaction.send(SettleRun(**about, results=results, unknown=unknown, expires_at=expires_at))
     return Recovered(
         tail, settled, await undelivered(run, reaction), [tail.unsettled[each.tool_use_id] for each in kept]

@@ -56,8 +56,8 @@ def keep(parked: Path) -> None:
 
 
 def remove(parked: Path) -> None:
-    """Remove a folder that nobody has taken."""
-    with suppress(FileNotFoundError):
+    """Remove a folder that nobody has taken, unless something is in it."""
+    with suppress(OSError):
         parked.rmdir()
 
 
