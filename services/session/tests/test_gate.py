@@ -7,11 +7,12 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 from claude_agent_sdk import HookContext, ToolPermissionContext
+from contracts.preview import truncate_value
 from contracts.session.settling import call_key
 from contracts.session.values import ApprovalOutcome, Decision, SdkOptions
 from session.agent import call_times, stored_calls
 from session.agent.agent_events import TRUNCATED
-from session.agent.begun_calls import CUT
+from session.agent.begun_calls import MAX_INPUT_BYTES
 from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
@@ -105,6 +106,7 @@ async def test_no_more_calls_begin_than_can_be_kept(agent: Agent, monkeypatch: p
 
 
 DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, Any]())
+LONG = {"command": "x" * 100_000}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,7 @@ DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, An
         ("Bash", {"command": "ls"}, {"command": "ls"}),
         ("Bash", {"command": "\ud800"}, {"command": "\ufffd"}),
         ("Bash", DEEP, TRUNCATED),
-        ("Bash", {"command": "x" * 100_000}, CUT),
+        ("Bash", LONG, truncate_value(LONG, MAX_INPUT_BYTES)),
         ("Write", {"content": "much"}, {}),
     ],
     ids=["as it is", "no UTF-8", "too deep", "too long", "that writes the same"],
