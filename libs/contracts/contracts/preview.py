@@ -17,11 +17,11 @@ def numeric_usage(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"usage": usage | {"cost_usd": float(usage["cost_usd"])}} if usage else data
 
 
-def truncate_value(value: Any) -> Any:
-    """Return a JSON value, or its preview if it is larger than `MAX_INLINE_BYTES`."""
+def truncate_value(value: Any, limit: int = MAX_INLINE_BYTES) -> Any:
+    """Return a JSON value, or its preview if it has more than `limit` bytes."""
     text = json.dumps(value, ensure_ascii=False)
     size = len(text.encode())
-    return preview(text, size) if size > MAX_INLINE_BYTES else value
+    return preview(text, size) if size > limit else value
 
 
 def truncate_json(text: str, size: int, name: str = "preview", beginning: str | None = None) -> Any:

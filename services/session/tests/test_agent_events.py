@@ -1,6 +1,7 @@
 """The translation of messages of the SDK into events, with any content."""
 
 import json
+from itertools import chain, repeat
 from typing import Any, cast
 from unittest.mock import Mock
 from uuid import UUID
@@ -9,9 +10,9 @@ import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
 from contracts.session.values import TextBlock, ThinkingBlock, ToolUseBlock
-from session.agent import draft
-from session.agent import translator as module
+from session.agent import call_times, draft
 from session.agent.agent_events import TRUNCATED, AssistantMessage, Delta, Finished, ToolReturned
+from session.agent.call_times import CallTimes
 from session.agent.model_proxy import Tokens
 from session.agent.reported import MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
 from session.agent.translator import OUTPUT_TOO_DEEP, MessageTranslator
@@ -57,16 +58,48 @@ def test_lone_surrogates_are_replaced_in_tool_results() -> None:
     [returned] = translator.translate(result)
     assert isinstance(returned, ToolReturned)
     assert (returned.tool_use_id, returned.output) == (CLEAN, {"content": CLEAN})
-    assert not translator._started  # pyright: ignore[reportPrivateUsage]
+    assert not translator._times._begun  # pyright: ignore[reportPrivateUsage]
 
 
-def test_a_tool_call_lasts_from_its_message_to_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "time", Mock(monotonic=Mock(side_effect=[10.0, 10.25])))
-    translator = MessageTranslator()
-    translate(translator, sdk.AssistantMessage(content=[sdk.ToolUseBlock("id", "T", {})], model="m"))
-    [returned] = translator.translate(sdk.UserMessage(content=[sdk.ToolResultBlock("id", "out")]))
+def duration(reported: object, ended: object, *, begun: bool = False) -> int:
+    """Return how long a call took of which the agent wrote at these times, the service having let it begin at 100 s."""
+    translator, call = MessageTranslator(), sdk.AssistantMessage([sdk.ToolUseBlock("id", "T", {})], model="m")
+    if begun:
+        translator.note_begun("id")
+    list(translator.translate(call, reported))
+    [*_, returned] = translator.translate(sdk.UserMessage([sdk.ToolResultBlock("id", "out")]), ended)
     assert isinstance(returned, ToolReturned)
-    assert returned.duration_ms == 250
+    return returned.duration_ms
+
+
+@pytest.mark.parametrize(
+    ("reported", "ended", "begun", "expected"),
+    [
+        ("1970-01-01T00:01:30Z", "1970-01-01T00:01:30.250Z", False, 250),
+        ("1970-01-01T00:01:30Z", "1970-01-01T00:01:40.250Z", True, 250),
+        (None, None, True, 100_000),
+        ("1970-01-01T00:01:30Z", "9999-01-01T00:00:00Z", False, 110_000),
+        ("1970-01-01T00:01:30Z", "1970-01-01T00:01:20Z", False, 0),
+        ("0001-01-01T00:00:00", "1970-01-01T00:01:40Z", False, 0),
+        ("1900-01-01T00:00:00Z", "1970-01-01T00:01:40Z", False, MAX_DURATION_MS),
+        (7, ["1970"], False, 100_000),
+    ],
+    ids=["as written", "since it began", "unwritten", "future", "backwards", "first day", "too long", "no times"],
+)
+def test_a_call_takes_until_its_result_is_written(
+    monkeypatch: pytest.MonkeyPatch, reported: object, ended: object, begun: bool, expected: int
+) -> None:
+    monkeypatch.setattr(call_times, "time", Mock(time=Mock(side_effect=chain([100.0], repeat(200.0)))))
+    assert duration(reported, ended, begun=begun) == expected
+
+
+def test_no_more_calls_are_timed_than_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(call_times, "MAX_CALLS", 1)
+    times = CallTimes()
+    for id in ("first", "second"):
+        times.begin(id)
+        times.report(id, None)
+    assert list(times._begun) == ["first"]  # pyright: ignore[reportPrivateUsage]
 
 
 def test_lone_surrogates_are_replaced_in_deltas() -> None:

@@ -1,16 +1,19 @@
 """Calls of tools are stored before they begin, as long as the worker has its run."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from contracts.preview import preview
 from contracts.session.run import CancelRun, StartRun
 from contracts.session.run_view import RunSummary
 from contracts.session.settling import LostCall, call_key
+from contracts.wire import PREVIEW_CHARACTERS
 from eventing.testing import eventually
 from runtime.clock import new_id
 from session.agent import begun_calls
-from session.agent.begun_calls import CUT, BegunCalls, begun_call, read_begun
+from session.agent.begun_calls import BegunCalls, begun_call, read_begun
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -92,20 +95,24 @@ async def test_a_call_with_a_forged_name_does_not_begin(agent: Agent, forged: st
     assert not await agent.calls.store(await begun_call("toolu_1", forged, {}))
 
 
-async def test_a_long_input_is_cut_and_still_known_by_its_key(agent: Agent) -> None:
-    command = "x" * 2**20
+async def test_of_a_long_input_its_beginning_and_its_key_are_known(agent: Agent) -> None:
+    command = '\u00e9"' * 2**19
     assert await agent.begin(command=command)
-    call = (await agent.read())["toolu_1"]
-    assert (call.tool_input, call.key) == (CUT, call_key("Bash", {"command": command}))
+    call, whole = (await agent.read())["toolu_1"], json.dumps({"command": command}, ensure_ascii=False)
+    assert call.tool_input == preview(whole, len(whole.encode()))
+    assert call.key == call_key("Bash", {"command": command})
 
 
 async def test_only_the_newest_inputs_are_read_and_all_keys(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(begun_calls, "MAX_READ_BYTES", 25)
-    await agent.begin("toolu_1", "ls")
-    await agent.begin("toolu_2", "pwd")
-    first, second = (await agent.read()).values()
-    assert (first.tool_input, second.tool_input) == (CUT, {"command": "pwd"})
-    assert first.key == call_key("Bash", {"command": "ls"})
+    monkeypatch.setattr(begun_calls, "MAX_READ_BYTES", int(2.5 * PREVIEW_CHARACTERS))
+    inputs = [{"command": letter * 2 * PREVIEW_CHARACTERS} for letter in "abc"]
+    sizes = [len(json.dumps(each)) for each in inputs]
+    for n, each in enumerate(inputs):
+        await agent.begin(f"toolu_{n}", each["command"])
+    calls = [*(await agent.read()).values()]
+    assert [each.key for each in calls] == [call_key("Bash", each) for each in inputs]
+    previews = [preview("", sizes[0]), preview(json.dumps(inputs[1]), sizes[1])]
+    assert [each.tool_input for each in calls] == [*previews, inputs[2]]
 
 
 async def test_a_forged_call_hides_none_with_the_same_id(agent: Agent) -> None:

@@ -1,16 +1,18 @@
 """A tool call begins once it is stored; one that cannot be stored is denied."""
 
 import functools
+from itertools import count
 from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from claude_agent_sdk import HookContext
+from claude_agent_sdk import HookContext, ToolPermissionContext
+from contracts.preview import truncate_value
 from contracts.session.settling import call_key
-from contracts.session.values import SdkOptions
-from session.agent import stored_calls
+from contracts.session.values import ApprovalOutcome, Decision, SdkOptions
+from session.agent import call_times, stored_calls
 from session.agent.agent_events import TRUNCATED
-from session.agent.begun_calls import CUT
+from session.agent.begun_calls import MAX_INPUT_BYTES
 from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
@@ -56,6 +58,36 @@ async def test_a_call_that_is_stored_begins(agent: Agent) -> None:
     assert agent.transcript.calls.open == {"toolu_1"}
 
 
+def times_of(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """Return when calls have begun, by a clock that is advanced by each of its readings."""
+    monkeypatch.setattr(call_times, "time", Mock(time=Mock(side_effect=count(1))))
+    return agent.gate.translator._times._begun  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize("name", ["Bash", "Read"])
+async def test_a_call_is_timed_from_when_it_may_begin(agent: Agent, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    begun = times_of(agent, monkeypatch)
+
+    async def store(_call: object) -> bool:
+        return not begun
+
+    agent.stored.side_effect = store
+    await agent.call(name)
+    assert begun == {"toolu_1": 1}
+
+
+@pytest.mark.parametrize(("decision", "at"), [("approved", 2), ("denied", 1)])
+async def test_a_call_is_timed_from_its_approval(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch, decision: Decision, at: int
+) -> None:
+    begun = times_of(agent, monkeypatch)
+    await agent.call()
+    agent.transcript.calls.note([{"message": {"content": [{"type": "tool_use", "id": "toolu_1"}]}}])
+    agent.gate.ask = AsyncMock(return_value=ApprovalOutcome(decision=decision))
+    await agent.gate.decide("Bash", {}, ToolPermissionContext(tool_use_id="toolu_1"))
+    assert begun == {"toolu_1": at}
+
+
 async def test_a_call_that_is_not_stored_is_denied(agent: Agent) -> None:
     agent.stored.return_value = False
     assert await agent.call() == NOT_STORED
@@ -74,6 +106,7 @@ async def test_no_more_calls_begin_than_can_be_kept(agent: Agent, monkeypatch: p
 
 
 DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, Any]())
+LONG = {"command": "x" * 100_000}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +115,7 @@ DEEP = functools.reduce(lambda inner, _: {"a": inner}, range(1000), dict[str, An
         ("Bash", {"command": "ls"}, {"command": "ls"}),
         ("Bash", {"command": "\ud800"}, {"command": "\ufffd"}),
         ("Bash", DEEP, TRUNCATED),
-        ("Bash", {"command": "x" * 100_000}, CUT),
+        ("Bash", LONG, truncate_value(LONG, MAX_INPUT_BYTES)),
         ("Write", {"content": "much"}, {}),
     ],
     ids=["as it is", "no UTF-8", "too deep", "too long", "that writes the same"],

@@ -73,7 +73,9 @@ class ToolCallView(View):
     tool_input: dict[str, Any] = Field(description="Input of the tool.")
     tool_output: dict[str, Any] | None = Field(description="Output of the tool; null until it ends.")
     status: ToolStatus = Field(description="Current status.")
-    duration_ms: int | None = Field(description="Duration in milliseconds; null until it ends.")
+    duration_ms: int | None = Field(
+        description="Milliseconds from the beginning of the call, after any approval, to its result; null without one."
+    )
     parent_tool_call_id: UUID | None = Field(
         description="Id of the tool call that started the subagent; null for the agent itself."
     )

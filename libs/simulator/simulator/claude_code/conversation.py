@@ -112,7 +112,8 @@ class Conversation:
     def _report(self, response: Response, name: str, block: Frame, **fields: Any) -> None:
         if self._parent and block["type"] != "tool_use":
             return
-        self.send({"type": "assistant", "message": response.with_block(block), "uuid": name, **fields})
+        message = {"message": response.with_block(block), "timestamp": timestamp(), **fields}
+        self.send({"type": "assistant", "uuid": name, **message})
 
     def _store(self, response: Response, **fields: Any) -> None:
         for name, block in response.blocks:

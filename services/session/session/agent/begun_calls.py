@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from contracts.preview import preview, truncate_value
 from contracts.session.settling import LostCall
+from contracts.wire import PREVIEW_CHARACTERS
 from eventing.retrying import retry_transient
 from prometheus_client import Histogram
 from runtime.logging import get_logger
@@ -36,11 +38,10 @@ STORE_SECONDS = 25.0
 MAX_READ = 2_000
 """The number of calls of a run that are read, the newest: those that five agents can have left open (`MAX_OPEN`)."""
 MAX_READ_BYTES = 2**20
-"""The size of the inputs that are read, those of the newest calls; the other calls are known without their inputs."""
-MAX_INPUT_CHARS = 64 * 2**10
+"""The size of the inputs that are read, those of the newest calls; of the other calls previews of as much are read."""
+MAX_INPUT_BYTES = 64 * 2**10
+"""The size above which only a preview of an input is stored."""
 MAX_NAME_CHARS = 200
-CUT: dict[str, Any] = {"truncated": True, "reason": "The input is too long."}
-"""Replaces an input that is too long to be stored, or to be read beside others."""
 _SMALL_CHARS = 10_000
 # The lock lets a worker that takes over the run wait for the insertion; afterwards there is no row for this attempt.
 BEGIN = """
@@ -51,15 +52,21 @@ BEGIN = """
     RETURNING id"""
 # Calls that had begun before an upgrade have no key: it is computed of their input.
 BEGUN = """
-    SELECT tool_use_id, tool_name, key, CASE WHEN key IS NULL OR bytes <= $4 THEN tool_input END AS tool_input FROM (
-        SELECT *, sum(octet_length(tool_input)) OVER (ORDER BY id DESC) AS bytes FROM begun_calls
-        WHERE session_id = $1 AND run_id = $2 ORDER BY id DESC LIMIT $3
-    ) AS newest
+    SELECT tool_use_id, tool_name, key, CASE WHEN key IS NULL OR bytes <= $4 THEN tool_input END AS tool_input,
+        CASE WHEN preview_bytes <= $4 THEN preview ELSE '' END AS preview, octet_length(tool_input) AS size
+    FROM (
+        SELECT *, sum(octet_length(tool_input)) OVER newer AS bytes,
+            sum(octet_length(preview)) OVER newer AS preview_bytes
+        FROM (
+            SELECT *, left(tool_input, $5) AS preview FROM begun_calls
+            WHERE session_id = $1 AND run_id = $2 ORDER BY id DESC LIMIT $3
+        ) AS newest WINDOW newer AS (ORDER BY id DESC)
+    ) AS summed
     ORDER BY id"""
 
 
 async def begun_call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall:
-    """Return a call as it is stored: with the key of its whole input, but without an input that is too long."""
+    """Return a call as it is stored: with the key of its whole input, but only a preview of one that is too long."""
     if name in FREE or _is_small(tool_input):
         return _call(id, name, tool_input)
     return await asyncio.to_thread(_call, id, name, tool_input)
@@ -68,7 +75,7 @@ async def begun_call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall
 def _call(id: str, name: str, tool_input: dict[str, Any]) -> LostCall:
     shown: dict[str, Any] = {} if name in FREE else shown_input(tool_input)
     call = LostCall(tool_use_id=id, tool_name=name, tool_input=shown)
-    return call if len(json.dumps(shown)) <= MAX_INPUT_CHARS else call.model_copy(update={"tool_input": CUT})
+    return call.model_copy(update={"tool_input": truncate_value(shown, MAX_INPUT_BYTES)})
 
 
 def _is_small(tool_input: dict[str, Any]) -> bool:
@@ -94,7 +101,7 @@ class BegunCalls:
         if not safe_id(call.tool_use_id) or len(call.tool_name) > MAX_NAME_CHARS:
             return False
         about = call.tool_use_id, call.tool_name, call.key
-        row = self._session, run_id, attempt, *about, json.dumps(call.tool_input)
+        row = self._session, run_id, attempt, *about, json.dumps(call.tool_input, ensure_ascii=False)
         try:
             with _wait.time():
                 async with asyncio.timeout(STORE_SECONDS):
@@ -109,7 +116,7 @@ async def read_begun(database: Database, session_id: UUID, run_id: UUID) -> dict
 
     They are by the model's ids of them, in order. Of several with the same id the first counts; others are forged.
     """
-    bounds = MAX_READ, MAX_READ_BYTES
+    bounds = MAX_READ, MAX_READ_BYTES, PREVIEW_CHARACTERS
     rows = await retry_transient(partial(database.fetch, BEGUN, session_id, run_id, *bounds))
     return await asyncio.to_thread(_lost_calls, rows)
 
@@ -117,7 +124,7 @@ async def read_begun(database: Database, session_id: UUID, run_id: UUID) -> dict
 def _lost_calls(rows: list[dict[str, Any]]) -> dict[str, LostCall]:
     calls = dict[str, LostCall]()
     for row in rows:
-        known = {name: value for name, value in row.items() if value is not None}
-        tool_input = CUT if row["tool_input"] is None else json.loads(row["tool_input"])
+        text, known = row["tool_input"], {name: row[name] for name in ("tool_use_id", "tool_name", "key") if row[name]}
+        tool_input = preview(row["preview"], row["size"]) if text is None else json.loads(text)
         calls.setdefault(row["tool_use_id"], LostCall.model_validate(known | {"tool_input": tool_input}))
     return calls

@@ -61,10 +61,12 @@ class Gate:
     async def _begin(self, data: HookInput, tool_use_id: str | None, _context: HookContext) -> HookJSONOutput:
         id, name, tool_input = clean(tool_use_id or ""), clean(str(data.get("tool_name"))), data.get("tool_input") or {}
         if name in REPEATABLE:
+            self.translator.note_begun(id)
             return {}
         call = await begun_call(id, name, tool_input)
         if not (self.transcript.calls.begin(id) and await self.begun.store(call)):
             return _decided("deny", NOT_STORED)
+        self.translator.note_begun(id)
         self.permits.repeats.note(id, call.key)
         return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(id) else {}
 
@@ -73,6 +75,7 @@ class Gate:
         result = await self._permission(name, tool_input, clean(context.tool_use_id or ""))
         if isinstance(result, PermissionResultAllow):
             self.permits.approve(name, tool_input)
+            self.translator.note_begun(context.tool_use_id or "")
         else:
             self.translator.note_denied(context.tool_use_id or "")
         return result

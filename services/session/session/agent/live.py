@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from claude_agent_sdk import ClaudeSDKError, Message, ResultMessage, project_key_for_directory
@@ -183,8 +183,8 @@ class Agent:
             handover, spec = Handover(self.spec.place, self._transcript.calls, self.kill), self.spec
             with self._permits.turn(spec.repeats), self._access.turn(spec.budget_usd, spec.spending, handover):
                 async with aclosing(self._messages(prompt, message_id)) as messages:
-                    async for message in messages:
-                        async for event in self._events(message):
+                    async for message, written in messages:
+                        async for event in self._events(message, written):
                             yield event
         except AgentFailed:
             raise
@@ -254,13 +254,14 @@ class Agent:
         await self._context.proxy.stop_serving(self._token)
         await self._process.remove()
 
-    async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[Message]:
+    async def _messages(self, prompt: str, message_id: UUID | None) -> AsyncGenerator[tuple[Message, Any]]:
+        """Yield the messages of a turn, and when the agent has written each, if it says so."""
         client, frames = cast(Client, self._client), cast(Frames, self._frames)
         await frames.begin_run()
         await client.query(user_message(prompt, self._transcript.calls.expect(message_id)))
         while (frame := await frames.queue.get()) is not None:
             if message := parse_message(frame):
-                yield message
+                yield message, frame.get("timestamp")
             if isinstance(message, ResultMessage):
                 return
         raise self._failure_or(AgentDied(CRASHED))
@@ -271,9 +272,9 @@ class Agent:
             return AgentFailed(OUT_OF_MEMORY, Code.AGENT_OUT_OF_MEMORY)
         return self._failure or (AgentFailed(STOPPED) if self._stop_requested else otherwise)
 
-    async def _events(self, message: Message) -> AsyncGenerator[AgentEvent]:
+    async def _events(self, message: Message, written: Any) -> AsyncGenerator[AgentEvent]:
         failure = self._failure or AgentFailed(STOPPED)
-        for event in self.translator.translate(message):
+        for event in self.translator.translate(message, written):
             entry = event.own_entry if isinstance(event, AssistantMessage) else None
             if self._ended and isinstance(event, Finished):
                 yield replace(event, error_code=failure.code, error_detail=failure.detail)

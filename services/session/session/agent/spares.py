@@ -134,7 +134,7 @@ class Spares:
         """Note that a new session has such an agent: others will follow. Return whether they can claim one."""
         if self.number == 0 or (profile := profile_of(spec)) is None:
             return False
-        self._demand.note(spec.owner, profile)
+        self._demand.note(spec.session_id, spec.owner, profile)
         self._changed.set()
         return True
 

@@ -1,7 +1,6 @@
 """Translates the messages of the SDK to what this service records of an agent's turn."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -26,6 +25,7 @@ from session.agent.agent_events import (
     shown_input,
     tool_output,
 )
+from session.agent.call_times import CallTimes
 from session.agent.draft import SYNTHETIC_MODEL, Draft, Kind
 from session.agent.model_errors import model_error_detail
 from session.agent.model_proxy import Tokens
@@ -48,21 +48,22 @@ class MessageTranslator:
     structured: bool = False
     total_cost_usd: Decimal = Decimal(0)
     total_tokens: Tokens = field(default_factory=Tokens)
-    _started: dict[str, float] = field(default_factory=dict[str, float])
+    _times: CallTimes = field(default_factory=CallTimes)
     _denied: set[str] = field(default_factory=set[str])
     _partial: AssistantMessage | None = None
     """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
     _draft: Draft = field(default_factory=Draft)
 
-    def translate(self, message: sdk.Message) -> Iterator[AgentEvent]:
-        """Yield the events that a message stands for; most messages stand for none."""
+    def translate(self, message: sdk.Message, written: Any = None) -> Iterator[AgentEvent]:
+        """Yield the events that a message stands for, which the agent has `written` then; most stand for none."""
         if not continues_message(message):
             yield from self._flush(cut_off=not follows_message(message))
         match message:
             case sdk.AssistantMessage(model=model) if model != SYNTHETIC_MODEL:
-                yield from self._collect(message)
+                yield from self._collect(message, written)
             case sdk.UserMessage(content=list(content)):
-                yield from (self._tool_returned(part) for part in content if isinstance(part, sdk.ToolResultBlock))
+                results = (part for part in content if isinstance(part, sdk.ToolResultBlock))
+                yield from (self._tool_returned(part, written) for part in results)
             case sdk.SystemMessage(subtype="permission_denied", data={"tool_use_id": str(id)}):
                 self.note_denied(id)  # by a rule or the permission mode, without asking
             case sdk.StreamEvent(parent_tool_use_id=None, event=event):
@@ -75,6 +76,10 @@ class MessageTranslator:
     def end(self) -> Iterator[AgentEvent]:
         """Yield what is left of a turn: nothing, unless it has ended without a result."""
         yield from self._flush(cut_off=True)
+
+    def note_begun(self, tool_use_id: str) -> None:
+        """Note that a tool call of this turn begins now."""
+        self._times.begin(clean(tool_use_id))
 
     def note_denied(self, tool_use_id: str) -> None:
         """Note that a tool call of this turn is not made."""
@@ -95,8 +100,8 @@ class MessageTranslator:
         self._draft.add(kind, text)
         return Delta(text, kind, self._draft.id)
 
-    def _collect(self, message: sdk.AssistantMessage) -> Iterator[AssistantMessage]:
-        blocks = [block for part in message.content if (block := self._block(part))]
+    def _collect(self, message: sdk.AssistantMessage, written: Any) -> Iterator[AssistantMessage]:
+        blocks = [block for part in message.content if (block := self._block(part, written))]
         model, parent, entry_id = clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
         if parent:
             yield from [AssistantMessage(blocks, model, parent, entry_id=entry_id)] if blocks else []
@@ -118,7 +123,7 @@ class MessageTranslator:
         if message and message.blocks:
             yield replace(message, incomplete=bool(rest) or (cut_off and draft.open))
 
-    def _block(self, part: sdk.ContentBlock) -> Block | None:
+    def _block(self, part: sdk.ContentBlock, written: Any) -> Block | None:
         match part:
             case sdk.TextBlock(text=text):
                 return TextBlock(text=clean(text))
@@ -126,20 +131,17 @@ class MessageTranslator:
                 return ThinkingBlock(thinking=clean(thinking))
             case sdk.ToolUseBlock(id=id, name=name, input=input):
                 id = clean(id)
-                self._started[id] = time.monotonic()
+                self._times.report(id, written)
                 return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(name), input=shown_input(input))
             case _:
                 return None
 
-    def _tool_returned(self, part: sdk.ToolResultBlock) -> ToolReturned:
-        id, now = clean(part.tool_use_id), time.monotonic()
-        duration = now - self._started.pop(id, now)
-        return ToolReturned(
-            id, tool_output(part.content), bool(part.is_error), int(duration * 1000), id in self._denied
-        )
+    def _tool_returned(self, part: sdk.ToolResultBlock, written: Any) -> ToolReturned:
+        id, is_error = clean(part.tool_use_id), bool(part.is_error)
+        return ToolReturned(id, tool_output(part.content), is_error, self._times.end(id, written), id in self._denied)
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
-        self._started.clear()
+        self._times.clear()
         self._denied.clear()
         # The SDK counts from the start of the process, and starts at zero again when a conversation is resumed.
         total = dollars(result.total_cost_usd)
