@@ -152,13 +152,12 @@ class Service[S: ServiceSettings, T]:
             Stopped: `stop` was set while waiting for them.
         """
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
-        wait, owner_url = settings.dependency_wait_seconds, settings.migration_database_url
-        await database_ready(settings.database_url, owner_url, self.name, within=wait, stop=stop)
+        url, owner_url, wait = settings.database_url, settings.migration_database_url, settings.dependency_wait_seconds
+        await database_ready(url, owner_url, self.name, within=wait, stop=stop)
         await wait_for_bus(settings.nats_url, self.name, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
-            prepare = partial(self._prepare, database, owner_url)
-            applied = await retry_at_start(prepare, settings.database_url, within=wait, stop=stop)
+            applied = await retry_at_start(partial(self._prepare, database, owner_url), url, within=wait, stop=stop)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             js = jetstream(client)
             await self._provision(client, js, settings)
@@ -168,7 +167,7 @@ class Service[S: ServiceSettings, T]:
             if self.started:
                 await self.started(settings, dispatcher)
             # With a pool of its own: leases have to be renewed even while the service uses up the other connections.
-            leases = Leases(await stack.enter_async_context(Database.open(settings.database_url, self.name, size=2)))
+            leases = Leases(await stack.enter_async_context(Database.open(url, self.name, size=2)))
             relay = self._relay(store, js, settings)
             due_times = DueTimes(self.due, dispatcher, store.due_now)
             projectors = await self._projectors(stack, settings, js)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 from pathlib import Path
+from typing import cast
 from unittest.mock import Mock
 
 import pytest
@@ -54,6 +55,6 @@ async def test_a_loaded_module_needs_no_thread(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.usefixtures("package")
 async def test_the_garbage_collector_leaves_out_what_was_imported() -> None:
-    names: dict[str, object] = vars(await load("imported_late.first"))
+    names = cast(dict[str, object], vars(await load("imported_late.first")))
     assert not any(found is names for found in gc.get_objects())
     assert gc.isenabled()
