@@ -62,8 +62,8 @@ async def migrate(database: Database, folder: Path, role: str | None = None, *, 
         # Polled, because a blocked pg_advisory_lock holds a snapshot that CREATE INDEX CONCURRENTLY would wait for.
         await asyncio.sleep(0.1)
     raise MigrationError(
-        f"another process has applied migrations to the schema '{database.schema}' for {LOCK_TIMEOUT:g} s: start again "
-        "when it has ended"
+        f"another process has been applying migrations to the schema '{database.schema}' for more than "
+        f"{LOCK_TIMEOUT:g} s: start again when it has finished"
     )
 
 
@@ -125,7 +125,10 @@ async def _fresh(database: Database, origin: str, folder: Path) -> list[Path]:
 async def _apply(database: Database, origin: str, name: str, content: bytes) -> None:
     async with database.transaction() as connection:
         await connection.execute("SET LOCAL lock_timeout = '5s'")
-        await cast(Any, connection).execute(content.decode(), timeout=STATEMENT_TIMEOUT)
+        try:
+            await cast(Any, connection).execute(content.decode(), timeout=STATEMENT_TIMEOUT)
+        except TimeoutError:
+            raise MigrationError(f"{name} was not applied within {STATEMENT_TIMEOUT:g} s") from None
         await connection.execute("INSERT INTO migrations VALUES ($1, $2, $3)", origin, name, _digest(content))
 
 

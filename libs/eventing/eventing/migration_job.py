@@ -38,7 +38,7 @@ async def run_migrations(package: str, settings: MigrationSettings, stop: asynci
     async with Database.open(url or owner_url, package, size=1) as database:
         folder, stopped = migrations_of(package), settings.services_stopped
         migrate = partial(migrate_as_owner, database, folder, owner_url, stopped=stopped)
-        applied = await retry_at_start(migrate, url or owner_url, within=wait, stop=stop)
+        applied = await retry_at_start(migrate, url, owner_url, within=wait, stop=stop)
         role = await database.fetchval("SELECT current_user")
     sys.stdout.write(f"{package}: {_described(applied)}\n")
     granted = (

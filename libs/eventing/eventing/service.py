@@ -152,12 +152,12 @@ class Service[S: ServiceSettings, T]:
             Stopped: `stop` was set while waiting for them.
         """
         check_port(settings.ops_host, settings.ops_port, "OPS_PORT")
-        url, owner_url, wait = settings.database_url, settings.migration_database_url, settings.dependency_wait_seconds
-        await database_ready(url, owner_url, self.name, within=wait, stop=stop)
+        url, owner, wait = settings.database_url, settings.migration_database_url, settings.dependency_wait_seconds
+        await database_ready(url, owner, self.name, within=wait, stop=stop)
         await wait_for_bus(settings.nats_url, self.name, within=wait, stop=stop)
         async with AsyncExitStack() as stack:
             database = await stack.enter_async_context(self._database(settings))
-            applied = await retry_at_start(partial(self._prepare, database, owner_url), url, within=wait, stop=stop)
+            applied = await retry_at_start(partial(self._prepare, database, owner), url, owner, within=wait, stop=stop)
             client = await stack.enter_async_context(bus.connected(settings.nats_url, self.name))
             js = jetstream(client)
             await self._provision(client, js, settings)

@@ -129,7 +129,7 @@ async def test_waiting_for_another_replica_times_out(
 ) -> None:
     monkeypatch.setattr(migrating, "LOCK_TIMEOUT", 0.05)
     async with empty.advisory_lock("migrate:jar"):
-        with pytest.raises(MigrationError, match=r"applied migrations to the schema 'jar' for 0\.05 s"):
+        with pytest.raises(MigrationError, match=r"applying migrations to the schema 'jar' for more than 0\.05 s"):
             await migrate(empty, folder)
 
 

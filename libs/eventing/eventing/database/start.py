@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import starmap
 
 import asyncpg
 from runtime.starting import CannotStart, DependencyUnavailable, describe_error, display_url, wait_for_dependency
@@ -34,8 +35,10 @@ async def database_ready(
         await _ready("DATABASE_URL", url, None if migration_url else schema, within, stop)
 
 
-async def retry_at_start[R](work: Callable[[], Awaitable[R]], url: str, *, within: float, stop: asyncio.Event) -> R:
-    """Return what the first `work` with the PostgreSQL at DATABASE_URL returns, which has to be safe to repeat.
+async def retry_at_start[R](
+    work: Callable[[], Awaitable[R]], url: str | None, migration_url: str | None, *, within: float, stop: asyncio.Event
+) -> R:
+    """Return what the first `work` with the PostgreSQL at these URLs returns, which has to be safe to repeat.
 
     It is repeated for up to `within` seconds while connections fail, as they do if a whole system starts on a machine
     with few processors.
@@ -49,9 +52,12 @@ async def retry_at_start[R](work: Callable[[], Awaitable[R]], url: str, *, withi
         try:
             return await work()
         except TRANSIENT_ERRORS as error:
-            raise DependencyUnavailable(describe_error(error), START_ADVICE.format("DATABASE_URL")) from error
+            raise DependencyUnavailable(describe_error(error), START_ADVICE.format(" or ".join(urls))) from error
 
-    return await wait_for_dependency(attempt, display_url("DATABASE_URL", url), within=within, stop=stop)
+    urls = {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": migration_url}
+    urls = {variable: value for variable, value in urls.items() if value}
+    where = ", ".join(starmap(display_url, urls.items()))
+    return await wait_for_dependency(attempt, where, within=within, stop=stop)
 
 
 def migrate_advice(schema: str) -> str:
