@@ -76,7 +76,7 @@ async def test_a_call_is_timed_from_when_it_may_begin(agent: Agent, monkeypatch:
     assert begun == {"toolu_1": 1}
 
 
-@pytest.mark.parametrize(("decision", "at"), [("approved", 2), ("denied", 1)])
+@pytest.mark.parametrize(("decision", "at"), [("approved", 2), ("denied", 2)])
 async def test_a_call_is_timed_from_its_approval(
     agent: Agent, monkeypatch: pytest.MonkeyPatch, decision: Decision, at: int
 ) -> None:

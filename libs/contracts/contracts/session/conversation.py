@@ -74,7 +74,7 @@ class ToolCallView(View):
     tool_output: dict[str, Any] | None = Field(description="Output of the tool; null until it ends.")
     status: ToolStatus = Field(description="Current status.")
     duration_ms: int | None = Field(
-        description="Milliseconds from the beginning of the call, after any approval, to its result; null without one."
+        description="Milliseconds from the start of the call, after any approval, to its result; null if unknown."
     )
     parent_tool_call_id: UUID | None = Field(
         description="Id of the tool call that started the subagent; null for the agent itself."

@@ -64,18 +64,19 @@ class Gate:
             self.translator.note_begun(id)
             return {}
         call = await begun_call(id, name, tool_input)
-        if not (self.transcript.calls.begin(id) and await self.begun.store(call)):
-            return _decided("deny", NOT_STORED)
+        is_stored = self.transcript.calls.begin(id) and await self.begun.store(call)
         self.translator.note_begun(id)
+        if not is_stored:
+            return _decided("deny", NOT_STORED)
         self.permits.repeats.note(id, call.key)
         return _decided("ask", REPETITION) if self.permits.repeats.is_repetition(id) else {}
 
     async def decide(self, name: str, tool_input: dict[str, Any], context: ToolPermissionContext) -> PermissionResult:
         """Return whether a tool may be called that neither the options nor the agent's own rules decide."""
         result = await self._permission(name, tool_input, clean(context.tool_use_id or ""))
+        self.translator.note_begun(context.tool_use_id or "")
         if isinstance(result, PermissionResultAllow):
             self.permits.approve(name, tool_input)
-            self.translator.note_begun(context.tool_use_id or "")
         else:
             self.translator.note_denied(context.tool_use_id or "")
         return result
