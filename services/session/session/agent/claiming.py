@@ -48,6 +48,7 @@ def profile_of(spec: AgentSpec) -> AgentSpec | None:
         "permission_mode": BYPASS if options.permission_mode == BYPASS else "default",  # no other agent can bypass them
         "system_prompt": None if options.system_prompt is None else OWN_PROMPT,
         "allowed_tools": None,
+        "after_crash": None,
         "timeout_seconds": 0,
     }
     fixed = options.model_copy(update=claimed)
