@@ -17,7 +17,7 @@ class ApprovalView(View):
     If `kind` is `elicitation`, an MCP server asks for input in the middle of a tool call: `tool_name` is the server,
     `tool_input` has its `message`, and `form` is the JSON schema of the `content` that an approval has to contain.
     If it is `outcome`, a crash has interrupted the tool call, which may have had an effect or not: an approval lets the
-    agent make it again. A `tool_input` of more than 64 KiB is then a preview, as in lists.
+    agent make it again. A large `tool_input` is then a preview, as in lists.
     """
 
     sample = {
