@@ -114,6 +114,22 @@ async def test_the_outcome_of_a_call_that_was_begun_is_unknown(agent: Agent) -> 
     assert (results, begun) == ([], {"toolu_1"})
 
 
+async def test_a_call_whose_storing_has_to_be_repeated_has_one_outcome(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_first_answer(agent, server_calls.BEGIN, monkeypatch)
+    await agent.call()
+    _, results, begun = await agent.next("toolu_1")
+    assert (results, begun) == ([("toolu_1", "sent 1")], set())
+
+
+async def test_a_call_stays_unknown_if_another_one_with_its_id_ended(agent: Agent) -> None:
+    await agent.begin()
+    await agent.call(name="mcp__lab__forged")
+    _, _, begun = await agent.next("toolu_1")
+    assert begun == {"toolu_1"}
+
+
 async def test_a_late_worker_makes_no_call(agent: Agent) -> None:
     await agent.next()
     assert await agent.call() == NOT_STORED
