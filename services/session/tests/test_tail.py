@@ -112,6 +112,12 @@ def test_the_outputs_of_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPa
     assert all(each.is_error for each in tail.results.values())
 
 
+@pytest.mark.parametrize("fields", [{"content": [{"text": ["\x7f" * 1_700_000]}]}, {"id": "x" * 2**22}])
+def test_an_output_too_large_for_an_event_is_left_out(fields: dict[str, Any]) -> None:
+    tail = tail_of(result("toolu_1"), result(**{"id": "toolu_2", **fields}), result("toolu_3"))
+    assert [each.output for each in tail.results.values()] == [{"content": "out"}, OMITTED, {"content": "out"}]
+
+
 def test_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("session.agent.tail.MAX_RESULTS", 2)
     assert [*tail_of(*(result(f"toolu_{n}") for n in range(3))).results] == ["toolu_1", "toolu_2"]

@@ -23,8 +23,10 @@ MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
 MAX_RESULT_CHARS = 8 * 2**20
 """The size of their outputs, those of the newest: more than can wait for a worker that is lost (`MAX_QUEUED_BYTES`)."""
+MAX_CONTENT_BYTES = 4 * 2**20
+"""The size of a result as JSON. Its event is a little larger, and has at most 6 MiB (`MAX_EVENT_BYTES`)."""
 OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is in the conversation of the agent alone."}
-"""Replaces the outputs of older results."""
+"""Replaces the outputs of older results, and of too large ones."""
 # The entry of a message of the user has the message's id.
 PROMPT = """
     SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
@@ -113,7 +115,9 @@ class Tail:
                 case {"type": "tool_result", "tool_use_id": str(tool_use_id)}:
                     id, output = clean(tool_use_id), tool_output(block.get("content"))
                     self.unsettled.pop(id, None)
-                    self.results[id] = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
+                    result = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
+                    is_small = len(result.encoded()) <= MAX_CONTENT_BYTES
+                    self.results[id] = result if is_small else _without_output(result)
                 case _:
                     pass
 
@@ -123,8 +127,12 @@ def with_newest_outputs(results: list[StoredResult]) -> list[StoredResult]:
     bounded, chars = list[StoredResult](), 0
     for result in reversed(results):
         chars += len(str(result.output.get("content", "")))
-        bounded.append(result if chars <= MAX_RESULT_CHARS else result.model_copy(update={"output": OMITTED}))
+        bounded.append(result if chars <= MAX_RESULT_CHARS else _without_output(result))
     return bounded[::-1]
+
+
+def _without_output(result: StoredResult) -> StoredResult:
+    return result.model_copy(update={"output": OMITTED})
 
 
 async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
