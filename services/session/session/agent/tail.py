@@ -28,7 +28,7 @@ MAX_CONTENT_BYTES = 4 * 2**20
 
 Their events are a little larger, and have at most 6 MiB (`MAX_EVENT_BYTES`).
 """
-OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is in the conversation of the agent alone."}
+OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is too large to be recorded here."}
 """Replaces the outputs of older results, and of too large ones."""
 # The entry of a message of the user has the message's id.
 PROMPT = """
