@@ -3,6 +3,7 @@
 import asyncio
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from contracts.preview import preview
@@ -90,9 +91,18 @@ async def test_any_input_can_be_stored_and_a_forged_id_cannot(agent: Agent, forg
     assert await agent.begun() == {"toolu_1": forged}
 
 
-@pytest.mark.parametrize("forged", ["\x00", "x" * 10_000])
+@pytest.mark.parametrize("forged", ["", "\x00", "x" * 10_000])
 async def test_a_call_with_a_forged_name_does_not_begin(agent: Agent, forged: str) -> None:
     assert not await agent.calls.store(await begun_call("toolu_1", forged, {}))
+
+
+@pytest.mark.parametrize("key", [new_id(), None])
+async def test_a_stored_call_without_a_name_hides_no_other(agent: Agent, key: UUID | None) -> None:
+    run = agent.run
+    row = run.session_id, run.id, run.attempt, "toolu_1", "", key, "{}"
+    await agent.desk.database.fetchval(begun_calls.BEGIN, *row)
+    await agent.begin("toolu_2")
+    assert [(id, call.tool_name) for id, call in (await agent.read()).items()] == [("toolu_1", ""), ("toolu_2", "Bash")]
 
 
 async def test_of_a_long_input_its_beginning_and_its_key_are_known(agent: Agent) -> None:

@@ -1,5 +1,6 @@
 """Calls of MCP tools are stored before they are made, and their results before they are returned."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -58,6 +59,20 @@ class Agent:
         return Agent(self.desk, run), [(each.tool_use_id, each.output["content"]) for each in results], begun
 
 
+def lose_first_answer(agent: Agent, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the database lose the answer to this query once, after it was carried out."""
+    unanswered, fetchval = [query], agent.desk.database.fetchval
+
+    async def losing(query: str, *args: object) -> Any:
+        answer = await fetchval(query, *args)
+        if query in unanswered:
+            unanswered.remove(query)
+            raise ConnectionResetError
+        return answer
+
+    monkeypatch.setattr(agent.desk.database, "fetchval", losing)
+
+
 @pytest.fixture
 async def agent(desk: Desk) -> Agent:
     return Agent(desk, await start(desk, await desk.create()))
@@ -99,6 +114,22 @@ async def test_the_outcome_of_a_call_that_was_begun_is_unknown(agent: Agent) -> 
     assert (results, begun) == ([], {"toolu_1"})
 
 
+async def test_a_call_whose_storing_has_to_be_repeated_has_one_outcome(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose_first_answer(agent, server_calls.BEGIN, monkeypatch)
+    await agent.call()
+    _, results, begun = await agent.next("toolu_1")
+    assert (results, begun) == ([("toolu_1", "sent 1")], set())
+
+
+async def test_a_call_stays_unknown_if_another_one_with_its_id_ended(agent: Agent) -> None:
+    await agent.begin()
+    await agent.call(name="mcp__lab__forged")
+    _, _, begun = await agent.next("toolu_1")
+    assert begun == {"toolu_1"}
+
+
 async def test_a_late_worker_makes_no_call(agent: Agent) -> None:
     await agent.next()
     assert await agent.call() == NOT_STORED
@@ -111,6 +142,25 @@ async def test_a_late_worker_takes_no_result_from_the_next_agent(agent: Agent) -
     after, _, _ = await late.next("toolu_1")
     assert await late.call("toolu_2") == NOT_STORED
     assert (await after.call("toolu_3"), after.made) == ("sent 1", 0)
+
+
+async def test_a_result_whose_taking_has_to_be_repeated_is_given_once(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await agent.call()
+    after, _, _ = await agent.next("toolu_1")
+    lose_first_answer(after, server_calls.TAKE, monkeypatch)
+    after.text = "made"
+    assert await asyncio.gather(after.call("toolu_2"), after.call("toolu_3")) == ["sent 1", "made 1"]
+
+
+@pytest.mark.parametrize("id", ["toolu_1", "toolu_2", None])
+async def test_a_result_is_not_given_again_to_a_call_with_the_same_id(agent: Agent, id: str | None) -> None:
+    await agent.call()
+    after, _, _ = await agent.next("toolu_1")
+    for _ in range(3):
+        await after.call(id)
+    assert after.made == 2
 
 
 async def test_a_call_that_cannot_be_stored_is_not_made(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:

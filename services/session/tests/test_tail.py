@@ -10,7 +10,7 @@ from contracts.session.settling import LostCall
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
 from session.agent.agent_events import TRUNCATED
-from session.agent.begun_calls import BegunCalls
+from session.agent.begun_calls import MAX_NAME_CHARS, BegunCalls
 from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.tail import MAX_OUTPUT_CHARS, OMITTED, Tail, read_tail
 from session.agent.transcript import Transcripts
@@ -94,6 +94,28 @@ def test_the_blocks_of_a_message_are_put_together() -> None:
     assert [str(each.entry_id) for each in messages] == [first["uuid"], other["uuid"]]
 
 
+def test_blocks_too_large_for_one_event_are_in_several_messages() -> None:
+    long = {"type": "text", "text": "x" * 1_500_000}
+    entries = [answer(long, TEXT), answer(long), answer(long), answer(TEXT)]
+    first, second = tail_of(*entries).messages
+    assert [[len(block.encoded()) > 1_500_000 for block in each.blocks] for each in (first, second)] == [
+        [True, False, True],
+        [True, False],
+    ]
+    assert [str(each.entry_id) for each in (first, second)] == [entries[0]["uuid"], entries[2]["uuid"]]
+
+
+def test_blocks_of_an_entry_too_large_for_an_event_are_left_out() -> None:
+    forged = answer({**call(), "input": {"n": [1e15] * 2**18}})
+    [message] = tail_of(forged, answer(TEXT)).messages
+    assert message.blocks == [TextBlock(text="Hello.")]
+
+
+def test_of_a_forged_model_the_beginning_is_kept() -> None:
+    [message] = tail_of(answer(TEXT, model="m" * 2**20)).messages
+    assert message.model == "m" * MAX_NAME_CHARS
+
+
 def test_a_complete_answer_ends_the_turn() -> None:
     assert tail_of(answer(TEXT, stop_reason="end_turn")).ended
     assert not tail_of(answer(TEXT)).ended
@@ -110,6 +132,12 @@ def test_the_outputs_of_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPa
     tail = tail_of(*(result(f"toolu_{n}", is_error=True) for n in range(3)))
     assert [each.output for each in tail.results.values()] == [OMITTED, {"content": "out"}, {"content": "out"}]
     assert all(each.is_error for each in tail.results.values())
+
+
+@pytest.mark.parametrize("fields", [{"content": [{"text": ["\x7f" * 1_700_000]}]}, {"id": "x" * 2**22}])
+def test_an_output_too_large_for_an_event_is_left_out(fields: dict[str, Any]) -> None:
+    tail = tail_of(result("toolu_1"), result(**{"id": "toolu_2", **fields}), result("toolu_3"))
+    assert [each.output for each in tail.results.values()] == [{"content": "out"}, OMITTED, {"content": "out"}]
 
 
 def test_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:

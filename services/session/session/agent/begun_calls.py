@@ -98,7 +98,7 @@ class BegunCalls:
         run_id, attempt = self._writer()
         if run_id is None:
             return True
-        if not safe_id(call.tool_use_id) or len(call.tool_name) > MAX_NAME_CHARS:
+        if not safe_id(call.tool_use_id) or not 0 < len(call.tool_name) <= MAX_NAME_CHARS:
             return False
         about = call.tool_use_id, call.tool_name, call.key
         row = self._session, run_id, attempt, *about, json.dumps(call.tool_input, ensure_ascii=False)
@@ -124,7 +124,8 @@ async def read_begun(database: Database, session_id: UUID, run_id: UUID) -> dict
 def _lost_calls(rows: list[dict[str, Any]]) -> dict[str, LostCall]:
     calls = dict[str, LostCall]()
     for row in rows:
-        text, known = row["tool_input"], {name: row[name] for name in ("tool_use_id", "tool_name", "key") if row[name]}
+        known = {name: row[name] for name in ("tool_use_id", "tool_name", "key") if row[name] is not None}
+        text = row["tool_input"]
         tool_input = preview(row["preview"], row["size"]) if text is None else json.loads(text)
         calls.setdefault(row["tool_use_id"], LostCall.model_validate(known | {"tool_input": tool_input}))
     return calls

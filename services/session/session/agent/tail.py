@@ -14,7 +14,7 @@ from eventing.retrying import retry_transient
 from runtime.clock import new_id
 
 from session.agent.agent_events import AssistantMessage, clean, shown_input, tool_output
-from session.agent.begun_calls import read_begun
+from session.agent.begun_calls import MAX_NAME_CHARS, read_begun
 from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import FREE
 from session.agent.transcript import CHUNK_BYTES, Database
@@ -23,8 +23,13 @@ MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
 MAX_RESULT_CHARS = 8 * 2**20
 """The size of their outputs, those of the newest: more than can wait for a worker that is lost (`MAX_QUEUED_BYTES`)."""
-OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is in the conversation of the agent alone."}
-"""Replaces the outputs of older results."""
+MAX_CONTENT_BYTES = 4 * 2**20
+"""The size of a result, and of the blocks of a message, as JSON. An agent's entries have less, but it can be forged.
+
+Their events are a little larger, and have at most 6 MiB (`MAX_EVENT_BYTES`).
+"""
+OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is too large to be recorded here."}
+"""Replaces the outputs of older results, and of too large ones."""
 # The entry of a message of the user has the message's id.
 PROMPT = """
     SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
@@ -70,6 +75,7 @@ class Tail:
     returned: dict[str, str] = field(default_factory=dict[str, str])
     ended: bool = False
     _message: str = ""
+    _bytes: int = 0
 
     @property
     def uncertain(self) -> list[LostCall]:
@@ -100,11 +106,16 @@ class Tail:
     def _read_answer(self, entry: Json, message: Json, blocks: list[Json], *, is_main: bool) -> None:
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
             return
-        id, entry_id = _string(message.get("id")), _id(_string(entry.get("uuid")))
-        if not id or id != self._message:
-            self.messages.append(AssistantMessage([], _string(message.get("model")), entry_id=entry_id))
-            self._message = id
-        self.messages[-1].blocks.extend(_blocks(blocks))
+        id, entry_id, read = _string(message.get("id")), _id(_string(entry.get("uuid"))), [*_blocks(blocks)]
+        size = sum(len(block.encoded()) for block in read)
+        if size > MAX_CONTENT_BYTES:
+            return
+        if not id or id != self._message or self._bytes + size > MAX_CONTENT_BYTES:
+            model = _string(message.get("model"))[:MAX_NAME_CHARS]
+            self.messages.append(AssistantMessage([], model, entry_id=entry_id))
+            self._message, self._bytes = id, 0
+        self._bytes += size
+        self.messages[-1].blocks.extend(read)
         self.ended = message.get("stop_reason") == "end_turn"
 
     def _read_results(self, blocks: list[Json]) -> None:
@@ -113,7 +124,9 @@ class Tail:
                 case {"type": "tool_result", "tool_use_id": str(tool_use_id)}:
                     id, output = clean(tool_use_id), tool_output(block.get("content"))
                     self.unsettled.pop(id, None)
-                    self.results[id] = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
+                    result = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
+                    is_small = len(result.encoded()) <= MAX_CONTENT_BYTES
+                    self.results[id] = result if is_small else _without_output(result)
                 case _:
                     pass
 
@@ -123,8 +136,12 @@ def with_newest_outputs(results: list[StoredResult]) -> list[StoredResult]:
     bounded, chars = list[StoredResult](), 0
     for result in reversed(results):
         chars += len(str(result.output.get("content", "")))
-        bounded.append(result if chars <= MAX_RESULT_CHARS else result.model_copy(update={"output": OMITTED}))
+        bounded.append(result if chars <= MAX_RESULT_CHARS else _without_output(result))
     return bounded[::-1]
+
+
+def _without_output(result: StoredResult) -> StoredResult:
+    return result.model_copy(update={"output": OMITTED})
 
 
 async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:

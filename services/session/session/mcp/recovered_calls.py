@@ -14,7 +14,7 @@ PREFIX = "mcp__"
 SAFE_ID = re.compile(r"[!-~]{1,100}")
 LOSE = """
     UPDATE mcp_calls SET lost = result IS NOT NULL
-    WHERE session_id = $1 AND run_id = $2 AND tool_use_id = ANY($3) RETURNING tool_use_id, result"""
+    WHERE session_id = $1 AND run_id = $2 AND tool_use_id = ANY($3) RETURNING tool_use_id, key, result"""
 
 
 class Database(Protocol):
@@ -45,7 +45,9 @@ async def recover_calls(
         return [], set()
     rows = await retry_transient(partial(database.fetch, LOSE, session_id, run_id, ids))
     results = [_stored_result(row["tool_use_id"], row["result"]) for row in rows if row["result"] is not None]
-    return results, {row["tool_use_id"] for row in rows if row["result"] is None}
+    # A call has a second row if its storing had to be repeated, after the answer was lost.
+    ended = {(row["tool_use_id"], row["key"]) for row in rows if row["result"] is not None}
+    return results, {row["tool_use_id"] for row in rows if (row["tool_use_id"], row["key"]) not in ended}
 
 
 def _stored_result(tool_use_id: str, text: str) -> StoredResult:

@@ -4,6 +4,7 @@ A worker that continues the run so knows which calls its lost agent had begun, a
 the lost one did not get.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -37,14 +38,15 @@ END = """
     DELETE FROM mcp_calls WHERE session_id = $2 AND run_id = $3 AND result IS NOT NULL AND NOT lost AND id <= (
         SELECT id FROM mcp_calls WHERE session_id = $2 AND run_id = $3 AND result IS NOT NULL
         ORDER BY id DESC OFFSET $5 LIMIT 1)"""
+LOST = """
+    SELECT id FROM mcp_calls WHERE session_id = $1 AND run_id = $2 AND key = $3 AND lost ORDER BY id LIMIT 1"""
 # Under the same lock: a late worker would take the result from the next agent, which would then make the call again.
+# A repetition, after the answer was lost, returns the result again.
 TAKE = """
     WITH writer AS MATERIALIZED (
         SELECT session_id FROM conversations WHERE session_id = $1 AND run_id = $2 AND attempt = $3 FOR SHARE
     )
-    UPDATE mcp_calls SET lost = false, tool_use_id = $5 WHERE EXISTS (SELECT FROM writer) AND id = (
-        SELECT id FROM mcp_calls WHERE session_id = $1 AND run_id = $2 AND key = $4 AND lost
-        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+    UPDATE mcp_calls SET lost = false, tool_use_id = $5 WHERE EXISTS (SELECT FROM writer) AND id = $4
     RETURNING result"""
 
 
@@ -53,6 +55,7 @@ class ServerCalls:
 
     def __init__(self, database: Database, session_id: UUID, writer: Callable[[], tuple[UUID | None, int]]) -> None:
         self._database, self._session, self._writer = database, session_id, writer
+        self._taking = asyncio.Lock()
 
     async def call(
         self,
@@ -69,11 +72,11 @@ class ServerCalls:
         run_id, attempt = self._writer()
         if run_id is None:
             return await make()
-        row = self._session, run_id, attempt, call_key(name, arguments), safe_id(tool_use_id)
+        key, id = call_key(name, arguments), safe_id(tool_use_id)
         try:
-            if attempt > 1 and (taken := await self._fetchval(TAKE, *row)):
+            if attempt > 1 and (taken := await self._take(run_id, attempt, key, id)):
                 return CallToolResult.model_validate_json(taken)
-            call = await self._fetchval(BEGIN, *row)
+            call = await self._fetchval(BEGIN, self._session, run_id, attempt, key, id)
         except Exception as error:  # noqa: BLE001  the agent goes on without the call
             log.warning("MCP call could not be stored", error=repr(error))
             call = None
@@ -82,6 +85,15 @@ class ServerCalls:
         result = await make()
         await self._end(call, run_id, result)
         return result
+
+    async def _take(self, run_id: UUID, attempt: int, key: UUID, tool_use_id: str | None) -> str | None:
+        """Return the oldest result of identical calls that a lost agent did not get, once.
+
+        Calls take turns, and each knows the row before it takes the result, so a repetition finds the same one.
+        """
+        async with self._taking:
+            lost = await self._fetchval(LOST, self._session, run_id, key)
+            return lost and await self._fetchval(TAKE, self._session, run_id, attempt, lost, tool_use_id)
 
     async def _end(self, call: int, run_id: UUID, result: CallToolResult) -> None:
         text = result.model_dump_json(by_alias=True)
