@@ -202,7 +202,7 @@ async def _run_agent(
         return approvals.tools_used or run.attempt > 1
     if is_lost(finished, cancellation):
         lost = await recover(run, reaction)
-        if lost.settled.outlook != "ends":
+        if lost.settled.outlook != "ends" and not cancellation.requested:
             return await _leave_lost(run, finished, lost, reaction)
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
