@@ -272,6 +272,16 @@ async def test_what_an_agent_did_that_died_as_its_time_was_over_is_recorded(
     assert (run.error_code, run.text, calls) == (Code.RUN_TIMEOUT, "Hello.", ["unknown"])
 
 
+async def test_an_agent_that_died_as_its_run_was_cancelled_is_paid(worker: Worker) -> None:
+    async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await worker.cancel()
+        yield Finished(input_tokens=7, error_code=Code.AGENT_FAILED, died=True)
+
+    await worker.work(die)
+    run = await worker.current_run()
+    assert (run.status, run.usage.input_tokens) == ("cancelled", 7)
+
+
 async def test_a_forged_entry_without_an_id_is_not_recorded(worker: Worker) -> None:
     await lose(worker, answer(TEXT) | {"uuid": "forged"})
     await worker.work(finish)
