@@ -1,9 +1,11 @@
 """Agents and their runs: cancellation, timeouts of commands, and a budget that covers all processes."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from contracts.refusals import Code
@@ -12,9 +14,10 @@ from runtime.clock import new_id
 from runtime.testing import eventually
 from session.agent import AssistantMessage, Delta, Finished, Limits, ToolReturned
 from session.agent.client import Client
+from session.agent.transcript import Transcript
 from simulator.testing import bash_prompt, calling, scripted
 
-from services.session.tests.processes import agents_of
+from services.session.tests.processes import agents_of, kill_agents_of
 from services.session.tests.replica import NewReplica, Replica, TurnEvents
 
 STOPPED = Finished(error_code=Code.AGENT_FAILED, error_detail="The agent was stopped.")
@@ -137,3 +140,19 @@ async def test_a_new_agent_may_spend_only_the_remaining_budget(replica: Replica)
     spec = replace(replica.spec(max_budget_usd=100), budget_usd=Decimal("0.000001"))
     events = await replica.run(spec, bash_prompt("true"))
     assert events.end.error_code is Code.BUDGET_EXCEEDED
+
+
+async def test_an_agent_whose_message_is_left_to_another_one_has_died(
+    replica: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = await replica.start_run(new_id())
+
+    async def may_record(_: Transcript, _entry: UUID | None, is_kept: Callable[[], bool]) -> bool:
+        kill_agents_of(spec.session_id)
+        await eventually(lambda: not is_kept())
+        await replica.agents.close(spec.session_id)
+        return False
+
+    monkeypatch.setattr(Transcript, "may_record", may_record)
+    events = await replica.run(spec, WORKING)
+    assert (events.messages, events.end.died) == ([], True)

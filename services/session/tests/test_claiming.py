@@ -66,3 +66,10 @@ def test_a_session_that_has_spent_a_part_of_its_budget_has_no_profile() -> None:
     whole = spec(max_budget_usd=1.5)
     assert profile_of(replace(whole, budget_usd=Decimal("1.5"))) == profile_of(whole)
     assert profile_of(replace(whole, budget_usd=Decimal("1.4"))) is None
+
+
+def test_the_order_of_keys_does_not_divide_agents_and_the_last_value_does() -> None:
+    fields = [("type", "json_schema"), ("schema", 1)]
+    forms = map(dict[str, Any], (fields, fields[::-1], [fields[0], ("schema", 2)]))
+    first, reordered, other = (profile_of(spec(output_format=form)) for form in forms)
+    assert first == reordered != other

@@ -1,24 +1,22 @@
 """What agents are started in advance, after which sessions."""
 
 from collections.abc import Callable
-from pathlib import Path
 from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
 from contracts.session.values import SdkOptions
 from runtime.clock import new_id
-from session.agent.claiming import NO_SESSION
+from session.agent.claiming import Profile
 from session.agent.demand import Demand
-from session.agent.options import AgentSpec
 
 ALICE, BOB = UUID(int=1), UUID(int=2)
 
 type Paced = Callable[..., list[str | None]]
 
 
-def profile(model: str) -> AgentSpec:
-    return AgentSpec(NO_SESSION, Path(), SdkOptions(model=model))
+def profile(model: str) -> Profile:
+    return Profile(SdkOptions(model=model))
 
 
 def demand(*sessions: tuple[UUID, str], seconds: float = 60) -> Demand:
@@ -93,3 +91,13 @@ def test_only_a_user_with_all_of_the_last_sessions_is_greedy() -> None:
 
 def test_an_agent_is_not_left_to_users_who_need_another_profile() -> None:
     assert not demand((BOB, "haiku"), (ALICE, "opus"), (ALICE, "opus")).is_greedy(ALICE, profile("opus"), 2)
+
+
+def test_the_options_of_sessions_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [SdkOptions(output_format={"type": "json_schema", "schema": {"title": str(n)}}) for n in range(64)]
+    noted, profiles = Demand(60), [Profile(each) for each in options]
+    for number, each in enumerate(profiles):
+        noted.note(new_id(), (ALICE, BOB)[number % 2], each)
+    monkeypatch.setattr(SdkOptions, "__eq__", Mock(side_effect=AssertionError))
+    assert noted.profiles(64) == profiles[::-1]
+    assert noted.is_greedy(BOB, Profile(options[0]), 1)

@@ -1,6 +1,7 @@
 """What the next worker does with a run, by what the conversation has of it."""
 
 from collections.abc import AsyncGenerator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from contracts.session.run_view import RunSummary, RunView
 from contracts.session.session import ChangeSession
 from contracts.session.settling import LostCall, Settled
 from contracts.session.values import AfterCrash, SdkOptions, ToolUseBlock
+from eventing.testing import eventually
 from runtime.clock import new_id
 from session.agent import AgentEvent, Ask, Finished
 from session.agent.begun_calls import BegunCalls
@@ -20,6 +22,7 @@ from session.reactions.approval import OUTCOMES
 from session.reactions.resuming import GO_ON, INTERRUPTED, KEPT, MAX_LISTED, RETURNED, UNKNOWN, Recovered, describe
 
 from services.session.tests.desk import Desk
+from services.session.tests.test_month_budget import spending
 from services.session.tests.test_tail import TEXT, answer, call, lost, result
 from services.session.tests.test_transcript_fence import opened
 from services.session.tests.worker import FINISHED, Worker
@@ -246,6 +249,37 @@ async def test_an_agent_knows_in_which_call_the_one_before_died(worker: Worker) 
     await die_in_call(worker, "continue")
     first, second = worker.prompts
     assert (first, second) == ("?", "\n".join([GO_ON, UNKNOWN, '- Bash with {"n": 1}']))
+
+
+@pytest.mark.parametrize("after_crash", ["ask", "continue", "end"])
+async def test_what_an_agent_did_that_died_as_its_time_was_over_is_recorded(
+    worker: Worker, after_crash: AfterCrash
+) -> None:
+    options = SdkOptions(timeout_seconds=1, after_crash=after_crash)
+    await worker.desk.send(ChangeSession(session_id=worker.run.session_id, sdk_options=options))
+    (spent := spending(worker.desk, worker.run)).worked_ms = lambda: 900
+    await spent.charge(Decimal(0))
+
+    async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await allow(worker, run := await worker.current_run())
+        await write(worker, run, answer(TEXT, call()))
+        await eventually(lambda: worker.closed)
+        yield Finished(error_code=Code.AGENT_FAILED, died=True)
+
+    await worker.work(die)
+    run = await worker.current_run()
+    calls = [each.status for each in run.tool_calls]
+    assert (run.error_code, run.text, calls) == (Code.RUN_TIMEOUT, "Hello.", ["unknown"])
+
+
+async def test_an_agent_that_died_as_its_run_was_cancelled_is_paid(worker: Worker) -> None:
+    async def die(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await worker.cancel()
+        yield Finished(input_tokens=7, error_code=Code.AGENT_FAILED, died=True)
+
+    await worker.work(die)
+    run = await worker.current_run()
+    assert (run.status, run.usage.input_tokens) == ("cancelled", 7)
 
 
 async def test_a_forged_entry_without_an_id_is_not_recorded(worker: Worker) -> None:

@@ -1,7 +1,10 @@
 """Agents that are started before it is known for which session: who may have one, and how it becomes theirs."""
 
 import asyncio
+import json
+from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -10,11 +13,11 @@ from contracts.session.values import SdkOptions
 
 from session.agent.failures import AgentFailed
 from session.agent.options import AgentSpec
+from session.ceilings import UNLIMITED, Ceiling
 
 if TYPE_CHECKING:
     from session.agent.client import Client
 
-NO_SESSION = UUID(int=0)
 CLAIM_SECONDS = 10.0
 BYPASS = "bypassPermissions"
 OWN_PROMPT = ""
@@ -35,10 +38,30 @@ class FolderRemoved(ClaimFailed):
     """Another replica has removed the folder of the prestarted agent, which was not kept for too long."""
 
 
-def profile_of(spec: AgentSpec) -> AgentSpec | None:
-    """Return what cannot be changed in an agent after its start, as the specification of an agent without a session.
+@dataclass(frozen=True)
+class Profile:
+    """What cannot be changed in an agent after its start; `owner` is None if it suits the sessions of all users.
 
-    None if no other session could use the agent. A profile with options that were chosen by a user, other than the
+    Profiles are compared by a digest. Options may be long and differ only at their end, and the profiles of many
+    sessions are compared with each other.
+    """
+
+    options: SdkOptions = field(compare=False)
+    ceiling: Ceiling = field(default=UNLIMITED, compare=False)
+    owner: UUID | None = field(default=None, compare=False)
+    digest: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Compute the digest."""
+        parts = self.options.model_dump(), repr(self.ceiling), str(self.owner)
+        digest = sha256(json.dumps(parts, sort_keys=True).encode()).digest()
+        object.__setattr__(self, "digest", digest)
+
+
+def profile_of(spec: AgentSpec) -> Profile | None:
+    """Return the profile of an agent; None if no other session could use the agent.
+
+    A profile with options that were chosen by a user, other than the
     model and its effort, belongs to that user: nobody learns from a fast start what others have chosen.
     """
     options = spec.options
@@ -54,7 +77,7 @@ def profile_of(spec: AgentSpec) -> AgentSpec | None:
     fixed = options.model_copy(update=claimed)
     usual = spec.ceiling.reduced(SdkOptions(model=options.model, effort=options.effort)).model_copy(update=claimed)
     owner = None if fixed == usual else spec.owner
-    return AgentSpec(NO_SESSION, Path(), fixed, ceiling=spec.ceiling, owner=owner)
+    return Profile(fixed, spec.ceiling, owner)
 
 
 def _has_whole_budget(spec: AgentSpec) -> bool:

@@ -280,7 +280,8 @@ class Agent:
                 yield replace(event, error_code=failure.code, error_detail=failure.detail)
             elif await self._transcript.may_record(entry, self._is_last):
                 yield event
-            else:  # what its calls did is recorded with the work of the lost agent
+            else:  # what its calls did is recorded with the work of the lost agent, also if its end is requested now
+                self._failure = self._failure or AgentDied(CRASHED)
                 note_reported(event, self.servers.made_calls)
 
     def _is_last(self) -> bool:

@@ -3,14 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from runtime.clock import new_id
 
 from session.agent.agent_context import AgentContext
-from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, choose, claim
+from session.agent.claiming import ClaimFailed, FolderRemoved, Profile, Unclaimable, choose, claim
 from session.agent.client import Client
 from session.agent.failures import STOPPED, AgentFailed
 from session.agent.live import Agent
@@ -27,13 +26,12 @@ class PrestartedAgent(Agent):
     Raises as `Agent` does; OSError: its folder cannot be created.
     """
 
-    def __init__(
-        self, profile: AgentSpec, workspaces: Path, context: AgentContext, end: Callable[[Agent], None]
-    ) -> None:
+    def __init__(self, profile: Profile, workspaces: Path, context: AgentContext, end: Callable[[Agent], None]) -> None:
         self.profile, self._name = profile, new_id()
         self.folder = parked.park(workspaces, str(self._name))
         options = profile.options.model_copy(update={"system_prompt": None})
-        self._own_spec = replace(profile, options=options, session_id=self._name, workspace=self.folder)
+        about = self._name, self.folder, options
+        self._own_spec = AgentSpec(*about, ceiling=profile.ceiling, owner=profile.owner)
         self._listener: socket.socket | None = None
         self._program = _identity(context.program)
         super().__init__(self._own_spec, context, end)

@@ -12,7 +12,7 @@ from runtime import telemetry
 from runtime.logging import get_logger
 
 from session.agent.agent_context import AgentContext
-from session.agent.claiming import ClaimFailed, FolderRemoved, Unclaimable, profile_of
+from session.agent.claiming import ClaimFailed, FolderRemoved, Profile, Unclaimable, profile_of
 from session.agent.counting import count_claim, counted_claim, counted_start
 from session.agent.demand import Demand
 from session.agent.failures import STOPPED, AgentFailed
@@ -200,7 +200,7 @@ class Spares:
         await asyncio.gather(*(agent.stop() for agent in self.agents))
         self.agents.clear()
 
-    def _missing(self) -> AgentSpec | None:
+    def _missing(self) -> Profile | None:
         present = [agent.profile for agent in self.agents]
         for profile in self._demand.profiles(self.number):
             if profile in present:
@@ -209,7 +209,7 @@ class Spares:
                 return profile
         return None
 
-    async def _added(self, profile: AgentSpec, workspaces: Path) -> bool:
+    async def _added(self, profile: Profile, workspaces: Path) -> bool:
         """Start an agent; return whether that succeeded."""
         agent = None
         async with self._slots.take(None, spare=True):

@@ -140,8 +140,11 @@ async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bo
 
 
 def is_lost(finished: Finished, cancellation: Cancellation) -> bool:
-    """Return whether an agent ended though nobody wanted that."""
-    return finished.died and finished.error_code is Code.AGENT_FAILED and not cancellation.requested
+    """Return whether an agent died whose worker still has the run: it did not report all that it did.
+
+    That holds, too, if its end was requested in that moment, because of its time or space.
+    """
+    return finished.died and finished.error_code is Code.AGENT_FAILED and not cancellation.refusal
 
 
 async def prompt_of(

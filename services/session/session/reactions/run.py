@@ -201,8 +201,8 @@ async def _run_agent(
         await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
     if is_lost(finished, cancellation):
-        lost = await recover(run, reaction)
-        if lost.settled.outlook != "ends":
+        lost = await _recover_lost(run, finished, reaction)
+        if lost.settled.outlook != "ends" and not cancellation.requested:
             return await _leave_lost(run, finished, lost, reaction)
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
@@ -210,6 +210,16 @@ async def _run_agent(
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
+
+
+async def _recover_lost(run: RunSummary, finished: Finished, reaction: Reaction[Dependencies]) -> Recovered:
+    """Recover what an agent did that died; if its run is over, record what it used. Raises as `recover` does."""
+    try:
+        return await recover(run, reaction)
+    except Refusal as refusal:
+        if refusal.code in OVER_CODES:
+            await end_finished(run, finished, reaction)
+        raise
 
 
 async def _leave_lost(
