@@ -4,14 +4,14 @@ import os
 import signal
 import subprocess
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from onebox.children import allowed_environment
 from onebox.folder import DataFolder
-from onebox.testing.system import System, until
+from onebox.testing.system import System, has_ended, until
 from onebox.testing.unrooted import PostgresForTests
 
 from tests.e2e.user import User, newcomer
@@ -49,9 +49,14 @@ class Pair:
         subprocess.run(["bash", "-eu", "-o", "pipefail", "-c", script], env=environment, timeout=120, check=True)
 
     def end_primary(self) -> None:
-        """End the primary as the loss of its machine does."""
-        assert self.primary.child.pid
-        os.kill(self.primary.child.pid, signal.SIGKILL)
+        """End all processes of the primary at once, as the loss of its machine does."""
+        pid = self.primary.child.pid
+        assert pid
+        pids = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        for each in pids:
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+        until(lambda: all(map(has_ended, pids)))
 
     def _path(self) -> str:
         return f"{self.primary.programs}:{os.environ['PATH']}"  # noqa: TID251
