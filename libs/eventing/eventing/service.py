@@ -1,12 +1,11 @@
 """Assembles and runs a service: connects, migrates, and runs subscribers, relay and reactions until stopped."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from contracts.messages import Event
 from contracts.refusals import Refusal
@@ -14,6 +13,7 @@ from contracts.wire import DEAD_LETTER_SUBJECTS, DEAD_LETTERS, event_filter, eve
 from pydantic import Field
 from runtime import bus
 from runtime.bus import Client
+from runtime.bus.envelope import Envelope
 from runtime.bus.jetstream import JetStream, jetstream
 from runtime.bus.start import wait_for_bus
 from runtime.forever import forever
@@ -28,6 +28,7 @@ from eventing.constraints import Constraints
 from eventing.database import Database
 from eventing.database.start import database_ready, retry_at_start
 from eventing.database.writing import WriteCheck
+from eventing.draining import Task, work
 from eventing.due import DueKind
 from eventing.due_times import DueTimes
 from eventing.handling import Handlers, subscribers
@@ -53,8 +54,6 @@ from eventing.store.erasure import Erasure
 from eventing.store.postgres import PostgresStore, Projection
 
 log = get_logger()
-
-type Task = Callable[[], Coroutine[Any, Any, None]]
 
 
 class ServiceSettings(OpsSettings):
@@ -88,9 +87,9 @@ class Service[S: ServiceSettings, T]:
     `projectors` write those of other services' events. `followers` are the services that project this one's events,
     which are erased only after that. `dependencies` opens what handlers and reactions need; `checks` are those of its
     own for readiness, and `measure` measures its own metrics for a scrape. `started` is called before the service
-    accepts messages, and `stopping` when it begins to stop, with the seconds that remain. `secrets` are the tables of
-    secret values. `read_models` are those that can be rebuilt. `package` has the migrations; without it, the package
-    with the name of the service has them.
+    accepts messages, `received` with the envelope of each, and `stopping` when it begins to stop, with the seconds that
+    remain. `secrets` are the tables of secret values. `read_models` are those that can be rebuilt. `package` has the
+    migrations; without it, the package with the name of the service has them.
     """
 
     name: str
@@ -109,6 +108,7 @@ class Service[S: ServiceSettings, T]:
     package: str | None = None
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     started: Callable[[S, Dispatcher[T]], Awaitable[None]] | None = None
+    received: Callable[[T, Envelope], None] | None = None
     stopping: Callable[[T, float], None] | None = None
     checks: Callable[[T], dict[str, health.Check]] | None = None
     measure: Callable[[T, Database], Awaitable[Values]] | None = None
@@ -164,6 +164,7 @@ class Service[S: ServiceSettings, T]:
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
             store = self.store(database)
             dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
+            dispatcher.received = self.received and partial(self.received, dependencies)
             if self.started:
                 await self.started(settings, dispatcher)
             # With a pool of its own: leases have to be renewed even while the service uses up the other connections.
@@ -183,7 +184,7 @@ class Service[S: ServiceSettings, T]:
             always = self._endless_tasks(store, relay, reactor, js, settings)
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._unshared_tasks(store, reactor)]
             draining = self._draining_tasks(reactor, due_times, stop)
-            await _work(always, draining, stop, settings.drain_seconds, partial(self._stop, dependencies))
+            await work(always, draining, stop, settings.drain_seconds, partial(self._stop, dependencies))
 
     def _stop(self, dependencies: T, seconds: float) -> None:
         if self.stopping:
@@ -270,29 +271,3 @@ class Service[S: ServiceSettings, T]:
             await provision(js, DEAD_LETTERS, [DEAD_LETTER_SUBJECTS], replicas=replicas)
             if self.reactions.work_of(self.name):
                 await provision_work(js, self.name, replicas=replicas)
-
-
-async def _work(
-    always: list[Task],
-    until_stopped: list[Task],
-    stop: asyncio.Event,
-    drain_seconds: float,
-    stopping: Callable[[float], None],
-) -> None:
-    """Run all tasks until `stop` is set, wait some seconds for those that end by themselves, and cancel the others."""
-    async with asyncio.TaskGroup() as tasks:
-        endless = [tasks.create_task(task()) for task in always]
-        drained = [tasks.create_task(task()) for task in until_stopped]
-        await stop.wait()
-        log.info("draining")
-        stopping(drain_seconds)
-        if drained:
-            await asyncio.wait(drained, timeout=drain_seconds)
-        await _end({*drained, *endless})
-
-
-async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    while tasks:  # repeated, because nats-py sometimes swallows a cancellation
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=1)

@@ -85,6 +85,13 @@ def bus(client: Client) -> Bus:
 
 
 @pytest.mark.usefixtures("serving")
+async def test_a_dispatcher_is_given_the_envelope_of_each_message(bus: Bus, dispatcher: Dispatcher[None]) -> None:
+    dispatcher.received = (received := list[Envelope]()).append
+    await bus.ask(OpenJar.example(), Envelope.begin(client_address="192.0.2.1"))
+    assert [each.client_address for each in received] == ["192.0.2.1"]
+
+
+@pytest.mark.usefixtures("serving")
 async def test_commands_and_queries_are_answered(bus: Bus) -> None:
     opened: JarView = await bus.ask(OpenJar.example(), Envelope.begin())
     assert await bus.ask(AddMarble.example(), Envelope.begin()) == 1

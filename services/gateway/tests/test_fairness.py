@@ -11,6 +11,7 @@ from gateway.entry.fairness import Fairness
 from gateway.problems import Problem
 from gateway.settings import Settings
 from gateway.waiting import Waits
+from runtime import activity
 from runtime.testing import background, eventually
 from starlette.types import Message, Receive, Scope, Send
 
@@ -64,7 +65,8 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(request_slots, "monotonic", clock)
+    for module in (request_slots, activity):
+        monkeypatch.setattr(module, "monotonic", clock)
     return clock
 
 

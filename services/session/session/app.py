@@ -7,7 +7,7 @@ from eventing.service import Service
 from session.agent.environments import VARIABLES
 from session.aggregate import Session, SessionTemplate
 from session.constraints import constrains
-from session.dependencies import Dependencies, checks, dependencies
+from session.dependencies import Dependencies, checks, dependencies, note_request
 from session.handlers import handles
 from session.load import measure
 from session.projections import project
@@ -28,6 +28,7 @@ service: Service[Settings, Dependencies] = Service(
     dependencies=dependencies,
     checks=checks,
     measure=partial(measure, APPROVAL_EXPIRY.name),
+    received=note_request,
     stopping=lambda dependencies, seconds: dependencies.places.stop(seconds),
     constraints=constrains,
     reactions=reactions,

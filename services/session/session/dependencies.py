@@ -14,8 +14,10 @@ from eventing.handling import QueryContext, UnitOfWork
 from eventing.recording import Recorded
 from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
+from runtime.activity import Activity
 from runtime.blocking import BlockingPool
 from runtime.bus import Client
+from runtime.bus.envelope import Envelope
 from runtime.http.health import Check
 from runtime.metrics import metrics_of
 from runtime.waiters import Waiters
@@ -42,6 +44,9 @@ from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 WITHOUT_SANDBOX = "agents run without a sandbox and therefore without tools"
 
+ACTIVE_SECONDS = 5.0
+"""How long after a request of a user the runs of others leave it some of the processors."""
+
 confined = Gauge(
     "agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)", registry=metrics_of("session")
 )
@@ -54,7 +59,7 @@ class Dependencies:
     `decisions` wakes workers that wait for an approval. `ceilings` limit the options of agents.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
     `quotas` keeps; `measuring` measures those in which agents work. `spending` returns what a run, requested by an
-    event, spends of the budget of its user.
+    event, spends of the budget of its user. `activity` is that of users who send requests to this replica.
     """
 
     agents: Agents
@@ -73,6 +78,7 @@ class Dependencies:
     writing: BlockingPool
     measuring: BlockingPool
     quotas: Quotas
+    activity: Activity[UUID]
     copied_work: CopiedWork
     spending: Callable[[Recorded[Any], UUID], Spending]
 
@@ -141,6 +147,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             writing=writing,
             measuring=measuring,
             quotas=Quotas(),
+            activity=Activity(ACTIVE_SECONDS),
             copied_work=CopiedWork(copying),
             spending=partial(Spending, database),
         )
@@ -162,6 +169,12 @@ async def _find_sandbox(program: Path, settings: Settings) -> Sandbox:
     sandbox = await find_sandbox(WITHOUT_SANDBOX, probe_of(program), required=settings.sandbox_required)
     confined.set(sandbox.confines)
     return sandbox
+
+
+def note_request(dependencies: Dependencies, envelope: Envelope) -> None:
+    """Note who has sent a message, if it is for a request of a client."""
+    if envelope.actor and envelope.client_address:
+        dependencies.activity.note(envelope.actor.user_id)
 
 
 def checks(dependencies: Dependencies) -> dict[str, Check]:

@@ -1,7 +1,7 @@
 """Dispatches messages: finds the handler, retries conflicts, and recognises a command that is delivered twice."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,7 +26,10 @@ MIN_PAUSE, MAX_PAUSE = 0.005, 0.3
 
 @dataclass
 class Dispatcher[T]:
-    """Runs a service's handlers. `unique_violations` maps the names of unique indexes to the refusals they mean."""
+    """Runs a service's handlers. `unique_violations` maps the names of unique indexes to the refusals they mean.
+
+    `received` is called with the envelope of each message that another process has sent.
+    """
 
     store: EventStore
     database: Database
@@ -35,6 +38,7 @@ class Dispatcher[T]:
     queries: Handlers
     unique_violations: dict[str, Refusal] = field(default_factory=dict[str, Refusal])
     locks: Locks = field(default_factory=Locks)
+    received: Callable[[Envelope], None] | None = None
 
     async def send[R](self, command: Command[R], envelope: Envelope, now: datetime | None = None) -> R:
         """Handle a command, and return its result. Arguments and errors are those of `send_versioned`."""

@@ -278,6 +278,8 @@ def _headers(answer: Answer[Any]) -> dict[str, str]:
 
 
 async def _handle(dispatcher: Dispatcher[Any], body: Command[Any] | Query[Any], envelope: Envelope) -> Answer[Any]:
+    if dispatcher.received:
+        dispatcher.received(envelope)
     if isinstance(body, Command):
         answer = await dispatcher.send_versioned(body, envelope)
         return answer if envelope.wants_version else answer._replace(version=None)

@@ -5,10 +5,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from math import inf
 from time import monotonic
 
 from prometheus_client import Counter, Gauge
+from runtime.activity import Activity
 from runtime.metrics import metrics_of
 
 from gateway.problems import EdgeCode, Problem
@@ -74,23 +74,6 @@ class _Requests:
         return self.in_turn > 0 and longest < MAX_IN_TURN_SECONDS
 
 
-class _Activity:
-    """When the latest request was sent, and when that of another user was."""
-
-    def __init__(self) -> None:
-        self._user_id, self._at, self._other_at = "", -inf, -inf
-
-    def note(self, user_id: str) -> None:
-        if user_id != self._user_id:
-            self._user_id, self._other_at = user_id, self._at
-        self._at = monotonic()
-
-    def is_beside(self, user_id: str) -> bool:
-        """Return whether a user has sent a request just now who is not this one."""
-        at = self._other_at if user_id == self._user_id else self._at
-        return monotonic() - at < ACTIVE_SECONDS
-
-
 class RequestSlots:
     """Lets at most `limit` requests of a user begin, and the others in the order of their arrival.
 
@@ -103,7 +86,7 @@ class RequestSlots:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._users: dict[str, _Requests] = {}
-        self._activity = _Activity()
+        self._activity = Activity[str](ACTIVE_SECONDS)
 
     async def acquire(self, user_id: str) -> Slot:
         """Wait until a request of a user may begin.
