@@ -1,18 +1,21 @@
 """The requests of a user that are in progress are limited: its others wait, and those of other users do not."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+import runtime.turns
 from contracts.samples import SESSION, USER
 from contracts.session.session import GetSession
 from gateway.clients.rates import request_slots
-from gateway.clients.rates.request_slots import RequestSlots, Slot, current
+from gateway.clients.rates.request_slots import PACE, RequestSlots, current
 from gateway.entry.fairness import Fairness
 from gateway.problems import Problem
 from gateway.settings import Settings
 from gateway.waiting import Waits
 from runtime import activity
 from runtime.testing import background, eventually
+from runtime.turns import Turn
 from starlette.types import Message, Receive, Scope, Send
 
 from services.gateway.tests.fake_services import OTHER, FakeServices
@@ -26,9 +29,11 @@ class Requests:
     """Requests that remain in progress until the test releases their slots, in the order in which they have begun."""
 
     def __init__(self, limit: int = 2) -> None:
-        self.slots = RequestSlots(limit)
+        self.slots = RequestSlots(
+            limit, replace(PACE, turn_seconds=60.0, counted_seconds=120.0)
+        )  # a machine may be busy
         self.begun: list[str] = []
-        self.held: list[Slot] = []
+        self.held: list[Turn] = []
         self.refused: list[str] = []
 
     async def send(self, name: str, user: str = ADA) -> None:
@@ -47,9 +52,7 @@ class Requests:
 
 
 @pytest.fixture
-def requests(monkeypatch: pytest.MonkeyPatch) -> Requests:
-    monkeypatch.setattr(request_slots, "TURN_SECONDS", 60.0)  # a machine may be busy
-    monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 120.0)
+def requests() -> Requests:
     return Requests()
 
 
@@ -65,25 +68,9 @@ class Clock:
 @pytest.fixture(autouse=True)
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    for module in (request_slots, activity):
+    for module in (activity, runtime.turns):
         monkeypatch.setattr(module, "monotonic", clock)
     return clock
-
-
-async def test_the_requests_of_a_user_begin_in_the_order_of_their_arrival(requests: Requests) -> None:
-    async with background(*(requests.send(f"{n}") for n in range(5))):
-        await requests.settle()
-        assert requests.begun == ["0", "1"]
-        for slot in (requests.held[1], requests.held[0]):
-            slot.release()
-        await requests.settle()
-        assert requests.begun == ["0", "1", "2", "3"]
-
-
-async def test_nobody_waits_for_another_user(requests: Requests) -> None:
-    async with background(*(requests.send(f"{n}") for n in range(50)), requests.send("of Bob", BOB)):
-        await requests.settle()
-        assert requests.begun == ["0", "1", "of Bob"]
 
 
 async def test_beside_others_the_requests_of_a_user_begin_one_after_the_other(requests: Requests) -> None:
@@ -95,27 +82,10 @@ async def test_beside_others_the_requests_of_a_user_begin_one_after_the_other(re
         assert requests.begun == ["of Bob", "0", "1"]
 
 
-async def test_beside_others_a_request_that_takes_long_lets_the_next_begin(
-    requests: Requests, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(request_slots, "TURN_SECONDS", 0.0)
-    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
-        await eventually(lambda: requests.begun == ["of Bob", "0", "1"])
-
-
-async def test_a_user_who_is_alone_again_has_several_requests_in_progress(requests: Requests, clock: Clock) -> None:
-    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
-        await requests.settle()
-        clock.now += request_slots.ACTIVE_SECONDS
-        requests.held[1].release()
-        await requests.settle()
-        assert requests.begun == ["of Bob", "0", "1", "2"]
-
-
 async def test_a_request_that_has_waited_long_begins_as_without_others(requests: Requests, clock: Clock) -> None:
     async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
         await requests.settle()
-        clock.now += request_slots.MAX_IN_TURN_SECONDS
+        clock.now += PACE.in_turn_seconds
         async with background(requests.send("next of Bob", BOB)):
             await requests.settle()
             requests.held[1].release()
@@ -132,22 +102,6 @@ async def test_beside_a_user_with_many_requests_several_of_another_begin(request
             assert requests.begun == ["0", "1", "0 of Bob", "1 of Bob"]
 
 
-async def test_a_slot_is_released_once(requests: Requests) -> None:
-    async with background(*(requests.send(f"{n}") for n in range(5))):
-        await requests.settle()
-        for _ in range(3):
-            requests.held[0].release()
-        await requests.settle()
-        assert requests.begun == ["0", "1", "2"]
-
-
-async def test_a_request_that_takes_long_does_not_count(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(request_slots, "TURN_SECONDS", 0.0)
-    monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 0.0)
-    async with background(*(requests.send(f"{n}") for n in range(5))):
-        await eventually(lambda: len(requests.begun) == 5)
-
-
 async def test_a_request_that_waits_too_long_is_refused(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(request_slots, "MAX_WAIT_SECONDS", 0.0)
     for n in range(3):
@@ -160,33 +114,6 @@ async def test_too_many_waiting_requests_are_refused(requests: Requests, monkeyp
     async with background(*(requests.send(f"{n}") for n in range(4))):
         await requests.settle()
         assert (requests.begun, requests.refused) == (["0", "1"], ["3: 429, again after 1 s"])
-
-
-async def test_a_cancelled_request_leaves_its_place_to_the_next(requests: Requests) -> None:
-    async with background(*(requests.send(f"{n}") for n in range(4))) as [*_, cancelled, _last]:
-        await requests.settle()
-        cancelled.cancel()
-        requests.held[0].release()
-        await requests.settle()
-        assert requests.begun == ["0", "1", "3"]
-
-
-async def test_a_request_that_is_cancelled_as_it_may_begin_holds_nothing(requests: Requests) -> None:
-    async with background(*(requests.send(f"{n}") for n in range(4))) as [*_, cancelled, _last]:
-        await requests.settle()
-        requests.held[0].release()
-        cancelled.cancel()
-        await requests.settle()
-        assert requests.begun == ["0", "1", "3"]
-
-
-async def test_nothing_is_kept_of_a_user_without_requests(requests: Requests) -> None:
-    async with background(*(requests.send(f"{n}") for n in range(5))):
-        while len(requests.begun) < 5:
-            await requests.settle()
-            for slot in requests.held:
-                slot.release()
-    assert vars(requests.slots)["_users"] == {}
 
 
 async def test_a_request_that_waits_for_a_result_does_not_count(requests: Requests) -> None:
@@ -212,7 +139,8 @@ def settings(nats_url: str) -> Settings:
 async def test_a_user_does_not_keep_the_services_from_others(
     harness: Harness, services: FakeServices, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_slots, "COUNTED_SECONDS", 600.0)
+    turns = vars(harness.gateway.request_slots)["_turns"]
+    monkeypatch.setattr(turns, "pace", replace(turns.pace, counted_seconds=600.0))
     await services.ignore(GetSession)
     other = harness.client(None, authorization=f"Bearer {services.token(sub=str(OTHER))}")
     async with harness.client() as client, other, background(*(client.get(PATH) for _ in range(5))):

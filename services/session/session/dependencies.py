@@ -120,6 +120,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     await _check_folders(settings, database)
     sandbox = await _find_sandbox(program := settings.agent_path or AGENT, settings)
     await apply_rules(settings.quota_rules, database)
+    activity = Activity[UUID](ACTIVE_SECONDS)
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
@@ -138,7 +139,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             decisions=Waiters(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
-            places=Places(settings.runs_at_once, settings.waiting_agent_seconds),
+            places=Places(settings.runs_at_once, settings.waiting_agent_seconds, activity),
             environments=Environments(database),
             accounts=Accounts(database),
             ceilings=Ceilings.parse(settings.ceilings, settings.offered_models),
@@ -147,7 +148,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             writing=writing,
             measuring=measuring,
             quotas=Quotas(),
-            activity=Activity(ACTIVE_SECONDS),
+            activity=activity,
             copied_work=CopiedWork(copying),
             spending=partial(Spending, database),
         )

@@ -14,6 +14,7 @@ from contracts.session.session import DeleteSession, GetSession, ResumeSession, 
 from contracts.session.session_view import SessionView
 from eventing.recording import Recorded
 from eventing.testing.reacting import reaction_to
+from runtime.activity import Activity
 from runtime.blocking import BlockingPool
 from runtime.bus.envelope import Envelope
 from runtime.clock import now
@@ -72,13 +73,14 @@ class FileJobs:
             AsyncMock(),
             root / "workspaces",
             root / "archives",
-            *(nothing, nothing, 1, Places(1, 60), nothing, nothing),
+            *(nothing, nothing, 1, Places(1, 60, Activity(0)), nothing, nothing),
             ceilings=Ceilings(),
             storage=Storage(desk.database),
             blocking=blocking,
             writing=blocking,
             measuring=blocking,
             quotas=Quotas(),
+            activity=Activity(0),
             copied_work=CopiedWork(desk.database),
             spending=nothing,
         )

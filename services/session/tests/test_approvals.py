@@ -16,6 +16,7 @@ from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, TOOL_CALL
 from contracts.session.approval import ApprovalView, DeliverDecisions, ListApprovals
 from contracts.session.run_view import RunView
 from contracts.session.values import ApprovalOutcome, Block, ToolUseBlock, Usage
+from runtime.activity import Activity
 from runtime.clock import new_id, now
 from runtime.testing import eventually
 from runtime.waiters import Waiters
@@ -76,7 +77,7 @@ def run(attempt: int = 1) -> RunView:
 
 def dependencies() -> Any:
     return SimpleNamespace(
-        decisions=Waiters[UUID](), approval_seconds=DAY, places=Places(64, 300), agents=SimpleNamespace()
+        decisions=Waiters[UUID](), approval_seconds=DAY, places=Places(64, 300, Activity(0)), agents=SimpleNamespace()
     )
 
 

@@ -1,5 +1,8 @@
 """Agents that end, also if something else fails at the same time."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -8,7 +11,8 @@ from uuid import UUID
 import pytest
 from contracts.session.values import SdkOptions
 from eventing.testing import eventually
-from session.agent import Agents, AgentSpec, Limits
+from session.agent import Agents, AgentSpec, Delta, Limits
+from session.agent.places import Place
 
 SPEC = AgentSpec(UUID(int=1), Path("one"), SdkOptions())
 
@@ -40,3 +44,21 @@ async def test_a_claimed_agent_ends_if_its_turn_cannot_begin() -> None:
     with pytest.raises(OSError, match="does not end"):
         await anext(agents.turn(SPEC, "Hello"))
     claimed.stop.assert_awaited_once()
+
+
+async def test_the_next_run_of_a_user_may_begin_once_an_agent_is_ready() -> None:
+    agents, steps = Agents(Mock(), Mock(), Mock(), Mock()), list[str]()
+
+    async def claimed(_: AgentSpec) -> Mock:
+        steps.append("ready")
+        return Mock(turn=begin, servers=Mock(uses=Mock(return_value=[])), stop=AsyncMock())
+
+    async def begin(*_: object) -> AsyncGenerator[Delta]:
+        steps.append("turn")
+        yield Delta("Hello", "text", UUID(int=2))
+
+    agents.spares = Mock(prepared=AsyncMock(), claimed=claimed, shed=AsyncMock())
+    place = Place(let_next_begin=lambda: steps.append("next"))
+    async with aclosing(agents.turn(replace(SPEC, place=place), "Hello")) as turn:
+        await anext(turn)
+    assert steps == ["ready", "next", "turn"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from contracts.session.run_view import RunView
 from eventing.testing import background, eventually
+from runtime.activity import Activity
 from runtime.clock import new_id
 from session.agent import handover
 from session.agent.handover import Handover
@@ -114,8 +115,8 @@ async def test_no_request_is_held_in_a_replica_that_does_not_stop() -> None:
 
 
 async def test_what_still_runs_is_handed_over_before_the_end() -> None:
-    places, calls = Places(2, 1000), list[bool]()
-    with places.take() as place:
+    places, calls = Places(2, 1000, Activity(0)), list[bool]()
+    async with places.take(new_id()) as place:
         place.hand_over = lambda: not calls.append(place.stopping)
         places.stop(0)
         await eventually(lambda: calls == [True])

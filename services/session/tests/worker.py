@@ -20,6 +20,7 @@ from eventing.reactions import Reaction
 from eventing.recording import Recorded
 from eventing.testing import eventually
 from eventing.testing.reacting import reaction_to
+from runtime.activity import Activity
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id, now
 from runtime.waiters import Waiters
@@ -95,7 +96,7 @@ class Worker:
         envelope = Envelope.begin(actor=OWNER)
         recorded = Recorded(self.run.session_id, 2, now(), event, envelope, OWNER.user_id)
         dependencies = SimpleNamespace(agents=agents, decisions=Waiters[UUID](), approval_seconds=86_400)
-        dependencies.places = Places(1, 600)
+        dependencies.places = Places(1, 600, Activity(0))
         dependencies.transcripts, dependencies.archives = self.transcripts, Path("/nowhere")
         dependencies.blocking = dependencies.writing = SimpleNamespace(run=asyncio.to_thread)
         dependencies.measuring = dependencies.blocking

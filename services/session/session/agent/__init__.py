@@ -123,6 +123,7 @@ class Agents:
         finished, agent, model = Finished(), None, None
         try:
             agent = await self._acquire(spec)
+            spec.place.let_next_begin()
             events = agent.turn(prompt, ask, message_id, elicit)
             async with self._ended_on_failure(agent), aclosing(events):
                 if servers := agent.servers.uses():

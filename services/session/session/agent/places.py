@@ -1,17 +1,22 @@
 """The places of a replica for runs, and which runs lose theirs: they wait for approvals, or the replica stops."""
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from uuid import UUID
 
 from contracts.session.values import ReleaseReason
 from prometheus_client import Counter
+from runtime.activity import Activity
 from runtime.metrics import metrics_of
+from runtime.turns import Pace, Turns
 
 MIN_SECONDS = 2.0
 """How long a run has waited at least if it is released because no place is free. By then all that its agent did is
 recorded, and a person who was asked has had a moment to answer."""
+PACE = Pace(turn_seconds=1.0)
+"""The next run of a user begins when the agent of the last one is ready, or has taken about twice as long as usual."""
 CLOSING_SECONDS = 2.0
 """How long before its end a replica that stops hands over the runs whose agents wait for the model."""
 
@@ -28,7 +33,7 @@ class Place:
     """The place of one run. While the run waits, since `since`, `release` ends its agent, or returns False.
 
     A run that `continues` after an earlier release has a place of another kind. Once the replica is `stopping`,
-    `hand_over` ends the agent, or returns False.
+    `hand_over` ends the agent, or returns False. `let_next_begin` is called when the agent is ready for the run.
     """
 
     continues: bool = False
@@ -37,6 +42,7 @@ class Place:
     hand_over: Callable[[], bool] = lambda: False
     released: ReleaseReason | None = None
     stopping: bool = False
+    let_next_begin: Callable[[], None] = lambda: None
 
     def wait(self) -> None:
         """Note that the run waits for another approval from now on."""
@@ -52,20 +58,29 @@ class Places:
 
     A run that waits for longer than `seconds` is released, and while no place is free, the one that has waited longest.
     Once the replica is `stopping`, all that wait are released, and others are handed over between two calls of tools.
+
+    While other users are active, the runs of a user begin one after the other, except those that continue.
     """
 
-    def __init__(self, number: int, seconds: float) -> None:
+    def __init__(self, number: int, seconds: float, activity: Activity[UUID]) -> None:
         self.seconds, self.number, self.continuing = seconds, number, (number + 1) // 2
-        self._places, self.stopping = set[Place](), False
+        self._places, self._turns, self.stopping = set[Place](), Turns(PACE, activity), False
 
-    @contextmanager
-    def take(self, *, continues: bool = False) -> Generator[Place]:
-        """Take a place. Others may be released, even if more than all places are taken."""
+    @asynccontextmanager
+    async def take(self, owner: UUID, *, continues: bool = False) -> AsyncGenerator[Place]:
+        """Take a place for a run of a user, and wait until it may begin.
+
+        Others may be released, even if more than all places are taken.
+        """
         self._places.add(place := Place(continues, stopping=self.stopping))
         self.review()
         try:
+            if not continues:
+                turn = self._turns.begin(owner) or await self._turns.wait(owner)
+                place.let_next_begin = turn.release
             yield place
         finally:
+            place.let_next_begin()
             self._places.remove(place)
 
     def review(self) -> None:
@@ -87,6 +102,7 @@ class Places:
         self.stopping = True
         for place in self._places:
             place.stopping = True
+        self._turns.end()
         self.review()
         asyncio.get_running_loop().call_later(within - CLOSING_SECONDS, self._hand_over)
 

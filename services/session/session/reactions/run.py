@@ -118,7 +118,8 @@ async def continue_run(recorded: Recorded[RunContinued], reaction: Reaction[Depe
 
 async def _work_on(recorded: Requested, reaction: Reaction[Dependencies]) -> None:
     try:
-        with reaction.dependencies.places.take(continues=isinstance(recorded.event, RunContinued)) as place:
+        continues = isinstance(recorded.event, RunContinued)
+        async with reaction.dependencies.places.take(recorded.owner, continues=continues) as place:
             files_changed = await _run(recorded, reaction, place)
     except Refusal as refusal:
         if refusal.code is Code.RUN_TAKEN:

@@ -1,0 +1,161 @@
+"""Work of a user begins in the order of its arrival, and beside other users one piece after the other."""
+
+import asyncio
+
+import pytest
+from runtime import activity, turns
+from runtime.activity import Activity
+from runtime.testing import background, eventually
+from runtime.turns import Pace, Turn, Turns
+
+ADA, BOB = "Ada", "Bob"
+ACTIVE_SECONDS, IN_TURN_SECONDS = 5.0, 60.0
+PACE = Pace(limit=3, turn_seconds=60.0, in_turn_seconds=IN_TURN_SECONDS)
+"""A machine may be busy."""
+
+
+class Work:
+    """Pieces of work that remain in progress until the test releases their turns, in the order of their beginnings."""
+
+    def __init__(self, pace: Pace = PACE) -> None:
+        self.activity = Activity[str](ACTIVE_SECONDS)
+        self.turns = Turns(pace, self.activity)
+        self.begun: list[str] = []
+        self.held: list[Turn] = []
+
+    async def do(self, name: str, user: str = ADA) -> None:
+        """Begin a piece of work as soon as it may."""
+        self.held.append(self.turns.begin(user) or await self.turns.wait(user))
+        self.begun.append(name)
+
+    async def settle(self) -> None:
+        """Let all begin that may."""
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+class Clock:
+    """Replaces the clock that activity and waits are timed with."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    for module in (activity, turns):
+        monkeypatch.setattr(module, "monotonic", clock)
+    return clock
+
+
+async def test_work_begins_in_the_order_of_its_arrival() -> None:
+    work = Work()
+    async with background(*(work.do(f"{n}") for n in range(6))):
+        await work.settle()
+        assert work.begun == ["0", "1", "2"]
+        assert (work.turns.running(ADA), work.turns.waiting(ADA)) == (3, 3)
+        for turn in (work.held[1], work.held[0]):
+            turn.release()
+        await work.settle()
+        assert work.begun == ["0", "1", "2", "3", "4"]
+
+
+async def test_nobody_waits_for_the_work_of_another_user() -> None:
+    work = Work()
+    async with background(*(work.do(f"{n}") for n in range(50)), work.do("of Bob", BOB)):
+        await work.settle()
+        assert work.begun == ["0", "1", "2", "of Bob"]
+
+
+async def test_beside_others_the_work_of_a_user_begins_one_after_the_other() -> None:
+    work = Work()
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(5)), work.do("of Bob", BOB)):
+        await work.settle()
+        assert work.begun == ["0", "of Bob"]
+        work.held[0].release()
+        await work.settle()
+        assert work.begun == ["0", "of Bob", "1"]
+
+
+async def test_beside_others_work_that_takes_long_lets_the_next_begin() -> None:
+    work = Work(Pace(turn_seconds=0.0))
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(5))):
+        await eventually(lambda: work.begun == ["0", "1", "2", "3", "4"])
+
+
+async def test_the_work_of_a_user_who_is_alone_again_begins_together(clock: Clock) -> None:
+    work = Work()
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(5))):
+        await work.settle()
+        clock.now += ACTIVE_SECONDS
+        work.held[0].release()
+        await work.settle()
+        assert work.begun == ["0", "1", "2", "3"]
+
+
+async def test_work_that_has_waited_long_begins_as_without_others(clock: Clock) -> None:
+    work = Work()
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(5))):
+        await work.settle()
+        clock.now += IN_TURN_SECONDS
+        work.activity.note(BOB)
+        work.held[0].release()
+        await work.settle()
+        assert work.begun == ["0", "1", "2", "3"]
+
+
+async def test_at_the_end_all_work_begins_as_without_others() -> None:
+    work = Work(Pace(turn_seconds=60.0))
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(5))):
+        await work.settle()
+        work.turns.end()
+        await work.settle()
+        assert work.begun == ["0", "1", "2", "3", "4"]
+        await work.do("5")
+
+
+async def test_a_turn_is_released_once() -> None:
+    work = Work()
+    async with background(*(work.do(f"{n}") for n in range(6))):
+        await work.settle()
+        for _ in range(3):
+            work.held[0].release()
+        await work.settle()
+        assert work.begun == ["0", "1", "2", "3"]
+
+
+async def test_work_that_takes_long_does_not_count() -> None:
+    work = Work(Pace(limit=1, turn_seconds=0.0, counted_seconds=0.0))
+    async with background(*(work.do(f"{n}") for n in range(5))):
+        await eventually(lambda: len(work.begun) == 5)
+
+
+@pytest.mark.parametrize("first", ["cancelled", "released"])
+async def test_cancelled_work_leaves_its_turn_to_the_next(first: str) -> None:
+    work = Work(Pace(limit=2))
+    async with background(*(work.do(f"{n}") for n in range(4))) as [*_, cancelled, _last]:
+        await work.settle()
+        if first == "cancelled":
+            cancelled.cancel()
+        work.held[0].release()
+        cancelled.cancel()
+        await work.settle()
+        assert work.begun == ["0", "1", "3"]
+
+
+async def test_nothing_is_kept_of_a_user_without_work() -> None:
+    work = Work()
+    async with background(*(work.do(f"{n}") for n in range(5))):
+        while len(work.begun) < 5:
+            await work.settle()
+            for turn in work.held:
+                turn.release()
+    assert vars(work.turns)["_users"] == {}
