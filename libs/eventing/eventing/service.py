@@ -163,8 +163,7 @@ class Service[S: ServiceSettings, T]:
             await self._provision(client, js, settings)
             dependencies = await stack.enter_async_context(self.dependencies(settings, database, client))
             store = self.store(database)
-            dispatcher = Dispatcher(store, database, dependencies, self.commands, self.queries, self.unique_violations)
-            dispatcher.received = self.received and partial(self.received, dependencies)
+            dispatcher = self._dispatcher(store, dependencies)
             if self.started:
                 await self.started(settings, dispatcher)
             # With a pool of its own: leases have to be renewed even while the service uses up the other connections.
@@ -185,6 +184,12 @@ class Service[S: ServiceSettings, T]:
             always += [partial(bus.wait_until_closed, client), projectors.run, *self._unshared_tasks(store, reactor)]
             draining = self._draining_tasks(reactor, due_times, stop)
             await work(always, draining, stop, settings.drain_seconds, partial(self._stop, dependencies))
+
+    def _dispatcher(self, store: PostgresStore, dependencies: T) -> Dispatcher[T]:
+        handlers = self.commands, self.queries, self.unique_violations
+        dispatcher = Dispatcher(store, store.database, dependencies, *handlers)
+        dispatcher.received = self.received and partial(self.received, dependencies)
+        return dispatcher
 
     def _stop(self, dependencies: T, seconds: float) -> None:
         if self.stopping:
