@@ -15,7 +15,7 @@ from session.agent.agent_events import TRUNCATED, AssistantMessage, Delta, Finis
 from session.agent.call_times import CallTimes
 from session.agent.model_proxy import Tokens
 from session.agent.reported import MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
-from session.agent.translator import OUTPUT_TOO_DEEP, MessageTranslator
+from session.agent.translator import OUTPUT_TOO_COMPLEX, MessageTranslator
 
 LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
@@ -207,7 +207,7 @@ def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
 def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
     finished = finish(nested(levels))
     result = finished.structured_output, finished.error_code, finished.error_detail
-    assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP)
+    assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_COMPLEX)
 
 
 @pytest.mark.parametrize(
