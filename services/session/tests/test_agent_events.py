@@ -93,6 +93,13 @@ def test_a_call_takes_until_its_result_is_written(
     assert duration(reported, ended, begun=begun) == expected
 
 
+def test_a_result_says_when_its_call_has_ended() -> None:
+    result = sdk.UserMessage([sdk.ToolResultBlock("id", "out")])
+    [returned] = MessageTranslator().translate(result, "1970-01-01T00:01:40.250Z")
+    assert isinstance(returned, ToolReturned)
+    assert returned.ended == 100.25
+
+
 def test_no_more_calls_are_timed_than_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_times, "MAX_CALLS", 1)
     times = CallTimes()

@@ -46,13 +46,17 @@ class AssistantMessage:
 
 @dataclass(frozen=True)
 class ToolReturned:
-    """The result of a tool call, which says why the call was `denied` if it was."""
+    """The result of a tool call, which says why the call was `denied` if it was.
+
+    It `ended` at this time, in seconds since 1970, if the agent made it.
+    """
 
     tool_use_id: str
     output: dict[str, Any]
     is_error: bool
     duration_ms: int
     denied: bool = False
+    ended: float | None = None
 
 
 @dataclass(frozen=True)

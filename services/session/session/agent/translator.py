@@ -152,8 +152,8 @@ class MessageTranslator:
 
     def _tool_returned(self, part: sdk.ToolResultBlock, written: Any) -> ToolReturned:
         result = stored_result(part.tool_use_id, part.content, is_error=bool(part.is_error))
-        id, duration = result.tool_use_id, self._times.end(result.tool_use_id, written)
-        return ToolReturned(id, result.output, result.is_error, duration, id in self._denied)
+        id, (duration_ms, ended) = result.tool_use_id, self._times.end(result.tool_use_id, written)
+        return ToolReturned(id, result.output, result.is_error, duration_ms, id in self._denied, ended)
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._times.clear()
