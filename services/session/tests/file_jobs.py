@@ -79,6 +79,7 @@ class FileJobs:
             writing=blocking,
             measuring=blocking,
             quotas=Quotas(),
+            activity=nothing,
             copied_work=CopiedWork(desk.database),
             spending=nothing,
         )
