@@ -10,7 +10,7 @@ from eventing import reactions
 from eventing.bus.wire import EventHeaders
 from eventing.reactions import Registration, deliveries
 from eventing.testing import background, eventually
-from eventing.testing.deliveries import all_acknowledged
+from eventing.testing.deliveries import all_acknowledged, count_heartbeats
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica
@@ -56,6 +56,7 @@ async def test_only_events_that_concern_a_reaction_are_processed(client: Client,
     for version in range(1, 31):
         await publish(js, OPENED, aggregate_version=str(version))
     async with background(replica(client).work(concern.of(spy), asyncio.Event())):
+        await eventually(lambda: len(spy.seen) >= 4)  # a new consumer may report for a moment that nothing is pending
         await eventually(lambda: all_acknowledged(js))
     assert [recorded.version for recorded in spy.seen] == [7, 8, 9, 30]
     assert [version for asked in concern.asked for version in asked] == [*range(1, 31)]
@@ -67,6 +68,7 @@ async def test_all_events_are_processed_if_it_is_unknown_which_concern(client: C
     for version in (1, 2, 3):
         await publish(js, OPENED, aggregate_version=str(version))
     async with background(replica(client).work(FailingConcern().of(spy), asyncio.Event())):
+        await eventually(lambda: len(spy.seen) >= 3)
         await eventually(lambda: all_acknowledged(js))
     assert sorted(recorded.version for recorded in spy.seen) == [1, 2, 3]
 
@@ -75,15 +77,15 @@ async def test_all_events_are_processed_if_it_is_unknown_which_concern(client: C
 async def test_events_that_wait_for_a_slot_are_not_redelivered(
     client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reactions, "ACK_WAIT", 2.0)
-    monkeypatch.setattr(reactions, "HEARTBEAT", 0.2)
+    monkeypatch.setattr(reactions, "HEARTBEAT", 0.05)
+    heartbeats = await count_heartbeats(other_client)
     spy, other, concern = ReactionSpy.waiting(), ReactionSpy(), Concern(*range(1, 31))
     for version in range(1, 31):
         await publish(js, OPENED, aggregate_version=str(version))
     async with background(replica(client).work(concern.of(spy), asyncio.Event())):
         await eventually(lambda: len(concern.asked) == 2)
         async with background(replica(other_client).work(concern.of(other), asyncio.Event())):
-            await asyncio.sleep(2.5)  # longer than the ack wait
+            await eventually(lambda: len(heartbeats) == 30 and min(heartbeats.values()) > 2)  # each is kept, and again
             spy.go.set()
             await eventually(lambda: all_acknowledged(js))
     assert (len(spy.seen), other.seen) == (30, [])

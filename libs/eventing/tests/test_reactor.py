@@ -8,7 +8,7 @@ from eventing import reactions as module
 from eventing.bus.streams import provision
 from eventing.reactions import Concurrency, Reactor, Registration, deliveries
 from eventing.testing import background, eventually
-from eventing.testing.deliveries import RestartBus, all_acknowledged, delivery_count
+from eventing.testing.deliveries import RestartBus, all_acknowledged, count_heartbeats, delivery_count
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
@@ -20,11 +20,24 @@ pytestmark = pytest.mark.usefixtures("fast_reactions")
 OPENED = JarOpened.example()
 
 
-@pytest.mark.parametrize("ack_wait", [2.0, pytest.param(10.0, marks=pytest.mark.long)])
-async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(
-    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch, ack_wait: float
+async def test_a_long_reaction_sends_heartbeats(
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ACK_WAIT", ack_wait)
+    monkeypatch.setattr(module, "HEARTBEAT", 0.05)
+    spy, heartbeats = ReactionSpy.waiting(), await count_heartbeats(other_client)
+    await publish(js, OPENED)
+    async with working((replica(client), spy)):
+        await eventually(lambda: heartbeats.total() > 2)
+        spy.go.set()
+        await eventually(lambda: all_acknowledged(js))
+    assert (len(spy.seen), len(heartbeats)) == (1, 1)
+
+
+@pytest.mark.long
+async def test_heartbeats_prevent_the_redelivery_of_a_long_reaction(
+    client: Client, other_client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", ack_wait := 10.0)
     monkeypatch.setattr(module, "HEARTBEAT", 0.05)
     spy, never = ReactionSpy.waiting(), asyncio.Event()
     await publish(js, OPENED)

@@ -103,12 +103,21 @@ def new_trace(
     return _recorded(operation, kind, otel.Context(), _all(operation, kind, None, attributes), links)
 
 
-def begin(operation: str, attributes: Attributes) -> Span:
-    """Return a new span that the caller ends, and that does not become the current one."""
+def begin(operation: str, attributes: Attributes, at: float) -> Span:
+    """Return a new span that the caller ends, and that does not become the current one.
+
+    It began `at` this time, in seconds since 1970.
+    """
     if tracing.tracer is None or not _is_traced():
         return INVALID_SPAN
     kind = SpanKind.INTERNAL
-    return tracing.tracer.start_span(operation, kind=kind, attributes=_all(operation, kind, None, attributes))
+    every = _all(operation, kind, None, attributes)
+    return tracing.tracer.start_span(operation, kind=kind, attributes=every, start_time=nanoseconds(at))
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return a time as spans have it, which cannot be before 1970."""
+    return max(0, int(seconds * 1e9))
 
 
 def is_recording() -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, overload
 
 from opentelemetry.sdk.resources import Resource
@@ -40,6 +41,18 @@ async def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> A
     except TimeoutError:
         raise TimeoutError(f"after {within:g} s the result is still {value!r}") from None
     return value
+
+
+async def skip_time(seconds: float) -> None:
+    """Let the clock of the event loop of this test go forward, and call what is due by then."""
+    loop = asyncio.get_running_loop()
+    vars(loop)["time"] = partial(_later, loop.time, seconds)
+    for _ in range(3):  # the timers become due in the first step, and what they wake runs in the next one
+        await asyncio.sleep(0)
+
+
+def _later(time: Callable[[], float], seconds: float) -> float:
+    return time() + seconds
 
 
 async def _value(condition: Callable[[], Any]) -> Any:

@@ -34,11 +34,17 @@ from session.settings import Settings
 from simulator.app import create_app
 
 from services.session.tests.deployment import Deployment, NewDeployment, ServiceClient, Stall
-from services.session.tests.desk import Desk
+from services.session.tests.desk import Desk, stop_clock
 from services.session.tests.file_jobs import FileJobs
 from services.session.tests.provider import Provider, ProxyClient, proxied
 from services.session.tests.replica import PROVIDER_KEY, NewReplica, Replica
 from services.session.tests.transcript_tables import create_transcripts
+
+
+@pytest.fixture
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the clock, so that no day and no month ends in the middle of a test."""
+    stop_clock(monkeypatch)
 
 
 @asynccontextmanager

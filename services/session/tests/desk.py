@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+import pytest
 from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.samples import SESSION, USER
@@ -11,7 +12,9 @@ from contracts.session.run_view import RunView
 from contracts.session.session import CreateSession, ListSessions
 from contracts.session.values import OnBusy, SdkOptions
 from eventing.database import Database
+from eventing.database.clock import DatabaseClock
 from eventing.testing import harness
+from runtime import clock
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 from session.app import service
@@ -21,6 +24,13 @@ from session.quotas.accounts import assumed_role
 OWNER = Actor(user_id=UUID(USER), role="user")
 STRANGER = Actor(user_id=UUID(SESSION), role="user")
 ADMIN = Actor(user_id=UUID(SESSION), role="admin")
+
+
+def stop_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it stay the same moment, for the database as well."""
+    at = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: at)
+    monkeypatch.setattr(DatabaseClock, "now", staticmethod(clock.now))
 
 
 class AssumedRoles:

@@ -15,7 +15,7 @@ from session.agent.agent_events import TRUNCATED, AssistantMessage, Delta, Finis
 from session.agent.call_times import CallTimes
 from session.agent.model_proxy import Tokens
 from session.agent.reported import MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
-from session.agent.translator import OUTPUT_TOO_DEEP, MessageTranslator
+from session.agent.translator import OUTPUT_TOO_COMPLEX, MessageTranslator
 
 LONE_SURROGATE = json.loads('"a\\ud83d"')
 CLEAN = "a\ufffd"
@@ -91,6 +91,13 @@ def test_a_call_takes_until_its_result_is_written(
 ) -> None:
     monkeypatch.setattr(call_times, "time", Mock(time=Mock(side_effect=chain([100.0], repeat(200.0)))))
     assert duration(reported, ended, begun=begun) == expected
+
+
+def test_a_result_says_when_its_call_has_ended() -> None:
+    result = sdk.UserMessage([sdk.ToolResultBlock("id", "out")])
+    [returned] = MessageTranslator().translate(result, "1970-01-01T00:01:40.250Z")
+    assert isinstance(returned, ToolReturned)
+    assert returned.ended == 100.25
 
 
 def test_no_more_calls_are_timed_than_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,7 +214,7 @@ def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
 def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
     finished = finish(nested(levels))
     result = finished.structured_output, finished.error_code, finished.error_detail
-    assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP)
+    assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_COMPLEX)
 
 
 @pytest.mark.parametrize(

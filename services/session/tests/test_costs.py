@@ -29,6 +29,8 @@ from session.ceilings import Ceilings
 
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk, OfferedModels
 
+pytestmark = pytest.mark.usefixtures("one_moment")
+
 USAGE = Usage(duration_ms=5, input_tokens=100, output_tokens=20, cost_usd=Decimal("0.25"))
 ONE_RUN = Costs(cost_usd=USAGE.cost_usd, input_tokens=100, output_tokens=20, runs=1)
 NOTHING = Costs(cost_usd=Decimal(0), input_tokens=0, output_tokens=0, runs=0)

@@ -16,11 +16,13 @@ from runtime.clock import new_id
 from sandbox.bwrap_args import PYTHON
 from session.agent import AssistantMessage, Limits, ToolReturned
 from session.agent import frame_queue as module
+from session.agent.bounds import MAX_BLOCKS
 from session.agent.failures import AgentFailed
 from session.agent.frame_queue import FrameQueue
 from session.agent.frames import Frames
 from session.agent.gate import NOT_STORED
 from session.agent.transcript import Transcript
+from session.agent.translator import MESSAGE_TOO_LARGE
 from simulator.testing import DONE, bash, bash_prompt, calling, scripted
 
 from services.session.tests.processes import agents_of
@@ -102,6 +104,18 @@ async def test_an_agent_that_sends_too_many_messages_is_ended(new_replica: NewRe
 async def test_an_agent_that_sends_too_many_message_bytes_is_ended(new_replica: NewReplica) -> None:
     async with new_replica(Limits(run_record_bytes=10_000)) as replica:
         assert (await flood(replica, flooding(FRAME))).end.error_code is Code.RUN_TOO_LARGE
+
+
+async def test_a_message_of_too_many_blocks_ends_only_its_own_run(replica: Replica) -> None:
+    writing = f"echo '{json.dumps(FRAME)}' > f; yes \"$(cat f)\" | head -{MAX_BLOCKS + 1} > {OUTPUT}; sleep 60"
+    async with asyncio.TaskGroup() as tasks:
+        waiting = scripted(bash("until [ -e go ]; do sleep 0.05; done"), DONE)
+        other = tasks.create_task(replica.ask(waiting, "two"))
+        events = await flood(replica, bash_prompt(writing))
+        (replica.workspaces / "two" / "go").touch()
+    assert (events.end.error_code, events.end.error_detail) == (Code.RUN_TOO_LARGE, MESSAGE_TOO_LARGE)
+    assert [len(message.blocks) for message in events.messages] == [1, MAX_BLOCKS]
+    assert other.result().end.error_code is None
 
 
 async def test_concurrent_approval_requests_of_an_agent_are_limited(new_replica: NewReplica) -> None:

@@ -13,6 +13,7 @@ from contracts.session.values import ApprovalOutcome, Decision, SdkOptions
 from session.agent import call_times, stored_calls
 from session.agent.agent_events import TRUNCATED
 from session.agent.begun_calls import MAX_INPUT_BYTES
+from session.agent.bounds import MAX_NAME_CHARS
 from session.agent.gate import NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
@@ -56,6 +57,15 @@ def agent() -> Agent:
 async def test_a_call_that_is_stored_begins(agent: Agent) -> None:
     assert await agent.call() is None
     assert agent.transcript.calls.open == {"toolu_1"}
+
+
+async def test_nobody_is_asked_about_a_tool_with_a_name_that_is_too_long(agent: Agent) -> None:
+    agent.gate.ask, agent.gate.permits = AsyncMock(return_value=ApprovalOutcome(decision="approved")), Mock()
+    agent.transcript.calls.note([{"message": {"content": [{"type": "tool_use", "id": "toolu_1"}]}}])
+    for length in (MAX_NAME_CHARS + 1, MAX_NAME_CHARS):
+        agent.gate.ask.assert_not_called()
+        await agent.gate.decide("x" * length, {}, ToolPermissionContext(tool_use_id="toolu_1"))
+    agent.gate.ask.assert_called_once_with("toolu_1", "x" * MAX_NAME_CHARS, {})
 
 
 def times_of(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:

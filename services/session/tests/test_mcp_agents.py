@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from contracts.mcp_registry.values import ResolvedServer
 from contracts.session.values import ApprovalOutcome, ToolUseBlock
+from eventing.testing import eventually
 from mcp_connection.testing import InMemoryConnector
 from session.agent import Ask, ServersConnected, ToolReturned, live
 from session.agent.options import deny_all
@@ -117,8 +118,13 @@ async def test_a_program_in_the_sandbox_cannot_call_tools_that_need_approval(rep
     spec = replace(replica.spec(allowed_tools=["Bash"], permission_mode="default"), servers=(resolved("lab"),))
     await replica.run(spec, bash_prompt(command))
     assert lab.calls == []
-    events = await replica.run(replace(spec, options=replica.spec().options), bash_prompt(f"{command}; sleep 2"))
-    assert lab.calls == ["hello there"]  # the frame is a valid call: an agent that may do everything makes it
+    waiting = bash_prompt(f"{command}; until [ -e made ]; do sleep 0.05; done")
+    async with asyncio.TaskGroup() as tasks:
+        turn = tasks.create_task(replica.run(replace(spec, options=replica.spec().options), waiting))
+        await eventually(lambda: lab.calls)  # the frame is a valid call: an agent that may do everything makes it
+        (spec.workspace / "made").touch()
+    events = turn.result()
+    assert lab.calls == ["hello there"]
     [_, forged] = [block for message in events.messages for block in message.blocks if isinstance(block, ToolUseBlock)]
     assert (forged.name, forged.input) == ECHO
     outputs = [event.output for event in events if isinstance(event, ToolReturned)]

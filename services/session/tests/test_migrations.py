@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
 from contracts.samples import USER
 from contracts.session.quota import GetUsage
 from contracts.session.settling import LostCall
@@ -52,6 +53,7 @@ async def fill(database: Database) -> tuple[UUID, UUID]:
     return busy, active
 
 
+@pytest.mark.usefixtures("one_moment")
 async def test_what_was_there_before_counts(databases: Databases, tmp_path: Path) -> None:
     for path in service.migrations.glob("*.sql"):
         if path.name <= LAST_OF_EARLIER_RELEASE:

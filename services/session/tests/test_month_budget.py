@@ -27,6 +27,8 @@ from services.session.tests.desk import OWNER, Desk
 from services.session.tests.provider import BODY, Provider, ProxyClient, error_of, proxied
 from services.session.tests.quotas import set_quotas
 
+pytestmark = pytest.mark.usefixtures("one_moment")
+
 LIMIT = Decimal(1)
 
 

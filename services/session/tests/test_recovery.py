@@ -270,6 +270,7 @@ async def test_what_an_agent_did_that_died_as_its_time_was_over_is_recorded(
     run = await worker.current_run()
     calls = [each.status for each in run.tool_calls]
     assert (run.error_code, run.text, calls) == (Code.RUN_TIMEOUT, "Hello.", ["unknown"])
+    assert (await worker.desk.ask(ListApprovals(session_id=run.session_id))).items == []
 
 
 async def test_an_agent_that_died_as_its_run_was_cancelled_is_paid(worker: Worker) -> None:

@@ -1,6 +1,7 @@
 """What a run leaves in traces and logs: its tool calls, its model requests, and lines at its start and end."""
 
 from collections.abc import AsyncGenerator, Generator
+from dataclasses import replace
 
 import pytest
 from contracts.refusals import Code
@@ -45,6 +46,19 @@ def test_a_tool_call_is_a_span_with_its_outcome(
     assert (call.name, call.kind) == (f"execute_tool {REQUEST.tool_name}", SpanKind.INTERNAL)
     assert call.status.status_code is status
     assert "private" not in call.to_json()
+
+
+@pytest.mark.parametrize(
+    ("ended", "times"), [(100.5, (100_250_000_000, 100_500_000_000)), (0.1, (0, 100_000_000)), (-7.0, (0, 0))]
+)
+def test_the_span_of_a_tool_call_has_the_times_of_the_agent(
+    spans: InMemorySpanExporter, ended: float, times: tuple[int, int]
+) -> None:
+    with new_trace("run"), ToolSpans() as calls:
+        calls.note(tool_call())
+        calls.note(replace(RESULT, duration_ms=250, ended=ended))
+    call = spans.get_finished_spans()[0]
+    assert (call.start_time, call.end_time) == times
 
 
 async def test_a_model_request_is_a_span_of_its_turn(spans: InMemorySpanExporter, agent: ProxyClient) -> None:

@@ -59,7 +59,9 @@ class Agent:
         return Agent(self.desk, run), [(each.tool_use_id, each.output["content"]) for each in results], begun
 
 
-def lose_first_answer(agent: Agent, query: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def lose_first_answer(
+    agent: Agent, query: str, monkeypatch: pytest.MonkeyPatch, error: type[Exception] = ConnectionResetError
+) -> None:
     """Let the database lose the answer to this query once, after it was carried out."""
     unanswered, fetchval = [query], agent.desk.database.fetchval
 
@@ -67,7 +69,7 @@ def lose_first_answer(agent: Agent, query: str, monkeypatch: pytest.MonkeyPatch)
         answer = await fetchval(query, *args)
         if query in unanswered:
             unanswered.remove(query)
-            raise ConnectionResetError
+            raise error
         return answer
 
     monkeypatch.setattr(agent.desk.database, "fetchval", losing)
@@ -152,6 +154,16 @@ async def test_a_result_whose_taking_has_to_be_repeated_is_given_once(
     lose_first_answer(after, server_calls.TAKE, monkeypatch)
     after.text = "made"
     assert await asyncio.gather(after.call("toolu_2"), after.call("toolu_3")) == ["sent 1", "made 1"]
+
+
+async def test_a_result_whose_taking_failed_is_given_to_the_next_call(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await agent.call()
+    after, _, _ = await agent.next("toolu_1")
+    lose_first_answer(after, server_calls.TAKE, monkeypatch, RuntimeError)  # not repeated, as after half a minute
+    after.text = "made"
+    assert [await after.call(f"toolu_{n}") for n in (2, 3, 4)] == [NOT_STORED, "sent 1", "made 1"]
 
 
 @pytest.mark.parametrize("id", ["toolu_1", "toolu_2", None])

@@ -25,6 +25,8 @@ from session.quotas.months import end_of_month, month_of
 from services.session.tests.desk import ADMIN, OWNER, STRANGER, Desk
 from services.session.tests.quotas import set_quotas
 
+pytestmark = pytest.mark.usefixtures("one_moment")
+
 LIMIT = 3
 MIGRATIONS = [service.migrations / name for name in ("0016_quotas.sql", "0017_accounts.sql")]
 

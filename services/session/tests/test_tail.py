@@ -10,9 +10,10 @@ from contracts.session.settling import LostCall
 from contracts.session.values import TextBlock, ToolUseBlock
 from runtime.clock import new_id
 from session.agent.agent_events import TRUNCATED
-from session.agent.begun_calls import MAX_NAME_CHARS, BegunCalls
+from session.agent.begun_calls import BegunCalls
+from session.agent.bounds import MAX_BLOCKS, MAX_CONTENT_BYTES, MAX_NAME_CHARS, OMITTED
 from session.agent.draft import SYNTHETIC_MODEL
-from session.agent.tail import MAX_OUTPUT_CHARS, OMITTED, Tail, read_tail
+from session.agent.tail import MAX_OUTPUT_CHARS, Tail, read_tail
 from session.agent.transcript import Transcripts
 
 from services.session.tests.desk import Desk
@@ -106,9 +107,21 @@ def test_blocks_too_large_for_one_event_are_in_several_messages() -> None:
 
 
 def test_blocks_of_an_entry_too_large_for_an_event_are_left_out() -> None:
-    forged = answer({**call(), "input": {"n": [1e15] * 2**18}})
+    forged = answer({"type": "text", "text": "x" * MAX_CONTENT_BYTES})
     [message] = tail_of(forged, answer(TEXT)).messages
     assert message.blocks == [TextBlock(text="Hello.")]
+
+
+def test_a_message_has_no_more_blocks_than_are_stored_at_once() -> None:
+    too_many = [TEXT] * (MAX_BLOCKS + 1)
+    messages = tail_of(answer(*too_many), answer(*too_many[1:]), answer(TEXT)).messages
+    assert [len(message.blocks) for message in messages] == [MAX_BLOCKS, 1]
+
+
+def test_the_newest_messages_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("session.agent.tail.MAX_MESSAGES", 2)
+    entries = [answer(TEXT, message=f"msg_{n}") for n in range(3)]
+    assert [str(each.entry_id) for each in tail_of(*entries).messages] == [each["uuid"] for each in entries[1:]]
 
 
 def test_of_a_forged_model_the_beginning_is_kept() -> None:

@@ -100,6 +100,7 @@ async def test_a_late_start_of_a_released_run_hides_it_from_no_search(desk: Desk
     assert await unfinished(desk) == [("continue_run", run.session_id)]
 
 
+@pytest.mark.usefixtures("one_moment")
 @pytest.mark.parametrize("cancelled", [False, True], ids=["ended", "cancelled"])
 async def test_the_usage_of_all_agents_of_a_run_is_counted_once(desk: Desk, cancelled: bool) -> None:
     run, approval = await release(desk)

@@ -56,7 +56,8 @@ class SettleRun(Command[Settled]):
     """Record the outcomes of the tool calls of a lost worker or agent.
 
     Calls end with their `results`. The outcome of those that are `unknown` is unknown, and people are asked about them,
-    until `expires_at`, if the session wants that. All other calls in progress are interrupted: they may be made again.
+    until `expires_at`, if the session wants that; nobody is asked if it is None, since the run ends now anyway. All
+    other calls in progress are interrupted: they may be made again.
     `attempt` is that of the worker which continues the run.
     """
 
@@ -76,7 +77,7 @@ class SettleRun(Command[Settled]):
     attempt: int
     results: list[StoredResult]
     unknown: list[LostCall] = []
-    expires_at: datetime
+    expires_at: datetime | None
 
 
 class UnknownCall(Message):

@@ -1,10 +1,14 @@
-"""Reports of the bus about a durable consumer of the jars' events, and about dead letters."""
+"""Reports of the bus about a durable consumer of the jars' events, about dead letters, and about heartbeats."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from contracts.wire import DEAD_LETTERS
+from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
+from runtime.bus import Client
 from runtime.bus.jetstream import JetStream
+from runtime.bus.pubsub import subscribe
 
 type RestartBus = Callable[[], Awaitable[None]]
 """Restarts the bus, and returns when the clients of the test are connected again."""
@@ -31,3 +35,15 @@ async def delivery_count(js: JetStream, consumer: str = CONSUMER) -> int:
 async def dead_letter_count(js: JetStream) -> int:
     """Return the number of messages in the stream of dead letters."""
     return (await js.stream_info(DEAD_LETTERS)).state.messages
+
+
+async def count_heartbeats(client: Client) -> Counter[str]:
+    """Count the heartbeats of each message from now on, which make the bus wait for its acknowledgement again."""
+    heartbeats = Counter[str]()
+
+    async def count(message: Msg) -> None:
+        heartbeats.update([message.subject] * (message.data == Msg.Ack.Progress))
+
+    await subscribe(client, "$JS.ACK.>", count)
+    await client.flush()
+    return heartbeats

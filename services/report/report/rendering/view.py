@@ -40,7 +40,6 @@ REASONS = {
 }
 """Why something failed, for readers of the first page; its details have the words of the program."""
 MAX_FAILURES = 8
-MAX_CHANGED_ON_FIRST_PAGE = 6
 
 
 @dataclass(frozen=True)

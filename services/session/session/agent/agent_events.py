@@ -11,14 +11,15 @@ from contracts.session.mcp import McpServerUse
 from contracts.session.values import Block
 from pydantic import JsonValue
 from runtime.clock import new_id
-from runtime.nesting import MAX_DEPTH, too_deep
+from runtime.nesting import MAX_DEPTH, MAX_VALUES, too_complex
 
 from session.agent.draft import Kind
 from session.agent.model_proxy import Tokens
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value is nested more than {MAX_DEPTH} levels deep."}
-"""Replaces the input or output of a tool that is nested too deep to be stored."""
+TOO_COMPLEX = f"is nested more than {MAX_DEPTH} levels deep, or has more than {MAX_VALUES} values."
+TRUNCATED: dict[str, Any] = {"truncated": True, "reason": f"The value {TOO_COMPLEX}"}
+"""Replaces the input or output of a tool that is too complex to be stored."""
 BUDGET_REACHED = "The session reached its `max_budget_usd`."
 
 
@@ -45,13 +46,17 @@ class AssistantMessage:
 
 @dataclass(frozen=True)
 class ToolReturned:
-    """The result of a tool call, which says why the call was `denied` if it was."""
+    """The result of a tool call, which says why the call was `denied` if it was.
+
+    It `ended` at this time, in seconds since 1970, if the agent made it.
+    """
 
     tool_use_id: str
     output: dict[str, Any]
     is_error: bool
     duration_ms: int
     denied: bool = False
+    ended: float | None = None
 
 
 @dataclass(frozen=True)
@@ -109,12 +114,12 @@ def clean[V](value: V) -> V:
 
 def shown_input(tool_input: dict[str, Any]) -> dict[str, Any]:
     """Return the input of a tool call as it is stored."""
-    return TRUNCATED if too_deep(tool_input) else clean(tool_input)
+    return TRUNCATED if too_complex(tool_input) else clean(tool_input)
 
 
 def tool_output(content: Any) -> dict[str, Any]:
     """Return the output of a tool call from the content of its result, which may be forged."""
-    return clean(TRUNCATED if too_deep(content) else {"content": _text(content)})
+    return clean(TRUNCATED if too_complex(content) else {"content": _text(content)})
 
 
 def _text(content: Any) -> Any:

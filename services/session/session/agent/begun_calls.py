@@ -20,6 +20,7 @@ from runtime.logging import get_logger
 from runtime.metrics import metrics_of
 
 from session.agent.agent_events import shown_input
+from session.agent.bounds import MAX_NAME_CHARS
 from session.agent.options import FREE
 from session.agent.transcript import Database
 from session.mcp.recovered_calls import safe_id
@@ -41,7 +42,6 @@ MAX_READ_BYTES = 2**20
 """The size of the inputs that are read, those of the newest calls; of the other calls previews of as much are read."""
 MAX_INPUT_BYTES = 64 * 2**10
 """The size above which only a preview of an input is stored."""
-MAX_NAME_CHARS = 200
 _SMALL_CHARS = 10_000
 # The lock lets a worker that takes over the run wait for the insertion; afterwards there is no row for this attempt.
 BEGIN = """

@@ -26,13 +26,13 @@ class CallTimes:
         if len(self._begun) < MAX_CALLS:
             self._begun.setdefault(call, _moment(written))
 
-    def end(self, call: str, written: Any) -> int:
-        """Return how many milliseconds a call took, whose result the agent has `written` at this time.
+    def end(self, call: str, written: Any) -> tuple[int, float]:
+        """Return how many milliseconds a call took, and when it ended; the agent has `written` its result at this time.
 
-        That is 0 if the agent has not reported the call before.
+        It took none if the agent has not reported it before. The end is in seconds since 1970.
         """
         ended = _moment(written)
-        return milliseconds((ended - self._begun.pop(call, ended)) * 1000)
+        return milliseconds((ended - self._begun.pop(call, ended)) * 1000), ended
 
     def clear(self) -> None:
         """Forget the calls that have no result."""

@@ -61,8 +61,8 @@ class Profile:
 def profile_of(spec: AgentSpec) -> Profile | None:
     """Return the profile of an agent; None if no other session could use the agent.
 
-    A profile with options that were chosen by a user, other than the
-    model and its effort, belongs to that user: nobody learns from a fast start what others have chosen.
+    A profile with options that were chosen by a user, other than the model and its effort, belongs to that user: nobody
+    learns from a fast start what others have chosen.
     """
     options = spec.options
     if options.env or options.mcp_servers or spec.servers or not _has_whole_budget(spec):

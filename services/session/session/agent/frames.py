@@ -35,6 +35,8 @@ MAX_COMMAS = 250_000
 """Per frame. Parsing blocks the event loop for a time that grows with the number of values: 20 ms for this many."""
 LINE_OVERHEAD_BYTES = 100
 """Bytes counted per line in addition to its length: handling a line takes time, however short it is."""
+ENTRY_OVERHEAD_BYTES = 1000
+"""Bytes counted per entry of a conversation in addition to its length: each is a row."""
 DRAIN_TIMEOUT = 2.0
 # Once an agent is to be ended, only these frames matter: the usage of its turn, and the answer to the interrupt.
 FINAL_TYPES = ("result", "control_response")
@@ -60,8 +62,8 @@ def start_failure(error: Exception, detail: str) -> AgentFailed:
 class Allowance:
     """Counts what an agent writes for its run, and enforces the limits.
 
-    `records` are messages and tool results. `pending_requests` are the ids of control requests without an answer:
-    approvals, and calls of MCP tools.
+    `records` are blocks of messages and tool results. `pending_requests` are the ids of control requests without an
+    answer: approvals, and calls of MCP tools.
     """
 
     limits: Limits
@@ -79,9 +81,9 @@ class Allowance:
         self.total_bytes += size
         self._check(self.total_bytes, self.limits.run_bytes, "bytes")
 
-    def record(self, size: int) -> None:
-        """Count a message or tool result of `size` bytes. Raises as `read` does."""
-        self.records += 1
+    def record(self, blocks: int, size: int) -> None:
+        """Count the blocks of a message, or tool results, of `size` bytes. Raises as `read` does."""
+        self.records += blocks
         self.record_bytes += size
         self._check(self.records, self.limits.run_records, "messages and tool results")
         self._check(self.record_bytes, self.limits.run_record_bytes, "bytes of messages and tool results")
@@ -221,7 +223,7 @@ class Frames(SubprocessCLITransport):
                 await self._store(frame)
             case {"type": kind}:
                 if kind in RECORDED_TYPES:
-                    self.allowance.record(size)
+                    self.allowance.record(_blocks(frame), size)
                 await self.queue.put(frame, size)
             case _:  # the CLI also writes lines that are not frames
                 pass
@@ -229,9 +231,10 @@ class Frames(SubprocessCLITransport):
 
     async def _store(self, frame: Frame) -> None:
         try:
-            subpath = self._subpath(frame["filePath"])
-            await self.transcript.append(subpath, frame["entries"])
-        except (Refusal, WriterReplaced):
+            subpath, entries = self._subpath(frame["filePath"]), frame["entries"]
+            self.allowance.read(ENTRY_OVERHEAD_BYTES * len(entries))
+            await self.transcript.append(subpath, entries)
+        except (AgentFailed, Refusal, WriterReplaced):
             raise
         except Exception as error:  # a long outage of the database, or a forged frame with invalid entries
             log.warning("conversation could not be stored", error=repr(error))
@@ -256,9 +259,18 @@ def _parse(line: bytes) -> Frame:
     if line.count(b",") > MAX_COMMAS:
         raise AgentFailed(f"A message of the agent has more than {MAX_COMMAS} values.", Code.RUN_TOO_LARGE)
     try:
-        return json.loads(line)
+        return json.loads(line.decode())  # in other encodings, as `json` reads them, text is shorter than in an event
     except (ValueError, RecursionError) as error:
         raise AgentFailed("The agent wrote an invalid message.") from error
+
+
+def _blocks(frame: Frame) -> int:
+    """Return the number of events that a message may become."""
+    match frame:
+        case {"message": {"content": [*blocks]}}:
+            return max(1, len(blocks))
+        case _:
+            return 1
 
 
 def _with_schema(data: str, schema: object) -> str:

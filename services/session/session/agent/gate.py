@@ -17,10 +17,11 @@ from claude_agent_sdk.types import PreToolUseHookSpecificOutput
 from contracts.refusals import Refusal
 from contracts.session.values import ApprovalOutcome
 from runtime.logging import get_logger
-from runtime.nesting import too_deep
+from runtime.nesting import too_complex
 
 from session.agent.agent_events import TRUNCATED, clean
 from session.agent.begun_calls import STORE_SECONDS, BegunCalls, begun_call
+from session.agent.bounds import MAX_NAME_CHARS
 from session.agent.failures import STOPPED
 from session.agent.options import REPEATABLE, Ask, deny_all
 from session.agent.transcript import Transcript
@@ -84,7 +85,7 @@ class Gate:
     async def _permission(self, name: str, tool_input: dict[str, Any], tool_use_id: str) -> PermissionResult:
         if not self.ceiling.allows_tool(name):
             return PermissionResultDeny(message=f"The tool {clean(name)} is not available. Continue without it.")
-        if too_deep(tool_input):  # the input could not be shown to the approver
+        if len(name) > MAX_NAME_CHARS or too_complex(tool_input):  # the input could not be shown to the approver
             return _denied(TRUNCATED["reason"])
         # A repeatable call was not awaited, but a resumed agent has to know what it had requested.
         await self.transcript.calls.wait_stored(tool_use_id, STORE_SECONDS)

@@ -11,6 +11,8 @@ from runtime.waiters import Waiters
 
 MAX_OPEN = 400
 """The number of calls of a turn that may be open at the same time: an agent makes far fewer, a forger may not."""
+MAX_STORED = 20_000
+"""The number of stored messages and calls of a turn that are known: more than a run may have (`run_records`)."""
 
 
 class StoredCalls:
@@ -55,12 +57,14 @@ class StoredCalls:
             if has_ended:
                 self.open.discard(call)
                 continue
-            self.open.add(call)
+            if len(self.open) < MAX_STORED:
+                self.open.add(call)
             self._note_stored(call)
         (self._settled.clear if self.open else self._settled.set)()
 
     def _note_stored(self, id: str) -> None:
-        self._stored.add(id)
+        if len(self._stored) < MAX_STORED:
+            self._stored.add(id)
         self._waiters.wake(id)
 
     async def wait_stored(self, id: str, seconds: float) -> bool:

@@ -13,23 +13,19 @@ from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlo
 from eventing.retrying import retry_transient
 from runtime.clock import new_id
 
-from session.agent.agent_events import AssistantMessage, clean, shown_input, tool_output
-from session.agent.begun_calls import MAX_NAME_CHARS, read_begun
+from session.agent.agent_events import AssistantMessage, clean, shown_input
+from session.agent.begun_calls import read_begun
+from session.agent.bounds import MessageSize, shown_name, stored_result, without_output
 from session.agent.draft import SYNTHETIC_MODEL
 from session.agent.options import FREE
 from session.agent.transcript import CHUNK_BYTES, Database
 
 MAX_RESULTS = 100
 """The number of results that are kept, the newest: a worker records them soon after they are in the transcript."""
+MAX_MESSAGES = 1000
+"""The number of messages that are kept, the newest: far more than can wait for a worker that is lost."""
 MAX_RESULT_CHARS = 8 * 2**20
 """The size of their outputs, those of the newest: more than can wait for a worker that is lost (`MAX_QUEUED_BYTES`)."""
-MAX_CONTENT_BYTES = 4 * 2**20
-"""The size of a result, and of the blocks of a message, as JSON. An agent's entries have less, but it can be forged.
-
-Their events are a little larger, and have at most 6 MiB (`MAX_EVENT_BYTES`).
-"""
-OMITTED: dict[str, Any] = {"truncated": True, "reason": "The output is too large to be recorded here."}
-"""Replaces the outputs of older results, and of too large ones."""
 # The entry of a message of the user has the message's id.
 PROMPT = """
     SELECT position FROM transcript WHERE session_id = $1 AND subpath = '' AND entry_id = (
@@ -63,9 +59,9 @@ class Tail:
     """The part of a conversation that belongs to a run, subagents included.
 
     `begun` says whether its prompt is there, and `ended` whether the last message is a complete answer. `messages` are
-    those of the agent itself that are not recorded, `results` the newest (`with_newest_outputs`). `unsettled` are the
-    calls that may have begun and have no result there, by the model's ids of them. `returned` are the outputs of those
-    among them that are known to have ended: it was recorded in the moment before the transcript has it.
+    the newest of the agent itself that are not recorded, `results` the newest (`with_newest_outputs`). `unsettled` are
+    the calls that may have begun and have no result there, by the model's ids of them. `returned` are the outputs of
+    those among them that are known to have ended: it was recorded in the moment before the transcript has it.
     """
 
     begun: bool = False
@@ -75,7 +71,7 @@ class Tail:
     returned: dict[str, str] = field(default_factory=dict[str, str])
     ended: bool = False
     _message: str = ""
-    _bytes: int = 0
+    _size: MessageSize = field(default_factory=MessageSize)
 
     @property
     def uncertain(self) -> list[LostCall]:
@@ -100,6 +96,7 @@ class Tail:
                     self.ended = False
                 case _:
                     pass
+        self.messages = self.messages[-MAX_MESSAGES:]
         newest = with_newest_outputs([*self.results.values()][-MAX_RESULTS:])
         self.results = {each.tool_use_id: each for each in newest}
 
@@ -107,14 +104,13 @@ class Tail:
         if not is_main or message.get("model") == SYNTHETIC_MODEL:
             return
         id, entry_id, read = _string(message.get("id")), _id(_string(entry.get("uuid"))), [*_blocks(blocks)]
-        size = sum(len(block.encoded()) for block in read)
-        if size > MAX_CONTENT_BYTES:
-            return
-        if not id or id != self._message or self._bytes + size > MAX_CONTENT_BYTES:
-            model = _string(message.get("model"))[:MAX_NAME_CHARS]
+        if not id or id != self._message or not self._size.add(read):
+            size = MessageSize()
+            if not size.add(read):
+                return
+            model = shown_name(_string(message.get("model")))
             self.messages.append(AssistantMessage([], model, entry_id=entry_id))
-            self._message, self._bytes = id, 0
-        self._bytes += size
+            self._message, self._size = id, size
         self.messages[-1].blocks.extend(read)
         self.ended = message.get("stop_reason") == "end_turn"
 
@@ -122,11 +118,10 @@ class Tail:
         for block in blocks:
             match block:
                 case {"type": "tool_result", "tool_use_id": str(tool_use_id)}:
-                    id, output = clean(tool_use_id), tool_output(block.get("content"))
-                    self.unsettled.pop(id, None)
-                    result = StoredResult(tool_use_id=id, output=output, is_error=bool(block.get("is_error")))
-                    is_small = len(result.encoded()) <= MAX_CONTENT_BYTES
-                    self.results[id] = result if is_small else _without_output(result)
+                    is_error = bool(block.get("is_error"))
+                    result = stored_result(tool_use_id, block.get("content"), is_error=is_error)
+                    self.unsettled.pop(result.tool_use_id, None)
+                    self.results[result.tool_use_id] = result
                 case _:
                     pass
 
@@ -136,12 +131,8 @@ def with_newest_outputs(results: list[StoredResult]) -> list[StoredResult]:
     bounded, chars = list[StoredResult](), 0
     for result in reversed(results):
         chars += len(str(result.output.get("content", "")))
-        bounded.append(result if chars <= MAX_RESULT_CHARS else _without_output(result))
+        bounded.append(result if chars <= MAX_RESULT_CHARS else without_output(result))
     return bounded[::-1]
-
-
-def _without_output(result: StoredResult) -> StoredResult:
-    return result.model_copy(update={"output": OMITTED})
 
 
 async def read_tail(database: Database, session_id: UUID, run_id: UUID) -> Tail:
@@ -181,7 +172,7 @@ def _blocks(blocks: list[Json]) -> Iterator[Block]:
                 yield ThinkingBlock(thinking=clean(thinking))
             case {"type": "tool_use", "id": str(id), "name": str(name), "input": dict()}:
                 shown = shown_input(block["input"])
-                yield ToolUseBlock(id=clean(id), tool_call_id=new_id(), name=clean(name), input=shown)
+                yield ToolUseBlock(id=clean(id), tool_call_id=new_id(), name=shown_name(name), input=shown)
             case _:
                 pass
 

@@ -12,10 +12,11 @@ from contracts.refusals import Code
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from pydantic import JsonValue
 from runtime.clock import new_id
-from runtime.nesting import MAX_DEPTH, too_deep
+from runtime.nesting import too_complex
 
 from session.agent.agent_events import (
     BUDGET_REACHED,
+    TOO_COMPLEX,
     AgentEvent,
     AssistantMessage,
     Delta,
@@ -23,18 +24,22 @@ from session.agent.agent_events import (
     ToolReturned,
     clean,
     shown_input,
-    tool_output,
 )
-from session.agent.call_times import CallTimes
+from session.agent.bounds import MAX_BLOCKS, MAX_CONTENT_BYTES, MessageSize, shown_name, stored_result
+from session.agent.call_times import MAX_CALLS, CallTimes
 from session.agent.draft import SYNTHETIC_MODEL, Draft, Kind
+from session.agent.failures import AgentFailed
 from session.agent.model_errors import model_error_detail
 from session.agent.model_proxy import Tokens
 from session.agent.reported import dollars, milliseconds, token_count
 
 MAX_OUTPUT_BYTES = 512 * 1024
 OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} bytes."
-OUTPUT_TOO_DEEP = f"The structured output is nested more than {MAX_DEPTH} levels deep."
+OUTPUT_TOO_COMPLEX = f"The structured output {TOO_COMPLEX}"
 OUTPUT_INVALID = "The output does not match `output_format`."
+MESSAGE_TOO_LARGE = f"A message of the agent has more than {MAX_CONTENT_BYTES} bytes, or {MAX_BLOCKS} blocks."
+MAX_DELTA_CHARS = 64 * 1024
+"""Of a streamed piece of text, which the model writes a few words at a time."""
 
 
 @dataclass
@@ -52,10 +57,15 @@ class MessageTranslator:
     _denied: set[str] = field(default_factory=set[str])
     _partial: AssistantMessage | None = None
     """The blocks so far of an unfinished message: the SDK delivers a message one block at a time."""
+    _size: MessageSize = field(default_factory=MessageSize)
     _draft: Draft = field(default_factory=Draft)
 
     def translate(self, message: sdk.Message, written: Any = None) -> Iterator[AgentEvent]:
-        """Yield the events that a message stands for, which the agent has `written` then; most stand for none."""
+        """Yield the events that a message stands for, which the agent has `written` then; most stand for none.
+
+        Raises:
+            AgentFailed: RUN_TOO_LARGE; the agent's message is too large to be recorded.
+        """
         if not continues_message(message):
             yield from self._flush(cut_off=not follows_message(message))
         match message:
@@ -83,12 +93,13 @@ class MessageTranslator:
 
     def note_denied(self, tool_use_id: str) -> None:
         """Note that a tool call of this turn is not made."""
-        self._denied.add(clean(tool_use_id))
+        if len(self._denied) < MAX_CALLS:
+            self._denied.add(clean(tool_use_id))
 
     def _streamed(self, event: dict[str, Any]) -> Iterator[Delta]:
         match event:
             case {"type": "message_start", "message": {"model": str(model)}}:
-                self._draft.begin(clean(model))
+                self._draft.begin(shown_name(model))
             case {"delta": {"type": "text_delta", "text": str(text)}}:
                 yield self._delta("text", clean(text))
             case {"delta": {"type": "thinking_delta", "thinking": str(text)}}:
@@ -97,12 +108,15 @@ class MessageTranslator:
                 pass
 
     def _delta(self, kind: Kind, text: str) -> Delta:
+        text = text[:MAX_DELTA_CHARS]
         self._draft.add(kind, text)
         return Delta(text, kind, self._draft.id)
 
     def _collect(self, message: sdk.AssistantMessage, written: Any) -> Iterator[AssistantMessage]:
         blocks = [block for part in message.content if (block := self._block(part, written))]
-        model, parent, entry_id = clean(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
+        model, parent, entry_id = shown_name(message.model), clean(message.parent_tool_use_id), _id(message.uuid)
+        if not (MessageSize() if parent else self._size).add(blocks):
+            raise AgentFailed(MESSAGE_TOO_LARGE, Code.RUN_TOO_LARGE)
         if parent:
             yield from [AssistantMessage(blocks, model, parent, entry_id=entry_id)] if blocks else []
             return
@@ -116,7 +130,7 @@ class MessageTranslator:
 
     def _flush(self, *, cut_off: bool) -> Iterator[AssistantMessage]:
         draft, message = self._draft, self._partial
-        self._draft, self._partial = Draft(), None
+        self._draft, self._partial, self._size = Draft(), None, MessageSize()
         if rest := draft.blocks():
             message = message or AssistantMessage([], draft.model or SYNTHETIC_MODEL, message_id=draft.id)
             message = replace(message, blocks=[*message.blocks, *rest])
@@ -132,13 +146,14 @@ class MessageTranslator:
             case sdk.ToolUseBlock(id=id, name=name, input=input):
                 id = clean(id)
                 self._times.report(id, written)
-                return ToolUseBlock(id=id, tool_call_id=new_id(), name=clean(name), input=shown_input(input))
+                return ToolUseBlock(id=id, tool_call_id=new_id(), name=shown_name(name), input=shown_input(input))
             case _:
                 return None
 
     def _tool_returned(self, part: sdk.ToolResultBlock, written: Any) -> ToolReturned:
-        id, is_error = clean(part.tool_use_id), bool(part.is_error)
-        return ToolReturned(id, tool_output(part.content), is_error, self._times.end(id, written), id in self._denied)
+        result = stored_result(part.tool_use_id, part.content, is_error=bool(part.is_error))
+        id, (duration_ms, ended) = result.tool_use_id, self._times.end(result.tool_use_id, written)
+        return ToolReturned(id, result.output, result.is_error, duration_ms, id in self._denied, ended)
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._times.clear()
@@ -156,8 +171,8 @@ class MessageTranslator:
         code, detail = _error(result) if result.is_error else (None, None)
         output: JsonValue = None
         if self.structured and code is None:
-            if too_deep(result.structured_output):
-                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_TOO_DEEP
+            if too_complex(result.structured_output):
+                code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_TOO_COMPLEX
             elif (output := clean(result.structured_output)) is None:
                 code, detail = Code.OUTPUT_NOT_VALID, OUTPUT_INVALID
         if len(json.dumps(output)) > MAX_OUTPUT_BYTES:

@@ -1,6 +1,7 @@
 """The decisions of a Session about the calls of a worker or an agent that was lost."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID, uuid5
 
 from contracts.session.approval import ApprovalDecided, ApprovalRequested, DecisionDelivered
@@ -36,8 +37,8 @@ class Settling(State):
                 for id, call in lost
             ]
             self.record(OutcomesUnknown(run_id=run.id, calls=calls))
-        asked = lost[:MAX_ASKED] if policy == "ask" else []
-        self._record_all([_question(run.id, id, call, command) for id, call in asked])
+        if policy == "ask" and command.expires_at:
+            self._record_all([_question(run.id, id, call, command.expires_at) for id, call in lost[:MAX_ASKED]])
         self._record_all(_settled_calls(run, command.results))
         ends = policy == "end" and run.uncertain.undecided
         waits = any(approval.outcome is None for approval in run.approvals.values())
@@ -61,7 +62,7 @@ def _unknown(run: Run, unknown: list[LostCall]) -> list[str]:
     return [call.tool_use_id for call in unknown if call.key in undecided and call.tool_use_id not in asked]
 
 
-def _question(run_id: UUID, tool_call_id: UUID, call: LostCall, command: SettleRun) -> ApprovalRequested:
+def _question(run_id: UUID, tool_call_id: UUID, call: LostCall, expires_at: datetime) -> ApprovalRequested:
     return ApprovalRequested(
         approval_id=uuid5(tool_call_id, "outcome"),
         run_id=run_id,
@@ -70,7 +71,7 @@ def _question(run_id: UUID, tool_call_id: UUID, call: LostCall, command: SettleR
         tool_name=call.tool_name,
         tool_input=call.tool_input,
         kind="outcome",
-        expires_at=command.expires_at,
+        expires_at=expires_at,
     )
 
 

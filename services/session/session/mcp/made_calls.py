@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from runtime.nesting import too_deep
+from runtime.nesting import too_complex
 
 MAX_UNREPORTED = 200
 MAX_CHARS = 16 * 1024
 TOO_LARGE: dict[str, Any] = {
     "truncated": True,
-    "reason": f"The value is too deep, or has over {MAX_CHARS} characters.",
+    "reason": f"The value is too complex, or has over {MAX_CHARS} characters.",
 }
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -76,11 +76,11 @@ class MadeCalls:
 
 def _key(name: str, tool_input: dict[str, Any]) -> tuple[str, str]:
     """Return what distinguishes calls, in the form in which they are reported: see `clean` and `TRUNCATED`."""
-    if too_deep(tool_input) or tool_input.get("truncated") is True:
+    if too_complex(tool_input) or tool_input.get("truncated") is True:
         return name, ""
     text = _SURROGATES.sub("\ufffd", json.dumps(tool_input, sort_keys=True, ensure_ascii=False))
     return name, sha256(text.encode()).hexdigest()
 
 
 def _bounded(tool_input: dict[str, Any]) -> dict[str, Any]:
-    return TOO_LARGE if too_deep(tool_input) or len(json.dumps(tool_input)) > MAX_CHARS else tool_input
+    return TOO_LARGE if too_complex(tool_input) or len(json.dumps(tool_input)) > MAX_CHARS else tool_input

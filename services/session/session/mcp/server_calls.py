@@ -55,7 +55,7 @@ class ServerCalls:
 
     def __init__(self, database: Database, session_id: UUID, writer: Callable[[], tuple[UUID | None, int]]) -> None:
         self._database, self._session, self._writer = database, session_id, writer
-        self._taking = asyncio.Lock()
+        self._taking, self._unsure = asyncio.Lock(), dict[tuple[UUID, UUID], int]()
 
     async def call(
         self,
@@ -89,11 +89,17 @@ class ServerCalls:
     async def _take(self, run_id: UUID, attempt: int, key: UUID, tool_use_id: str | None) -> str | None:
         """Return the oldest result of identical calls that a lost agent did not get, once.
 
-        Calls take turns, and each knows the row before it takes the result, so a repetition finds the same one.
+        Calls take turns, and each knows the row before it takes the result, so a repetition finds the same one. So does
+        the next identical call if it stays unknown whether the result was taken.
         """
         async with self._taking:
-            lost = await self._fetchval(LOST, self._session, run_id, key)
-            return lost and await self._fetchval(TAKE, self._session, run_id, attempt, lost, tool_use_id)
+            lost = self._unsure.get((run_id, key)) or await self._fetchval(LOST, self._session, run_id, key)
+            if lost is None:
+                return None
+            self._unsure[run_id, key] = lost
+            taken = await self._fetchval(TAKE, self._session, run_id, attempt, lost, tool_use_id)
+            del self._unsure[run_id, key]
+            return taken
 
     async def _end(self, call: int, run_id: UUID, result: CallToolResult) -> None:
         text = result.model_dump_json(by_alias=True)

@@ -74,11 +74,11 @@ class Recovered:
         return [(self.tail.unsettled[id], output) for id, output in self.tail.returned.items() if id not in kept]
 
 
-async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovered:
+async def recover(run: RunSummary, reaction: Reaction[Dependencies], *, ends: bool = False) -> Recovered:
     """Record what the agent did, and its lost worker did not record; return what is known of the run.
 
     Calls without a result may be repeated if they have not begun, or if their tool may be called twice. Those that only
-    the table of begun calls has are recorded, too.
+    the table of begun calls has are recorded, too. Nobody is asked about calls of a run that `ends` now.
 
     Raises:
         Refusal: the run is over, or another worker has it.
@@ -100,7 +100,7 @@ async def recover(run: RunSummary, reaction: Reaction[Dependencies]) -> Recovere
                 model=message.model,
             )
         )
-    expires_at = reaction.now() + timedelta(seconds=dependencies.approval_seconds)
+    expires_at = None if ends else reaction.now() + timedelta(seconds=dependencies.approval_seconds)
     results = with_newest_outputs([*tail.results.values(), *kept])
     settled = await reaction.send(SettleRun(**about, results=results, unknown=unknown, expires_at=expires_at))
     return Recovered(

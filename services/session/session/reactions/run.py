@@ -202,7 +202,7 @@ async def _run_agent(
         await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
     if is_lost(finished, cancellation):
-        lost = await _recover_lost(run, finished, reaction)
+        lost = await _recover_lost(run, finished, reaction, ends=cancellation.requested)
         if lost.settled.outlook != "ends" and not cancellation.requested:
             return await _leave_lost(run, finished, lost, reaction)
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
@@ -213,10 +213,12 @@ async def _run_agent(
     return approvals.tools_used or run.attempt > 1
 
 
-async def _recover_lost(run: RunSummary, finished: Finished, reaction: Reaction[Dependencies]) -> Recovered:
+async def _recover_lost(
+    run: RunSummary, finished: Finished, reaction: Reaction[Dependencies], *, ends: bool
+) -> Recovered:
     """Recover what an agent did that died; if its run is over, record what it used. Raises as `recover` does."""
     try:
-        return await recover(run, reaction)
+        return await recover(run, reaction, ends=ends)
     except Refusal as refusal:
         if refusal.code in OVER_CODES:
             await end_finished(run, finished, reaction)
