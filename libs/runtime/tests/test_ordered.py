@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
+from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from runtime.bus import connected, ordered
-from runtime.bus.jetstream import JetStream, jetstream
+from runtime.bus.jetstream import JetStream, client_of, jetstream
 
 
 @pytest_asyncio.fixture
@@ -52,6 +54,40 @@ async def test_a_new_message_is_delivered_immediately(js: JetStream, monkeypatch
     async with asyncio.timeout(60), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
         await js.publish("number.even", b"250")
         assert [message.data async for message in _first(batches)] == [b"250"]
+
+
+async def test_messages_that_are_waited_for_need_one_request(js: JetStream) -> None:
+    requests: list[str] = []
+
+    async def note(request: Msg) -> None:
+        requests.append(request.subject)
+
+    await cast(Any, client_of(js)).subscribe("$JS.API.CONSUMER.MSG.NEXT.NUMBERS.*", cb=note)
+    async with aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
+        for number in range(20):
+            await js.publish("number.even", str(number).encode())
+            assert [message.data async for message in _first(batches)] == [str(number).encode()]
+    await client_of(js).flush()
+    assert len(requests) == 1
+
+
+async def test_more_messages_than_one_request_asks_for_are_read(js: JetStream) -> None:
+    read: list[bytes] = []
+    async with aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
+        for number in range(250):
+            await js.publish("number.even", str(number).encode())
+            if number % 10 == 9:
+                read += [message.data async for message in _first(batches)]
+        while len(read) < 250:
+            read += [message.data async for message in _first(batches)]
+    assert read == [str(number).encode() for number in range(250)]
+
+
+async def test_a_large_message_is_read_after_small_ones_of_the_same_request(js: JetStream) -> None:
+    async with asyncio.timeout(60), aclosing(ordered.messages(js, "NUMBERS", 250)) as batches:
+        for size in (10, 700_000, 700_000, 3_000_000, 10):
+            await js.publish("number.large", b"x" * size)
+            assert [len(message.data) async for message in _first(batches)] == [size]
 
 
 async def test_a_finished_reader_leaves_no_consumer(js: JetStream) -> None:

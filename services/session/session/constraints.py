@@ -23,8 +23,8 @@ MAX_WAITING_SESSIONS = 100
 
 # Without a limit no transaction has to wait for another one.
 LIMIT_WITH_LOCK = f"""
-    SELECT concurrent_runs, CASE WHEN concurrent_runs IS NOT NULL THEN (
-        SELECT count(*) FROM pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))) END
+    SELECT CASE WHEN concurrent_runs IS NOT NULL THEN (
+        SELECT concurrent_runs FROM pg_advisory_xact_lock(hashtextextended('session: quotas ' || $1::uuid, 0))) END
     FROM ({LIMITS}) AS limits"""  # noqa: S608  no input
 # There is no row if the session does not begin to wait.
 NUMBER_WAITING = f"""
@@ -78,13 +78,13 @@ async def check_copy(recorded: Recorded[SessionForked], db: DeferredConnection) 
 
 
 @constrains
-async def check_start(recorded: Recorded[RunRequested], db: Connection) -> None:
+async def check_start(recorded: Recorded[RunRequested], db: DeferredConnection) -> None:
     """Check that a run of the session may become active.
 
     Raises:
         Conflict: the user has too many active runs since it was decided to start this one.
     """
-    limit = await db.fetchval(LIMIT_WITH_LOCK, recorded.owner, role_of(recorded))
+    limit: int | None = await db.expect_none(LIMIT_WITH_LOCK, recorded.owner, role_of(recorded))
     if limit is not None and await db.fetchval(ACTIVE_IN_OTHERS, recorded.owner, recorded.id) >= limit:
         raise Conflict(f"user {recorded.owner} has {limit} active runs")
 

@@ -43,7 +43,7 @@ async def messages(
     """Yield the messages of a stream after the sequence number `after`, in batches, then new ones; to be closed.
 
     With `stored`, it ends after the messages that the stream holds now. With `headers_only`, they have no bodies.
-    An empty batch means that none has arrived for some seconds.
+    An empty batch means that there are none at the moment; there is one at most every few seconds.
 
     Raises:
         Purged: with `stored`, some of the messages are no longer there; those that are left were yielded.
@@ -142,7 +142,11 @@ async def _tidy_up(js: JetStream, puller: "_Puller", creating: "asyncio.Task[Con
 
 
 class _Puller:
-    """Pulls batches of bounded size from one consumer, and optionally waits for messages."""
+    """Pulls batches of bounded size from one consumer, and optionally waits for messages.
+
+    A request that waits is for a whole batch, and stays open when its first messages are returned: the next ones need
+    none.
+    """
 
     def __init__(self, client: Client, stream: str, consumer: str, *, wait: bool) -> None:
         self.client, self.inbox = cast(Any, client), client.new_inbox()
@@ -150,8 +154,8 @@ class _Puller:
         self.subject = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}"
         self._subscription: Any = None
         self._received = asyncio.Queue[Msg]()
-        self._wait_options: dict[str, Any] = {"expires": int(FETCH_TIMEOUT * 1e9)} if wait else {"no_wait": True}
-        self._requests = 0
+        self._waits = wait
+        self._requests, self._due = 0, 0
 
     async def open(self) -> None:
         # Not by `next_msg` of the subscription, which starts a task for each message.
@@ -162,33 +166,47 @@ class _Puller:
             await self._subscription.unsubscribe()
 
     async def pull(self, limit: int) -> list[Msg]:
-        """Return at most `limit` messages, or none.
+        """Return at most `limit` messages, or none; if it waits, also those that have arrived after them.
 
         A waiting pull completes only with `limit` messages, so its caller asks for no more than are available, or one.
         """
-        batch, end = await self._request(batch=limit, max_bytes=BATCH_BYTES)
-        if not batch and end.startswith("409"):  # the next message alone exceeds BATCH_BYTES
-            batch, end = await self._request(batch=1)
+        batch, end = await self._receive(limit, BATCH if self._waits else limit, BATCH_BYTES)
+        if not batch and end.startswith("409"):  # the next message alone exceeds BATCH_BYTES, or what is left of them
+            batch, end = await self._receive(1, 1)
         if not batch and not end.startswith(NOTHING_THERE):
             raise Lost(f"{self.subject}: {end}")
         return batch
 
-    async def _request(self, **bounds: int) -> tuple[list[Msg], str]:
-        self._requests += 1
-        inbox = f"{self.inbox}.{self._requests}"
-        await self.client.publish(self.subject, json.dumps(bounds | self._wait_options).encode(), reply=inbox)
+    async def _receive(self, limit: int, *bounds: int) -> tuple[list[Msg], str]:
+        """Return messages of the open request, or of a new one with these `bounds`, and why it ended, if it did."""
+        if not self._due:
+            await self._request(*bounds)
         batch: list[Msg] = []
-        while len(batch) < bounds["batch"]:
+        while self._due and (len(batch) < limit or not self._received.empty()):
             try:
                 message = await self._next()
             except TimeoutError:
+                self._due = 0
                 return batch, NOTHING_THERE[0]
             if not message.subject.startswith(self.inbox):
                 batch.append(message)
-            elif message.subject == inbox:  # status messages of earlier requests are ignored
+                self._due -= 1
+            elif message.subject == self._reply:  # status messages of earlier requests are ignored
+                self._due = 0
                 head = message.headers or {}
                 return batch, f"{head.get('Status')} {head.get('Description')}"
         return batch, ""
+
+    async def _request(self, batch: int, max_bytes: int = 0) -> None:
+        self._requests += 1
+        how = {"expires": int(FETCH_TIMEOUT * 1e9)} if self._waits else {"no_wait": True}
+        bounds = {"batch": batch, "max_bytes": max_bytes} | how
+        await self.client.publish(self.subject, json.dumps(bounds).encode(), reply=self._reply)
+        self._due = batch
+
+    @property
+    def _reply(self) -> str:
+        return f"{self.inbox}.{self._requests}"
 
     async def _next(self) -> Msg:
         if not self._received.empty():

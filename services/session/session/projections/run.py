@@ -28,19 +28,41 @@ from runtime.metrics import metrics_of
 
 from session.projections.cost import add_costs
 from session.quotas.concurrency import stop_waiting, update_only_waits, update_waiting
-from session.quotas.months import charge_run
+from session.quotas.months import add_cost, charge_run
 
 CANCEL_DETAILS: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
     "interrupted": "The run was interrupted.",
     "session_deleted": "The session was deleted.",
 }
-RUN_ENDED = """
-    UPDATE sessions SET status = CASE WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
-    WHERE id = $1 AND status <> 'paused'"""
+_WAITS = "EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')"
+_RUN_STATUS = f"status = CASE WHEN {_WAITS} THEN 'waiting_approval' ELSE 'running' END"
+_SESSION_STATUS = f"""
+    status = CASE WHEN status = 'paused' THEN status WHEN {_WAITS} THEN 'waiting' ELSE 'processing' END"""
+UPDATE_RUN = f"UPDATE runs SET {_RUN_STATUS} WHERE id = $2"  # noqa: S608  no input
+UPDATE_SESSION = f"UPDATE sessions SET {_SESSION_STATUS} WHERE id = $1"  # noqa: S608  no input
+START_RUN = f"UPDATE runs SET attempt = $3, model = $4, resumed = NULL, {_RUN_STATUS} WHERE id = $2"  # noqa: S608
+START_SESSION = f"""
+    UPDATE sessions SET started_at = coalesce(started_at, $2), {_SESSION_STATUS} WHERE id = $1"""  # noqa: S608  no input
+# What was charged while the run was active is not charged again, nor given back (`quotas.months`).
+END = """
+    WITH run AS (
+        SELECT requested_at, greatest(0, $10 - charged_usd) AS uncharged FROM runs WHERE id = $1 FOR UPDATE
+    )
+    UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6,
+        duration_ms = $7, input_tokens = $8, output_tokens = $9, cost_usd = $10,
+        charged_usd = charged_usd + run.uncharged
+    FROM run WHERE id = $1 RETURNING run.requested_at, run.uncharged"""
+ADD_TO_SESSION = """
+    UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3,
+        api_output_tokens = api_output_tokens + $4, updated_at = $5"""
+RUN_ENDED = f"""{ADD_TO_SESSION}, status = CASE
+        WHEN status = 'paused' THEN status WHEN mode = 'non_interactive' THEN 'completed' ELSE 'active' END
+    WHERE id = $1"""
+# The end of a run that was never requested does not change the status.
+USAGE_ADDED = f"{ADD_TO_SESSION} WHERE id = $1"
 SET_USAGE = """
-    UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1
-    RETURNING cost_usd"""
+    UPDATE runs SET duration_ms = $2, input_tokens = $3, output_tokens = $4, cost_usd = $5 WHERE id = $1"""
 # What is reported after the end of a run is that of its last agent; what was released before is in the row.
 ADD_USAGE = """
     UPDATE runs SET duration_ms = duration_ms + $2, input_tokens = input_tokens + $3,
@@ -52,9 +74,6 @@ ADD_USAGE = """
 SET_WRITER = """
     INSERT INTO conversations (session_id, run_id, attempt) VALUES ($1, $2, $3)
     ON CONFLICT (session_id) DO UPDATE SET run_id = excluded.run_id, attempt = excluded.attempt"""
-FORGET_CALLS = """
-    WITH begun AS (DELETE FROM begun_calls WHERE session_id = $1 AND run_id = $2)
-    DELETE FROM mcp_calls WHERE session_id = $1 AND run_id = $2"""
 CLEAR_WRITER = "UPDATE conversations SET attempt = NULL WHERE session_id = $1 AND run_id = $2"
 
 
@@ -87,15 +106,12 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
         case RunRequested():
             await _request(event, recorded, db)
         case RunStarted():
-            await db.execute(
-                "UPDATE runs SET attempt = $2, model = $3, resumed = NULL WHERE id = $1",
-                event.run_id, event.attempt, event.model,
-            )  # fmt: skip
+            # What only waits stays so: a start changes neither approvals nor tool calls.
+            await db.execute(START_RUN, id, event.run_id, event.attempt, event.model)
+            await db.execute(SET_WRITER, id, event.run_id, event.attempt)
+            await db.execute(START_SESSION, id, at)
             if event.usage:
                 await db.execute(SET_USAGE, event.run_id, *_columns(event.usage))
-            await db.execute(SET_WRITER, id, event.run_id, event.attempt)
-            await update_run_status(event.run_id, recorded, db)
-            await db.execute("UPDATE sessions SET started_at = coalesce(started_at, $2) WHERE id = $1", id, at)
         case RunResumed():
             await db.execute("UPDATE runs SET resumed = $2 WHERE id = $1", event.run_id, event.reason)
         case RunReleased():
@@ -114,14 +130,8 @@ async def project_run(event: RunEvent, recorded: Recorded[Any], db: Connection) 
 
 async def update_run_status(run_id: UUID, recorded: Recorded[Any], db: Connection) -> None:
     """Set the status of a run and its session: waiting for an approval, or running."""
-    waits = await db.fetchval(
-        "SELECT EXISTS (SELECT FROM approvals WHERE session_id = $1 AND status = 'pending')", recorded.id
-    )
-    await db.execute("UPDATE runs SET status = $2 WHERE id = $1", run_id, "waiting_approval" if waits else "running")
-    await db.execute(
-        "UPDATE sessions SET status = $2 WHERE id = $1 AND status <> 'paused'",
-        recorded.id, "waiting" if waits else "processing",
-    )  # fmt: skip
+    await db.execute(UPDATE_RUN, recorded.id, run_id)
+    await db.execute(UPDATE_SESSION, recorded.id)
     await update_only_waits(run_id, recorded, db)
 
 
@@ -153,22 +163,18 @@ async def _release(event: RunReleased, recorded: Recorded[Any], db: Connection) 
 
 async def _end(event: RunCompleted | RunFailed | RunCancelled, recorded: Recorded[Any], db: Connection) -> None:
     status, code, detail = _outcome(event)
-    run = await db.fetchrow(
-        "UPDATE runs SET status = $2, error_code = $3, error_detail = $4, ended_at = $5, structured_output = $6 "
-        "WHERE id = $1 RETURNING requested_at",
-        event.run_id, status, code, detail, recorded.at,
-        event.structured_output if isinstance(event, RunCompleted) else None,
-    )  # fmt: skip
+    output = event.structured_output if isinstance(event, RunCompleted) else None
+    columns = status, code, detail, recorded.at, output, *_columns(event.usage)
+    run = await db.fetchrow(END, event.run_id, *columns)
     if run is None:  # cancelled before it was submitted
         return
     requested_at: datetime | None = run["requested_at"]
     after_commit(partial(_count, status, code, requested_at and recorded.at - requested_at))
-    if requested_at:  # the end of a queued run does not change the session
-        await db.execute(RUN_ENDED, recorded.id)
+    await _add_usage(event, recorded, run["uncharged"], RUN_ENDED if requested_at else USAGE_ADDED, db)
     if code in (Code.RUN_CANCELLED, Code.RUN_INTERRUPTED):
         await db.execute(CLEAR_WRITER, recorded.id, event.run_id)
-    await db.execute(FORGET_CALLS, recorded.id, event.run_id)
-    await _record_usage(event, recorded, db)
+    await db.execute("DELETE FROM begun_calls WHERE session_id = $1 AND run_id = $2", recorded.id, event.run_id)
+    await db.execute("DELETE FROM mcp_calls WHERE session_id = $1 AND run_id = $2", recorded.id, event.run_id)
     await update_waiting(recorded, db)
 
 
@@ -178,18 +184,25 @@ def _count(outcome: str, code: Code | None, duration: timedelta | None) -> None:
         _duration.labels(outcome).observe(duration.total_seconds())
 
 
-async def _record_usage(
-    event: RunCompleted | RunFailed | RunCancelled | UsageRecorded, recorded: Recorded[Any], db: Connection
+async def _record_usage(event: UsageRecorded, recorded: Recorded[Any], db: Connection) -> None:
+    total_usd = await db.fetchval(ADD_USAGE, event.run_id, *_columns(event.usage))
+    total_usd = event.usage.cost_usd if total_usd is None else total_usd
+    await _add_usage(event, recorded, await charge_run(event.run_id, total_usd, db), USAGE_ADDED, db)
+
+
+async def _add_usage(
+    event: RunCompleted | RunFailed | RunCancelled | UsageRecorded,
+    recorded: Recorded[Any],
+    uncharged: Decimal,
+    session: str,
+    db: Connection,
 ) -> None:
+    """Add what a run has used to the month, its session, by the statement `session`, and the costs of the day."""
     usage = event.usage
-    statement = ADD_USAGE if isinstance(event, UsageRecorded) else SET_USAGE
-    total_usd = await db.fetchval(statement, event.run_id, *_columns(usage))
-    await charge_run(recorded, event.run_id, usage.cost_usd if total_usd is None else total_usd, db)
-    await db.execute(
-        "UPDATE sessions SET total_cost_usd = total_cost_usd + $2, api_input_tokens = api_input_tokens + $3, "
-        "api_output_tokens = api_output_tokens + $4, updated_at = $5 WHERE id = $1",
-        recorded.id, usage.cost_usd, usage.input_tokens, usage.output_tokens, recorded.at,
-    )  # fmt: skip
+    tokens = usage.input_tokens, usage.output_tokens
+    if uncharged:
+        await add_cost(recorded, uncharged, db)
+    await db.execute(session, recorded.id, usage.cost_usd, *tokens, recorded.at)
     await add_costs(event.run_id, usage, recorded, db, ended=not isinstance(event, UsageRecorded))
 
 

@@ -64,8 +64,10 @@ async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
     await visible(query.session_id, context)
     row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
-    of_run = Filters(session_id=query.session_id, run_id=query.run_id)
-    calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, of_run, context)
+    calls, more = list[Row](), False
+    if row["attempt"]:  # a run that was not started has none, which saves the answer to its query a statement
+        of_run = Filters(session_id=query.session_id, run_id=query.run_id)
+        calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, of_run, context)
     return RunView.model_validate(
         {**_with_usage(row), "tool_calls": [TOOL_INPUT.shown(call) for call in calls], "more_tool_calls": more}
     )

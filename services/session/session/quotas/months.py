@@ -80,7 +80,11 @@ def budget_refusal(limit: Decimal | None, spent: Decimal, at: datetime) -> Refus
     return exceeded("budget_per_month_usd", spent, limit, end_of_month(at))
 
 
-async def charge_run(recorded: Recorded[Any], run_id: UUID, cost_usd: Decimal, db: Connection) -> None:
-    """Add the cost of a run that has ended to that of the month, except what was added during the run."""
-    if cost_usd and (uncharged := await db.fetchval(CHARGE_RUN, run_id, cost_usd)):
-        await db.execute(ADD, recorded.owner, month_of(recorded.at), 0, uncharged)
+async def add_cost(recorded: Recorded[Any], cost_usd: Decimal, db: Connection) -> None:
+    """Add a cost to the month of an event."""
+    await db.execute(ADD, recorded.owner, month_of(recorded.at), 0, cost_usd)
+
+
+async def charge_run(run_id: UUID, cost_usd: Decimal, db: Connection) -> Decimal:
+    """Note that the cost of a run is charged, and return what of it was not charged before."""
+    return (await db.fetchval(CHARGE_RUN, run_id, cost_usd) if cost_usd else None) or Decimal(0)

@@ -1,0 +1,43 @@
+"""How many statements a run costs that no quota limits: other users wait for each of them, too."""
+
+import pytest_asyncio
+from contracts.session.run import EndRun, StartRun
+from contracts.session.run_view import RunView
+from eventing.testing.statements import logged_statements
+
+from services.session.tests.desk import Desk
+from services.session.tests.quotas import set_quotas
+
+BEGIN = "BEGIN;"
+
+
+@pytest_asyncio.fixture
+async def run(desk: Desk) -> RunView:
+    """A run of a session that has had one, so that connection and caches are prepared."""
+    await set_quotas(desk, "concurrent_runs=none")
+    session_id = await desk.create()
+    first = await desk.submit(session_id)
+    await desk.send(StartRun(session_id=session_id, run_id=first.id))
+    await desk.send(EndRun(session_id=session_id, run_id=first.id, attempt=1))
+    return await desk.submit(session_id)
+
+
+async def test_the_append_that_requests_a_run_is_one_statement(desk: Desk, run: RunView) -> None:
+    other = await desk.create()
+    sent = await logged_statements(desk.database)
+    await desk.submit(other)
+    assert len([each for each in sent if "INSERT INTO events" in each]) == 1
+    assert (BEGIN in sent, len(sent)) == (False, 6), "load, session, allowance, append; session, run"
+
+
+async def test_the_append_that_starts_a_run_is_one_statement(desk: Desk, run: RunView) -> None:
+    sent = await logged_statements(desk.database)
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
+    assert (BEGIN in sent, len(sent)) == (False, 4), "load, append; session, run"
+
+
+async def test_the_end_of_a_run_writes_each_table_once(desk: Desk, run: RunView) -> None:
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
+    sent = await logged_statements(desk.database)
+    await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=1))
+    assert len(sent) == 9, "load; begin, append, run, all the rest, lock, whether it waits, what may start, commit"
