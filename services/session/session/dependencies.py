@@ -44,9 +44,6 @@ from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 WITHOUT_SANDBOX = "agents run without a sandbox and therefore without tools"
 
-ACTIVE_SECONDS = 5.0
-"""How long after a request of a user the runs of others leave it some of the processors."""
-
 confined = Gauge(
     "agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)", registry=metrics_of("session")
 )
@@ -147,7 +144,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             writing=writing,
             measuring=measuring,
             quotas=Quotas(),
-            activity=Activity(ACTIVE_SECONDS),
+            activity=agents.processors.activity,
             copied_work=CopiedWork(copying),
             spending=partial(Spending, database),
         )
@@ -172,9 +169,9 @@ async def _find_sandbox(program: Path, settings: Settings) -> Sandbox:
 
 
 def note_request(dependencies: Dependencies, envelope: Envelope) -> None:
-    """Note who has sent a message, if it is for a request of a client."""
-    if envelope.actor and envelope.client_address:
-        dependencies.activity.note(envelope.actor.user_id)
+    """Note who has sent a message, if it is for a request of a client: agents of others may have to yield at once."""
+    if envelope.actor and envelope.client_address and dependencies.activity.note(envelope.actor.user_id):
+        dependencies.agents.processors.update()
 
 
 def checks(dependencies: Dependencies) -> dict[str, Check]:

@@ -14,6 +14,7 @@ from contracts.session.session import DeleteSession, GetSession, ResumeSession, 
 from contracts.session.session_view import SessionView
 from eventing.recording import Recorded
 from eventing.testing.reacting import reaction_to
+from runtime.activity import Activity
 from runtime.blocking import BlockingPool
 from runtime.bus.envelope import Envelope
 from runtime.clock import now
@@ -79,6 +80,7 @@ class FileJobs:
             writing=blocking,
             measuring=blocking,
             quotas=Quotas(),
+            activity=Activity(0),
             copied_work=CopiedWork(desk.database),
             spending=nothing,
         )
