@@ -20,7 +20,7 @@ GATEWAY = ("__init__", "__main__", "app", "settings", "clients", "entry", "probl
 FORBIDDEN = {"utils", "util", "common", "core", "helpers", "helper", "manager", "managers"}
 FREE = ("libs/runtime", "libs/onebox", "services/gateway")
 """Where the clock, ids, the environment and tasks come from, each with its reason."""
-PARDONED = {"libs/sandbox/sandbox/launcher.py"}
+PARDONED = {"libs/sandbox/sandbox/launcher/__main__.py"}
 """Runs alone inside the sandbox, where there is no `runtime`."""
 
 

@@ -12,6 +12,8 @@ RULES: list[dict[str, Any]] = PROFILE["syscalls"]
 ALLOWED = [rule for rule in RULES if rule["action"] == "SCMP_ACT_ALLOW"]
 OPENED = {"mount", "pivot_root", "sethostname", "umount2", "unshare"}
 """What bubblewrap needs, and a container has not; `clone` has a condition."""
+PLACED = {"sched_setaffinity"}
+"""What the launcher of a sandbox needs, and any container has."""
 NEW_NAMESPACES = 0x7E020000
 """The flags of all kinds of namespaces that bubblewrap creates: mount, cgroup, uts, ipc, user, pid and network."""
 SIGCHLD, NEW_USER, NEW_MOUNT = 17, 0x10000000, 0x20000
@@ -29,7 +31,7 @@ def test_what_the_profile_does_not_name_is_denied() -> None:
 
 def test_the_profile_allows_what_sandboxes_allow_and_what_creates_them() -> None:
     allowed = {name for rule in ALLOWED for name in rule["names"]}
-    assert allowed & {*DENIED, "sethostname", "setdomainname", "chroot", "clone3"} == OPENED
+    assert allowed & {*DENIED, "sethostname", "setdomainname", "chroot", "clone3"} == OPENED | PLACED
 
 
 def test_namespaces_are_created_only_as_sandboxes_do() -> None:

@@ -12,11 +12,14 @@ class Activity[User]:
         self._last: User | None = None
         self._at, self._other_at = -inf, -inf
 
-    def note(self, user: User) -> None:
-        """Note that a user sends a request now."""
+    def note(self, user: User) -> bool:
+        """Note that a user sends a request now; return False if the same users are beside others as before."""
+        now = monotonic()
+        at = self._at if user == self._last else self._other_at
         if user != self._last:
             self._last, self._other_at = user, self._at
-        self._at = monotonic()
+        self._at = now
+        return now - at >= self._seconds
 
     def is_beside(self, user: User) -> bool:
         """Return whether a user is active who is not this one."""

@@ -4,7 +4,7 @@ import pytest
 from runtime import activity
 from runtime.activity import Activity
 
-ADA, BOB, SECONDS = "Ada", "Bob", 5.0
+ADA, BOB, CAROL, SECONDS = "Ada", "Bob", "Carol", 5.0
 
 
 class Clock:
@@ -51,3 +51,14 @@ def test_a_user_is_active_for_some_seconds_only(clock: Clock) -> None:
     users.note(ADA)
     assert not users.is_beside(ADA)
     assert users.is_beside(BOB)
+
+
+def test_a_request_tells_whether_somebody_may_be_beside_another_since(clock: Clock) -> None:
+    users = Activity[str](SECONDS)
+    assert [users.note(user) for user in (ADA, ADA, BOB, ADA, BOB, CAROL)] == [True, False, True, False, False, False]
+    clock.now = SECONDS - 1
+    assert users.note(ADA) is False
+    clock.now = 2 * SECONDS - 2
+    assert [users.note(user) for user in (ADA, BOB, ADA)] == [False, True, False]
+    clock.now += SECONDS
+    assert users.note(ADA) is True

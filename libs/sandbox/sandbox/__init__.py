@@ -26,7 +26,7 @@ __all__ = ["Heartbeats", "Program", "Remains", "Resources", "Sandbox", "Sandboxe
 
 log = get_logger()
 
-LAUNCHER = Path(__file__).with_name("launcher.py")
+LAUNCHER = Path(__file__).with_name("launcher")
 VARIABLES = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
 PROBE = Program(command=(str(PYTHON), "--version"))
 PROBE_TIMEOUT = 30.0
@@ -129,15 +129,15 @@ class Sandbox:
 
         bubblewrap's arguments are in a file, because command lines are public.
         """
-        words, filters = process.folder / "bwrap_args", process.folder / "filter"
+        words = process.folder / "bwrap_args"
         readable = [LAUNCHER, process.runtime_dir, *program.readable]
         memory = process.folder if self.namespace else None
         args = bwrap_args(readable, workspace, writable=program.writable, memory=memory)
         words.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in args))
-        filters.write_bytes(seccomp_filter(machine()))
-        files = f"3> {quote(str(process.info))} 4< {quote(str(words))} 5< {quote(str(filters))}"
+        (process.runtime_dir / "filter").write_bytes(seccomp_filter(machine()))
+        files = f"3> {quote(str(process.info))} 4< {quote(str(words))}"
         namespace = self.namespace.command(process.folder) if self.namespace else []
-        return f"{files} {join([*namespace, str(bwrap), '--args', '4', '--seccomp', '5', '--info-fd', '3', '--'])}"
+        return f"{files} {join([*namespace, str(bwrap), '--args', '4', '--info-fd', '3', '--'])}"
 
     def _launch_file(self, program: Program, process: SandboxedProcess) -> dict[str, object]:
         folders = {name: str(process.home / folder) for name, folder in program.home_variables.items()}
@@ -145,6 +145,7 @@ class Sandbox:
         return {
             "variables": {**VARIABLES, **program.variables, **folders, **files, "HOME": str(process.home)},
             "listener_variables": program.listener_variables,
+            "yields": program.resources.yields,
             "max_processes": program.resources.processes if COUNTS_BY_NAMESPACE else None,
             "max_file_bytes": program.resources.file_bytes,
             "memory_folders": [folder.target for folder in MEMORY_FOLDERS],

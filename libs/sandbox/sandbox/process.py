@@ -104,10 +104,13 @@ class SandboxedProcess:
                 self._pidfd = os.pidfd_open(pid)
         return socket.socket(fileno=listeners[0]) if listeners else None
 
-    def send_heartbeat(self) -> None:
-        """Send a heartbeat. After the first one, the program is killed if there is none for 6 s."""
+    def send_heartbeat(self, *, yields: bool = False) -> None:
+        """Send a heartbeat. After the first one, the program is killed if there is none for 6 s.
+
+        Until the next one, the program with all its processes leaves some of the processors to others if it `yields`.
+        """
         with suppress(OSError):  # the launcher is not listening yet, or the program has ended
-            self._connected().send(b".", socket.MSG_DONTWAIT)
+            self._connected().send(b"-" if yields else b".", socket.MSG_DONTWAIT)
 
     def _connected(self) -> socket.socket:
         """Return the connection of the launcher, which connects before the program can."""

@@ -13,11 +13,13 @@ class Resources:
         memory_bytes: of all its processes and files in memory, or of each process where there are no cgroups.
         processes: how many processes and threads it may have.
         file_bytes: of each file that it writes.
+        yields: whether it leaves some of the processors to others, until a heartbeat says otherwise.
     """
 
     memory_bytes: int = 4 * 2**30
     processes: int = 512
     file_bytes: int = 2**30
+    yields: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Program:
         workspace: the folder that it works in; without one, it works in its home directory.
         writable: whether it may write to its workspace.
         readable: further paths of the machine that it may read.
-        resources: its memory and processes.
+        resources: its memory, processes and processors.
     """
 
     command: tuple[str, ...]

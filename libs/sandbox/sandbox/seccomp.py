@@ -1,4 +1,4 @@
-"""The seccomp filter of sandboxes, as a program that bubblewrap installs in the kernel.
+"""The seccomp filter of sandboxes, as a program that the launcher installs in the kernel.
 
 It denies what Docker's default profile denies a container without capabilities, and in addition: keyrings, which no
 namespace separates; access to other processes; socket families except the usual four; and setuid and setgid bits.
@@ -73,6 +73,8 @@ DENIED: dict[str, tuple[int, int | None]] = {
     "_sysctl": (156, None),
     "sysfs": (139, None),
     "ustat": (136, None),
+    # The launcher decides which processors are used.
+    "sched_setaffinity": (203, 122),
     # Placement of memory.
     "mbind": (237, 235),
     "set_mempolicy": (238, 237),

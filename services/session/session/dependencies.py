@@ -14,7 +14,6 @@ from eventing.handling import QueryContext, UnitOfWork
 from eventing.recording import Recorded
 from mcp_connection import ConnectionLimits, Connector
 from prometheus_client import Gauge
-from runtime.activity import Activity
 from runtime.blocking import BlockingPool
 from runtime.bus import Client
 from runtime.bus.envelope import Envelope
@@ -44,9 +43,6 @@ from session.workspace import SUFFIX, Quotas, Uploads, Workspace
 
 WITHOUT_SANDBOX = "agents run without a sandbox and therefore without tools"
 
-ACTIVE_SECONDS = 5.0
-"""How long after a request of a user the runs of others leave it some of the processors."""
-
 confined = Gauge(
     "agent_sandbox", "Whether agents run in a sandbox (1), or without tools (0)", registry=metrics_of("session")
 )
@@ -59,7 +55,7 @@ class Dependencies:
     `decisions` wakes workers that wait for an approval. `ceilings` limit the options of agents.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
     `quotas` keeps; `measuring` measures those in which agents work. `spending` returns what a run, requested by an
-    event, spends of the budget of its user. `activity` is that of users who send requests to this replica.
+    event, spends of the budget of its user.
     """
 
     agents: Agents
@@ -78,7 +74,6 @@ class Dependencies:
     writing: BlockingPool
     measuring: BlockingPool
     quotas: Quotas
-    activity: Activity[UUID]
     copied_work: CopiedWork
     spending: Callable[[Recorded[Any], UUID], Spending]
 
@@ -120,7 +115,6 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
     await _check_folders(settings, database)
     sandbox = await _find_sandbox(program := settings.agent_path or AGENT, settings)
     await apply_rules(settings.quota_rules, database)
-    activity = Activity[UUID](ACTIVE_SECONDS)
     limits, connection_limits = _limits(settings), _connection_limits(settings)
     async with (
         Database.open(settings.database_url, database.schema, size=COPIES_AT_ONCE) as copying,
@@ -139,7 +133,7 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             decisions=Waiters(),
             deltas=Deltas(client),
             approval_seconds=settings.approval_seconds,
-            places=Places(settings.runs_at_once, settings.waiting_agent_seconds, activity),
+            places=Places(settings.runs_at_once, settings.waiting_agent_seconds, agents.processors.activity),
             environments=Environments(database),
             accounts=Accounts(database),
             ceilings=Ceilings.parse(settings.ceilings, settings.offered_models),
@@ -148,7 +142,6 @@ async def dependencies(settings: Settings, database: Database, client: Client) -
             writing=writing,
             measuring=measuring,
             quotas=Quotas(),
-            activity=activity,
             copied_work=CopiedWork(copying),
             spending=partial(Spending, database),
         )
@@ -173,9 +166,10 @@ async def _find_sandbox(program: Path, settings: Settings) -> Sandbox:
 
 
 def note_request(dependencies: Dependencies, envelope: Envelope) -> None:
-    """Note who has sent a message, if it is for a request of a client."""
-    if envelope.actor and envelope.client_address:
-        dependencies.activity.note(envelope.actor.user_id)
+    """Note who has sent a message, if it is for a request of a client: agents of others may have to yield at once."""
+    processors = dependencies.agents.processors
+    if envelope.actor and envelope.client_address and processors.activity.note(envelope.actor.user_id):
+        processors.update()
 
 
 def checks(dependencies: Dependencies) -> dict[str, Check]:

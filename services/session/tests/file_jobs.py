@@ -80,7 +80,6 @@ class FileJobs:
             writing=blocking,
             measuring=blocking,
             quotas=Quotas(),
-            activity=Activity(0),
             copied_work=CopiedWork(desk.database),
             spending=nothing,
         )

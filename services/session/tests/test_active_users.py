@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from runtime.activity import Activity
 from runtime.bus.envelope import Envelope
+from session.agent.processors import Processors
 from session.app import service
 
 from services.session.tests.desk import OWNER
@@ -14,10 +14,11 @@ OTHER = UUID(int=7)
 
 
 def others_are_active_after(envelope: Envelope) -> bool:
-    dependencies: Any = SimpleNamespace(activity=Activity[UUID](1000.0))
+    processors = Processors({})
+    dependencies: Any = SimpleNamespace(agents=SimpleNamespace(processors=processors))
     assert service.received
     service.received(dependencies, envelope)
-    return dependencies.activity.is_beside(OTHER)
+    return processors.activity.is_beside(OTHER)
 
 
 def test_a_user_who_sends_a_request_is_active() -> None:

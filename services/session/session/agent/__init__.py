@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from contracts.refusals import Code
 from runtime import telemetry
 from runtime.logging import get_logger
 from sandbox import Heartbeats, Sandbox
@@ -22,6 +21,8 @@ from session.agent.failures import STOPPED, AgentDied, AgentFailed
 from session.agent.loading import agent_class
 from session.agent.model_proxy import ModelProxy
 from session.agent.options import AgentSpec, Ask, Limits, deny_all
+from session.agent.processors import Processors
+from session.agent.settling import spent_budget
 from session.agent.spares import Spares
 from session.agent.start_slots import StartSlots
 from session.agent.surplus import surplus
@@ -73,6 +74,7 @@ class Agents:
         self._context = AgentContext(sandbox, proxy, transcripts, connections, limits or Limits(), program)
         # Ordered by last use, the most recent last.
         self._live: dict[UUID, Agent] = {}
+        self.processors = Processors(self._live)
         # Runs that were cancelled, possibly before their turn began here.
         self._cancelled_runs: deque[tuple[UUID, int | None]] = deque(maxlen=MAX_CANCELLED_RUNS)
         self._shutting_down = asyncio.Event()
@@ -124,8 +126,8 @@ class Agents:
         try:
             agent = await self._acquire(spec)
             spec.place.let_next_begin()
-            events = agent.turn(prompt, ask, message_id, elicit)
-            async with self._ended_on_failure(agent), aclosing(events):
+            self.processors.update()
+            async with self._ended_on_failure(agent), aclosing(agent.turn(prompt, ask, message_id, elicit)) as events:
                 if servers := agent.servers.uses():
                     yield ServersConnected(servers)
                 async for event in events:
@@ -134,7 +136,7 @@ class Agents:
                     else:
                         model = note_reported(event, agent.servers.made_calls) or model
                         yield event
-            await self._release(agent, budget_spent=_budget_is_spent(spec, finished))
+            await self._release(agent, budget_spent=spent_budget(spec, finished))
         except AgentFailed as failed:
             died = isinstance(failed, AgentDied)
             failure = Finished(error_code=failed.code, error_detail=failed.detail, died=died)
@@ -236,6 +238,7 @@ class Agents:
         await self._evict_surplus(agent.spec.owner)
         await agent.servers.connect()
         async with self._start_slots.take(agent.spec.owner):
+            self.processors.update()
             with counted_start(agent):
                 await agent.start()
 
@@ -292,9 +295,3 @@ class Agents:
         await agent.stop()
         if self._live.get(agent.spec.session_id) is agent:
             del self._live[agent.spec.session_id]
-
-
-def _budget_is_spent(spec: AgentSpec, finished: Finished) -> bool:
-    """Return whether a turn used up the budget that was left when it began."""
-    used_up = spec.budget_usd is not None and finished.cost_usd >= spec.budget_usd
-    return used_up or finished.error_code is Code.BUDGET_EXCEEDED

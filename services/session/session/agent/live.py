@@ -98,6 +98,10 @@ class Agent:
         """Keep the process alive for the next seconds (see `SandboxedProcess.send_heartbeat`)."""
         self._process.send_heartbeat()
 
+    def set_yields(self, yields: bool) -> None:
+        """Say whether the agent leaves some of the processors to others."""
+        self._process.set_yields(yields)
+
     def release(self) -> None:
         """Make the agent available for the next turn."""
         self.busy, self.idle_since = False, time.monotonic()

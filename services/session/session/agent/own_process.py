@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from typing import cast
 
 from runtime.logging import get_logger
@@ -24,6 +25,7 @@ class OwnProcess:
 
     def __init__(self) -> None:
         self._prepared: SandboxedProcess | None = None
+        self._yields = False
 
     async def prepare(self, spec: AgentSpec, context: AgentContext, token: str) -> None:
         """Prepare the sandbox of an agent with a `token`, in a thread: many files are written.
@@ -31,10 +33,10 @@ class OwnProcess:
         Raises:
             AgentFailed: it could not be prepared.
         """
-        environment, resources = variables(token, spec, context.limits), context.limits.resources
+        environment = variables(token, spec, context.limits)
 
         def prepare() -> None:
-            own_variables = spec.options.env
+            own_variables, resources = spec.options.env, replace(context.limits.resources, yields=self._yields)
             self._prepared = prepare_agent(
                 context.sandbox, spec.workspace, environment, own_variables, resources, context.program
             )
@@ -59,7 +61,13 @@ class OwnProcess:
     def send_heartbeat(self) -> None:
         """Keep the process alive for the next seconds (see `SandboxedProcess.send_heartbeat`)."""
         if self._prepared:
-            self._prepared.send_heartbeat()
+            self._prepared.send_heartbeat(yields=self._yields)
+
+    def set_yields(self, yields: bool) -> None:
+        """Say whether the agent leaves some of the processors to others, also before it is prepared."""
+        if yields != self._yields:
+            self._yields = yields
+            self.send_heartbeat()
 
     def ran_out_of_memory(self) -> bool:
         """Return whether the kernel killed the agent because it exceeded its memory."""

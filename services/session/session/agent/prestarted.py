@@ -65,6 +65,12 @@ class PrestartedAgent(Agent):
         """Belong to no session again, after a session could not claim the agent."""
         self.bind(self._own_spec)
 
+    async def start(self) -> None:
+        """Start as `Agent` does, but on fewer processors: nobody waits for it."""
+        self.set_yields(True)
+        await super().start()
+        self.set_yields(False)
+
     async def claim(self) -> None:
         """Let the session that the agent is bound to claim it. From then on it may use the model.
 

@@ -2,8 +2,12 @@
 
 import asyncio
 
+from contracts.refusals import Code
 from runtime.logging import get_logger
 from sandbox import Sandbox, SandboxedProcess
+
+from session.agent.agent_events import Finished
+from session.agent.options import AgentSpec
 
 log = get_logger()
 
@@ -27,3 +31,9 @@ async def settles(process: SandboxedProcess, sandbox: Sandbox, memory_bytes: int
     if not settled:
         log.info("agent not kept warm", processes=remains.processes, memory_bytes=remains.memory_bytes)
     return settled
+
+
+def spent_budget(spec: AgentSpec, finished: Finished) -> bool:
+    """Return whether a turn used up the budget that was left when it began."""
+    used_up = spec.budget_usd is not None and finished.cost_usd >= spec.budget_usd
+    return used_up or finished.error_code is Code.BUDGET_EXCEEDED

@@ -1,7 +1,7 @@
 """The first process in a sandbox: it opens a port, sends the listener to the service, runs the program and watches it.
 
-No process in the sandbox can kill, suspend or trace the first one, and all of them end with it. Without a sandbox, the
-program replaces it.
+No process in the sandbox can kill, suspend or trace the first one, and all of them end with it. The filter of system
+calls holds for the program and what it starts, not for this process. Without a sandbox, the program replaces it.
 """
 
 import ctypes
@@ -16,13 +16,15 @@ import sys
 import time
 from contextlib import suppress
 
+from memory import memory_of
+from processors import Processors
+
 MAX_OPEN_FILES = 4096
-REQUEST = b"?"
+REQUEST, YIELD = b"?", b"-"
 KILL_PASSES, PASS_SECONDS = 100, 0.01
-FILE_BYTES = 1024
-"""Memory of the kernel for a file in memory, besides its content."""
 HEARTBEAT_INTERVAL_SECONDS, MAX_MISSED_HEARTBEATS = 1.0, 6
-PR_SET_DUMPABLE = 4
+PR_SET_DUMPABLE, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 4, 22, 2
+FILTER_STEP_BYTES = 8
 NICENESS = 10
 """Of sessions, and of a program above that of this process, which has as much above the service."""
 CHANGE_SECONDS = 0.12
@@ -34,11 +36,11 @@ class Watch:
     """Ends the sandbox with the program, and when heartbeats are missing for 6 s.
 
     Another replica may have taken over the work by then. The service sends a byte every 2 s, the first one some time
-    after the start.
+    after the start, and when the sandbox is to use fewer processors or all again. The byte says which.
     """
 
-    def __init__(self, program: int, service: socket.socket) -> None:
-        self._program, self._service = program, service
+    def __init__(self, program: int, service: socket.socket, processors: Processors) -> None:
+        self._program, self._service, self._processors = program, service, processors
         self._status: int | None = None
         self._missed, self._due = 0, math.inf  # until the first heartbeat
         self._lower_due = 0.0 if is_set(SCHEDULED_BY_SESSION) else math.inf
@@ -78,9 +80,12 @@ class Watch:
             data = b""
         self._due = time.monotonic() + HEARTBEAT_INTERVAL_SECONDS
         self._missed = 0 if data else MAX_MISSED_HEARTBEATS  # the service has ended, or does not need the program
+        if states := data.replace(REQUEST, b""):
+            self._processors.use(yields=states.endswith(YIELD))
         if REQUEST in data:
             remaining = self._kill_others()
-            self._service.sendall(json.dumps([remaining, memory_of(self._program)]).encode() + b"\n")
+            memory = memory_of(self._program, launch["memory_folders"])
+            self._service.sendall(json.dumps([remaining, memory]).encode() + b"\n")
 
     def _kill_others(self) -> int:
         """Kill all processes but the program and this one; return how many remain: it may not wait for its children."""
@@ -128,37 +133,6 @@ def kill(pid: int) -> None:
     """Kill a process, if it has not ended."""
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def memory_of(program: int) -> int:
-    """Return the bytes of a program, without what it shares with others, and of files and segments in memory."""
-    with open(f"/proc/{program}/status") as status:  # noqa: PTH123
-        found = dict(line.split(":", 1) for line in status)
-    own = sum(int(found.get(name, "0").split()[0]) for name in ("RssAnon", "RssShmem", "VmSwap")) * 1024
-    return own + segments() + anonymous_files_of(program) + sum(map(files_in, launch["memory_folders"]))
-
-
-def segments() -> int:
-    """Return the bytes of shared memory of System V, which stays without a process; not all kernels have it."""
-    with suppress(FileNotFoundError), open("/proc/sysvipc/shm") as found:  # noqa: PTH123
-        return sum(int(number) for line in list(found)[1:] for number in line.split()[-2:])
-    return 0
-
-
-def anonymous_files_of(program: int) -> int:
-    """Return the bytes of files in memory that only the descriptors of a program name (`memfd_create`)."""
-    size, folder = 0, f"/proc/{program}/fd"
-    for name in os.listdir(folder):  # noqa: PTH208
-        with suppress(FileNotFoundError):  # it was closed meanwhile
-            if os.readlink(f"{folder}/{name}").startswith("/memfd:"):  # noqa: PTH115
-                size += os.stat(f"{folder}/{name}").st_blocks * 512  # noqa: PTH116
-    return size
-
-
-def files_in(folder: str) -> int:
-    """Return the bytes of a file system in memory."""
-    status = os.statvfs(folder)
-    return (status.f_blocks - status.f_bfree) * status.f_frsize + (status.f_files - status.f_ffree) * FILE_BYTES
 
 
 def lower_sessions() -> bool:
@@ -232,6 +206,19 @@ def set_dumpable(value: int) -> None:
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, ctypes.c_ulong(value))
 
 
+class Filter(ctypes.Structure):
+    """A `struct sock_fprog`."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("steps", ctypes.c_char_p))
+
+
+def deny_calls(steps: bytes) -> None:
+    """Install the filter of system calls, for this process and all that it starts."""
+    filters = Filter(len(steps) // FILTER_STEP_BYTES, steps)
+    if ctypes.CDLL(None).prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), ctypes.byref(filters)):
+        sys.exit("The filter of system calls cannot be installed.")
+
+
 def run(command: list[str], variables: dict[str, str]) -> None:
     """Replace this process by the program, with its limits."""
     prefer_for_oom_kill()
@@ -244,6 +231,8 @@ def run(command: list[str], variables: dict[str, str]) -> None:
         for kind, limit in limits.items():
             if limit:
                 restrict(kind, limit)
+        with open(f"{runtime_dir}/filter", "rb") as filters:  # noqa: PTH123
+            deny_calls(filters.read())
     try:
         os.execvpe(command[0], command, variables)  # noqa: S606  no shell is the point
     except OSError as error:
@@ -252,6 +241,7 @@ def run(command: list[str], variables: dict[str, str]) -> None:
 
 def run_and_watch(command: list[str], variables: dict[str, str], heartbeat: socket.socket) -> None:
     """Run the program as a child, and end with it."""
+    processors = Processors(yields=launch["yields"])
     set_dumpable(0)
     program = os.fork()
     if not program:
@@ -260,7 +250,7 @@ def run_and_watch(command: list[str], variables: dict[str, str], heartbeat: sock
         run(command, variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process gets only signals that it handles
     os.closerange(0, 3)  # the program's pipes close when the program closes them
-    sys.exit(Watch(program, heartbeat).run())
+    sys.exit(Watch(program, heartbeat, processors).run())
 
 
 control_socket, *command = sys.argv[1:]

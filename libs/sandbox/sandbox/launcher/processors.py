@@ -1,0 +1,50 @@
+"""The processors that the processes of a sandbox use."""
+
+import os
+from contextlib import suppress
+
+MAX_PASSES = 10
+
+
+class Processors:
+    """All that the service may use. While the sandbox yields, a quarter of them is free of its processes.
+
+    That is the first ones, the same for all sandboxes of a machine. The only processor is used always.
+    """
+
+    def __init__(self, *, yields: bool) -> None:
+        """Place this process, and with it those that it starts."""
+        self._all = os.sched_getaffinity(0)
+        self._fewer = set(sorted(self._all)[max(1, (len(self._all) + 2) // 4) :]) or self._all
+        self._yields, self._placed = False, True
+        self.use(yields=yields)
+
+    def use(self, *, yields: bool) -> None:
+        """Place all processes of the sandbox. To be repeated while it yields, for what was missed."""
+        if yields or self._yields or not self._placed:
+            self._yields, processors = yields, self._fewer if yields else self._all
+            # What is started meanwhile, by what was not placed yet, is found by the next pass.
+            self._placed = any(_place(processors) for _ in range(MAX_PASSES))
+
+
+def _place(processors: set[int]) -> bool:
+    """Let all threads use these processors only; return whether they did before."""
+    moved = [thread for thread in _threads() if _move(thread, processors)]
+    return not moved
+
+
+def _threads() -> list[int]:
+    found = list[int]()
+    for name in os.listdir("/proc"):  # noqa: PTH208  pathlib takes long to import
+        if name.isdecimal():
+            with suppress(OSError):  # it has ended
+                found += map(int, os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
+    return found
+
+
+def _move(thread: int, processors: set[int]) -> bool:
+    with suppress(OSError):  # it has ended, or the machine has lost these processors
+        if os.sched_getaffinity(thread) != processors:
+            os.sched_setaffinity(thread, processors)
+            return True
+    return False

@@ -1,0 +1,176 @@
+"""The processors of a sandbox, while it leaves some of them to others and afterwards."""
+
+import json
+import os
+from asyncio.subprocess import Process
+from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sandbox import LAUNCHER, Program, Resources, Sandbox
+from sandbox.bwrap_args import PYTHON
+
+from libs.sandbox.tests.running import output_of, started
+
+ALL = sorted(os.sched_getaffinity(0))
+FEWER = ALL[max(1, (len(ALL) + 2) // 4) :]
+# Threads and processes start and end all the time, those of processes that have ended meanwhile, too.
+REPORT = """
+import glob, json, os, signal, subprocess, threading, time
+def start_threads():
+    while True:
+        threading.Thread(target=time.sleep, args=(0.05,)).start()
+        time.sleep(0.01)
+threading.Thread(target=start_threads).start()
+subprocess.Popen(["/bin/sh", "-c", "next() { sleep 0.01; (next &) ; }; next"])
+while True:
+    found = set()
+    for path in glob.glob("/proc/[0-9]*/task/*"):
+        try:
+            found.add(tuple(sorted(os.sched_getaffinity(int(os.path.basename(path))))))
+        except ProcessLookupError:
+            pass
+    print(json.dumps(sorted(found)), flush=True)
+"""
+IDLE = "import time; print(flush=True); time.sleep(600)"
+CHOOSE = """
+import os
+for process in 0, 1:
+    try:
+        os.sched_setaffinity(process, os.sched_getaffinity(process))
+        print("chosen")
+    except PermissionError:
+        print("denied")
+"""
+
+several = pytest.mark.skipif(not FEWER, reason="this machine has one processor, which all have to use")
+
+
+def python(code: str, *, yields: bool = False) -> Program:
+    return Program(command=(str(PYTHON), "-c", code), resources=Resources(yields=yields))
+
+
+async def reported(process: Process, processors: list[int]) -> bool:
+    """Wait until all threads of a sandbox use these processors."""
+    assert process.stdout
+    while line := await process.stdout.readline():
+        if json.loads(line) == [processors]:
+            return True
+    return False
+
+
+@several
+async def test_all_threads_leave_processors_to_others_until_a_heartbeat_lifts_it(sandbox: Sandbox) -> None:
+    async with started(sandbox, python(REPORT)) as (sandboxed, process):
+        assert await reported(process, ALL)
+        for yields in (True, False, True):
+            sandboxed.send_heartbeat(yields=yields)
+            assert await reported(process, FEWER if yields else ALL)
+
+
+@several
+async def test_a_program_that_yields_starts_on_fewer_processors(sandbox: Sandbox) -> None:
+    async with started(sandbox, python(REPORT, yields=True)) as (sandboxed, process):
+        assert process.stdout
+        assert json.loads(await process.stdout.readline()) == [FEWER]
+        sandboxed.send_heartbeat()
+        assert await reported(process, ALL)
+
+
+@several
+async def test_what_ends_the_children_of_a_program_leaves_it_on_its_processors(sandbox: Sandbox) -> None:
+    async with started(sandbox, python(IDLE, yields=True)) as (sandboxed, process):
+        await sandboxed.wait_started()
+        assert process.stdout
+        await process.stdout.readline()
+        assert (await sandboxed.end_children()).processes == 0
+        assert sorted(os.sched_getaffinity(json.loads(sandboxed.info.read_bytes())["child-pid"])) == FEWER
+
+
+async def test_a_program_cannot_choose_its_processors(sandbox: Sandbox) -> None:
+    assert await output_of(sandbox, python(CHOOSE)) == "denied\ndenied"
+
+
+def of_launcher(name: str) -> Any:
+    """Load a module of the launcher, which is a program of its own."""
+    loader = SourceFileLoader(name, str(LAUNCHER / f"{name}.py"))
+    spec = spec_from_loader(name, loader)
+    assert spec
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+class Machine:
+    """The processors of the threads of a sandbox, the last of which starts an unseen one whenever they are listed."""
+
+    def __init__(self, number: int) -> None:
+        self.processors, self.threads = set(range(number)), dict[int, set[int]]()
+        self.threads[1] = self.processors
+        self.unseen: Iterator[int] = iter(())
+
+    def listdir(self, folder: str) -> list[str]:
+        if folder == "/proc":
+            return ["self", "1"]
+        listed = [str(thread) for thread in self.threads]
+        for thread in self.unseen:
+            self.threads[thread] = self.threads[max(self.threads)]
+            break
+        return listed
+
+    def getaffinity(self, thread: int) -> set[int]:
+        return self.threads[thread or 1]
+
+    def setaffinity(self, thread: int, processors: set[int]) -> None:
+        self.threads[thread] = processors
+
+
+@pytest.fixture
+def on_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[Machine, Any]]:
+    def prepare(number: int) -> tuple[Machine, Any]:
+        machine, module = Machine(number), of_launcher("processors")
+        kernel = SimpleNamespace(
+            listdir=machine.listdir,
+            sched_getaffinity=machine.getaffinity,
+            sched_setaffinity=machine.setaffinity,
+        )
+        monkeypatch.setattr(module, "os", kernel)
+        return machine, module.Processors(yields=False)
+
+    return prepare
+
+
+@pytest.mark.parametrize(("number", "free"), [(1, 0), (2, 1), (3, 1), (4, 1), (6, 2), (8, 2), (64, 16)])
+def test_a_quarter_of_the_processors_is_free(
+    on_machine: Callable[[int], tuple[Machine, Any]], number: int, free: int
+) -> None:
+    machine, processors = on_machine(number)
+    processors.use(yields=True)
+    assert machine.threads[1] == set(range(free, number))
+
+
+def test_threads_that_start_during_a_pass_are_found_by_the_next(
+    on_machine: Callable[[int], tuple[Machine, Any]],
+) -> None:
+    machine, processors = on_machine(2)
+    machine.unseen = iter([2])
+    processors.use(yields=True)
+    assert machine.threads == {1: {1}, 2: {1}}
+
+
+@pytest.mark.parametrize("yields", [True, False])
+def test_what_was_missed_is_found_with_the_next_heartbeat(
+    on_machine: Callable[[int], tuple[Machine, Any]], yields: bool
+) -> None:
+    machine, processors = on_machine(2)
+    wanted = {1} if yields else {0, 1}
+    processors.use(yields=not yields)
+    machine.unseen = iter(range(2, 1000))
+    processors.use(yields=yields)
+    missed, machine.unseen = max(machine.threads), iter(())
+    assert machine.threads[missed] != wanted
+    processors.use(yields=yields)
+    assert machine.threads[missed] == wanted

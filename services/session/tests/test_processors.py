@@ -1,0 +1,196 @@
+"""The agents of a user leave processors to another one who is active."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import Mock
+from uuid import UUID
+
+import pytest
+from contracts.messages import Actor
+from eventing.testing import eventually
+from runtime import activity
+from runtime.bus.envelope import Envelope
+from session.agent import Limits
+from session.agent.agent_process import prepare_agent
+from session.agent.processors import ACTIVE_SECONDS, Processors
+from session.agent.rehearsal import rehearse
+from session.app import service
+from session.dependencies import Dependencies
+from simulator.testing import bash_prompt, scripted
+
+from services.session.tests.processes import agents_of
+from services.session.tests.replica import NewReplica, Replica
+
+ALICE, BOB, CAROL = UUID(int=1), UUID(int=2), UUID(int=3)
+ALL = len(os.sched_getaffinity(0))
+several = pytest.mark.skipif(ALL < 2, reason="this machine has one processor, which all have to use")
+
+
+class Crowd:
+    """Agents, and the requests of users at times that a test sets."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.agents = 0.0, dict[UUID, Any]()
+        monkeypatch.setattr(activity, "monotonic", lambda: self.now)
+        self.processors = Processors(self.agents)
+        agents = SimpleNamespace(processors=self.processors)
+        self.dependencies = SimpleNamespace(activity=self.processors.activity, agents=agents)
+
+    def request_by(self, user: UUID) -> None:
+        request = Envelope.begin(actor=Actor(user_id=user, role="user"), client_address="192.0.2.1")
+        assert service.received
+        service.received(cast(Dependencies, self.dependencies), request)
+
+    def add(self, owner: UUID | None, *, busy: bool = True) -> Any:
+        agent = Mock(busy=busy, yields=False)
+        agent.spec = Mock(owner=owner)
+        agent.set_yields = lambda yields: setattr(agent, "yields", yields)  # pyright: ignore[reportUnknownLambdaType]
+        self.agents[UUID(int=len(self.agents))] = agent
+        return agent
+
+    def yielding(self) -> list[bool]:
+        return [agent.yields for agent in self.agents.values()]
+
+
+@pytest.fixture
+def crowd(monkeypatch: pytest.MonkeyPatch) -> Crowd:
+    return Crowd(monkeypatch)
+
+
+async def test_agents_yield_once_another_user_sends_a_request(crowd: Crowd) -> None:
+    crowd.add(ALICE)
+    crowd.add(ALICE)
+    crowd.request_by(ALICE)
+    assert crowd.yielding() == [False, False]
+    crowd.request_by(BOB)
+    assert crowd.yielding() == [True, True]
+
+
+async def test_agents_yield_once_their_user_has_several_at_work(crowd: Crowd) -> None:
+    crowd.request_by(BOB)
+    crowd.add(ALICE)
+    crowd.processors.update()
+    assert crowd.yielding() == [False]
+    crowd.add(ALICE)
+    crowd.processors.update()
+    assert crowd.yielding() == [True, True]
+
+
+async def test_agents_that_are_idle_or_of_users_with_one_do_not_yield(crowd: Crowd) -> None:
+    for owner, busy in ((ALICE, True), (ALICE, False), (BOB, True), (None, True), (None, True)):
+        crowd.add(owner, busy=busy)
+    crowd.request_by(CAROL)
+    assert crowd.yielding() == [False] * 5
+
+
+async def test_the_agents_of_both_of_two_active_users_yield(crowd: Crowd) -> None:
+    for owner in (ALICE, BOB, ALICE, BOB):
+        crowd.add(owner)
+        crowd.request_by(owner)
+    crowd.processors.update()
+    assert crowd.yielding() == [True] * 4
+
+
+async def test_requests_that_change_nothing_do_not_go_through_all_agents(crowd: Crowd) -> None:
+    crowd.request_by(ALICE)
+    crowd.request_by(BOB)
+    crowd.add(ALICE)
+    crowd.add(ALICE)
+    for user in (BOB, ALICE, CAROL):
+        crowd.request_by(user)
+    assert crowd.yielding() == [False, False]
+
+
+@pytest.mark.parametrize("ends", ["the activity of the other", "the work of all but one"])
+async def test_agents_use_all_processors_again_afterwards(
+    crowd: Crowd, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr("session.agent.processors.CHECK_SECONDS", 0.01)
+    crowd.add(ALICE)
+    other = crowd.add(ALICE)
+    crowd.request_by(BOB)
+    assert crowd.yielding() == [True, True]
+    if ends == "the activity of the other":
+        crowd.now += ACTIVE_SECONDS
+    else:
+        other.busy = False
+    await eventually(lambda: crowd.yielding() == [False, False])
+
+
+WAIT = "until [ $(nproc) {} {} ]; do sleep 0.02; done; "
+YIELDED, LIFTED = WAIT.format("-lt", ALL), WAIT.format("-eq", ALL)
+UNTIL_OVER = "until [ -e over ]; do sleep 0.02; done; "
+NAMES = "one", "two"
+
+
+async def outputs_of(replica: Replica, commands: Mapping[str, str]) -> list[str]:
+    """Run a command in each of some sessions of one user, at the same time, and return what they print."""
+    specs = {name: replace(replica.spec(name), owner=ALICE) for name in commands}
+    turns = await asyncio.gather(*(replica.run(specs[name], bash_prompt(commands[name])) for name in commands))
+    return [turn.outputs[0] for turn in turns]
+
+
+@pytest.fixture
+def stays_active(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a user be active for longer than any test runs."""
+    monkeypatch.setattr("session.agent.processors.ACTIVE_SECONDS", 600.0)
+
+
+@several
+@pytest.mark.usefixtures("stays_active")
+async def test_two_agents_at_work_yield_to_a_request_until_one_has_ended(new_replica: NewReplica) -> None:
+    async with new_replica() as replica, asyncio.TaskGroup() as tasks:
+        one, two = (replica.workspaces / name for name in NAMES)
+        commands = {
+            "one": f"touch begun; {YIELDED} touch yielded; {LIFTED} echo lifted",
+            "two": f"touch begun; {UNTIL_OVER} echo over",
+        }
+        running = tasks.create_task(outputs_of(replica, commands))
+        await eventually(lambda: (one / "begun").exists() and (two / "begun").exists())
+        replica.agents.processors.activity.note(BOB)
+        replica.agents.processors.update()
+        await eventually((one / "yielded").exists)
+        (two / "over").touch()
+        assert await running == ["lifted", "over"]
+
+
+@several
+@pytest.mark.usefixtures("stays_active")
+async def test_agents_beside_another_user_yield_from_their_start_and_when_reused(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = Mock(side_effect=prepare_agent)
+    monkeypatch.setattr("session.agent.own_process.prepare_agent", prepare)
+    async with new_replica(Limits(max_concurrent_starts=2)) as replica:
+        replica.agents.processors.activity.note(BOB)
+        assert await outputs_of(replica, dict.fromkeys(NAMES, f"{YIELDED} echo started")) == ["started"] * 2
+        assert True in [call.args[4].yields for call in prepare.call_args_list]
+        assert await outputs_of(replica, {"one": f"{LIFTED} echo lifted"}) == ["lifted"]
+        assert await outputs_of(replica, dict.fromkeys(NAMES, f"{YIELDED} echo again")) == ["again"] * 2
+        assert prepare.call_count == 2
+
+
+@several
+async def test_an_agent_that_starts_for_nobody_yields_until_it_can_be_claimed(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, go_on = asyncio.Event(), asyncio.Event()
+
+    async def rehearse_later(*arguments: Any, **options: Any) -> None:
+        runs.set()
+        await go_on.wait()
+        await rehearse(*arguments, **options)
+
+    monkeypatch.setattr("session.agent.prestarted.rehearse", rehearse_later)
+    async with new_replica(Limits(spares=1)) as replica:
+        await replica.ask(scripted({"text": "Hello."}))
+        await runs.wait()
+        [spare] = replica.agents.spares.agents
+        process = max(agents_of(UUID(spare.folder.name)))
+        assert len(os.sched_getaffinity(process)) < ALL
+        go_on.set()
+        await eventually(lambda: len(os.sched_getaffinity(process)) == ALL)
