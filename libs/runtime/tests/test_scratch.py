@@ -3,6 +3,7 @@
 import os
 import tempfile
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -51,11 +52,14 @@ def test_deep_and_unreadable_folders_of_a_killed_process_are_erased(root: Path) 
 
 
 def test_a_folder_that_may_not_be_listed_is_used(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "scandir", Mock(side_effect=PermissionError(13, "Permission denied")))  # root may list all
-    monkeypatch.setattr(os, "listdir", os.scandir)
-    with scratch_folder("shop") as own:
+    with ExitStack() as opened:
+        with monkeypatch.context() as denied:
+            denied.setattr(
+                os, "scandir", Mock(side_effect=PermissionError(13, "Permission denied"))
+            )  # root may list all
+            denied.setattr(os, "listdir", os.scandir)
+            own = opened.enter_context(scratch_folder("shop"))
         assert own.parent == root
-        monkeypatch.undo()  # so that it can be erased
 
 
 def test_startup_does_not_wait_until_old_files_are_erased(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
