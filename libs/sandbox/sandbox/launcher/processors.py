@@ -28,7 +28,7 @@ class Processors:
 
 
 def _place(processors: set[int]) -> bool:
-    """Let all threads use these processors only; return whether they did before."""
+    """Let all threads use these processors only; return whether that changed nothing."""
     moved = [thread for thread in _threads() if _move(thread, processors)]
     return not moved
 
