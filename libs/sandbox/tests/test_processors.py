@@ -109,11 +109,13 @@ class Machine:
 
     def __init__(self, number: int) -> None:
         self.processors, self.threads = set(range(number)), dict[int, set[int]]()
+        self.passes = 0
         self.threads[1] = self.processors
         self.unseen: Iterator[int] = iter(())
 
     def listdir(self, folder: str) -> list[str]:
         if folder == "/proc":
+            self.passes += 1
             return ["self", "1"]
         listed = [str(thread) for thread in self.threads]
         for thread in self.unseen:
@@ -125,7 +127,7 @@ class Machine:
         return self.threads[thread or 1]
 
     def setaffinity(self, thread: int, processors: set[int]) -> None:
-        self.threads[thread] = processors
+        self.threads[thread] = processors & self.processors
 
 
 @pytest.fixture
@@ -174,3 +176,14 @@ def test_what_was_missed_is_found_with_the_next_heartbeat(
     assert machine.threads[missed] != wanted
     processors.use(yields=yields)
     assert machine.threads[missed] == wanted
+
+
+def test_processors_that_the_machine_has_lost_are_not_waited_for(
+    on_machine: Callable[[int], tuple[Machine, Any]],
+) -> None:
+    machine, processors = on_machine(4)
+    processors.use(yields=True)
+    machine.processors, machine.threads[1], machine.passes = {0, 1, 2}, {1, 2}, 0
+    for yields in (True, False, False):
+        processors.use(yields=yields)
+    assert (machine.threads[1], machine.passes) == ({0, 1, 2}, 3)

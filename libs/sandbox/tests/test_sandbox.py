@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import tempfile
+from asyncio.subprocess import PIPE, STDOUT
 from contextlib import AsyncExitStack
 from pathlib import Path
 from unittest.mock import Mock
@@ -190,6 +191,20 @@ async def test_initial_files_are_copied_to_the_home(sandbox: Sandbox) -> None:
     process = await asyncio.create_subprocess_exec(sandboxed.entrypoint, stdout=asyncio.subprocess.PIPE)
     assert (await process.communicate())[0] == b"copied"
     await asyncio.to_thread(sandboxed.remove)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a filter"], ids=["missing", "empty", "invalid"])
+async def test_a_program_does_not_run_if_its_system_calls_cannot_be_filtered(
+    sandbox: Sandbox, content: bytes | None
+) -> None:
+    async with AsyncExitStack() as stack:
+        sandboxed = sandbox.prepare(shell("echo begun"))
+        stack.push_async_callback(asyncio.to_thread, sandboxed.remove)
+        steps = sandboxed.runtime_dir / "filter"
+        steps.unlink() if content is None else steps.write_bytes(content)
+        process = await asyncio.create_subprocess_exec(sandboxed.entrypoint, stdout=PIPE, stderr=STDOUT)
+        output, _ = await process.communicate()
+        assert (process.returncode, b"begun" in output, b"filter" in output) == (1, False, True)
 
 
 KILL_ALL = "trap '' TERM HUP; for signal in KILL STOP INT TERM CHLD HUP; do kill -$signal 1; done"

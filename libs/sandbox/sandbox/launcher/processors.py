@@ -28,7 +28,7 @@ class Processors:
 
 
 def _place(processors: set[int]) -> bool:
-    """Let all threads use these processors only; return whether they did before."""
+    """Let all threads use these processors only; return whether that changed nothing."""
     moved = [thread for thread in _threads() if _move(thread, processors)]
     return not moved
 
@@ -43,8 +43,9 @@ def _threads() -> list[int]:
 
 
 def _move(thread: int, processors: set[int]) -> bool:
-    with suppress(OSError):  # it has ended, or the machine has lost these processors
-        if os.sched_getaffinity(thread) != processors:
+    """Let a thread use these processors; return whether that changed anything: some of them may be offline by now."""
+    with suppress(OSError):  # it has ended, or none of them is left
+        if (before := os.sched_getaffinity(thread)) != processors:
             os.sched_setaffinity(thread, processors)
-            return True
+            return os.sched_getaffinity(thread) != before
     return False
