@@ -74,7 +74,7 @@ class Turns[User]:
     """
 
     def __init__(self, pace: Pace, activity: Activity[User]) -> None:
-        self.pace, self._activity, self._ended = pace, activity, False
+        self.pace, self._activity = pace, activity
         self._users = dict[User, _Work]()
 
     def running(self, user: User) -> int:
@@ -103,11 +103,11 @@ class Turns[User]:
                 work.waiting.pop(own, None)
             raise
 
-    def end(self) -> None:
-        """Let all work begin as without other users from now on."""
-        self._ended = True
-        for user, work in list(self._users.items()):
-            self._begin_next(user, work)
+    def cancel(self) -> None:
+        """Cancel the waits of all users, as if their tasks were cancelled."""
+        for work in self._users.values():
+            for waiting in work.waiting:
+                waiting.cancel()
 
     def _turn(self, user: User, work: _Work) -> Turn:
         return Turn(self.pace, work, lambda: self._begin_next(user, work))
@@ -117,7 +117,7 @@ class Turns[User]:
 
     def _next_in_turn(self, user: User, work: _Work) -> bool:
         longest = monotonic() - next(iter(work.waiting.values())) if work.waiting else 0.0
-        return longest < self.pace.in_turn_seconds and self._activity.is_beside(user) and not self._ended
+        return longest < self.pace.in_turn_seconds and self._activity.is_beside(user)
 
     def _begin_next(self, user: User, work: _Work) -> None:
         while work.waiting and self._may_begin(user, work):

@@ -111,15 +111,15 @@ async def test_work_that_has_waited_long_begins_as_without_others(clock: Clock) 
         assert work.begun == ["0", "1", "2", "3"]
 
 
-async def test_at_the_end_all_work_begins_as_without_others() -> None:
+async def test_all_that_wait_can_be_cancelled() -> None:
     work = Work(Pace(turn_seconds=60.0))
     work.activity.note(BOB)
-    async with background(*(work.do(f"{n}") for n in range(5))):
+    async with background(*(work.do(f"{n}") for n in range(5))) as [begun, *waiting]:
         await work.settle()
-        work.turns.end()
+        work.turns.cancel()
         await work.settle()
-        assert work.begun == ["0", "1", "2", "3", "4"]
-        await work.do("5")
+        assert ([task.cancelled() for task in waiting], begun.exception()) == ([True] * 4, None)
+        assert (work.begun, work.turns.waiting(ADA)) == (["0"], 0)
 
 
 async def test_a_turn_is_released_once() -> None:

@@ -155,8 +155,9 @@ async def test_a_run_that_continues_does_not_wait_for_others_of_its_user(runs: R
         assert runs.begun[1].continues
 
 
-async def test_the_runs_of_a_replica_that_stops_wait_for_no_others(runs: Runs) -> None:
-    async with background(*(runs.begin() for _ in range(3))):
+async def test_a_replica_that_stops_returns_the_runs_that_wait_to_begin(runs: Runs) -> None:
+    async with background(*(runs.begin() for _ in range(3))) as [begun, *waiting]:
         assert await runs.number() == 1
         runs.places.stop(LONG)
-        assert await runs.number() == 3
+        assert await runs.number() == 1
+        assert ([run.cancelled() for run in waiting], begun.done()) == ([True, True], False)

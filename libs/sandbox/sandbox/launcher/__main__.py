@@ -247,6 +247,7 @@ def run_and_watch(command: list[str], variables: dict[str, str], heartbeat: sock
     if not program:
         set_dumpable(1)  # otherwise its own folder in /proc is closed to it
         os.setsid()
+        processors.begin()
         run(command, variables)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process gets only signals that it handles
     os.closerange(0, 3)  # the program's pipes close when the program closes them

@@ -9,15 +9,19 @@ MAX_PASSES = 10
 class Processors:
     """All that the service may use. While the sandbox yields, a quarter of them is free of its processes.
 
-    That is the first ones, the same for all sandboxes of a machine. The only processor is used always.
+    That is the first ones, the same for all sandboxes of a machine. The only processor is used always. The launcher
+    uses all: it has little to do, and might get no time beside a program that starts processes without end.
     """
 
     def __init__(self, *, yields: bool) -> None:
-        """Place this process, and with it those that it starts."""
         self._all = os.sched_getaffinity(0)
         self._fewer = set(sorted(self._all)[max(1, (len(self._all) + 2) // 4) :]) or self._all
-        self._yields, self._placed = False, True
-        self.use(yields=yields)
+        self._yields, self._placed = yields, True
+
+    def begin(self) -> None:
+        """Place the process that becomes the program, which calls this."""
+        if self._yields:
+            os.sched_setaffinity(0, self._fewer)
 
     def use(self, *, yields: bool) -> None:
         """Place all processes of the sandbox. To be repeated while it yields, for what was missed."""
@@ -36,7 +40,7 @@ def _place(processors: set[int]) -> bool:
 def _threads() -> list[int]:
     found = list[int]()
     for name in os.listdir("/proc"):  # noqa: PTH208  pathlib takes long to import
-        if name.isdecimal():
+        if name.isdecimal() and name != "1":
             with suppress(OSError):  # it has ended
                 found += map(int, os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
     return found

@@ -102,7 +102,7 @@ class Places:
         self.stopping = True
         for place in self._places:
             place.stopping = True
-        self._turns.end()
+        self._turns.cancel()
         self.review()
         asyncio.get_running_loop().call_later(within - CLOSING_SECONDS, self._hand_over)
 
