@@ -163,6 +163,20 @@ async def test_an_unexpected_value_is_read_the_next_time(database: Database, oth
     assert await number_of_others(database) == 3
 
 
+async def test_after_a_value_the_same_query_is_read_once_for_others(
+    database: Database, others: None, sent: list[str]
+) -> None:
+    known = KnownValues()
+    await write(database, (ADD, "one"))
+    await write(database, (ADD, "two"))
+    with pytest.raises(Unexpected):
+        await expect_no_jar(database, "one", known)
+    assert [await expect_no_jar(database, label, known) for label in ("two", "three")] == [0, None]
+    sent.clear()
+    assert await expect_no_jar(database, "three", known) is None
+    assert len(sent) == 1
+
+
 async def test_a_value_that_is_gone_is_no_longer_read(database: Database, others: None, sent: list[str]) -> None:
     known = KnownValues()
     await write(database, (ADD, "one"))

@@ -210,9 +210,11 @@ def test_a_structured_output_of_the_maximum_depth_is_kept() -> None:
     assert finish(nested(64)).structured_output == nested(64)
 
 
-@pytest.mark.parametrize("levels", [65, 225, 5_000])
-def test_a_structured_output_that_is_too_deep_is_not_valid(levels: int) -> None:
-    finished = finish(nested(levels))
+@pytest.mark.parametrize(
+    "output", [nested(65), nested(225), nested(5_000), [0] * 50_001], ids=["65", "225", "5000", "values"]
+)
+def test_a_structured_output_that_is_too_complex_is_not_valid(output: Any) -> None:
+    finished = finish(output)
     result = finished.structured_output, finished.error_code, finished.error_detail
     assert result == (None, Code.OUTPUT_NOT_VALID, OUTPUT_TOO_COMPLEX)
 

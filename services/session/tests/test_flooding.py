@@ -98,6 +98,7 @@ async def test_an_agent_that_sends_too_many_messages_is_ended(new_replica: NewRe
     async with new_replica(Limits(run_records=50)) as replica:
         events = await flood(replica, flooding(FRAME))
         assert events.end.error_code is Code.RUN_TOO_LARGE
+        assert "at most 50 blocks of messages and tool results" in str(events.end.error_detail)
         assert sum(isinstance(event, (AssistantMessage, ToolReturned)) for event in events) <= 50
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 from unittest.mock import AsyncMock, Mock
 
 import pytest
-from claude_agent_sdk import HookContext, ToolPermissionContext
+from claude_agent_sdk import HookContext, PermissionResultDeny, ToolPermissionContext
 from contracts.preview import truncate_value
 from contracts.session.settling import call_key
 from contracts.session.values import ApprovalOutcome, Decision, SdkOptions
@@ -14,7 +14,7 @@ from session.agent import call_times, stored_calls
 from session.agent.agent_events import TRUNCATED
 from session.agent.begun_calls import MAX_INPUT_BYTES
 from session.agent.bounds import MAX_NAME_CHARS
-from session.agent.gate import NOT_STORED, REPETITION, Gate
+from session.agent.gate import NAME_TOO_LONG, NOT_STORED, REPETITION, Gate
 from session.agent.transcript import Transcript
 from session.agent.translator import MessageTranslator
 from session.ceilings import UNLIMITED
@@ -62,9 +62,12 @@ async def test_a_call_that_is_stored_begins(agent: Agent) -> None:
 async def test_nobody_is_asked_about_a_tool_with_a_name_that_is_too_long(agent: Agent) -> None:
     agent.gate.ask, agent.gate.permits = AsyncMock(return_value=ApprovalOutcome(decision="approved")), Mock()
     agent.transcript.calls.note([{"message": {"content": [{"type": "tool_use", "id": "toolu_1"}]}}])
-    for length in (MAX_NAME_CHARS + 1, MAX_NAME_CHARS):
-        agent.gate.ask.assert_not_called()
-        await agent.gate.decide("x" * length, {}, ToolPermissionContext(tool_use_id="toolu_1"))
+    context = ToolPermissionContext(tool_use_id="toolu_1")
+    denied = await agent.gate.decide("x" * (MAX_NAME_CHARS + 1), {}, context)
+    assert isinstance(denied, PermissionResultDeny)
+    assert NAME_TOO_LONG.removesuffix(".") in denied.message
+    agent.gate.ask.assert_not_called()
+    await agent.gate.decide("x" * MAX_NAME_CHARS, {}, context)
     agent.gate.ask.assert_called_once_with("toolu_1", "x" * MAX_NAME_CHARS, {})
 
 

@@ -33,21 +33,24 @@ class Unexpected(Exception):
 
 
 class KnownValues:
-    """The queries of this process that had a value when they were last read; up to 10,000 of them."""
+    """Whether queries of this process had a value when they were last read; up to 10,000 of them."""
 
     def __init__(self) -> None:
-        self._queries: dict[_Statement, None] = {}
+        self._queries: dict[_Statement, bool] = {}
+        self._texts = set[str]()
 
-    def __contains__(self, query: _Statement) -> bool:
-        return query in self._queries
+    def may_have_value(self, query: _Statement) -> bool:
+        """Return whether a query had a value; if it was not read yet, whether one with the same text had."""
+        return self._queries.get(query, query[0] in self._texts)
 
     def keep(self, query: _Statement, value: object) -> None:
         """Note whether a query has a value."""
         self._queries.pop(query, None)
+        self._queries[query] = value is not None
         if value is not None:
-            self._queries[query] = None
-            if len(self._queries) > MAX_KEPT:
-                del self._queries[next(iter(self._queries))]
+            self._texts.add(query[0])
+        if len(self._queries) > MAX_KEPT:
+            del self._queries[next(iter(self._queries))]
 
 
 @asynccontextmanager
@@ -111,11 +114,13 @@ class DeferredConnection:
         """Return the first column of the first row of a query, which few arguments have: a limit of few users.
 
         To find none costs no round trip: if deferred writes need no transaction yet, and no value was found last time,
-        None is returned, and checked at the start of the statement that writes.
+        None is returned, and checked at the start of the statement that writes. The first time, that is so unless the
+        same query has had a value with other arguments: a default limit, which most users have, is not expected to be
+        none for each of them.
         """
-        known = (query, args) in self._known_values
+        likely = self._known_values.may_have_value((query, args))
         earlier = tuple(statement for group in self._deferred for statement, _ in group)
-        if self._begun or self._expected or known or not earlier or not _reads_none_of(query, earlier):
+        if self._begun or self._expected or likely or not earlier or not _reads_none_of(query, earlier):
             value = await self.fetchval(query, *args)
             self._known_values.keep((query, args), value)
             return value

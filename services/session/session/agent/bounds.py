@@ -1,4 +1,4 @@
-"""What is recorded of an agent at once. It fits into one event: agents write less, but programs can forge more."""
+"""Bounds on each message and tool result of an agent, so that it fits into an event: programs can forge larger ones."""
 
 from typing import Any
 

@@ -85,7 +85,7 @@ class Allowance:
         """Count the blocks of a message, or tool results, of `size` bytes. Raises as `read` does."""
         self.records += blocks
         self.record_bytes += size
-        self._check(self.records, self.limits.run_records, "messages and tool results")
+        self._check(self.records, self.limits.run_records, "blocks of messages and tool results")
         self._check(self.record_bytes, self.limits.run_record_bytes, "bytes of messages and tool results")
 
     def ask(self, request_id: str) -> None:

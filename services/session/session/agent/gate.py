@@ -33,6 +33,7 @@ log = get_logger()
 
 HOOK_SECONDS = 60
 REPETITION = "It is unknown whether this call took effect when it was made before."
+NAME_TOO_LONG = f"The name of the tool has more than {MAX_NAME_CHARS} characters."
 NOT_STORED = "The call could not be stored, so it was not made. Try again later, or continue without it."
 
 
@@ -85,7 +86,9 @@ class Gate:
     async def _permission(self, name: str, tool_input: dict[str, Any], tool_use_id: str) -> PermissionResult:
         if not self.ceiling.allows_tool(name):
             return PermissionResultDeny(message=f"The tool {clean(name)} is not available. Continue without it.")
-        if len(name) > MAX_NAME_CHARS or too_complex(tool_input):  # the input could not be shown to the approver
+        if len(name) > MAX_NAME_CHARS:  # neither it nor the input could be shown to the approver
+            return _denied(NAME_TOO_LONG)
+        if too_complex(tool_input):
             return _denied(TRUNCATED["reason"])
         # A repeatable call was not awaited, but a resumed agent has to know what it had requested.
         await self.transcript.calls.wait_stored(tool_use_id, STORE_SECONDS)
