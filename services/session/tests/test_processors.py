@@ -158,6 +158,19 @@ async def test_two_agents_at_work_yield_to_a_request_until_one_has_ended(new_rep
         assert await running == ["lifted", "over"]
 
 
+async def both_yield(replica: Replica) -> bool:
+    """Let an agent of each of two sessions work, until both yield."""
+    folders = [replica.workspaces / name for name in NAMES]
+    command = f"rm -f over; {YIELDED} touch yielded; {UNTIL_OVER} rm yielded; echo yielded"
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(outputs_of(replica, dict.fromkeys(NAMES, command)))
+        # The first one must not end its work before the other one has seen that both yield.
+        await eventually(lambda: all((folder / "yielded").exists() for folder in folders))
+        for folder in folders:
+            (folder / "over").touch()
+    return running.result() == ["yielded"] * 2
+
+
 @several
 @pytest.mark.usefixtures("stays_active")
 async def test_agents_beside_another_user_yield_from_their_start_and_when_reused(
@@ -167,10 +180,10 @@ async def test_agents_beside_another_user_yield_from_their_start_and_when_reused
     monkeypatch.setattr("session.agent.own_process.prepare_agent", prepare)
     async with new_replica(Limits(max_concurrent_starts=2)) as replica:
         replica.agents.processors.activity.note(BOB)
-        assert await outputs_of(replica, dict.fromkeys(NAMES, f"{YIELDED} echo started")) == ["started"] * 2
+        assert await both_yield(replica)
         assert True in [call.args[4].yields for call in prepare.call_args_list]
         assert await outputs_of(replica, {"one": f"{LIFTED} echo lifted"}) == ["lifted"]
-        assert await outputs_of(replica, dict.fromkeys(NAMES, f"{YIELDED} echo again")) == ["again"] * 2
+        assert await both_yield(replica)
         assert prepare.call_count == 2
 
 
