@@ -6,14 +6,7 @@ from onebox.errors import CannotStart
 from onebox.folder import DataFolder
 from onebox.supervision import MAX_EXITS, WINDOW_SECONDS, Supervisor
 from onebox.testing.system import until
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from runtime.testing import Clock
 
 
 @pytest.fixture

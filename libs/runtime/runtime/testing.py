@@ -43,6 +43,17 @@ async def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> A
     return value
 
 
+class Clock:
+    """Replaces a clock of the system; only the test moves it."""
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        """Return the time, in seconds."""
+        return self.now
+
+
 async def skip_time(seconds: float) -> None:
     """Let the clock of the event loop of this test go forward, and call what is due by then."""
     loop = asyncio.get_running_loop()

@@ -3,15 +3,9 @@
 import pytest
 from runtime import activity
 from runtime.activity import Activity
+from runtime.testing import Clock
 
 ADA, BOB, CAROL, SECONDS = "Ada", "Bob", "Carol", 5.0
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

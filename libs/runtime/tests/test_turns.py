@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from runtime import activity, turns
 from runtime.activity import Activity
-from runtime.testing import background, eventually
+from runtime.testing import Clock, background, eventually
 from runtime.turns import Pace, Turn, Turns
 
 ADA, BOB = "Ada", "Bob"
@@ -32,15 +32,6 @@ class Work:
         """Let all begin that may."""
         for _ in range(10):
             await asyncio.sleep(0)
-
-
-class Clock:
-    """Replaces the clock that activity and waits are timed with."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from gateway.problems import Problem
 from gateway.settings import Settings
 from gateway.waiting import Waits
 from runtime import activity
-from runtime.testing import background, eventually
+from runtime.testing import Clock, background, eventually
 from runtime.turns import Turn
 from starlette.types import Message, Receive, Scope, Send
 
@@ -54,15 +54,6 @@ class Requests:
 @pytest.fixture
 def requests() -> Requests:
     return Requests()
-
-
-class Clock:
-    """Replaces the clock that activity is timed with."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from nats.js.api import StreamConfig
 from onebox.nats import EmbeddedNats
 from runtime.bus import counters
 from runtime.metrics import metrics_of
-from runtime.testing import eventually
+from runtime.testing import Clock, eventually
 from websockets.exceptions import InvalidStatus
 
 from services.gateway.tests import samples
@@ -38,16 +38,6 @@ NOON = 1_800_000_000.0
 """The beginning of an hour."""
 
 
-class Clock:
-    """A clock that shows the same time until it is set."""
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a bus that is slow on a busy machine count: what it does not count in time is allowed."""
@@ -56,7 +46,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON)
 
 
 @pytest.fixture
