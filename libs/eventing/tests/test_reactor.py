@@ -1,12 +1,13 @@
 """Reactors: heartbeats, concurrency, outages of the bus, and shutting down."""
 
 import asyncio
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from eventing import reactions as module
 from eventing.bus.streams import provision
-from eventing.reactions import Concurrency, Reactor, Registration, deliveries
+from eventing.reactions import Concurrency, Reaction, Reactor, Registration, deliveries
+from eventing.recording import Recorded
 from eventing.testing import background, eventually
 from eventing.testing.deliveries import RestartBus, all_acknowledged, count_heartbeats, delivery_count
 from eventing.testing.messages import JarOpened
@@ -123,6 +124,24 @@ async def test_a_cancelled_replica_releases_its_event_immediately(
         await eventually(lambda: first.seen)
     async with working((replica(other_client), second)):
         await eventually(lambda: second.seen)
+
+
+async def test_a_reaction_whose_wait_is_cancelled_releases_its_event_immediately(
+    client: Client, js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACK_WAIT", 3600)
+    wait = asyncio.get_running_loop().create_future()
+
+    async def react(_: Recorded[Any], _reaction: Reaction[Any]) -> None:
+        if not wait.cancelled():
+            await wait
+
+    spy = ReactionSpy(react)
+    await publish(js, OPENED)
+    async with working((replica(client), spy)):
+        await eventually(lambda: spy.seen)
+        wait.cancel()
+        await eventually(lambda: len(spy.seen) == 2)
 
 
 async def test_draining_finishes_reactions_in_progress_and_starts_none(client: Client, js: JetStream) -> None:
