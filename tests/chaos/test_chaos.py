@@ -12,40 +12,35 @@ from tests.chaos.cluster import PAIRS
 from tests.chaos.faults import plan
 from tests.chaos.surroundings import DAY_SECONDS, WORKSPACES, Surroundings
 
-HANG_SECONDS = 900
-"""Each wait of these programs has a limit of its own; this one is for a program that hangs, not for a busy machine."""
+TIMEOUT_SECONDS = 170
+"""Most of it is spent waiting for targets to recover."""
 
 
 @pytest.mark.long
-@pytest.mark.timeout(HANG_SECONDS + 60)
 @pytest.mark.usefixtures("servers")
 def test_invariants_hold_after_faults_of_every_kind() -> None:
     run("tests.chaos", "--seed", "10", "--faults", "8", "--pace", "4")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(HANG_SECONDS + 60)
 @pytest.mark.usefixtures("servers")
 def test_invariants_hold_after_a_restore_into_a_new_cluster() -> None:
     run("tests.chaos", "--seed", "10", "--faults", "2", "--pace", "4", "--restore")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(HANG_SECONDS + 60)
 @pytest.mark.usefixtures("servers")
 def test_keyed_requests_have_one_effect_while_services_are_killed() -> None:
     run("tests.chaos.keys", "--seed", "10", "--requests", "60")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(HANG_SECONDS + 60)
 @pytest.mark.usefixtures("servers")
 def test_runs_that_are_killed_end_honestly_and_repeat_nothing() -> None:
     run("tests.chaos.kills", "--seed", "3", "--kills", "5")
 
 
 @pytest.mark.long
-@pytest.mark.timeout(HANG_SECONDS + 60)
 @pytest.mark.usefixtures("servers")
 def test_a_rolling_restart_of_every_service_interrupts_no_run() -> None:
     run("tests.chaos.rolling")
@@ -76,7 +71,7 @@ def test_a_hidden_folder_cannot_be_used_and_comes_back_whole(around: Surrounding
 
 def run(*command: str) -> None:
     finished = subprocess.run(
-        [sys.executable, "-m", *command], capture_output=True, text=True, timeout=HANG_SECONDS, check=False
+        [sys.executable, "-m", *command], capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
     )
     assert finished.returncode == 0, f"{finished.stdout}\n{finished.stderr}"
 

@@ -187,9 +187,8 @@ class Service[S: ServiceSettings, T]:
 
     def _dispatcher(self, store: PostgresStore, dependencies: T) -> Dispatcher[T]:
         handlers = self.commands, self.queries, self.unique_violations
-        dispatcher = Dispatcher(store, store.database, dependencies, *handlers)
-        dispatcher.received = self.received and partial(self.received, dependencies)
-        return dispatcher
+        received = self.received and partial(self.received, dependencies)
+        return Dispatcher(store, store.database, dependencies, *handlers, received=received)
 
     def _stop(self, dependencies: T, seconds: float) -> None:
         if self.stopping:

@@ -13,7 +13,7 @@ class Activity[User]:
         self._at, self._other_at = -inf, -inf
 
     def note(self, user: User) -> bool:
-        """Note that a user sends a request now; return False if the same users are beside others as before."""
+        """Note that a user sends a request now; return whether that may change who is beside others."""
         now = monotonic()
         at = self._at if user == self._last else self._other_at
         if user != self._last:

@@ -29,9 +29,8 @@ class Requests:
     """Requests that remain in progress until the test releases their slots, in the order in which they have begun."""
 
     def __init__(self, limit: int = 2) -> None:
-        self.slots = RequestSlots(
-            limit, replace(PACE, turn_seconds=60.0, counted_seconds=120.0)
-        )  # a machine may be busy
+        unhurried = replace(PACE, turn_seconds=60.0, counted_seconds=120.0)  # a machine may be busy
+        self.slots = RequestSlots(limit, unhurried)
         self.begun: list[str] = []
         self.held: list[Turn] = []
         self.refused: list[str] = []

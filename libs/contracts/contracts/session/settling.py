@@ -57,8 +57,8 @@ class SettleRun(Command[Settled]):
 
     Calls end with their `results`. The outcome of those that are `unknown` is unknown, and people are asked about them,
     until `expires_at`, if the session wants that; nobody is asked if it is None, since the run ends now anyway. All
-    other calls in progress are interrupted: they may be made again.
-    `attempt` is that of the worker which continues the run.
+    other calls in progress are interrupted: they may be made again. `attempt` is that of the worker which continues the
+    run.
     """
 
     subject = "cmd.session.settle_run"

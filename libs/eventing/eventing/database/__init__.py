@@ -65,7 +65,7 @@ class Reader(Protocol):
 class Connection(Protocol):
     """One connection, usually inside a transaction that the caller opened."""
 
-    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  asyncpg
+    async def execute(self, query: str, *args: object, timeout: float | None = None) -> str:  # noqa: ASYNC109  as in asyncpg
         """Run a statement, with a limit of `timeout` seconds, or the default of the pool."""
         ...
 

@@ -231,7 +231,7 @@ def run(command: list[str], variables: dict[str, str]) -> None:
         for kind, limit in limits.items():
             if limit:
                 restrict(kind, limit)
-        with open(f"{runtime_dir}/filter", "rb") as filters:  # noqa: PTH123
+        with open(f"{runtime_dir}/filter", "rb") as filters:  # noqa: PTH123  pathlib takes long to import
             deny_calls(filters.read())
     try:
         os.execvpe(command[0], command, variables)  # noqa: S606  no shell is the point

@@ -21,7 +21,7 @@ class Processors:
     def begin(self) -> None:
         """Place the process that becomes the program, which calls this."""
         if self._yields:
-            os.sched_setaffinity(0, self._fewer)
+            _move(0, self._fewer)
 
     def use(self, *, yields: bool) -> None:
         """Place all processes of the sandbox. To be repeated while it yields, for what was missed."""
@@ -40,7 +40,7 @@ def _place(processors: set[int]) -> bool:
 def _threads() -> list[int]:
     found = list[int]()
     for name in os.listdir("/proc"):  # noqa: PTH208  pathlib takes long to import
-        if name.isdecimal() and name != "1":
+        if name.isdecimal() and name != "1":  # the launcher
             with suppress(OSError):  # it has ended
                 found += map(int, os.listdir(f"/proc/{name}/task"))  # noqa: PTH208
     return found

@@ -97,7 +97,8 @@ class Places:
     def stop(self, within: float) -> None:
         """Have the runs continued by another replica, because this one stops `within` seconds.
 
-        Agents that have finished a call are ended before they ask the model again, and others shortly before the end.
+        Runs that wait to begin are returned to the bus. Agents that have finished a call are ended before they ask the
+        model again, and others shortly before the end.
         """
         self.stopping = True
         for place in self._places:
