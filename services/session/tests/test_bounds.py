@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock, Mock
 import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
+from contracts.session.deltas import MAX_DELTA_CHARS
 from contracts.session.values import TextBlock, ToolUseBlock
 from session.agent import AgentEvent, AssistantMessage, Limits, ToolReturned, bounds, stored_calls
 from session.agent import frames as frames_module
@@ -19,7 +20,7 @@ from session.agent.failures import AgentFailed
 from session.agent.frames import Frames
 from session.agent.stored_calls import StoredCalls
 from session.agent.transcript import Transcript
-from session.agent.translator import MAX_DELTA_CHARS, MessageTranslator
+from session.agent.translator import MessageTranslator
 
 LONG = "x" * (MAX_NAME_CHARS + 1)
 VALUES = [1e15] * 50_001

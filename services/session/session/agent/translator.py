@@ -9,6 +9,7 @@ from uuid import UUID
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
+from contracts.session.deltas import MAX_DELTA_CHARS
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from pydantic import JsonValue
 from runtime.clock import new_id
@@ -38,8 +39,6 @@ OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} byte
 OUTPUT_TOO_COMPLEX = f"The structured output {TOO_COMPLEX}"
 OUTPUT_INVALID = "The output does not match `output_format`."
 MESSAGE_TOO_LARGE = f"A message of the agent has more than {MAX_CONTENT_BYTES} bytes, or {MAX_BLOCKS} blocks."
-MAX_DELTA_CHARS = 64 * 1024
-"""Of a streamed piece of text, which the model writes a few words at a time."""
 
 
 @dataclass
