@@ -120,6 +120,17 @@ def test_the_number_of_denied_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert len(translator._denied) == 2  # pyright: ignore[reportPrivateUsage]
 
 
+def test_more_calls_of_a_turn_may_be_denied_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translator_module, "MAX_CALLS", 1)
+    translator, denied = MessageTranslator(), list[bool]()
+    for id in ("toolu_1", "toolu_2"):
+        translator.note_denied(id)
+        [returned] = translator.translate(sdk.UserMessage([sdk.ToolResultBlock(id, "no", is_error=True)]))
+        assert isinstance(returned, ToolReturned)
+        denied.append(returned.denied)
+    assert denied == [True, True]
+
+
 def test_the_number_of_stored_calls_that_are_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stored_calls, "MAX_STORED", 2)
     calls = StoredCalls()
