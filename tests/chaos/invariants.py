@@ -38,7 +38,7 @@ async def violations(
         found = await _stuck(database)
         found += await _relayed(database, sessions, forks)
         found += await _twice(database)
-        found += await _totals(database)
+        found += await totals(database)
         for held in sessions:
             found += _words(held, await _runs(database, held.id), workspaces / held.id / "words.txt")
             found += await _memory(database, held)
@@ -107,10 +107,10 @@ async def _twice(database: Database) -> list[str]:
     return found + [f"run {run} has {n} ends" for run, n in ended.items() if n > 1]
 
 
-async def _totals(database: Database) -> list[str]:
+async def totals(database: Database) -> list[str]:
     """Find totals that are not what the sessions add up to."""
     rows = await database.fetch(TOTALS)
-    return [f"{row['there']} sessions are {row['status']}, and {row['told']} are told" for row in rows]
+    return [f"{row['there']} sessions are {row['status']}, and {row['counted']} are counted" for row in rows]
 
 
 async def left(database_url: str, workspaces: Path, deleted: list[str]) -> list[str]:

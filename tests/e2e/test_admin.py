@@ -5,6 +5,7 @@ from typing import Any
 from onebox.testing.system import until
 from simulator.testing import scripted
 
+from tests.e2e.days import within_a_day
 from tests.e2e.user import User
 
 PROMPT = scripted({"text": "There."})
@@ -39,6 +40,7 @@ def test_a_run_appears_in_all_costs_and_stays_when_its_session_is_deleted(admin:
     assert shown() == expected
 
 
+@within_a_day
 def test_statistics_follow_what_happens(admin: User, shared_user: User) -> None:
     before = statistics(admin)
     session_id = shared_user.create()

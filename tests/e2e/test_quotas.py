@@ -8,6 +8,7 @@ import pytest
 from onebox.testing.system import System, until
 from simulator.testing import scripted
 
+from tests.e2e.days import within_a_day
 from tests.e2e.tasks import UserTask
 from tests.e2e.user import HELD, User, change, error, let_go, newcomer
 
@@ -69,7 +70,9 @@ def test_a_higher_quota_of_concurrent_runs_starts_what_waits(system: System, adm
         assert limited.ended(session_id, run_id)["status"] == "completed"
 
 
+@within_a_day
 def test_sessions_over_the_quota_are_refused_to_users_and_tasks(admin: User, limited: User) -> None:
+    limit(admin, limited)  # if the test is repeated
     session_id = limited.create()
     number = usage(limited)["sessions_per_month"]["used"]
     limit(admin, limited, sessions_per_month=number)
@@ -104,6 +107,7 @@ def test_what_users_and_agents_store_counts_until_it_is_deleted(admin: User, lim
     assert used(limited) == before
 
 
+@within_a_day
 def test_queries_over_the_budget_of_the_month_are_refused(admin: User, limited: User) -> None:
     spent = usage(limited)["budget_per_month_usd"]["used"]
     limit(admin, limited, budget_per_month_usd=round(spent + 0.0001, 6))

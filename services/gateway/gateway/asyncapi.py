@@ -9,6 +9,7 @@ from contracts.messages import Event
 from contracts.public_event import PublicEvent
 from contracts.public_schema import ID, event_schemas, occasion
 from contracts.samples import APPROVAL, MESSAGE, RUN, SESSION, TIME, USER
+from contracts.session.deltas import MAX_DELTA_CHARS
 from contracts.wire import PUBLIC_PREFIX, PUBLIC_STREAM, event_name
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -23,7 +24,12 @@ DESCRIPTION = (
 )
 SCHEMAS = "#/components/schemas/"
 TEXT: dict[str, Any] = {"type": "string"}
-DELTA: dict[str, Any] = {"session_id": ID, "run_id": ID, "message_id": ID, "text": TEXT}
+DELTA: dict[str, Any] = {
+    "session_id": ID,
+    "run_id": ID,
+    "message_id": ID,
+    "text": {**TEXT, "maxLength": MAX_DELTA_CHARS},
+}
 IDS = {"session_id": SESSION, "run_id": RUN, "message_id": MESSAGE}
 OTHERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "connected": ("The stream begins.", {"resume_from": TEXT}, {"resume_from": "345"}),

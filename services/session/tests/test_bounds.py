@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock, Mock
 import claude_agent_sdk as sdk
 import pytest
 from contracts.refusals import Code
+from contracts.session.deltas import MAX_DELTA_CHARS
 from contracts.session.values import TextBlock, ToolUseBlock
 from session.agent import AgentEvent, AssistantMessage, Limits, ToolReturned, bounds, stored_calls
 from session.agent import frames as frames_module
@@ -19,7 +20,7 @@ from session.agent.failures import AgentFailed
 from session.agent.frames import Frames
 from session.agent.stored_calls import StoredCalls
 from session.agent.transcript import Transcript
-from session.agent.translator import MAX_DELTA_CHARS, MessageTranslator
+from session.agent.translator import MessageTranslator
 
 LONG = "x" * (MAX_NAME_CHARS + 1)
 VALUES = [1e15] * 50_001
@@ -117,6 +118,17 @@ def test_the_number_of_denied_calls_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     for n in range(3):
         translator.note_denied(f"toolu_{n}")
     assert len(translator._denied) == 2  # pyright: ignore[reportPrivateUsage]
+
+
+def test_more_calls_of_a_turn_may_be_denied_than_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translator_module, "MAX_CALLS", 1)
+    translator, denied = MessageTranslator(), list[bool]()
+    for id in ("toolu_1", "toolu_2"):
+        translator.note_denied(id)
+        [returned] = translator.translate(sdk.UserMessage([sdk.ToolResultBlock(id, "no", is_error=True)]))
+        assert isinstance(returned, ToolReturned)
+        denied.append(returned.denied)
+    assert denied == [True, True]
 
 
 def test_the_number_of_stored_calls_that_are_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,18 +2,24 @@
 
 from collections.abc import AsyncGenerator
 from decimal import Decimal
+from unittest.mock import AsyncMock
 
 import pytest
 from contracts.refusals import Code
+from contracts.session.approval import ListApprovals
 from contracts.session.conversation import RecordMessage
 from contracts.session.session import ChangeSession
 from contracts.session.values import SdkOptions, TextBlock
+from eventing.testing import eventually
 from runtime.clock import new_id
-from session.agent import AgentEvent, Ask
+from session.agent import AgentEvent, Ask, Finished
+from session.agent.transcript import Transcripts
 from session.reactions import limits
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_month_budget import spending
+from services.session.tests.test_recovery import allow, write
+from services.session.tests.test_tail import TEXT, answer, call
 from services.session.tests.worker import FINISHED, Worker
 
 WORKED = "SELECT worked_ms FROM runs WHERE id = $1"
@@ -53,6 +59,37 @@ async def test_no_agent_follows_once_the_time_is_used_up(worker: Worker) -> None
     await worker.work(finish)
     run = await worker.current_run()
     assert (run.error_code, worker.specs) == (Code.RUN_TIMEOUT, [])
+
+
+async def test_no_agent_follows_if_the_worker_is_lost_as_the_time_is_over(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await limit(worker, SdkOptions(timeout_seconds=1, after_crash="ask"))
+    worker.transcripts = Transcripts(worker.desk.database)  # pyright: ignore[reportAttributeAccessIssue]  instead of a mock
+    spent = spending(worker.desk, worker.run)
+    spent.worked_ms = lambda: 900
+    await spent.charge(Decimal(0))
+
+    async def exceed_the_time(_: Ask) -> AsyncGenerator[AgentEvent]:
+        spent = worker.specs[0].spending
+        assert spent
+        worked_ms, spent.worked_ms = spent.worked_ms, lambda: 999  # an answer of the model just before the end
+        await spent.charge(Decimal("0.1"))
+        spent.worked_ms = worked_ms
+        await allow(worker, run := await worker.current_run())
+        await write(worker, run, answer(TEXT, call()))
+        await eventually(lambda: worker.closed)
+        yield Finished(error_code=Code.AGENT_FAILED, died=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("session.reactions.run.end_finished", AsyncMock(side_effect=ConnectionError))
+        with pytest.raises(ConnectionError):
+            await worker.work(exceed_the_time)
+    await worker.work(finish)
+    run = await worker.current_run()
+    assert (run.error_code, [each.status for each in run.tool_calls]) == (Code.RUN_TIMEOUT, ["unknown"])
+    assert len(worker.specs) == 1
+    assert (await worker.desk.ask(ListApprovals(session_id=run.session_id))).items == []
 
 
 async def test_worked_time_never_falls(worker: Worker) -> None:

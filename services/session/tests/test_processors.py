@@ -11,11 +11,13 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
+from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime import activity
 from runtime.bus.envelope import Envelope
 from session.agent import Limits
 from session.agent.agent_process import prepare_agent
+from session.agent.places import Place
 from session.agent.processors import ACTIVE_SECONDS, Processors
 from session.agent.rehearsal import rehearse
 from session.app import service
@@ -24,6 +26,7 @@ from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
 from services.session.tests.replica import NewReplica, Replica
+from services.session.tests.test_approvals import OTHER_CALL, waiting_agent
 
 ALICE, BOB, CAROL = UUID(int=1), UUID(int=2), UUID(int=3)
 ALL = len(os.sched_getaffinity(0))
@@ -47,7 +50,7 @@ class Crowd:
 
     def add(self, owner: UUID | None, *, busy: bool = True) -> Any:
         agent = Mock(busy=busy, yields=False)
-        agent.spec = Mock(owner=owner)
+        agent.spec = Mock(owner=owner, place=Place())
         agent.set_yields = lambda yields: setattr(agent, "yields", yields)  # pyright: ignore[reportUnknownLambdaType]
         self.agents[UUID(int=len(self.agents))] = agent
         return agent
@@ -85,6 +88,31 @@ async def test_agents_that_are_idle_or_of_users_with_one_do_not_yield(crowd: Cro
         crowd.add(owner, busy=busy)
     crowd.request_by(CAROL)
     assert crowd.yielding() == [False] * 5
+
+
+async def test_agents_that_only_wait_for_approvals_are_not_at_work(crowd: Crowd) -> None:
+    crowd.add(ALICE)
+    waits = crowd.add(ALICE)
+    waits.spec.place.only_waits = lambda: True
+    crowd.request_by(BOB)
+    assert crowd.yielding() == [False, False]
+
+
+async def test_an_agent_with_another_call_in_progress_does_more_than_wait() -> None:
+    async with waiting_agent() as worker:
+        waits = [worker.place.only_waits()]
+        worker.requests.note_recorded([OTHER_CALL])
+        waits.append(worker.place.only_waits())
+        worker.requests.note_returned(OTHER_CALL.id)
+        assert [*waits, worker.place.only_waits()] == [True, False, True]
+
+
+async def test_an_agent_that_has_waited_goes_on_once_it_is_decided() -> None:
+    async with waiting_agent() as worker:
+        noted = list[bool]()
+        worker.place.note_work = lambda: noted.append(worker.place.only_waits())
+        worker.decide()
+        await eventually(lambda: noted == [False])
 
 
 async def test_the_agents_of_both_of_two_active_users_yield(crowd: Crowd) -> None:
@@ -185,6 +213,25 @@ async def test_agents_beside_another_user_yield_from_their_start_and_when_reused
         assert await outputs_of(replica, {"one": f"{LIFTED} echo lifted"}) == ["lifted"]
         assert await both_yield(replica)
         assert prepare.call_count == 2
+
+
+@several
+@pytest.mark.usefixtures("stays_active")
+async def test_an_agent_yields_once_another_one_goes_on_after_an_approval(new_replica: NewReplica) -> None:
+    place = Place(only_waits=lambda: True)
+
+    async def ask(*_: Any) -> ApprovalOutcome:
+        await eventually((replica.workspaces / "two" / "begun").exists)
+        place.only_waits = lambda: False
+        place.note_work()
+        return ApprovalOutcome(decision="approved")
+
+    async with asyncio.timeout(60), new_replica() as replica, asyncio.TaskGroup() as tasks:
+        replica.agents.processors.activity.note(BOB)
+        spec = replace(replica.spec("one", permission_mode="default"), owner=ALICE, place=place)
+        running = tasks.create_task(outputs_of(replica, {"two": f"touch begun; {YIELDED} echo yielded"}))
+        asked = await replica.run(spec, bash_prompt(f"{YIELDED} echo both"), ask)
+        assert (asked.outputs, await running) == (["both"], ["yielded"])
 
 
 @several

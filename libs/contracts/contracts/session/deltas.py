@@ -8,6 +8,9 @@ from contracts.messages import Message
 DELTA_SUBJECTS = "delta.session.*.*"
 """The wildcard subject of the deltas of all owners and sessions."""
 
+MAX_DELTA_CHARS = 64 * 1024
+"""Of one piece, which the model writes a few words at a time: the rest of a longer one is only in the message."""
+
 
 class TextDelta(Message):
     """The next piece of the agent's text, or of its thinking; the message follows as the event `MessageRecorded`."""

@@ -203,6 +203,7 @@ class Agents:
         return agent if agent and (run_id is None or agent.spec.works_for(run_id, attempt)) else None
 
     async def _acquire(self, spec: AgentSpec) -> "Agent":
+        spec.place.note_work = self.processors.update
         await self.spares.prepared(spec.session_id)
         self._check_not_cancelled(spec)
         agent = self._live.get(spec.session_id)

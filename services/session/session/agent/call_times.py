@@ -7,7 +7,8 @@ from typing import Any
 from session.agent.reported import milliseconds
 
 MAX_CALLS = 1000
-"""The number of calls that are timed at the same time: an agent makes far fewer, a forger may not."""
+"""The number of calls that are timed, or known to be denied, at the same time: an agent makes far fewer, a forger may
+not."""
 
 
 class CallTimes:

@@ -32,6 +32,7 @@ released = Counter(
 class Place:
     """The place of one run. While the run waits, since `since`, `release` ends its agent, or returns False.
 
+    `only_waits` says whether its agent does nothing else, and `note_work` is called when it goes on after a decision.
     A run that `continues` after an earlier release has a place of another kind. Once the replica is `stopping`,
     `hand_over` ends the agent, or returns False. `let_next_begin` is called when the agent is ready for the run.
     """
@@ -39,6 +40,8 @@ class Place:
     continues: bool = False
     since: float | None = None
     release: Callable[[], bool] = lambda: False
+    only_waits: Callable[[], bool] = lambda: False
+    note_work: Callable[[], None] = lambda: None
     hand_over: Callable[[], bool] = lambda: False
     released: ReleaseReason | None = None
     stopping: bool = False

@@ -27,8 +27,8 @@ class Processors:
         self._check: asyncio.TimerHandle | None = None
 
     def update(self) -> None:
-        """Let agents yield or not. To be called when a user becomes active, or an agent begins to work."""
-        at_work = [agent for agent in self._live.values() if agent.busy]
+        """Let agents yield or not. To be called when a user becomes active, or an agent begins to work, or goes on."""
+        at_work = [agent for agent in self._live.values() if agent.busy and not agent.spec.place.only_waits()]
         number = Counter(agent.spec.owner for agent in at_work)
         yielding = {
             owner for owner, agents in number.items() if owner and agents > 1 and self.activity.is_beside(owner)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import claude_agent_sdk as sdk
 from contracts.refusals import Code
+from contracts.session.deltas import MAX_DELTA_CHARS
 from contracts.session.values import Block, TextBlock, ThinkingBlock, ToolUseBlock
 from pydantic import JsonValue
 from runtime.clock import new_id
@@ -38,8 +39,6 @@ OUTPUT_TOO_LARGE = f"The structured output has more than {MAX_OUTPUT_BYTES} byte
 OUTPUT_TOO_COMPLEX = f"The structured output {TOO_COMPLEX}"
 OUTPUT_INVALID = "The output does not match `output_format`."
 MESSAGE_TOO_LARGE = f"A message of the agent has more than {MAX_CONTENT_BYTES} bytes, or {MAX_BLOCKS} blocks."
-MAX_DELTA_CHARS = 64 * 1024
-"""Of a streamed piece of text, which the model writes a few words at a time."""
 
 
 @dataclass
@@ -92,7 +91,7 @@ class MessageTranslator:
         self._times.begin(clean(tool_use_id))
 
     def note_denied(self, tool_use_id: str) -> None:
-        """Note that a tool call of this turn is not made."""
+        """Note that a tool call of this turn is not made, before it returns."""
         if len(self._denied) < MAX_CALLS:
             self._denied.add(clean(tool_use_id))
 
@@ -153,7 +152,9 @@ class MessageTranslator:
     def _tool_returned(self, part: sdk.ToolResultBlock, written: Any) -> ToolReturned:
         result = stored_result(part.tool_use_id, part.content, is_error=bool(part.is_error))
         id, (duration_ms, ended) = result.tool_use_id, self._times.end(result.tool_use_id, written)
-        return ToolReturned(id, result.output, result.is_error, duration_ms, id in self._denied, ended)
+        denied = id in self._denied
+        self._denied.discard(id)  # a long turn may have more of them than are kept at the same time
+        return ToolReturned(id, result.output, result.is_error, duration_ms, denied, ended)
 
     def _finished(self, result: sdk.ResultMessage) -> Finished:
         self._times.clear()

@@ -82,7 +82,7 @@ class ApprovalRequests:
     ) -> None:
         self.reaction, self.run, self.deadline, self.cancellation = reaction, run, deadline, cancellation
         self.repeats = repeats
-        self.place, place.release = place, self._release
+        self.place, place.release, place.only_waits = place, self._release, self._only_waits
         self._calls, self._call_waiters, self._open = set[str](), Waiters[str](), 0
         # Calls without a result, among them those that approval was requested for, and of these the undecided ones.
         self._unanswered, self._requested, self._waiting = set[str](), set[str](), set[str]()
@@ -217,6 +217,11 @@ class ApprovalRequests:
             self._waiting.discard(call)
             if not self._waiting:
                 self.place.resume()
+            self.place.note_work()
+
+    def _only_waits(self) -> bool:
+        """Return whether all that the agent does is wait for decisions about recorded calls."""
+        return self._open == len(self._waiting) and self._waiting == self._unanswered
 
     def _release(self) -> bool:
         """Kill the agent if all that it does is wait for decisions about recorded calls; return whether it was killed.
@@ -224,7 +229,7 @@ class ApprovalRequests:
         It is killed in the step that checks this, so it can have done nothing else. A run that requested an approval
         before its call was recorded cannot be continued, so it keeps its agent.
         """
-        if not self._in_order or self._open != len(self._waiting) or self._waiting != self._unanswered:
+        if not (self._in_order and self._only_waits()):
             return False
         return self.reaction.dependencies.agents.kill_waiting(self.run.session_id, self.run.id, self.run.attempt)
 

@@ -194,7 +194,7 @@ async def _run_agent(
         with deadline:
             finished = await _take_turn(spec, recorded, approvals, recovered)
     if spec.spending:
-        await spec.spending.settle(finished.cost_usd)
+        await spec.spending.settle(finished.cost_usd, timed_out=deadline.expired)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if place.released:
