@@ -224,6 +224,7 @@ class Releasing:
     service: Service
     place: Place
     requests: ApprovalRequests
+    request: asyncio.Task[ApprovalOutcome]
     killed: list[tuple[UUID, int]] = field(default_factory=list[tuple[UUID, int]])
 
     def decide(self) -> None:
@@ -244,8 +245,8 @@ async def waiting_agent(*others: Block, recorded: bool = True) -> AsyncGenerator
         requests = ApprovalRequests(cast(Any, service), run(), deadline, cancellation, place, Repeats())
         if recorded:
             requests.note_recorded([CALL, *others])
-        worker = service.dependencies.agents = Releasing(service, place, requests)
         request = tasks.create_task(requests.request("toolu_1", "Bash", {}))
+        worker = service.dependencies.agents = Releasing(service, place, requests, request)
         await eventually(lambda: place.since is not None)
         yield worker
         request.cancel()

@@ -26,7 +26,7 @@ from simulator.testing import bash_prompt, scripted
 
 from services.session.tests.processes import agents_of
 from services.session.tests.replica import NewReplica, Replica
-from services.session.tests.test_approvals import OTHER_CALL, waiting_agent
+from services.session.tests.test_approvals import CALL, OTHER_CALL, waiting_agent
 
 ALICE, BOB, CAROL = UUID(int=1), UUID(int=2), UUID(int=3)
 ALL = len(os.sched_getaffinity(0))
@@ -107,12 +107,15 @@ async def test_an_agent_with_another_call_in_progress_does_more_than_wait() -> N
         assert [*waits, worker.place.only_waits()] == [True, False, True]
 
 
-async def test_an_agent_that_has_waited_goes_on_once_it_is_decided() -> None:
+async def test_an_agent_that_has_waited_is_at_work_once_it_is_decided() -> None:
     async with waiting_agent() as worker:
         noted = list[bool]()
         worker.place.note_work = lambda: noted.append(worker.place.only_waits())
         worker.decide()
         await eventually(lambda: noted == [False])
+        await worker.request
+        worker.requests.note_returned(CALL.id)
+        assert not worker.place.only_waits()
 
 
 async def test_the_agents_of_both_of_two_active_users_yield(crowd: Crowd) -> None:

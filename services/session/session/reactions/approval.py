@@ -221,7 +221,7 @@ class ApprovalRequests:
 
     def _only_waits(self) -> bool:
         """Return whether all that the agent does is wait for decisions about recorded calls."""
-        return self._open == len(self._waiting) and self._waiting == self._unanswered
+        return bool(self._waiting) and self._open == len(self._waiting) and self._waiting == self._unanswered
 
     def _release(self) -> bool:
         """Kill the agent if all that it does is wait for decisions about recorded calls; return whether it was killed.
