@@ -90,12 +90,22 @@ async def test_agents_that_are_idle_or_of_users_with_one_do_not_yield(crowd: Cro
     assert crowd.yielding() == [False] * 5
 
 
-async def test_agents_that_only_wait_for_approvals_are_not_at_work(crowd: Crowd) -> None:
-    crowd.add(ALICE)
-    waits = crowd.add(ALICE)
-    waits.spec.place.only_waits = lambda: True
+@pytest.mark.parametrize(
+    ("waiting", "yielding"),
+    [
+        ([True], [False]),
+        ([False, True], [False, True]),
+        ([True, True], [True, True]),
+        ([False, False, True], [True, True, True]),
+    ],
+)
+async def test_of_agents_that_wait_and_one_at_work_that_one_does_not_yield(
+    crowd: Crowd, waiting: list[bool], yielding: list[bool]
+) -> None:
+    for waits in waiting:
+        crowd.add(ALICE).spec.place.only_waits = lambda waits=waits: waits
     crowd.request_by(BOB)
-    assert crowd.yielding() == [False, False]
+    assert crowd.yielding() == yielding
 
 
 async def test_an_agent_with_another_call_in_progress_does_more_than_wait() -> None:
