@@ -9,7 +9,7 @@ from contracts.refusals import Code
 from contracts.session.approval import ListApprovals
 from contracts.session.conversation import RecordMessage
 from contracts.session.session import ChangeSession
-from contracts.session.values import SdkOptions, TextBlock
+from contracts.session.values import AfterCrash, SdkOptions, TextBlock
 from eventing.testing import eventually
 from runtime.clock import new_id
 from session.agent import AgentEvent, Ask, Finished
@@ -18,7 +18,7 @@ from session.reactions import limits
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_month_budget import spending
-from services.session.tests.test_recovery import allow, write
+from services.session.tests.test_recovery import ENDED, allow, write
 from services.session.tests.test_tail import TEXT, answer, call
 from services.session.tests.worker import FINISHED, Worker
 
@@ -61,10 +61,12 @@ async def test_no_agent_follows_once_the_time_is_used_up(worker: Worker) -> None
     assert (run.error_code, worker.specs) == (Code.RUN_TIMEOUT, [])
 
 
+@pytest.mark.parametrize("died", [True, False])
+@pytest.mark.parametrize("after_crash", ["ask", "continue", "end"])
 async def test_no_agent_follows_if_the_worker_is_lost_as_the_time_is_over(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, after_crash: AfterCrash, *, died: bool
 ) -> None:
-    await limit(worker, SdkOptions(timeout_seconds=1, after_crash="ask"))
+    await limit(worker, SdkOptions(timeout_seconds=1, after_crash=after_crash))
     worker.transcripts = Transcripts(worker.desk.database)  # pyright: ignore[reportAttributeAccessIssue]  instead of a mock
     spent = spending(worker.desk, worker.run)
     spent.worked_ms = lambda: 900
@@ -79,7 +81,7 @@ async def test_no_agent_follows_if_the_worker_is_lost_as_the_time_is_over(
         await allow(worker, run := await worker.current_run())
         await write(worker, run, answer(TEXT, call()))
         await eventually(lambda: worker.closed)
-        yield Finished(error_code=Code.AGENT_FAILED, died=True)
+        yield Finished(error_code=Code.AGENT_FAILED, died=died)
 
     with monkeypatch.context() as patched:
         patched.setattr("session.reactions.run.end_finished", AsyncMock(side_effect=ConnectionError))
@@ -90,6 +92,17 @@ async def test_no_agent_follows_if_the_worker_is_lost_as_the_time_is_over(
     assert (run.error_code, [each.status for each in run.tool_calls]) == (Code.RUN_TIMEOUT, ["unknown"])
     assert len(worker.specs) == 1
     assert (await worker.desk.ask(ListApprovals(session_id=run.session_id))).items == []
+
+
+async def test_a_complete_answer_completes_a_run_whose_time_is_over(worker: Worker) -> None:
+    await limit(worker, SdkOptions(timeout_seconds=1))
+    worker.transcripts = Transcripts(worker.desk.database)  # pyright: ignore[reportAttributeAccessIssue]  instead of a mock
+    spent = spending(worker.desk, worker.run)
+    spent.worked_ms = lambda: 1_000
+    await spent.settle(Decimal("0.1"))
+    await write(worker, await worker.current_run(), ENDED)
+    await worker.work(finish)
+    assert ((await worker.current_run()).status, worker.specs) == ("completed", [])
 
 
 async def test_worked_time_never_falls(worker: Worker) -> None:

@@ -37,13 +37,17 @@ class Earlier:
     worked_ms: int = 0
     turns: int = 0
 
+    def timed_out(self, seconds: int) -> bool:
+        """Return whether nothing is left of the `timeout_seconds` of the run."""
+        return self.worked_ms >= seconds * 1000
+
     def rest(self, options: SdkOptions) -> SdkOptions:
         """Return the options of the next agent.
 
         Raises:
             LimitReached: RUN_TIMEOUT, MAX_TURNS_REACHED.
         """
-        if self.worked_ms >= options.timeout_seconds * 1000:
+        if self.timed_out(options.timeout_seconds):
             raise LimitReached(Code.RUN_TIMEOUT, TIMED_OUT.format(options.timeout_seconds))
         if options.max_turns is None:
             return options

@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from contracts.refusals import Code
+from contracts.refusals import Code, Refusal
 from contracts.session.approval import ApprovalView
 from contracts.session.conversation import RecordMessage
 from contracts.session.run import EndRun, GetRun, RunRequested
 from contracts.session.run_view import RunSummary
-from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.settling import LostCall, Settled, SettleRun
 from eventing.reactions import Reaction
 from runtime.logging import get_logger
@@ -23,7 +23,7 @@ from session.dependencies import Dependencies
 from session.mcp.recovered_calls import PREFIX, recover_calls
 from session.reactions.approval import ApprovalRequests, undelivered
 from session.reactions.cancellation import Cancellation
-from session.reactions.ending import end
+from session.reactions.ending import OVER_CODES, end, end_finished
 from session.reactions.recording import Requested
 
 log = get_logger()
@@ -108,19 +108,35 @@ async def recover(run: RunSummary, reaction: Reaction[Dependencies], *, ends: bo
     )
 
 
-async def end_recovered(run: RunSummary, recovered: Recovered, reaction: Reaction[Dependencies]) -> bool:
+async def recover_lost(
+    run: RunSummary, finished: Finished, reaction: Reaction[Dependencies], *, ends: bool
+) -> Recovered:
+    """Recover what an agent did that died; if its run is over, record what it used. Raises as `recover` does."""
+    try:
+        return await recover(run, reaction, ends=ends)
+    except Refusal as refusal:
+        if refusal.code in OVER_CODES:
+            await end_finished(run, finished, reaction)
+        raise
+
+
+async def end_recovered(
+    run: RunSummary, session: SessionView, recovered: Recovered, reaction: Reaction[Dependencies], *, timed_out: bool
+) -> bool:
     """End a run that cannot go on, because of what it did last, or need not; return whether it was ended.
+
+    One that has `timed_out` is left to the check of its limits, unless its answer is complete.
 
     Raises:
         Refusal: as the command is refused.
     """
-    tail = recovered.tail
+    tail, wants_output = recovered.tail, session.sdk_options.output_format is not None  # only an agent reports it
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt)
-    if recovered.settled.outlook == "ends":
+    if recovered.settled.outlook == "ends" and not timed_out:
         ending = ending.model_copy(
             update={"error_code": Code.RUN_INTERRUPTED, "error_detail": describe_uncertain(recovered)}
         )
-    elif recovered.views or not tail.ended or await _wants_output(run, reaction):
+    elif recovered.views or not tail.ended or wants_output:
         log.info("run goes on", attempt=run.attempt, messages=len(tail.messages))
         return False
     await end(ending, reaction)
@@ -131,12 +147,6 @@ def describe_uncertain(recovered: Recovered) -> str:
     """Return why a run is not continued."""
     names = dict.fromkeys(call.tool_name for call in recovered.unknown)
     return INTERRUPTED.format(", ".join([*names][:MAX_NAMED]) or "a tool")
-
-
-async def _wants_output(run: RunSummary, reaction: Reaction[Dependencies]) -> bool:
-    """Return whether the answer has to be a structured output, which only an agent reports."""
-    session = await reaction.ask(GetSession(session_id=run.session_id))
-    return session.sdk_options.output_format is not None
 
 
 def is_lost(finished: Finished, cancellation: Cancellation) -> bool:

@@ -11,6 +11,7 @@ from contracts.session.release import RunContinued
 from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
+from contracts.session.session_view import SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
@@ -32,7 +33,15 @@ from session.reactions.ending import OVER_CODES, end, end_early, end_finished, r
 from session.reactions.limits import TIMED_OUT, Earlier, LimitReached, ended_earlier, remaining_budget
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested, record
-from session.reactions.resuming import Recovered, describe_uncertain, end_recovered, is_lost, prompt_of, recover
+from session.reactions.resuming import (
+    Recovered,
+    describe_uncertain,
+    end_recovered,
+    is_lost,
+    prompt_of,
+    recover,
+    recover_lost,
+)
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
 from session.workspace import StorageFailed, convert_storage_errors
@@ -154,8 +163,10 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         return True
     log.info("run started", attempt=run.attempt)
     earlier = await ended_earlier(run, reaction.dependencies.transcripts.database)
-    recovered = None if run.attempt == 1 else await recover(run, reaction)
-    if recovered and await end_recovered(run, recovered, reaction):
+    session = await reaction.ask(GetSession(session_id=run.session_id))
+    timed_out = earlier.timed_out(session.effective_options.timeout_seconds)
+    recovered = None if run.attempt == 1 else await recover(run, reaction, ends=timed_out)
+    if recovered and await end_recovered(run, session, recovered, reaction, timed_out=timed_out):
         return True
     if not await _may_continue(run, recorded, reaction):
         return run.attempt > 1
@@ -165,7 +176,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     spending = reaction.dependencies.spending(recorded, run.id)
     repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
-        spec = await _agent_spec(run, recorded, reaction, earlier)
+        spec = await _agent_spec(run, session, recorded, reaction, earlier)
     except LimitReached as reached:
         await reaction.dependencies.agents.close(run.session_id)
         await end_early(run, reached.code, reached.detail, reaction)
@@ -202,7 +213,7 @@ async def _run_agent(
         await end(release_command(run, usage_of(finished), place.released), reaction)
         return approvals.tools_used or run.attempt > 1
     if is_lost(finished, cancellation):
-        lost = await _recover_lost(run, finished, reaction, ends=cancellation.requested)
+        lost = await recover_lost(run, finished, reaction, ends=cancellation.requested)
         if lost.settled.outlook != "ends" and not cancellation.requested:
             return await _leave_lost(run, finished, lost, reaction)
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
@@ -211,18 +222,6 @@ async def _run_agent(
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
-
-
-async def _recover_lost(
-    run: RunSummary, finished: Finished, reaction: Reaction[Dependencies], *, ends: bool
-) -> Recovered:
-    """Recover what an agent did that died; if its run is over, record what it used. Raises as `recover` does."""
-    try:
-        return await recover(run, reaction, ends=ends)
-    except Refusal as refusal:
-        if refusal.code in OVER_CODES:
-            await end_finished(run, finished, reaction)
-        raise
 
 
 async def _leave_lost(
@@ -236,13 +235,13 @@ async def _leave_lost(
 
 
 async def _agent_spec(
-    run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies], earlier: Earlier
+    run: RunSummary, session: SessionView, recorded: Requested, reaction: Reaction[Dependencies], earlier: Earlier
 ) -> AgentSpec:
     """Return how the next agent of a run works. Raises as `Earlier.rest` and `remaining_budget` do.
 
     Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
     """
-    session, dependencies = await reaction.ask(GetSession(session_id=run.session_id)), reaction.dependencies
+    dependencies = reaction.dependencies
     role = await retry_transient(lambda: dependencies.accounts.role(recorded.owner, recorded.envelope))
     ceiling = dependencies.ceilings.of(role)
     options = earlier.rest(ceiling.reduced(session.sdk_options))
