@@ -11,9 +11,11 @@ from uuid import UUID
 
 import pytest
 from contracts.messages import Actor
+from contracts.session.session import CountSessions
 from contracts.session.values import ApprovalOutcome
 from eventing.testing import eventually
 from runtime import activity
+from runtime.bus import Bus
 from runtime.bus.envelope import Envelope
 from session.agent import Limits
 from session.agent.agent_process import prepare_agent
@@ -24,6 +26,7 @@ from session.app import service
 from session.dependencies import Dependencies
 from simulator.testing import bash_prompt, scripted
 
+from services.session.tests.deployment import Deployment
 from services.session.tests.processes import agents_of
 from services.session.tests.replica import NewReplica, Replica
 from services.session.tests.test_approvals import CALL, OTHER_CALL, waiting_agent
@@ -245,6 +248,22 @@ async def test_an_agent_yields_once_another_one_goes_on_after_an_approval(new_re
         running = tasks.create_task(outputs_of(replica, {"two": f"touch begun; {YIELDED} echo yielded"}))
         asked = await replica.run(spec, bash_prompt(f"{YIELDED} echo both"), ask)
         assert (asked.outputs, await running) == (["both"], ["yielded"])
+
+
+@several
+@pytest.mark.usefixtures("stays_active")
+async def test_the_agents_of_two_runs_yield_to_another_user(deployment: Deployment) -> None:
+    client = deployment.client
+    async with asyncio.timeout(60), deployment.replica():
+        request = Envelope.begin(actor=Actor(user_id=BOB, role="user"), client_address="192.0.2.1")
+        await Bus(client.connection).ask(CountSessions(), request)
+        command = f"{YIELDED} touch yielded; {UNTIL_OVER} echo over"
+        runs = [await client.submit(await client.create(), bash_prompt(command)) for _ in NAMES]
+        folders = [deployment.settings.workspaces_dir / str(run.session_id) for run in runs]
+        await eventually(lambda: all((folder / "yielded").exists() for folder in folders))
+        for folder in folders:
+            (folder / "over").touch()
+        assert [(await client.wait_until_ended(run)).status for run in runs] == ["completed"] * 2
 
 
 @several
