@@ -7,7 +7,10 @@ from runtime import clock
 
 
 def within_a_day[**P](test: Callable[P, None]) -> Callable[P, None]:
-    """Repeat a test that has failed while a day ended; it has to be able to run twice."""
+    """Repeat a test that fails while a day ends. It must not matter to it that it has run before.
+
+    If it fails again, the report has both failures.
+    """
 
     @wraps(test)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:

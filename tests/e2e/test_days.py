@@ -1,4 +1,4 @@
-"""Tests about the figures of a day are repeated if it ends meanwhile, and only then."""
+"""Tests about the figures of a day are repeated if they fail while it ends, and only then."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -9,15 +9,11 @@ from tests.e2e.days import within_a_day
 
 
 class Midnight:
-    """A test that fails as often as `failures` says; each of its runs takes `minutes`, from 23:50 on."""
+    """A test that begins at 23:50, takes some minutes, and fails in as many runs as `failures` says."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, minutes: int, failures: int) -> None:
-        self.now, self.minutes, self.failures, self.runs = (
-            datetime(2026, 1, 31, 23, 50, tzinfo=UTC),
-            minutes,
-            failures,
-            0,
-        )
+        self.now = datetime(2026, 1, 31, 23, 50, tzinfo=UTC)
+        self.minutes, self.failures, self.runs = minutes, failures, 0
         monkeypatch.setattr(clock, "now", lambda: self.now)
 
     def run(self) -> None:

@@ -72,7 +72,7 @@ def test_a_higher_quota_of_concurrent_runs_starts_what_waits(system: System, adm
 
 @within_a_day
 def test_sessions_over_the_quota_are_refused_to_users_and_tasks(admin: User, limited: User) -> None:
-    limit(admin, limited)  # if the test is repeated
+    limit(admin, limited)  # a repeated test finds what it has set before
     session_id = limited.create()
     number = usage(limited)["sessions_per_month"]["used"]
     limit(admin, limited, sessions_per_month=number)

@@ -9,7 +9,7 @@ DELTA_SUBJECTS = "delta.session.*.*"
 """The wildcard subject of the deltas of all owners and sessions."""
 
 MAX_DELTA_CHARS = 64 * 1024
-"""Of one piece, which the model writes a few words at a time: the rest of a longer one is only in the message."""
+"""The maximum length of one piece of text. The message has all of a longer one; models write a few words at a time."""
 
 
 class TextDelta(Message):

@@ -91,7 +91,7 @@ class MessageTranslator:
         self._times.begin(clean(tool_use_id))
 
     def note_denied(self, tool_use_id: str) -> None:
-        """Note that a tool call of this turn is not made, before it returns."""
+        """Note that a tool call of this turn, which has no result yet, is not made."""
         if len(self._denied) < MAX_CALLS:
             self._denied.add(clean(tool_use_id))
 
