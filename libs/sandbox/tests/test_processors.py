@@ -238,7 +238,7 @@ def test_a_sandbox_that_uses_all_processors_is_not_searched_again(
     assert machine.passes == 0
 
 
-def test_a_program_begins_where_it_can_if_its_processors_are_lost_meanwhile(
+def test_a_program_begins_although_its_processors_are_lost_meanwhile(
     on_machine: Callable[..., tuple[Machine, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine, processors = on_machine(4, yields=True)
