@@ -27,13 +27,13 @@ async def test_the_append_that_requests_a_run_is_one_statement(desk: Desk, run: 
     sent = await logged_statements(desk.database)
     await desk.submit(other)
     assert len([each for each in sent if "INSERT INTO events" in each]) == 1
-    assert (BEGIN in sent, len(sent)) == (False, 6), "load, session, allowance, append; session, run"
+    assert (BEGIN in sent, len(sent)) == (False, 4), "load, allowance, append; run"
 
 
 async def test_the_append_that_starts_a_run_is_one_statement(desk: Desk, run: RunView) -> None:
     sent = await logged_statements(desk.database)
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
-    assert (BEGIN in sent, len(sent)) == (False, 4), "load, append; session, run"
+    assert (BEGIN in sent, len(sent)) == (False, 3), "load, append; run"
 
 
 async def test_the_end_of_a_run_writes_each_table_once(desk: Desk, run: RunView) -> None:

@@ -74,14 +74,15 @@ class Allowance(Message):
 
 
 class GetAllowance(Query[Allowance]):
-    """Return whether the quotas of a session's owner allow a run of the session.
+    """Return whether the quotas of a session's owner allow a run of the session, which the service has loaded.
 
     Without `may_wait` it is refused if it cannot start now.
     """
 
     subject = "qry.session.get_allowance"
     senders = ()
-    sample = {"session_id": SESSION}
+    sample = {"session_id": SESSION, "owner": USER}
 
     session_id: UUID
+    owner: UUID
     may_wait: bool = True

@@ -14,7 +14,7 @@ from eventing.handling.reading import Filters, Listing, Table
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT, TOOL_USE
-from session.queries.tables import RUNS, TOOL_CALLS, visible
+from session.queries.tables import RUNS, SESSIONS, TOOL_CALLS, visible
 
 MAX_TOOL_CALLS_SHOWN = 400
 """The number of tool calls in the view of a run; the list of tool calls has all."""
@@ -62,8 +62,7 @@ answers = Handlers()
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
-    await visible(query.session_id, context)
-    row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
+    row = await ANSWERED_RUNS.fetch_within(WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id)
     calls, more = list[Row](), False
     if row["attempt"]:  # a run that was not started has none, which saves the answer to its query a statement
         of_run = Filters(session_id=query.session_id, run_id=query.run_id)
@@ -76,8 +75,7 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
     """Return the state of a run."""
-    await visible(query.session_id, context)
-    return _summary(await RUNS.fetch(SUMMARY, query.run_id, context, session_id=query.session_id))
+    return _summary(await RUNS.fetch_within(SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id))
 
 
 @answers
