@@ -1,4 +1,4 @@
-"""How many statements a run costs that no quota limits: other users wait for each of them, too."""
+"""How many statements a run costs: other users wait for each of them, too."""
 
 import pytest_asyncio
 from contracts.session.run import EndRun, StartRun
@@ -28,6 +28,15 @@ async def test_the_append_that_requests_a_run_is_one_statement(desk: Desk, run: 
     await desk.submit(other)
     assert len([each for each in sent if "INSERT INTO events" in each]) == 1
     assert (BEGIN in sent, len(sent)) == (False, 4), "load, allowance, append; run"
+
+
+async def test_a_quota_of_concurrent_runs_costs_a_transaction(desk: Desk, run: RunView) -> None:
+    await set_quotas(desk, "concurrent_runs=5")
+    await desk.submit(await desk.create())
+    other = await desk.create()
+    sent = await logged_statements(desk.database)
+    await desk.submit(other)
+    assert len(sent) == 9, "load, allowance; begin, append, limit, active runs, all the rest, commit; run"
 
 
 async def test_the_append_that_starts_a_run_is_one_statement(desk: Desk, run: RunView) -> None:
