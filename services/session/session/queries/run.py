@@ -2,26 +2,25 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from contracts.messages import Page
 from contracts.refusals import Code
 from contracts.session.run import GetRun, GetRunSummary, ListRuns
 from contracts.session.run_view import RunSummary, RunView
-from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
+from contracts.wire import MAX_INLINE_BYTES
 from eventing.database import Row
+from eventing.database.written import written_row
 from eventing.handling import Handlers
 from eventing.handling.reading import Filters, Listing, Table
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT, TOOL_USE
 from session.queries.tables import RUNS, SESSIONS, TOOL_CALLS, visible
+from session.run_row import REQUESTED, RUN, STARTED, SUMMARY, USAGE
 
 MAX_TOOL_CALLS_SHOWN = 400
 """The number of tool calls in the view of a run; the list of tool calls has all."""
-USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
-FIELDS = "id, session_id, status, attempt, error_code, error_detail, mcp_servers, created_at, ended_at"
-RUN = ", ".join((FIELDS, *USAGE))
-SUMMARY = f"{RUN}, left(message, {PREVIEW_CHARACTERS}) AS message"
 
 ANSWERED_RUNS = Table(
     "shown_runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "
@@ -54,6 +53,14 @@ def _with_usage(row: Row) -> dict[str, Any]:
     return {**{name: value for name, value in row.items() if name not in usage}, "usage": usage}
 
 
+def _written(columns: str, run_id: UUID, context: Context) -> Row | None:
+    """Return the row of a run as the append has returned it that the query answers, if the actor may see it."""
+    row = written_row("runs", columns, run_id)
+    if row is None or not context.actor.may_see(row["user_id"]):
+        return None
+    return {name: value for name, value in row.items() if name != "user_id"}
+
+
 LISTING = Listing(RUNS, SUMMARY, _summary)
 
 answers = Handlers()
@@ -62,7 +69,9 @@ answers = Handlers()
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
-    row = await ANSWERED_RUNS.fetch_within(WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id)
+    row = _written(REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
+        WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id
+    )
     calls, more = list[Row](), False
     if row["attempt"]:  # a run that was not started has none, which saves the answer to its query a statement
         of_run = Filters(session_id=query.session_id, run_id=query.run_id)
@@ -75,7 +84,10 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
     """Return the state of a run."""
-    return _summary(await RUNS.fetch_within(SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id))
+    row = _written(STARTED, query.run_id, context) or await RUNS.fetch_within(
+        SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id
+    )
+    return _summary(row)
 
 
 @answers
