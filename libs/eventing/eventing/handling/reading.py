@@ -160,6 +160,17 @@ class Table:
         return [dict(row) for row in await context.database.fetch(statement, *filters.values)]
 
 
+def written_within(table: str, columns: str, id: UUID, context: _Context) -> Row | None:
+    """Return the row that the append has written which the query answers, without its `user_id`.
+
+    None if it has to be read, because of another owner or for want of an append.
+    """
+    row = written_row(table, columns, id)
+    if row is None or not context.actor.may_see(row["user_id"]):
+        return None
+    return {name: value for name, value in row.items() if name != "user_id"}
+
+
 @dataclass(frozen=True)
 class Listing[V: Message]:
     """A long list of rows, each converted by `item`. Its total is a count of rows, or a sum in the table `counters`.

@@ -2,7 +2,6 @@
 
 import json
 from typing import Any
-from uuid import UUID
 
 from contracts.messages import Page
 from contracts.refusals import Code
@@ -10,9 +9,8 @@ from contracts.session.run import GetRun, GetRunSummary, ListRuns
 from contracts.session.run_view import RunSummary, RunView
 from contracts.wire import MAX_INLINE_BYTES
 from eventing.database import Row
-from eventing.database.written import written_row
 from eventing.handling import Handlers
-from eventing.handling.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table, written_within
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT, TOOL_USE
@@ -53,14 +51,6 @@ def _with_usage(row: Row) -> dict[str, Any]:
     return {**{name: value for name, value in row.items() if name not in usage}, "usage": usage}
 
 
-def _written(columns: str, run_id: UUID, context: Context) -> Row | None:
-    """Return the row of a run as the append has returned it that the query answers, if the actor may see it."""
-    row = written_row("runs", columns, run_id)
-    if row is None or not context.actor.may_see(row["user_id"]):
-        return None
-    return {name: value for name, value in row.items() if name != "user_id"}
-
-
 LISTING = Listing(RUNS, SUMMARY, _summary)
 
 answers = Handlers()
@@ -69,7 +59,7 @@ answers = Handlers()
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
-    row = _written(REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
+    row = written_within("runs", REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
         WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id
     )
     calls, more = list[Row](), False
@@ -84,7 +74,7 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
     """Return the state of a run."""
-    row = _written(STARTED, query.run_id, context) or await RUNS.fetch_within(
+    row = written_within("runs", STARTED, query.run_id, context) or await RUNS.fetch_within(
         SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id
     )
     return _summary(row)
