@@ -1,9 +1,13 @@
 """How many statements a run costs: other users wait for each of them, too."""
 
+from unittest.mock import AsyncMock, Mock
+
+import pytest
 import pytest_asyncio
 from contracts.session.run import EndRun, GetRun, GetRunSummary, StartRun
 from contracts.session.run_view import RunView
 from eventing.testing.statements import logged_statements
+from session.ceilings import Ceilings
 
 from services.session.tests.desk import ADMIN, Desk
 from services.session.tests.quotas import set_quotas
@@ -43,6 +47,18 @@ async def test_the_append_that_starts_a_run_is_one_statement(desk: Desk, run: Ru
     sent = await logged_statements(desk.database)
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
     assert (BEGIN in sent, len(sent)) == (False, 2), "load, append"
+
+
+@pytest.mark.parametrize(("ceilings", "reads"), [("models=haiku", 0), ("models=haiku, user.models=sonnet", 1)])
+async def test_the_role_is_read_if_it_decides_about_the_model(
+    desk: Desk, run: RunView, ceilings: str, reads: int
+) -> None:
+    accounts = AsyncMock()
+    accounts.role.return_value = "user"
+    desk.dispatcher.dependencies = Mock(ceilings=Ceilings.parse(ceilings), accounts=accounts)
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
+    started = await desk.database.fetchval("SELECT model FROM runs WHERE id = $1", run.id)
+    assert (started, accounts.role.await_count) == ("sonnet" if reads else "haiku", reads)
 
 
 async def test_the_end_of_a_run_writes_each_table_once(desk: Desk, run: RunView) -> None:
