@@ -43,6 +43,16 @@ async def test_a_quota_of_concurrent_runs_costs_a_transaction(desk: Desk, run: R
     assert len(sent) == 9, "load, allowance; begin, append, limit, active runs, all the rest, commit; run"
 
 
+async def test_a_run_over_the_quota_reads_what_may_start_at_once(desk: Desk, run: RunView) -> None:
+    await set_quotas(desk, "concurrent_runs=1")
+    await desk.submit(await desk.create())
+    other = await desk.create()
+    sent = await logged_statements(desk.database)
+    await desk.submit(other)
+    what = "load, allowance; begin, append, lock, waiting; run, lock, whether it waits, what may start, commit; run"
+    assert len(sent) == 12, what
+
+
 async def test_the_append_that_starts_a_run_is_one_statement(desk: Desk, run: RunView) -> None:
     sent = await logged_statements(desk.database)
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
