@@ -74,7 +74,7 @@ class Allowance(Message):
 
 
 class GetAllowance(Query[Allowance]):
-    """Return whether the quotas of a session's owner allow a run of the session, which the service has loaded.
+    """Return whether the quotas of a session's owner allow a run of the session.
 
     Without `may_wait` it is refused if it cannot start now.
     """

@@ -160,7 +160,7 @@ class Table:
         return [dict(row) for row in await context.database.fetch(statement, *filters.values)]
 
 
-def written_within(table: str, columns: str, id: UUID, context: _Context) -> Row | None:
+def visible_written_row(table: str, columns: str, id: UUID, context: _Context) -> Row | None:
     """Return the row that the append has written which the query answers, without its `user_id`.
 
     None if it has to be read, because of another owner or for want of an append.

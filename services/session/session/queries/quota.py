@@ -21,12 +21,12 @@ async def get_usage(query: GetUsage, context: Context) -> UsageView:
 
 @answers
 async def get_run_charge(query: GetRunCharge, context: Context) -> Decimal:
-    """Return what a run has cost so far."""
+    """Return what a run has cost so far. Only this service asks, of a session that it has loaded for the actor."""
     return await context.database.fetchval(RUN_CHARGE, query.session_id, query.run_id) or Decimal(0)
 
 
 @answers
 async def get_allowance(query: GetAllowance, context: Context) -> Allowance:
-    """Return whether the quotas of a session's owner allow a run of the session."""
+    """Return whether the quotas of a session's owner allow a run of the session. It is asked as `get_run_charge` is."""
     may_wait = query.may_wait
     return await allowance_of(query.session_id, query.owner, context.actor, context.database, may_wait=may_wait)

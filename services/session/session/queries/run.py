@@ -10,7 +10,7 @@ from contracts.session.run_view import RunSummary, RunView
 from contracts.wire import MAX_INLINE_BYTES
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.handling.reading import Filters, Listing, Table, written_within
+from eventing.handling.reading import Filters, Listing, Table, visible_written_row
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT, TOOL_USE
@@ -59,7 +59,7 @@ answers = Handlers()
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
-    row = written_within("runs", REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
+    row = visible_written_row("runs", REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
         WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id
     )
     calls, more = list[Row](), False
@@ -74,7 +74,7 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
     """Return the state of a run."""
-    row = written_within("runs", STARTED, query.run_id, context) or await RUNS.fetch_within(
+    row = visible_written_row("runs", STARTED, query.run_id, context) or await RUNS.fetch_within(
         SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id
     )
     return _summary(row)
