@@ -16,6 +16,7 @@ from runtime.bus.envelope import Envelope
 JARS = Table("jars", Code.SESSION_NOT_FOUND, readable="(id = {} OR marbles = 9)")
 OWNED_JARS = Table("(SELECT id AS user_id, * FROM jars) AS jars", Code.SESSION_NOT_FOUND)
 ALL_JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
+MARBLES = Table("(SELECT id, id AS jar_id, 'red' AS colour FROM jars) AS marbles", Code.RUN_NOT_FOUND, readable=None)
 LISTING = Listing(ALL_JARS, "id, label, marbles", JarView.model_validate)
 
 type Context = QueryContext[None]
@@ -70,6 +71,22 @@ async def test_an_admin_fetches_every_row(context: Context) -> None:
 async def test_a_row_of_another_parent_is_not_found(context: Context) -> None:
     with pytest.raises(Refusal, match="in this marbles"):
         await JARS.fetch("label", UUID(int=1), context, marbles=0)
+
+
+async def test_a_row_within_a_visible_one_takes_one_statement(context: Context) -> None:
+    sent = await logged_statements(context.database)
+    row = await MARBLES.fetch_within("colour", UUID(int=1), context, OWNED_JARS, jar_id=UUID(int=1))
+    assert (row["colour"], len(sent)) == ("red", 1)
+
+
+@pytest.mark.parametrize(
+    ("id", "jar", "missing"),
+    [(2, 2, Code.SESSION_NOT_FOUND), (1, 2, Code.SESSION_NOT_FOUND), (2, 1, Code.RUN_NOT_FOUND)],
+)
+async def test_a_row_is_found_only_in_its_visible_parent(context: Context, id: int, jar: int, missing: Code) -> None:
+    with pytest.raises(Refusal) as refusal:
+        await MARBLES.fetch_within("colour", UUID(int=id), context, OWNED_JARS, jar_id=UUID(int=jar))
+    assert refusal.value.code == missing
 
 
 async def test_only_ids_of_visible_rows_exist(context: Context) -> None:

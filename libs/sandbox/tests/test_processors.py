@@ -1,5 +1,6 @@
 """The processors of a sandbox, while it leaves some of them to others and afterwards."""
 
+import errno
 import json
 import os
 from asyncio.subprocess import Process
@@ -100,6 +101,18 @@ async def test_what_ends_the_children_of_a_program_leaves_it_on_its_processors(s
         assert [sorted(os.sched_getaffinity(pid)) for pid in (launcher, child_of(launcher))] == [ALL, FEWER]
 
 
+@several
+async def test_a_sandbox_follows_a_change_of_the_processors_of_the_launcher(sandbox: Sandbox) -> None:
+    async with started(sandbox, python(REPORT, yields=True)) as (sandboxed, process):
+        await sandboxed.wait_started()
+        assert await reported(process, FEWER)
+        launcher = json.loads(sandboxed.info.read_bytes())["child-pid"]
+        for processors in ([ALL[0]], ALL):
+            os.sched_setaffinity(launcher, processors)
+            sandboxed.send_heartbeat()
+            assert await reported(process, processors)
+
+
 async def test_a_program_cannot_choose_its_processors(sandbox: Sandbox) -> None:
     assert await output_of(sandbox, python(CHOOSE)) == "denied\ndenied"
 
@@ -115,7 +128,10 @@ def of_launcher(name: str) -> Any:
 
 
 class Machine:
-    """The processors of the threads of a sandbox, the last of which starts an unseen one whenever they are listed."""
+    """The processors of the threads of a sandbox, the last of which starts an unseen one whenever they are listed.
+
+    The launcher has all processors, and its child becomes the program.
+    """
 
     def __init__(self, number: int) -> None:
         self.processors, self.threads = set(range(number)), dict[int, set[int]]()
@@ -136,15 +152,17 @@ class Machine:
         return listed
 
     def getaffinity(self, thread: int) -> set[int]:
-        return self.threads[thread or PROGRAM]
+        return self.threads[thread] & self.processors if thread else self.processors
 
     def setaffinity(self, thread: int, processors: set[int]) -> None:
+        if not processors & self.processors:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         self.threads[thread or PROGRAM] = processors & self.processors
 
 
 @pytest.fixture
-def on_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[Machine, Any]]:
-    def prepare(number: int) -> tuple[Machine, Any]:
+def on_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Machine, Any]]:
+    def prepare(number: int, *, yields: bool = False) -> tuple[Machine, Any]:
         machine, module = Machine(number), of_launcher("processors")
         kernel = SimpleNamespace(
             listdir=machine.listdir,
@@ -152,14 +170,14 @@ def on_machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tuple[Machine
             sched_setaffinity=machine.setaffinity,
         )
         monkeypatch.setattr(module, "os", kernel)
-        return machine, module.Processors(yields=False)
+        return machine, module.Processors(yields=yields)
 
     return prepare
 
 
 @pytest.mark.parametrize(("number", "free"), [(1, 0), (2, 1), (3, 1), (4, 1), (6, 2), (8, 2), (64, 16)])
 def test_a_quarter_of_the_processors_is_free(
-    on_machine: Callable[[int], tuple[Machine, Any]], number: int, free: int
+    on_machine: Callable[..., tuple[Machine, Any]], number: int, free: int
 ) -> None:
     machine, processors = on_machine(number)
     processors.use(yields=True)
@@ -167,7 +185,7 @@ def test_a_quarter_of_the_processors_is_free(
 
 
 def test_threads_that_start_during_a_pass_are_found_by_the_next(
-    on_machine: Callable[[int], tuple[Machine, Any]],
+    on_machine: Callable[..., tuple[Machine, Any]],
 ) -> None:
     machine, processors = on_machine(2)
     machine.unseen = iter([3])
@@ -177,7 +195,7 @@ def test_threads_that_start_during_a_pass_are_found_by_the_next(
 
 @pytest.mark.parametrize("yields", [True, False])
 def test_what_was_missed_is_found_with_the_next_heartbeat(
-    on_machine: Callable[[int], tuple[Machine, Any]], yields: bool
+    on_machine: Callable[..., tuple[Machine, Any]], yields: bool
 ) -> None:
     machine, processors = on_machine(2)
     wanted = {1} if yields else {0, 1}
@@ -191,7 +209,7 @@ def test_what_was_missed_is_found_with_the_next_heartbeat(
 
 
 def test_processors_that_the_machine_has_lost_are_not_waited_for(
-    on_machine: Callable[[int], tuple[Machine, Any]],
+    on_machine: Callable[..., tuple[Machine, Any]],
 ) -> None:
     machine, processors = on_machine(4)
     processors.use(yields=True)
@@ -199,3 +217,37 @@ def test_processors_that_the_machine_has_lost_are_not_waited_for(
     for yields in (True, False, False):
         processors.use(yields=yields)
     assert (machine.threads[PROGRAM], machine.passes) == ({0, 1, 2}, 3)
+
+
+@pytest.mark.parametrize("yields", [True, False])
+def test_processors_that_are_added_later_are_used(on_machine: Callable[..., tuple[Machine, Any]], yields: bool) -> None:
+    machine, processors = on_machine(2)
+    for before in (True, yields):
+        processors.use(yields=before)
+    machine.processors = {0, 1, 2, 3}
+    processors.use(yields=yields)
+    assert machine.threads[PROGRAM] == ({1, 2, 3} if yields else {0, 1, 2, 3})
+
+
+def test_a_sandbox_that_uses_all_processors_is_not_searched_again(
+    on_machine: Callable[..., tuple[Machine, Any]],
+) -> None:
+    machine, processors = on_machine(2)
+    for _ in range(3):
+        processors.use(yields=False)
+    assert machine.passes == 0
+
+
+def test_a_program_begins_although_its_processors_are_lost_meanwhile(
+    on_machine: Callable[..., tuple[Machine, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, processors = on_machine(4, yields=True)
+
+    def lose(thread: int) -> set[int]:
+        before = machine.getaffinity(thread)
+        machine.processors = {0}
+        return before
+
+    monkeypatch.setattr(processors.begin.__globals__["os"], "sched_getaffinity", lose)
+    processors.begin()
+    assert machine.getaffinity(PROGRAM) == {0}

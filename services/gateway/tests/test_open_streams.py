@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import pytest
@@ -129,6 +130,21 @@ async def test_a_stream_that_was_closed_does_not_count_elsewhere(one: Replica, o
     assert not await other.open()
     await one.clients.aclose()
     await eventually_opened(other, LIMIT)
+
+
+async def test_streams_opened_in_a_row_read_once(one: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_streams, "RENEW_SECONDS", 600.0)
+    read = AsyncMock(wraps=one.counted.holdings.read)
+    monkeypatch.setattr(one.counted.holdings, "read", read)
+    assert await one.opened(LIMIT) == LIMIT
+    assert read.await_count == 1
+
+
+async def test_what_was_closed_elsewhere_does_not_count_later(one: Replica, other: Replica) -> None:
+    await other.opened(LIMIT - 1)
+    assert await one.opened(2) == 1
+    await other.clients.aclose()
+    await eventually_opened(one, LIMIT - 1)
 
 
 @pytest.mark.usefixtures("quick_renewal")

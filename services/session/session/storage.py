@@ -97,10 +97,13 @@ class Storage:
         """
         state = await self._database.fetchrow(STATE, session_id) or {"changes": 0, "measured": False}
         if again or not state["measured"]:
-            size, oldest = await measure(), clock.now() - MAX_RESERVED
-            stored = await self._database.execute(MEASURED, session_id, size, state["changes"], oldest)
-            if stored == NOT_STORED:
-                await self._database.execute(UNMEASURED, session_id)
+            await self.store_size(session_id, measure, state["changes"])
+
+    async def store_size(self, session_id: UUID, measure: Callable[[], Awaitable[int]], changes: int) -> None:
+        """Store the measured size of a workspace as `measure` does, whose files had so many `changes` before."""
+        size, oldest = await measure(), clock.now() - MAX_RESERVED
+        if await self._database.execute(MEASURED, session_id, size, changes, oldest) == NOT_STORED:
+            await self._database.execute(UNMEASURED, session_id)
 
 
 async def _reserve(session_id: UUID, size: int, actor: Actor | None, db: Connection) -> None:

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 from contracts.identity.user import AccountEvent, QuotasChanged, RoleChanged, UserDisabled, UserEnabled, UserRegistered
@@ -9,11 +10,15 @@ from contracts.identity.values import Quotas
 from contracts.samples import USER
 from eventing.database import Row
 from eventing.recording import Recorded
+from eventing.testing.statements import logged_statements
 from runtime import clock
 from runtime.bus.envelope import Envelope
 from session.projections.account import ACCOUNTS, project_account
+from session.quotas.accounts import Accounts, Standing
+from session.storage import Storage
 
-from services.session.tests.desk import Desk
+from services.session.tests.desk import OWNER, Desk
+from services.session.tests.quotas import set_quotas
 
 ADA, EVE = UUID(USER), UUID(int=5)
 QUOTAS = Quotas(concurrent_runs=2, sessions_per_month=3, storage_bytes=2**40, budget_per_month_usd=Decimal("1.25"))
@@ -47,6 +52,26 @@ async def test_role_and_state_are_those_of_the_last_events(desk: Desk) -> None:
 async def test_a_state_does_not_reset_quotas(desk: Desk) -> None:
     row = await account_after(desk, QuotasChanged(quotas=QUOTAS), UserDisabled(), RoleChanged(role="user"))
     assert (row["storage_bytes"], row["role"]) == (2**40, "user")
+
+
+async def test_a_standing_is_that_of_account_and_workspace_in_one_read(desk: Desk) -> None:
+    accounts, session_id = Accounts(desk.database), await desk.create()
+    await set_quotas(desk, "storage_bytes=70, viewer.storage_bytes=50")
+    as_owner = Envelope.begin(actor=OWNER)
+    assert await accounts.standing(ADA, session_id, as_owner) == Standing("user", True, 70, 0)
+    await account_after(desk, RoleChanged(role="viewer"), UserDisabled())
+    await Storage(desk.database).measure(session_id, AsyncMock(return_value=1))
+    sent = await logged_statements(desk.database)
+    assert await accounts.standing(ADA, session_id, as_owner) == Standing("viewer", False, 50, None)
+    assert len(sent) == 1
+
+
+async def test_the_standing_says_how_often_a_workspace_was_changed(desk: Desk) -> None:
+    session_id, storage = await desk.create(), Storage(desk.database)
+    async with storage.growth(session_id, 5, OWNER):
+        pass
+    standing = await Accounts(desk.database).standing(ADA, session_id, Envelope.begin(actor=OWNER))
+    assert standing.changes == 1
 
 
 async def test_a_rebuild_replaces_accounts_and_ignores_quotas_of_the_past(desk: Desk) -> None:

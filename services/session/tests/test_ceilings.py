@@ -144,6 +144,14 @@ def test_a_limit_of_a_role_replaces_that_of_all_roles() -> None:
     assert [ceilings.of(role).max_turns for role in ("admin", "user", "viewer")] == [None, 5, 1]
 
 
+@pytest.mark.parametrize(
+    ("text", "differ"),
+    [("", False), ("models=haiku, user.max_turns=3", False), ("models=haiku, admin.models=none", True)],
+)
+def test_models_differ_if_those_of_one_role_do(text: str, differ: bool) -> None:
+    assert Ceilings.parse(text).differ_in_models == differ
+
+
 def test_money_is_read_exactly() -> None:
     assert ceiling("user.max_budget_usd=0.1").max_budget_usd == Decimal("0.1")
 

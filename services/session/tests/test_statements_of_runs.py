@@ -1,11 +1,15 @@
-"""How many statements a run costs that no quota limits: other users wait for each of them, too."""
+"""How many statements a run costs: other users wait for each of them, too."""
 
+from unittest.mock import AsyncMock, Mock
+
+import pytest
 import pytest_asyncio
-from contracts.session.run import EndRun, StartRun
+from contracts.session.run import EndRun, GetRun, GetRunSummary, StartRun
 from contracts.session.run_view import RunView
 from eventing.testing.statements import logged_statements
+from session.ceilings import Ceilings
 
-from services.session.tests.desk import Desk
+from services.session.tests.desk import ADMIN, Desk
 from services.session.tests.quotas import set_quotas
 
 BEGIN = "BEGIN;"
@@ -27,13 +31,44 @@ async def test_the_append_that_requests_a_run_is_one_statement(desk: Desk, run: 
     sent = await logged_statements(desk.database)
     await desk.submit(other)
     assert len([each for each in sent if "INSERT INTO events" in each]) == 1
-    assert (BEGIN in sent, len(sent)) == (False, 6), "load, session, allowance, append; session, run"
+    assert (BEGIN in sent, len(sent)) == (False, 3), "load, allowance, append"
+
+
+async def test_a_quota_of_concurrent_runs_costs_a_transaction(desk: Desk, run: RunView) -> None:
+    await set_quotas(desk, "concurrent_runs=5")
+    await desk.submit(await desk.create())
+    other = await desk.create()
+    sent = await logged_statements(desk.database)
+    await desk.submit(other)
+    assert len(sent) == 9, "load, allowance; begin, append, limit, active runs, all the rest, commit; run"
+
+
+async def test_a_run_over_the_quota_reads_what_may_start_at_once(desk: Desk, run: RunView) -> None:
+    await set_quotas(desk, "concurrent_runs=1")
+    await desk.submit(await desk.create())
+    other = await desk.create()
+    sent = await logged_statements(desk.database)
+    await desk.submit(other)
+    what = "load, allowance; begin, append, lock, waiting; run, lock, whether it waits, what may start, commit; run"
+    assert len(sent) == 12, what
 
 
 async def test_the_append_that_starts_a_run_is_one_statement(desk: Desk, run: RunView) -> None:
     sent = await logged_statements(desk.database)
     await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
-    assert (BEGIN in sent, len(sent)) == (False, 4), "load, append; session, run"
+    assert (BEGIN in sent, len(sent)) == (False, 2), "load, append"
+
+
+@pytest.mark.parametrize(("ceilings", "reads"), [("models=haiku", 0), ("models=haiku, user.models=sonnet", 1)])
+async def test_the_role_is_read_if_it_decides_about_the_model(
+    desk: Desk, run: RunView, ceilings: str, reads: int
+) -> None:
+    accounts = AsyncMock()
+    accounts.role.return_value = "user"
+    desk.dispatcher.dependencies = Mock(ceilings=Ceilings.parse(ceilings), accounts=accounts)
+    await desk.send(StartRun(session_id=run.session_id, run_id=run.id))
+    started = await desk.database.fetchval("SELECT model FROM runs WHERE id = $1", run.id)
+    assert (started, accounts.role.await_count) == ("sonnet" if reads else "haiku", reads)
 
 
 async def test_the_end_of_a_run_writes_each_table_once(desk: Desk, run: RunView) -> None:
@@ -41,3 +76,16 @@ async def test_the_end_of_a_run_writes_each_table_once(desk: Desk, run: RunView)
     sent = await logged_statements(desk.database)
     await desk.send(EndRun(session_id=run.session_id, run_id=run.id, attempt=1))
     assert len(sent) == 9, "load; begin, append, run, all the rest, lock, whether it waits, what may start, commit"
+
+
+async def test_an_answer_that_is_not_read_is_the_one_that_would_be(desk: Desk) -> None:
+    session_id = await desk.create()
+    submitted = await desk.submit(session_id)
+    assert submitted == await desk.ask(GetRun(session_id=session_id, run_id=submitted.id))
+    started = await desk.send(StartRun(session_id=session_id, run_id=submitted.id))
+    assert started == await desk.ask(GetRunSummary(session_id=session_id, run_id=submitted.id))
+
+
+async def test_an_admin_who_submits_for_others_gets_the_answer(desk: Desk) -> None:
+    submitted = await desk.submit(await desk.create(), actor=ADMIN)
+    assert submitted == await desk.ask(GetRun(session_id=submitted.session_id, run_id=submitted.id))

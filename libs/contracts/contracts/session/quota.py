@@ -81,7 +81,8 @@ class GetAllowance(Query[Allowance]):
 
     subject = "qry.session.get_allowance"
     senders = ()
-    sample = {"session_id": SESSION}
+    sample = {"session_id": SESSION, "owner": USER}
 
     session_id: UUID
+    owner: UUID
     may_wait: bool = True

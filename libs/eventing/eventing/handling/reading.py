@@ -22,7 +22,7 @@ OWN = "user_id = {}"
 TOTAL = "total_of_list"
 """The column of the rows of a page that has the total."""
 VERSION = "version_of_aggregate"
-"""The column of a row that has the version of the aggregate with the id of the row, which is the first parameter."""
+"""The column of a row that has the version of the aggregate that the first parameter names."""
 WITH_VERSION = f"""
     (SELECT originator_version FROM events WHERE originator_id = $1 ORDER BY originator_version DESC LIMIT 1)
     AS {VERSION}"""
@@ -89,14 +89,28 @@ class Table:
         # IS TRUE prevents the use of an index on the user: without statistics, the planner might read all rows of the
         # user to find this one.
         filters.add(f"({self.readable}) IS TRUE", self._user(context))
-        wanted = context.wanted if context.wanted and context.wanted.id == id else None
-        rows = await self._select(f"{columns}, {WITH_VERSION}" if wanted else columns, filters, context)
-        if not rows:
-            parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
-            raise not_found(self.missing, id, parents, owner=await self.owner(id, context))
-        if wanted:
-            wanted.is_read, wanted.version = True, rows[0].pop(VERSION)
-        return rows[0]
+        if row := await self._versioned(columns, filters, id, context):
+            return row
+        parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
+        raise not_found(self.missing, id, parents, owner=await self.owner(id, context))
+
+    async def fetch_within(self, columns: str, id: UUID, context: _Context, parent: "Table", **reference: UUID) -> Row:
+        """Return the row with an id in a row of `parent` that the actor may see; its column `reference` names that one.
+
+        Rows are deleted together with that of the parent, so one statement finds out.
+
+        Raises:
+            Refusal: with the code `missing` of the parent, or else of this table.
+        """
+        ((column, parent_id),) = reference.items()
+        filters = Filters(**reference, id=id)
+        readable = f"SELECT FROM {parent.name} WHERE id = {column} AND ({parent.readable}) IS TRUE"
+        for user in parent.visible(context).values:  # none for an admin
+            filters.add(f"EXISTS ({readable})", user)
+        if row := await self._versioned(columns, filters, parent_id, context):
+            return row
+        await parent.fetch("id", parent_id, context)
+        raise not_found(self.missing, id, f" in this {column.removesuffix('_id')}")
 
     async def existing(self, ids: list[UUID], context: _Context) -> list[UUID]:
         """Return the ids whose rows the actor may see."""
@@ -133,9 +147,28 @@ class Table:
     def _user(self, context: _Context) -> UUID | None:
         return None if self.readable is None or context.actor.role == "admin" else context.actor.user_id
 
+    async def _versioned(self, columns: str, filters: Filters, named: UUID, context: _Context) -> Row | None:
+        """Return the row, and note the version of the aggregate `named` by the first parameter, if that is wanted."""
+        wanted = context.wanted if context.wanted and context.wanted.id == named else None
+        rows = await self._select(f"{columns}, {WITH_VERSION}" if wanted else columns, filters, context)
+        if rows and wanted:
+            wanted.is_read, wanted.version = True, rows[0].pop(VERSION)
+        return rows[0] if rows else None
+
     async def _select(self, columns: str, filters: Filters, context: _Context, order: str = "") -> list[Row]:
         statement = f"SELECT {columns} FROM {self.name} WHERE {filters.where} {order}"
         return [dict(row) for row in await context.database.fetch(statement, *filters.values)]
+
+
+def visible_written_row(table: str, columns: str, id: UUID, context: _Context) -> Row | None:
+    """Return the row that the append has written which the query answers, without its `user_id`.
+
+    None if it has to be read, because of another owner or for want of an append.
+    """
+    row = written_row(table, columns, id)
+    if row is None or not context.actor.may_see(row["user_id"]):
+        return None
+    return {name: value for name, value in row.items() if name != "user_id"}
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,8 @@ class Holdings:
                 by_others += int(message.data)
         return Taken(by_others, revision)
 
-    async def take(self, key: str, number: int, revision: int) -> bool:
-        """Set how many of a key this replica holds; return False if the key changed after `revision`."""
+    async def take(self, key: str, number: int, revision: int) -> int | None:
+        """Set how many of a key this replica holds. Return the new revision; None if it changed after `revision`."""
         try:
             return await self._take(key, number, revision)
         except nats.errors.NoRespondersError:  # the first step on this bus
@@ -76,16 +76,17 @@ class Holdings:
             raise Unavailable(f"the holdings were not read: {message.headers}")
         return found
 
-    async def _take(self, key: str, number: int, revision: int) -> bool:
+    async def _take(self, key: str, number: int, revision: int) -> int | None:
         # The filter has a wildcard: the bus compares the revision with the last change of the key by any replica.
         prefix = "Nats-Expected-Last-Subject-Sequence"
         headers = cast(Any, {prefix: str(revision), f"{prefix}-Subject": self._subject(key, "*")})
         subject = self._subject(key, self.holder)
         answer = await self.client.request(subject, b"%d" % number, timeout=TIMEOUT_SECONDS, headers=headers)
-        error: dict[str, Any] | None = json.loads(answer.data).get("error")
+        outcome: dict[str, Any] = json.loads(answer.data)
+        error: dict[str, Any] | None = outcome.get("error")
         if error and error.get("err_code") != WRONG_LAST_SEQUENCE:
             raise Unavailable(f"the holdings were not changed: {error}")
-        return error is None
+        return None if error else outcome["seq"]
 
     async def _create(self) -> None:
         js = jetstream(self.client, timeout=TIMEOUT_SECONDS)

@@ -7,28 +7,36 @@ MAX_PASSES = 10
 
 
 class Processors:
-    """All that the service may use. While the sandbox yields, a quarter of them is free of its processes.
+    """All that the launcher may use. While the sandbox yields, a quarter of them is free of its processes.
 
     That is the first ones, the same for all sandboxes of a machine. The only processor is used always. The launcher
-    uses all: it has little to do, and might get no time beside a program that starts processes without end.
+    uses all: it has little to do, and might get no time beside a program that starts processes without end. It never
+    chooses its own, so it gets those that are added to the service later.
     """
 
     def __init__(self, *, yields: bool) -> None:
-        self._all = os.sched_getaffinity(0)
-        self._fewer = set(sorted(self._all)[max(1, (len(self._all) + 2) // 4) :]) or self._all
-        self._yields, self._placed = yields, True
+        self._yields = yields
+        self._placed = None if yields else _processors(yields=False)
 
     def begin(self) -> None:
         """Place the process that becomes the program, which calls this."""
         if self._yields:
-            _move(0, self._fewer)
+            _move(0, _processors(yields=True))
 
     def use(self, *, yields: bool) -> None:
-        """Place all processes of the sandbox. To be repeated while it yields, for what was missed."""
-        if yields or self._yields or not self._placed:
-            self._yields, processors = yields, self._fewer if yields else self._all
+        """Place all processes of the sandbox. To be repeated, for what was missed, and processors that were added."""
+        processors = _processors(yields=yields)
+        if yields or processors != self._placed:
             # What is started meanwhile, by what was not placed yet, is found by the next pass.
-            self._placed = any(_place(processors) for _ in range(MAX_PASSES))
+            complete = any(_place(processors) for _ in range(MAX_PASSES))
+            self._placed = processors if complete else None
+
+
+def _processors(*, yields: bool) -> set[int]:
+    """Return the processors for the sandbox, of those that this process has at the moment."""
+    processors = os.sched_getaffinity(0)
+    free = max(1, (len(processors) + 2) // 4) if yields else 0
+    return set(sorted(processors)[free:]) or processors
 
 
 def _place(processors: set[int]) -> bool:

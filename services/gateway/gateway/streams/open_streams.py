@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 import prometheus_client
 from contracts.messages import Actor
 from runtime.bus import BUS_ERRORS, Unavailable
-from runtime.bus.holdings import Holdings
+from runtime.bus.holdings import Holdings, Taken
 from runtime.logging import get_logger
 from runtime.metrics import metrics_of
 
@@ -46,6 +46,8 @@ class OpenStreams:
     def __init__(self, holdings: Holdings, limits: StreamLimits) -> None:
         self.holdings, self.limits = holdings, limits
         self._held = Counter[str]()
+        self._taken = dict[str, Taken]()
+        """What is known of users since this gateway's last change: the bus refuses the next one if it is outdated."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._changed, self._wake = set[str](), asyncio.Event()
         self._paused_until = self._renew_at = 0.0
@@ -81,6 +83,7 @@ class OpenStreams:
         self._wake.clear()
         while self._changed:
             user_id = self._changed.pop()
+            self._taken.pop(user_id, None)  # the revision of a renewal is not known
             await self.holdings.renew(user_id, self._held[user_id])
 
     async def _open(self, user_id: str, limit: int) -> None:
@@ -114,9 +117,14 @@ class OpenStreams:
 
     async def _take(self, user_id: str, limit: int) -> bool:
         for _ in range(MAX_ATTEMPTS):
-            taken = await self.holdings.read(user_id)
+            known = self._taken.pop(user_id, None)
+            taken = known or await self.holdings.read(user_id)
             if taken.by_others + self._held[user_id] > limit:
+                if known:  # what others held may have expired
+                    continue
                 return False
-            if await self.holdings.take(user_id, self._held[user_id], taken.revision):
+            revision = await self.holdings.take(user_id, self._held[user_id], taken.revision)
+            if revision is not None:
+                self._taken[user_id] = Taken(taken.by_others, revision)
                 return True
         return False

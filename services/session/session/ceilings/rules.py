@@ -10,7 +10,7 @@ from contracts.identity.values import ROLES, Role
 from contracts.session.values import KNOWN_TOOLS, PermissionMode
 from runtime.named_values import NamedValues, of_role
 
-from session.ceilings.ceiling import TOOL_ALIASES, Ceiling
+from session.ceilings.ceiling import TOOL_ALIASES, UNLIMITED, Ceiling
 
 MODES: tuple[PermissionMode, ...] = get_args(PermissionMode.__value__)
 NO_LIMIT = "none"
@@ -41,6 +41,11 @@ class Ceilings:
         if role not in self._known:
             self._known[role] = self._completed(role)
         return self._known[role]
+
+    @property
+    def differ_in_models(self) -> bool:
+        """Whether it depends on the role which models agents may use."""
+        return len({self._by_role.get(role, UNLIMITED).models for role in ROLES}) > 1
 
     def _completed(self, role: Role) -> Ceiling:
         ceiling = self._by_role.get(role, Ceiling())

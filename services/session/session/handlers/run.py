@@ -37,7 +37,7 @@ async def change_and_start_next(session_id: UUID, work: Work) -> AsyncGenerator[
     async with work.change(Session, session_id) as session:
         yield session
         if session.could_start_next:
-            session.start_next(await work.ask(GetAllowance(session_id=session_id)))
+            session.start_next(await work.ask(GetAllowance(session_id=session_id, owner=session.owner)))
 
 
 @handles
@@ -47,7 +47,8 @@ async def submit_query(command: SubmitQuery, work: Work) -> None:
         session.increase_depth(command.depth)
         # An agent would wait for a run that waits until that of the agent has ended.
         may_wait = command.depth == 0
-        allowance = await work.ask(GetAllowance(session_id=command.session_id, may_wait=may_wait))
+        asked = GetAllowance(session_id=command.session_id, owner=session.owner, may_wait=may_wait)
+        allowance = await work.ask(asked)
         session.submit_query(command.run_id, command.message_id, command.message, command.on_busy, allowance)
 
 
@@ -123,6 +124,7 @@ async def _lost_usage(session: Session, work: Work) -> Usage:
 
 async def _model(session: Session, work: Work) -> str | None:
     """Return the model that the agent of a run gets; None if neither the session nor the operator names one."""
-    dependencies = work.dependencies
-    role = await dependencies.accounts.role(session.owner, work.envelope)
-    return resolved_model(session.sdk_options, role, dependencies.ceilings)
+    accounts, ceilings = work.dependencies.accounts, work.dependencies.ceilings
+    # Any role will do if it does not matter, which saves a statement.
+    role = await accounts.role(session.owner, work.envelope) if ceilings.differ_in_models else "user"
+    return resolved_model(session.sdk_options, role, ceilings)

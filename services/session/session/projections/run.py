@@ -29,6 +29,7 @@ from runtime.metrics import metrics_of
 from session.projections.cost import add_costs
 from session.quotas.concurrency import stop_waiting, update_only_waits, update_waiting
 from session.quotas.months import add_cost, charge_run
+from session.run_row import REQUESTED, STARTED
 
 CANCEL_DETAILS: dict[CancelReason, str] = {
     "requested": "The run was cancelled.",
@@ -41,7 +42,14 @@ _SESSION_STATUS = f"""
     status = CASE WHEN status = 'paused' THEN status WHEN {_WAITS} THEN 'waiting' ELSE 'processing' END"""
 UPDATE_RUN = f"UPDATE runs SET {_RUN_STATUS} WHERE id = $2"  # noqa: S608  no input
 UPDATE_SESSION = f"UPDATE sessions SET {_SESSION_STATUS} WHERE id = $1"  # noqa: S608  no input
-START_RUN = f"UPDATE runs SET attempt = $3, model = $4, resumed = NULL, {_RUN_STATUS} WHERE id = $2"  # noqa: S608
+START_RUN = f"""
+    UPDATE runs SET attempt = $3, model = $4, resumed = NULL, {_RUN_STATUS} WHERE id = $2
+    RETURNING {STARTED}"""  # noqa: S608  no input
+REQUEST_RUN = f"""
+    INSERT INTO runs (id, session_id, user_id, message, status, created_at, requested_at)
+    VALUES ($1, $2, $3, $4, 'queued', $5, $5)
+    ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at, user_id = excluded.user_id
+    RETURNING {REQUESTED}"""  # noqa: S608  no input
 START_SESSION = f"""
     UPDATE sessions SET started_at = coalesce(started_at, $2), {_SESSION_STATUS} WHERE id = $1"""  # noqa: S608  no input
 # What was charged while the run was active is not charged again, nor given back (`quotas.months`).
@@ -137,11 +145,8 @@ async def update_run_status(run_id: UUID, recorded: Recorded[Any], db: Connectio
 
 async def _request(event: RunRequested, recorded: Recorded[Any], db: Connection) -> None:
     await db.execute(
-        "INSERT INTO runs (id, session_id, user_id, message, status, created_at, requested_at) "
-        "VALUES ($1, $2, $3, $4, 'queued', $5, $5) "
-        "ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at, user_id = excluded.user_id",
-        event.run_id, recorded.id, recorded.owner, event.message, recorded.at,
-    )  # fmt: skip
+        REQUEST_RUN, event.run_id, recorded.id, recorded.owner, event.message, recorded.at, event.message_id
+    )
     await stop_waiting(recorded.id, db)
     await db.execute(
         "INSERT INTO messages (session_id, sequence_number, id, run_id, message_type, content, created_at) "

@@ -18,7 +18,7 @@ from eventing.handling.reading import Filters, Listing
 
 from session.dependencies import Context
 from session.queries.previews import CONTENT, TOOL_INPUT, TOOL_OUTPUT, TOOL_USE
-from session.queries.tables import MESSAGES, TOOL_CALLS, visible
+from session.queries.tables import MESSAGES, SESSIONS, TOOL_CALLS, visible
 
 MESSAGE = "id, run_id, message_type, sequence_number, model, parent_tool_call_id, created_at, incomplete"
 TOOL_CALL = "id, run_id, tool_name, tool_input, tool_output, status, duration_ms, parent_tool_call_id, created_at"
@@ -51,8 +51,8 @@ async def list_messages(query: ListMessages, context: Context) -> Page[MessageVi
 @answers
 async def get_message(query: GetMessage, context: Context) -> MessageView:
     """Return a message in full."""
-    await visible(query.session_id, context)
-    row = await MESSAGES.fetch(f"{MESSAGE}, content", query.message_id, context, session_id=query.session_id)
+    columns = f"{MESSAGE}, content"
+    row = await MESSAGES.fetch_within(columns, query.message_id, context, SESSIONS, session_id=query.session_id)
     return MessageView(**row)
 
 
@@ -79,5 +79,5 @@ async def list_tool_calls(query: ListToolCalls, context: Context) -> Page[ToolCa
 @answers
 async def get_tool_call(query: GetToolCall, context: Context) -> ToolCallView:
     """Return a tool call in full."""
-    await visible(query.session_id, context)
-    return ToolCallView(**await TOOL_CALLS.fetch(TOOL_CALL, query.tool_call_id, context, session_id=query.session_id))
+    within = {"session_id": query.session_id}
+    return ToolCallView(**await TOOL_CALLS.fetch_within(TOOL_CALL, query.tool_call_id, context, SESSIONS, **within))

@@ -6,7 +6,6 @@ from contracts.session.quota import Allowance, GetAllowance, GetRunCharge, GetUs
 from eventing.handling import Handlers
 
 from session.dependencies import Context
-from session.queries.tables import visible
 from session.quotas.usage import allowance_of, usage_of
 
 RUN_CHARGE = "SELECT charged_usd FROM runs WHERE session_id = $1 AND id = $2"
@@ -22,13 +21,12 @@ async def get_usage(query: GetUsage, context: Context) -> UsageView:
 
 @answers
 async def get_run_charge(query: GetRunCharge, context: Context) -> Decimal:
-    """Return what a run has cost so far."""
-    await visible(query.session_id, context)
+    """Return what a run has cost so far. Only this service asks, of a session that it has loaded for the actor."""
     return await context.database.fetchval(RUN_CHARGE, query.session_id, query.run_id) or Decimal(0)
 
 
 @answers
 async def get_allowance(query: GetAllowance, context: Context) -> Allowance:
-    """Return whether the quotas of a session's owner allow a run of the session."""
-    owner = (await visible(query.session_id, context))["user_id"]
-    return await allowance_of(query.session_id, owner, context.actor, context.database, may_wait=query.may_wait)
+    """Return whether the quotas of a session's owner allow a run of the session. It is asked as `get_run_charge` is."""
+    may_wait = query.may_wait
+    return await allowance_of(query.session_id, query.owner, context.actor, context.database, may_wait=may_wait)

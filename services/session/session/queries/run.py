@@ -7,21 +7,18 @@ from contracts.messages import Page
 from contracts.refusals import Code
 from contracts.session.run import GetRun, GetRunSummary, ListRuns
 from contracts.session.run_view import RunSummary, RunView
-from contracts.wire import MAX_INLINE_BYTES, PREVIEW_CHARACTERS
+from contracts.wire import MAX_INLINE_BYTES
 from eventing.database import Row
 from eventing.handling import Handlers
-from eventing.handling.reading import Filters, Listing, Table
+from eventing.handling.reading import Filters, Listing, Table, visible_written_row
 
 from session.dependencies import Context
 from session.queries.previews import TOOL_INPUT, TOOL_USE
-from session.queries.tables import RUNS, TOOL_CALLS, visible
+from session.queries.tables import RUNS, SESSIONS, TOOL_CALLS, visible
+from session.run_row import REQUESTED, RUN, STARTED, SUMMARY, USAGE
 
 MAX_TOOL_CALLS_SHOWN = 400
 """The number of tool calls in the view of a run; the list of tool calls has all."""
-USAGE = ("duration_ms", "input_tokens", "output_tokens", "cost_usd")
-FIELDS = "id, session_id, status, attempt, error_code, error_detail, mcp_servers, created_at, ended_at"
-RUN = ", ".join((FIELDS, *USAGE))
-SUMMARY = f"{RUN}, left(message, {PREVIEW_CHARACTERS}) AS message"
 
 ANSWERED_RUNS = Table(
     "shown_runs r LEFT JOIN LATERAL (SELECT m.id AS answer_id, m.content AS answer FROM messages m "
@@ -62,8 +59,9 @@ answers = Handlers()
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
-    await visible(query.session_id, context)
-    row = await ANSWERED_RUNS.fetch(WHOLE, query.run_id, context, session_id=query.session_id)
+    row = visible_written_row("runs", REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
+        WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id
+    )
     calls, more = list[Row](), False
     if row["attempt"]:  # a run that was not started has none, which saves the answer to its query a statement
         of_run = Filters(session_id=query.session_id, run_id=query.run_id)
@@ -76,8 +74,10 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
     """Return the state of a run."""
-    await visible(query.session_id, context)
-    return _summary(await RUNS.fetch(SUMMARY, query.run_id, context, session_id=query.session_id))
+    row = visible_written_row("runs", STARTED, query.run_id, context) or await RUNS.fetch_within(
+        SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id
+    )
+    return _summary(row)
 
 
 @answers

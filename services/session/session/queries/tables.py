@@ -12,7 +12,7 @@ SESSIONS = Table("sessions", Code.SESSION_NOT_FOUND)
 APPROVALS = Table("approvals", Code.APPROVAL_NOT_FOUND)
 TEMPLATES = Table("session_templates", Code.TEMPLATE_NOT_FOUND, readable="(user_id = {} OR is_public)")
 
-# Access to these is decided by the session: queries call `visible` first.
+# Access to these is decided by the session: queries call `visible` first, or `fetch_within` sessions.
 RUNS = Table("shown_runs", Code.RUN_NOT_FOUND, readable=None)
 MESSAGES = Table("messages", Code.MESSAGE_NOT_FOUND, readable=None, key="sequence_number")
 ARCHIVES = Table("archives", Code.ARCHIVE_NOT_FOUND, readable=None, key="session_id")

@@ -1,5 +1,6 @@
 """Accounts as the service knows them from the events of identity."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from contracts.identity.values import Role
@@ -7,6 +8,28 @@ from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
 from runtime.bus.envelope import Envelope
+
+from session.quotas.rules import LIMITS
+
+STANDING = f"""
+    SELECT coalesce(a.role, $2) AS role, a.is_active IS NOT FALSE AS is_active, limits.storage_bytes,
+        CASE WHEN s.measured IS NOT TRUE THEN coalesce(s.changes, 0) END AS changes
+    FROM ({LIMITS}) AS limits
+    LEFT JOIN accounts AS a ON a.user_id = $1
+    LEFT JOIN session_storage AS s ON s.session_id = $3"""  # noqa: S608  no input
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What decides whether an agent may begin: the role, state and quota of storage of the owner of its session.
+
+    `changes` counts those of a workspace that has to be measured; it is None if its size is known.
+    """
+
+    role: Role
+    is_active: bool
+    storage_bytes: int | None
+    changes: int | None
 
 
 class Accounts:
@@ -21,11 +44,11 @@ class Accounts:
             return role
         return assumed_role(user_id, envelope.actor)
 
-    async def refusal(self, user_id: UUID) -> Refusal | None:
-        """Return the refusal of agents of a user whose account is disabled; None if it is not."""
-        if await self._database.fetchval("SELECT NOT is_active FROM accounts WHERE user_id = $1", user_id):
-            return owner_disabled()
-        return None
+    async def standing(self, user_id: UUID, session_id: UUID, envelope: Envelope) -> Standing:
+        """Return what decides now whether an agent of a user's session may begin. The role is as `role` returns it."""
+        assumed = assumed_role(user_id, envelope.actor)
+        row = await self._database.fetchrow(STANDING, user_id, assumed, session_id) or {}
+        return Standing(**row)
 
 
 def owner_disabled() -> Refusal:

@@ -17,7 +17,7 @@ from eventing.recording import Recorded
 from runtime.bus.envelope import Envelope
 
 from session.quotas.accounts import assumed_role
-from session.quotas.rules import limits_of
+from session.quotas.rules import LIMITS
 
 MAX_ONLY_WAITING = 10
 """The number of a user's runs that do not count while they only wait for approvals."""
@@ -56,8 +56,11 @@ UPDATE_WAITING = f"""
     )
     INSERT INTO waiting_sessions (session_id, user_id, since, envelope) SELECT id, user_id, $2, $3 FROM waits
     ON CONFLICT (session_id) DO NOTHING"""  # noqa: S608  no input
-WAITING = """
-    SELECT session_id, envelope FROM waiting_sessions WHERE user_id = $1 ORDER BY since, session_id LIMIT $2"""
+# With the limit of the user, and the number of runs that count.
+WAITING = f"""
+    SELECT w.session_id, w.envelope, limits.concurrent_runs, ({ACTIVE}) AS active
+    FROM waiting_sessions AS w CROSS JOIN ({LIMITS}) AS limits
+    WHERE w.user_id = $1 ORDER BY w.since, w.session_id LIMIT $3"""  # noqa: S608  no input
 BEFORE = """
     SELECT count(*) FROM waiting_sessions w WHERE w.user_id = $1 AND w.session_id <> $2 AND NOT EXISTS (
         SELECT FROM waiting_sessions o WHERE o.session_id = $2 AND (o.since, o.session_id) < (w.since, w.session_id))"""
@@ -102,9 +105,9 @@ async def _start_waiting(recorded: Recorded[Any], db: Connection) -> None:
 
 async def start_waiting(user_id: UUID, role: Role, at: datetime, db: Connection) -> None:
     """Set the due times of the waiting sessions of a user that may start; the user has to be locked."""
-    if waiting := await db.fetch(WAITING, user_id, MAX_STARTS):
-        limit = (await limits_of(db, user_id, role)).concurrent_runs
-        free = MAX_STARTS if limit is None else limit - await db.fetchval(ACTIVE, user_id)
+    if waiting := await db.fetch(WAITING, user_id, role, MAX_STARTS):
+        limit: int | None = waiting[0]["concurrent_runs"]
+        free = MAX_STARTS if limit is None else limit - waiting[0]["active"]
         await _start(waiting[: max(0, free)], at, db)
 
 

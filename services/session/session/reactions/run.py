@@ -11,7 +11,6 @@ from contracts.session.release import RunContinued
 from contracts.session.run import EndRun, RunRequested, StartRun
 from contracts.session.run_view import RunSummary
 from contracts.session.session import GetSession
-from contracts.session.session_view import SessionView
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
@@ -27,11 +26,11 @@ from session.agent.tool_spans import ToolSpans
 from session.dependencies import Dependencies
 from session.mcp.repeats import Repeats
 from session.reactions.approval import ApprovalRequests
+from session.reactions.beginning import agent_spec, may_begin
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
-from session.reactions.limits import TIMED_OUT, Earlier, LimitReached, ended_earlier, remaining_budget
-from session.reactions.mcp import resolved_servers
+from session.reactions.limits import TIMED_OUT, LimitReached, ended_earlier
 from session.reactions.recording import Requested, record
 from session.reactions.resuming import (
     Recovered,
@@ -44,7 +43,6 @@ from session.reactions.resuming import (
 )
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
-from session.workspace import StorageFailed, convert_storage_errors
 
 log = get_logger()
 
@@ -168,7 +166,9 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     recovered = None if run.attempt == 1 else await recover(run, reaction, ends=timed_out)
     if recovered and await end_recovered(run, session, recovered, reaction, timed_out=timed_out):
         return True
-    if not await _may_continue(run, recorded, reaction):
+    accounts = reaction.dependencies.accounts
+    standing = await retry_transient(partial(accounts.standing, recorded.owner, run.session_id, recorded.envelope))
+    if not await may_begin(run, recorded, standing, reaction):
         return run.attempt > 1
     if recovered and recovered.waits:
         await end(release_command(run, Usage()), reaction)
@@ -176,7 +176,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     spending = reaction.dependencies.spending(recorded, run.id)
     repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
-        spec = await _agent_spec(run, session, recorded, reaction, earlier)
+        spec = await agent_spec(run, session, recorded, standing.role, earlier, reaction)
     except LimitReached as reached:
         await reaction.dependencies.agents.close(run.session_id)
         await end_early(run, reached.code, reached.detail, reaction)
@@ -231,49 +231,6 @@ async def _leave_lost(
     if not lost.waits:
         return None
     await end(release_command(run, usage_of(finished)), reaction)
-    return True
-
-
-async def _agent_spec(
-    run: RunSummary, session: SessionView, recorded: Requested, reaction: Reaction[Dependencies], earlier: Earlier
-) -> AgentSpec:
-    """Return how the next agent of a run works. Raises as `Earlier.rest` and `remaining_budget` do.
-
-    Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
-    """
-    dependencies = reaction.dependencies
-    role = await retry_transient(lambda: dependencies.accounts.role(recorded.owner, recorded.envelope))
-    ceiling = dependencies.ceilings.of(role)
-    options = earlier.rest(ceiling.reduced(session.sdk_options))
-    options = await dependencies.environments.revealed(run.session_id, options)
-    return AgentSpec(
-        run.session_id,
-        dependencies.workspace(run.session_id),
-        options,
-        await resolved_servers(options.mcp_servers or [], session.depth, reaction),
-        ceiling,
-        run.id,
-        run.attempt,
-        remaining_budget(session, run, options),
-        recorded.owner,
-        earlier.worked_ms,
-    )
-
-
-async def _may_continue(run: RunSummary, recorded: Requested, reaction: Reaction[Dependencies]) -> bool:
-    """End a run whose owner is disabled or may store no more, or whose workspace is full; return whether none holds."""
-    dependencies, files = reaction.dependencies, reaction.dependencies.files(run.session_id)
-    storage, writing = dependencies.storage, dependencies.writing
-    try:
-        if disabled := await retry_transient(lambda: dependencies.accounts.refusal(recorded.owner)):
-            raise disabled
-        await convert_storage_errors(writing.run(files.check_quota))
-        measure = partial(writing.run, files.size)
-        await retry_transient(lambda: storage.measure(run.session_id, measure, again=False))
-        await retry_transient(lambda: storage.check(recorded.owner, recorded.envelope.actor))
-    except (StorageFailed, Refusal) as failure:
-        await end_early(run, failure.code, failure.detail, reaction)
-        return False
     return True
 
 

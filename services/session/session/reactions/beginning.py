@@ -1,0 +1,67 @@
+"""Decides whether an agent of a run may begin, and how it works."""
+
+from functools import partial
+
+from contracts.identity.values import Role
+from contracts.refusals import Refusal
+from contracts.session.run_view import RunSummary
+from contracts.session.session_view import SessionView
+from eventing.reactions import Reaction
+from eventing.retrying import retry_transient
+
+from session.agent import AgentSpec
+from session.dependencies import Dependencies
+from session.quotas.accounts import Standing, owner_disabled
+from session.reactions.ending import end_early
+from session.reactions.limits import Earlier, remaining_budget
+from session.reactions.mcp import resolved_servers
+from session.reactions.recording import Requested
+from session.workspace import StorageFailed, convert_storage_errors
+
+
+async def may_begin(run: RunSummary, recorded: Requested, standing: Standing, reaction: Reaction[Dependencies]) -> bool:
+    """End a run whose owner is disabled or may store no more, or whose workspace is full; return whether none holds."""
+    dependencies, files = reaction.dependencies, reaction.dependencies.files(run.session_id)
+    storage, writing = dependencies.storage, dependencies.writing
+    try:
+        if not standing.is_active:
+            raise owner_disabled()
+        await convert_storage_errors(writing.run(files.check_quota))
+        if standing.changes is not None:
+            measure = partial(writing.run, files.size)
+            await retry_transient(partial(storage.store_size, run.session_id, measure, standing.changes))
+        if standing.storage_bytes is not None:
+            await retry_transient(lambda: storage.check(recorded.owner, recorded.envelope.actor))
+    except (StorageFailed, Refusal) as failure:
+        await end_early(run, failure.code, failure.detail, reaction)
+        return False
+    return True
+
+
+async def agent_spec(
+    run: RunSummary,
+    session: SessionView,
+    recorded: Requested,
+    role: Role,
+    earlier: Earlier,
+    reaction: Reaction[Dependencies],
+) -> AgentSpec:
+    """Return how the next agent of a run works. Raises as `Earlier.rest` and `remaining_budget` do.
+
+    Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
+    """
+    dependencies, ceiling = reaction.dependencies, reaction.dependencies.ceilings.of(role)
+    options = earlier.rest(ceiling.reduced(session.sdk_options))
+    options = await dependencies.environments.revealed(run.session_id, options)
+    return AgentSpec(
+        run.session_id,
+        dependencies.workspace(run.session_id),
+        options,
+        await resolved_servers(options.mcp_servers or [], session.depth, reaction),
+        ceiling,
+        run.id,
+        run.attempt,
+        remaining_budget(session, run, options),
+        recorded.owner,
+        earlier.worked_ms,
+    )
