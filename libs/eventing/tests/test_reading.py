@@ -1,12 +1,13 @@
 """Reading single rows that the actor may see, and pages of lists, from a table of jars."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 from contracts.messages import Actor, KeysetWindow
 from contracts.refusals import Code, Refusal
 from eventing.database import Database
-from eventing.handling import QueryContext
+from eventing.handling import QueryContext, WantedVersion
 from eventing.handling.reading import Filters, Listing, Table
 from eventing.testing.messages import JarView
 from eventing.testing.statements import logged_statements
@@ -17,6 +18,8 @@ JARS = Table("jars", Code.SESSION_NOT_FOUND, readable="(id = {} OR marbles = 9)"
 OWNED_JARS = Table("(SELECT id AS user_id, * FROM jars) AS jars", Code.SESSION_NOT_FOUND)
 ALL_JARS = Table("jars", Code.SESSION_NOT_FOUND, readable=None)
 MARBLES = Table("(SELECT id, id AS jar_id, 'red' AS colour FROM jars) AS marbles", Code.RUN_NOT_FOUND, readable=None)
+IN_FIRST = f"(SELECT id, id AS user_id, '{UUID(int=1)}'::uuid AS jar_id FROM jars) AS marbles"  # noqa: S608  no input
+MARBLES_OF_USERS = Table(IN_FIRST, Code.RUN_NOT_FOUND)
 LISTING = Listing(ALL_JARS, "id, label, marbles", JarView.model_validate)
 
 type Context = QueryContext[None]
@@ -31,6 +34,10 @@ async def context(database: Database) -> Context:
 
 def as_user(database: Database, number: int) -> Context:
     return QueryContext(database, Envelope.begin(actor=Actor(user_id=UUID(int=number), role="user")), None)
+
+
+def as_admin(database: Database) -> Context:
+    return QueryContext(database, Envelope.begin(actor=Actor(user_id=UUID(int=1), role="admin")), None)
 
 
 async def labels(context: Context, query: KeysetWindow, filters: Filters | None = None) -> tuple[list[str], int, bool]:
@@ -64,8 +71,7 @@ async def test_the_refusal_of_an_own_row_of_another_parent_has_no_owner(context:
 
 
 async def test_an_admin_fetches_every_row(context: Context) -> None:
-    admin = QueryContext(context.database, Envelope.begin(actor=Actor(user_id=UUID(int=1), role="admin")), None)
-    assert (await JARS.fetch("label", UUID(int=2), admin))["label"] == "2"
+    assert (await JARS.fetch("label", UUID(int=2), as_admin(context.database)))["label"] == "2"
 
 
 async def test_a_row_of_another_parent_is_not_found(context: Context) -> None:
@@ -87,6 +93,29 @@ async def test_a_row_is_found_only_in_its_visible_parent(context: Context, id: i
     with pytest.raises(Refusal) as refusal:
         await MARBLES.fetch_within("colour", UUID(int=id), context, OWNED_JARS, jar_id=UUID(int=jar))
     assert refusal.value.code == missing
+
+
+async def test_a_row_within_a_visible_one_has_to_be_visible_itself(context: Context) -> None:
+    first, second = UUID(int=1), UUID(int=2)
+    await MARBLES_OF_USERS.fetch_within("id", first, context, OWNED_JARS, jar_id=first)
+    with pytest.raises(Refusal) as refusal:
+        await MARBLES_OF_USERS.fetch_within("id", second, context, OWNED_JARS, jar_id=first)
+    assert refusal.value.code == Code.RUN_NOT_FOUND
+
+
+async def test_an_admin_fetches_the_rows_within_every_row(context: Context) -> None:
+    admin, second = as_admin(context.database), UUID(int=2)
+    assert await MARBLES.fetch_within("colour", second, admin, OWNED_JARS, jar_id=second) == {"colour": "red"}
+    with pytest.raises(Refusal) as refusal:
+        await MARBLES.fetch_within("colour", second, admin, OWNED_JARS, jar_id=UUID(int=77))
+    assert refusal.value.code == Code.SESSION_NOT_FOUND
+
+
+async def test_a_row_within_another_is_read_with_the_version_of_that(context: Context) -> None:
+    first, second, wanted = UUID(int=1), UUID(int=2), WantedVersion(UUID(int=1))
+    admin = replace(as_admin(context.database), wanted=wanted)
+    row = await MARBLES_OF_USERS.fetch_within("id", second, admin, OWNED_JARS, jar_id=first)
+    assert (row, wanted.is_read) == ({"id": second}, True)
 
 
 async def test_only_ids_of_visible_rows_exist(context: Context) -> None:

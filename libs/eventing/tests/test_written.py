@@ -1,16 +1,18 @@
 """A row that an append returns is the one that a query would read, and is read if it may be another one."""
 
+from unittest.mock import Mock
 from uuid import UUID
 
 import asyncpg
 import pytest
+from contracts.identity.values import Role
 from contracts.messages import Actor
 from contracts.refusals import Code, Refusal
 from eventing.database import Database, Row
 from eventing.database.deferred import KnownValues, Unexpected, deferred_transaction
 from eventing.database.written import keep_row, keeping_rows, written_row
 from eventing.handling import QueryContext
-from eventing.handling.reading import Table
+from eventing.handling.reading import Table, visible_written_row
 from eventing.testing.statements import logged_statements
 from runtime.bus.envelope import Envelope
 
@@ -87,5 +89,22 @@ async def test_a_written_row_is_that_of_an_actor_who_may_see_it(jars: Database) 
             await own.fetch("*", ID, _context(jars, STRANGER))
 
 
-def _context(database: Database, user: UUID) -> QueryContext[None]:
-    return QueryContext(database, Envelope.begin(actor=Actor(user_id=user, role="user")), None)
+@pytest.mark.parametrize(
+    ("user", "role", "parent", "found"),
+    [
+        (OWNER, "user", 7, {"id": ID, "parent": 7}),
+        (STRANGER, "admin", 7, {"id": ID, "parent": 7}),
+        (STRANGER, "user", 7, None),
+        (OWNER, "user", 8, None),
+    ],
+)
+def test_a_written_row_has_to_be_visible_and_in_its_parent(
+    user: UUID, role: Role, parent: int, found: Row | None
+) -> None:
+    with keeping_rows():
+        keep_row("jars", "*", {"id": ID, "user_id": OWNER, "parent": 7})
+        assert visible_written_row("jars", "*", ID, _context(Mock(), user, role), parent=parent) == found
+
+
+def _context(database: Database, user: UUID, role: Role = "user") -> QueryContext[None]:
+    return QueryContext(database, Envelope.begin(actor=Actor(user_id=user, role=role)), None)

@@ -39,6 +39,11 @@ def quick_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_streams, "RENEW_SECONDS", 0.1)
 
 
+@pytest.fixture
+def rare_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_streams, "RENEW_SECONDS", 600.0)
+
+
 class Replica:
     """A gateway with its clients."""
 
@@ -83,6 +88,13 @@ async def one(nats_url: str) -> AsyncGenerator[Replica]:
 async def other(nats_url: str) -> AsyncGenerator[Replica]:
     async with running(nats_url, "other") as replica:
         yield replica
+
+
+def count_calls(replica: Replica, method: str, monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
+    """Count the calls of a method of the holdings of a gateway."""
+    calls = AsyncMock(wraps=getattr(replica.counted.holdings, method))
+    monkeypatch.setattr(replica.counted.holdings, method, calls)
+    return calls
 
 
 def unchecked() -> float:
@@ -132,19 +144,48 @@ async def test_a_stream_that_was_closed_does_not_count_elsewhere(one: Replica, o
     await eventually_opened(other, LIMIT)
 
 
+@pytest.mark.usefixtures("rare_renewal")
 async def test_streams_opened_in_a_row_read_once(one: Replica, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_streams, "RENEW_SECONDS", 600.0)
-    read = AsyncMock(wraps=one.counted.holdings.read)
-    monkeypatch.setattr(one.counted.holdings, "read", read)
+    read = count_calls(one, "read", monkeypatch)
     assert await one.opened(LIMIT) == LIMIT
     assert read.await_count == 1
 
 
-async def test_what_was_closed_elsewhere_does_not_count_later(one: Replica, other: Replica) -> None:
-    await other.opened(LIMIT - 1)
+@pytest.mark.usefixtures("rare_renewal")
+async def test_what_was_opened_elsewhere_meanwhile_counts(one: Replica, other: Replica) -> None:
+    await one.opened(2)
+    assert await other.opened(LIMIT - 3) == LIMIT - 3
     assert await one.opened(2) == 1
+
+
+@pytest.mark.usefixtures("rare_renewal")
+async def test_what_was_closed_elsewhere_meanwhile_does_not_count(one: Replica, other: Replica) -> None:
+    await other.opened(LIMIT - 1)
+    await one.opened(1)
     await other.clients.aclose()
-    await eventually_opened(one, LIMIT - 1)
+
+    async def is_closed() -> bool:
+        return (await one.taken()).by_others == 0
+
+    await eventually(is_closed)
+    assert await one.open()
+
+
+@pytest.mark.usefixtures("rare_renewal")
+async def test_nothing_is_known_of_users_who_closed_their_streams(
+    one: Replica, other: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await one.opened(1)
+    await one.clients.aclose()
+    await one.counted.record()
+
+    async def is_closed() -> bool:
+        return (await other.taken()).by_others == 0
+
+    await eventually(is_closed)
+    read, take = count_calls(one, "read", monkeypatch), count_calls(one, "take", monkeypatch)
+    await one.opened(1)
+    assert (read.await_count, take.await_count) == (1, 1), "not one that the bus refuses"
 
 
 @pytest.mark.usefixtures("quick_renewal")

@@ -1,4 +1,4 @@
-"""The row of a run, as queries read it, and as the appends return it that request and start the run."""
+"""The row of a run, as queries read it, and as it is returned by the appends that request and start the run."""
 
 from contracts.wire import PREVIEW_CHARACTERS
 
@@ -9,4 +9,4 @@ SUMMARY = f"{RUN}, left(message, {PREVIEW_CHARACTERS}) AS message"
 STARTED = f"{SUMMARY}, user_id"
 REQUESTED = f"""{RUN}, message, structured_output, $6::uuid AS prompt_message_id, NULL::uuid AS message_id, '' AS text,
     user_id"""
-"""A run has no answer before it begins; the parameter is the message of its prompt."""
+"""A run that was only requested has no answer. The parameter is the id of the message with its prompt."""

@@ -100,7 +100,7 @@ class Storage:
             await self.store_size(session_id, measure, state["changes"])
 
     async def store_size(self, session_id: UUID, measure: Callable[[], Awaitable[int]], changes: int) -> None:
-        """Store the measured size of a workspace as `measure` does, whose files had so many `changes` before."""
+        """Store the measured size of a workspace as `measure` does; `changes` is the number of changes before that."""
         size, oldest = await measure(), clock.now() - MAX_RESERVED
         if await self._database.execute(MEASURED, session_id, size, changes, oldest) == NOT_STORED:
             await self._database.execute(UNMEASURED, session_id)

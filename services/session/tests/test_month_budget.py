@@ -23,7 +23,7 @@ from runtime.bus.envelope import Envelope
 from session.quotas.months import end_of_month
 from session.quotas.spending import Spending
 
-from services.session.tests.desk import OWNER, Desk
+from services.session.tests.desk import ADMIN, OWNER, Desk
 from services.session.tests.provider import BODY, Provider, ProxyClient, error_of, proxied
 from services.session.tests.quotas import set_quotas
 
@@ -92,6 +92,17 @@ async def test_queued_runs_fail_once_the_budget_is_used_up(limited: Desk) -> Non
     queued = await limited.submit(run.session_id, "enqueue")
     await spending(limited, run).settle(LIMIT)
     await end(limited, run, "1")
+    ended = await limited.ask(GetRun(session_id=queued.session_id, run_id=queued.id))
+    assert (ended.status, ended.error_code) == ("failed", Code.QUOTA_EXCEEDED)
+
+
+async def test_the_budget_is_that_of_the_owner_if_an_administrator_acts(limited: Desk) -> None:
+    run = await started(limited)
+    queued, idle = await limited.submit(run.session_id, "enqueue"), await limited.create()
+    await spending(limited, run).settle(LIMIT)
+    with pytest.raises(Refusal, match=Code.QUOTA_EXCEEDED):
+        await limited.submit(idle, actor=ADMIN)
+    await limited.send(CancelRun(session_id=run.session_id, run_id=run.id), ADMIN)
     ended = await limited.ask(GetRun(session_id=queued.session_id, run_id=queued.id))
     assert (ended.status, ended.error_code) == ("failed", Code.QUOTA_EXCEEDED)
 

@@ -25,6 +25,7 @@ from session.agent import AgentEvent, Ask
 from session.ceilings import Ceilings
 
 from services.session.tests.desk import OWNER, Desk
+from services.session.tests.quotas import set_quotas
 from services.session.tests.worker import FINISHED, MESSAGE, REQUEST, Worker, tool_call
 
 
@@ -163,6 +164,14 @@ async def test_runs_of_a_disabled_user_start_no_turn(worker: Worker) -> None:
     await worker.work(no_turn)
     run = await worker.current_run()
     assert (run.status, run.error_code, run.usage.cost_usd) == ("failed", Code.OWNER_DISABLED, 0)
+
+
+async def test_a_run_measures_files_that_fill_the_quota_and_starts_no_turn(worker: Worker) -> None:
+    await set_quotas(worker.desk, "storage_bytes=10")
+    worker.workspace.size = lambda: 10
+    await worker.work(no_turn)
+    run = await worker.current_run()
+    assert (run.status, run.error_code) == ("failed", Code.QUOTA_EXCEEDED)
 
 
 async def test_an_agent_has_options_below_the_ceiling_of_its_owner(worker: Worker) -> None:

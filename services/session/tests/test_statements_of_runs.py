@@ -4,9 +4,11 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 import pytest_asyncio
-from contracts.session.run import EndRun, GetRun, GetRunSummary, StartRun
+from contracts.refusals import Code, Refusal
+from contracts.session.run import EndRun, GetRun, GetRunSummary, StartRun, SubmitQuery
 from contracts.session.run_view import RunView
 from eventing.testing.statements import logged_statements
+from runtime.clock import new_id
 from session.ceilings import Ceilings
 
 from services.session.tests.desk import ADMIN, Desk
@@ -84,6 +86,12 @@ async def test_an_answer_that_is_not_read_is_the_one_that_would_be(desk: Desk) -
     assert submitted == await desk.ask(GetRun(session_id=session_id, run_id=submitted.id))
     started = await desk.send(StartRun(session_id=session_id, run_id=submitted.id))
     assert started == await desk.ask(GetRunSummary(session_id=session_id, run_id=submitted.id))
+
+
+async def test_the_run_of_another_session_is_no_answer(desk: Desk, run: RunView) -> None:
+    query = SubmitQuery(session_id=await desk.create(), run_id=run.id, message_id=new_id(), message="!")
+    with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
+        await desk.send(query)
 
 
 async def test_an_admin_who_submits_for_others_gets_the_answer(desk: Desk) -> None:

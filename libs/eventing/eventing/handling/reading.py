@@ -85,19 +85,16 @@ class Table:
         """
         if not within and (written := written_row(self.name, columns, id)) and self._may_see(written, context):
             return written
-        filters = Filters(id=id, **within)
-        # IS TRUE prevents the use of an index on the user: without statistics, the planner might read all rows of the
-        # user to find this one.
-        filters.add(f"({self.readable}) IS TRUE", self._user(context))
-        if row := await self._versioned(columns, filters, id, context):
+        if row := await self._row(columns, Filters(id=id, **within), id, context):
             return row
         parents = "".join(f" in this {column.removesuffix('_id')}" for column in within)
         raise not_found(self.missing, id, parents, owner=await self.owner(id, context))
 
     async def fetch_within(self, columns: str, id: UUID, context: _Context, parent: "Table", **reference: UUID) -> Row:
-        """Return the row with an id in a row of `parent` that the actor may see; its column `reference` names that one.
+        """Return the row with an id that belongs to a row of `parent`, which the column `reference` names.
 
-        Rows are deleted together with that of the parent, so one statement finds out.
+        This is one statement if the actor may see both. For an admin, who may see all rows, the parent is not read: a
+        foreign key has to guarantee that it exists.
 
         Raises:
             Refusal: with the code `missing` of the parent, or else of this table.
@@ -105,9 +102,8 @@ class Table:
         ((column, parent_id),) = reference.items()
         filters = Filters(**reference, id=id)
         readable = f"SELECT FROM {parent.name} WHERE id = {column} AND ({parent.readable}) IS TRUE"
-        for user in parent.visible(context).values:  # none for an admin
-            filters.add(f"EXISTS ({readable})", user)
-        if row := await self._versioned(columns, filters, parent_id, context):
+        filters.add(f"EXISTS ({readable})", _user(parent.readable, context))
+        if row := await self._row(columns, filters, parent_id, context):
             return row
         await parent.fetch("id", parent_id, context)
         raise not_found(self.missing, id, f" in this {column.removesuffix('_id')}")
@@ -129,12 +125,12 @@ class Table:
     def visible(self, context: _Context) -> Filters:
         """Return the filters for the rows that the actor may see."""
         filters = Filters()
-        filters.add(self.readable or "true", self._user(context))
+        filters.add(self.readable or "true", _user(self.readable, context))
         return filters
 
     async def owner(self, id: UUID, context: _Context) -> UUID | None:
         """Return the owner of a row that the actor may not see, for the audit log; None if there is no such row."""
-        user = self._user(context)
+        user = _user(self.readable, context)
         if user is None or "user_id" not in (self.readable or ""):
             return None
         rows = await self._select("user_id", Filters(id=id), context)
@@ -142,13 +138,16 @@ class Table:
 
     def _may_see(self, row: Row, context: _Context) -> bool:
         """Return whether the actor may see a row for sure; that of another owner has to be read."""
-        return self.readable == OWN and self._user(context) in (None, row["user_id"])
+        return self.readable == OWN and _user(self.readable, context) in (None, row["user_id"])
 
-    def _user(self, context: _Context) -> UUID | None:
-        return None if self.readable is None or context.actor.role == "admin" else context.actor.user_id
+    async def _row(self, columns: str, filters: Filters, named: UUID, context: _Context) -> Row | None:
+        """Return the row if the actor may see it, and note the version of the aggregate `named`, if that is wanted.
 
-    async def _versioned(self, columns: str, filters: Filters, named: UUID, context: _Context) -> Row | None:
-        """Return the row, and note the version of the aggregate `named` by the first parameter, if that is wanted."""
+        The first one of the filters has to be that for the id of the aggregate.
+        """
+        # IS TRUE prevents the use of an index on the user: without statistics, the planner might read all rows of the
+        # user to find this one.
+        filters.add(f"({self.readable}) IS TRUE", _user(self.readable, context))
         wanted = context.wanted if context.wanted and context.wanted.id == named else None
         rows = await self._select(f"{columns}, {WITH_VERSION}" if wanted else columns, filters, context)
         if rows and wanted:
@@ -160,13 +159,19 @@ class Table:
         return [dict(row) for row in await context.database.fetch(statement, *filters.values)]
 
 
-def visible_written_row(table: str, columns: str, id: UUID, context: _Context) -> Row | None:
-    """Return the row that the append has written which the query answers, without its `user_id`.
+def _user(readable: str | None, context: _Context) -> UUID | None:
+    """Return the user to whose rows the condition `readable` limits a read; None if it does not."""
+    return None if readable is None or context.actor.role == "admin" else context.actor.user_id
 
-    None if it has to be read, because of another owner or for want of an append.
+
+def visible_written_row(table: str, columns: str, id: UUID, context: _Context, **within: object) -> Row | None:
+    """Return the row that the append of this command has written, without its `user_id`.
+
+    None if it has to be read: there is none, the actor may not see it, or its columns do not have the values in
+    `within`.
     """
     row = written_row(table, columns, id)
-    if row is None or not context.actor.may_see(row["user_id"]):
+    if row is None or not context.actor.may_see(row["user_id"]) or not within.items() <= row.items():
         return None
     return {name: value for name, value in row.items() if name != "user_id"}
 

@@ -11,7 +11,7 @@ class Processors:
 
     That is the first ones, the same for all sandboxes of a machine. The only processor is used always. The launcher
     uses all: it has little to do, and might get no time beside a program that starts processes without end. It never
-    chooses its own, so it gets those that are added to the service later.
+    sets its own, so the kernel lets it use those that are added to its cgroup later.
     """
 
     def __init__(self, *, yields: bool) -> None:
@@ -24,7 +24,7 @@ class Processors:
             _move(0, _processors(yields=True))
 
     def use(self, *, yields: bool) -> None:
-        """Place all processes of the sandbox. To be repeated, for what was missed, and processors that were added."""
+        """Place all processes of the sandbox. To be repeated for what was missed, and for added processors."""
         processors = _processors(yields=yields)
         if yields or processors != self._placed:
             # What is started meanwhile, by what was not placed yet, is found by the next pass.

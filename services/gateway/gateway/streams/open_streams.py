@@ -47,7 +47,8 @@ class OpenStreams:
         self.holdings, self.limits = holdings, limits
         self._held = Counter[str]()
         self._taken = dict[str, Taken]()
-        """What is known of users since this gateway's last change: the bus refuses the next one if it is outdated."""
+        """What the streams of users were after the last change by this gateway. If it is outdated, the bus refuses the
+        next change. Each renewal removes it, so that nothing is kept of users who have closed their streams."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._changed, self._wake = set[str](), asyncio.Event()
         self._paused_until = self._renew_at = 0.0

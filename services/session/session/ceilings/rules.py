@@ -10,7 +10,7 @@ from contracts.identity.values import ROLES, Role
 from contracts.session.values import KNOWN_TOOLS, PermissionMode
 from runtime.named_values import NamedValues, of_role
 
-from session.ceilings.ceiling import TOOL_ALIASES, UNLIMITED, Ceiling
+from session.ceilings.ceiling import TOOL_ALIASES, Ceiling
 
 MODES: tuple[PermissionMode, ...] = get_args(PermissionMode.__value__)
 NO_LIMIT = "none"
@@ -44,8 +44,8 @@ class Ceilings:
 
     @property
     def differ_in_models(self) -> bool:
-        """Whether it depends on the role which models agents may use."""
-        return len({self._by_role.get(role, UNLIMITED).models for role in ROLES}) > 1
+        """Whether the models that agents may use depend on the role."""
+        return len({self.of(role).models for role in ROLES}) > 1
 
     def _completed(self, role: Role) -> Ceiling:
         ceiling = self._by_role.get(role, Ceiling())

@@ -1,4 +1,8 @@
-"""Handlers of queries about quotas."""
+"""Handlers of queries about quotas.
+
+Charges and allowances are not checked against the actor: only this service asks for them, about a session that it has
+loaded for the actor.
+"""
 
 from decimal import Decimal
 
@@ -21,12 +25,12 @@ async def get_usage(query: GetUsage, context: Context) -> UsageView:
 
 @answers
 async def get_run_charge(query: GetRunCharge, context: Context) -> Decimal:
-    """Return what a run has cost so far. Only this service asks, of a session that it has loaded for the actor."""
+    """Return what a run has cost so far."""
     return await context.database.fetchval(RUN_CHARGE, query.session_id, query.run_id) or Decimal(0)
 
 
 @answers
 async def get_allowance(query: GetAllowance, context: Context) -> Allowance:
-    """Return whether the quotas of a session's owner allow a run of the session. It is asked as `get_run_charge` is."""
+    """Return whether the quotas of a session's owner allow a run of the session."""
     may_wait = query.may_wait
     return await allowance_of(query.session_id, query.owner, context.actor, context.database, may_wait=may_wait)

@@ -59,12 +59,12 @@ answers = Handlers()
 @answers
 async def get_run(query: GetRun, context: Context) -> RunView:
     """Return a run, with its first tool calls."""
-    row = visible_written_row("runs", REQUESTED, query.run_id, context) or await ANSWERED_RUNS.fetch_within(
-        WHOLE, query.run_id, context, SESSIONS, session_id=query.session_id
-    )
+    id, within = query.run_id, {"session_id": query.session_id}
+    row = visible_written_row("runs", REQUESTED, id, context, **within)
+    row = row or await ANSWERED_RUNS.fetch_within(WHOLE, id, context, SESSIONS, **within)
     calls, more = list[Row](), False
     if row["attempt"]:  # a run that was not started has none, which saves the answer to its query a statement
-        of_run = Filters(session_id=query.session_id, run_id=query.run_id)
+        of_run = Filters(**within, run_id=id)
         calls, more = await TOOL_CALLS.first(TOOL_USE, MAX_TOOL_CALLS_SHOWN, of_run, context)
     return RunView.model_validate(
         {**_with_usage(row), "tool_calls": [TOOL_INPUT.shown(call) for call in calls], "more_tool_calls": more}
@@ -74,10 +74,9 @@ async def get_run(query: GetRun, context: Context) -> RunView:
 @answers
 async def get_run_summary(query: GetRunSummary, context: Context) -> RunSummary:
     """Return the state of a run."""
-    row = visible_written_row("runs", STARTED, query.run_id, context) or await RUNS.fetch_within(
-        SUMMARY, query.run_id, context, SESSIONS, session_id=query.session_id
-    )
-    return _summary(row)
+    id, within = query.run_id, {"session_id": query.session_id}
+    row = visible_written_row("runs", STARTED, id, context, **within)
+    return _summary(row or await RUNS.fetch_within(SUMMARY, id, context, SESSIONS, **within))
 
 
 @answers

@@ -23,7 +23,7 @@ STANDING = f"""
 class Standing:
     """What decides whether an agent may begin: the role, state and quota of storage of the owner of its session.
 
-    `changes` counts those of a workspace that has to be measured; it is None if its size is known.
+    `changes` is the number of changes of a workspace whose size has to be measured; None if it is known.
     """
 
     role: Role
@@ -45,7 +45,7 @@ class Accounts:
         return assumed_role(user_id, envelope.actor)
 
     async def standing(self, user_id: UUID, session_id: UUID, envelope: Envelope) -> Standing:
-        """Return what decides now whether an agent of a user's session may begin. The role is as `role` returns it."""
+        """Return what decides now whether an agent of a user's session may begin, with the role that `role` returns."""
         assumed = assumed_role(user_id, envelope.actor)
         row = await self._database.fetchrow(STANDING, user_id, assumed, session_id) or {}
         return Standing(**row)
