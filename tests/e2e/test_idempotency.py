@@ -74,6 +74,7 @@ def test_a_query_over_a_second_socket_starts_no_second_run(spare_system: System,
         reply = next(message for text in socket if "reply_to" in (message := json.loads(text)))
     [run] = spare_user.items(f"/sessions/{session_id}/runs")
     assert reply["data"]["run_id"] == run["id"]
+    assert spare_user.ended(session_id, run["id"])["text"] == "once"
 
 
 def is_served(user: User) -> bool:

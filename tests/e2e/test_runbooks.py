@@ -39,7 +39,8 @@ def test_a_stuck_run_is_found_and_cancelled(spare_system: System, spare_admin: U
     run = spare_admin.submit(session, HELD).json()["id"]
     until(lambda: spare_admin.run(session, run)["status"] != "queued")
     printed = output("stuck-run", spare_system, spare_admin)
-    assert run in printed
+    assert f'"id":"{run}"' in printed  # in the response, which shows that no other run was the oldest
+    assert '"status":"cancelled"' in printed
     assert spare_admin.ended(session, run)["status"] == "cancelled"
 
 
