@@ -9,6 +9,8 @@ import pytest
 
 from tests.adversarial.attacker import Alone, Attacker
 
+pytestmark = pytest.mark.timeout(600)
+
 ALLOCATE = """
 blocks = []
 try:

@@ -46,5 +46,7 @@ def mcp_admin(system: System) -> Generator[User]:
     """The administrator of the system that tests share, who leaves no MCP servers behind."""
     for admin in admin_of(system):
         yield admin
-        for server in admin.items("/mcp-servers"):
-            admin.http.delete(f"/mcp-servers/{server['id']}").raise_for_status()
+        own = admin.id()
+        for server in admin.items("/mcp-servers", limit=100):
+            if server["user_id"] == own:  # other tests use those of their users
+                admin.http.delete(f"/mcp-servers/{server['id']}").raise_for_status()

@@ -75,10 +75,12 @@ def saved(system: System, shared_user: User, file: Path) -> Saved:
 
     with ThreadPoolExecutor(1) as client:
         writing = client.submit(create)
+        until(lambda: created)
         backups.run("save", system.data_dir, file)
         done.set()
         writing.result()
     let_go(system, held_id)
+    shared_user.ended(held_id, held_run_id)
     task.post("pause").raise_for_status()
     return Saved(session_id, archived_id, held_id, held_run_id, report_id, task.id, found, created)
 

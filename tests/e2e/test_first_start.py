@@ -12,7 +12,7 @@ from onebox.testing.system import System, until
 
 from tests.e2e.user import User, newcomer
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 HIDE = """
 mount --make-rshared / && for library in {libraries}; do mount --bind /dev/null "$library"; done

@@ -15,6 +15,20 @@ from tests.e2e.user import User, newcomer
 pytestmark = pytest.mark.long
 
 REQUEST = "gateway: POST /api/v1/sessions/{session_id}/query"
+RUN = "session: run_agent evt.session.run_requested"
+EDGES = [
+    (REQUEST, "gateway: request cmd.session.submit_query"),
+    ("gateway: request cmd.session.submit_query", "session: handle cmd.session.submit_query"),
+    ("session: handle cmd.session.submit_query", "session: append events"),
+    ("session: append events", "session: send evt.session.run_requested"),
+    ("session: send evt.session.run_requested", RUN),
+    (RUN, "session: start agent"),
+    (RUN, "session: execute_tool Bash"),
+    (RUN, "session: append events"),
+    (REQUEST, "gateway: request qry.session.get_run"),
+    ("gateway: request qry.session.get_run", "session: handle qry.session.get_run"),
+]
+"""Pairs of parent and child that the trace has."""
 PROMPT = scripted(bash("env; echo plantedcontent"), {"text": "plantedcontent"})
 STRANGER = "0af7651916cd43dd8448eb211c80319c"
 
@@ -28,11 +42,6 @@ class Traced:
     spans: dict[str, Span]
     lines: list[dict[str, Any]]
     collector: Collector
-
-    def edges(self) -> set[tuple[str, str]]:
-        """Return the pairs of parent and child."""
-        spans = self.spans
-        return {(spans[span.parent].place, span.place) for span in spans.values() if span.parent in spans}
 
     def one(self, place: str) -> Span:
         [span] = [span for span in self.spans.values() if span.place == place]
@@ -61,37 +70,38 @@ def _traced(user: User, system: System, collector: Collector) -> Traced:
     session_id = user.create()
     user.http.headers["traceparent"] = f"00-{STRANGER}-b7ad6b7169203331-00"
     answer = user.ask(session_id, PROMPT).raise_for_status().json()
-    until(
-        lambda: (
-            "session: run_agent evt.session.run_requested" in {s.place for s in collector.trace_of(REQUEST).values()}
-        )
-    )
-    logs = [json.loads(line) for line in (system.data_dir / "logs" / "session.log").read_text().splitlines()]
-    lines = [line for line in logs if line.get("session_id") == session_id and line["event"].startswith("run ")]
-    return Traced(session_id, answer, collector.trace_of(REQUEST), lines, collector)
+    until(lambda: "run ended" in [line["event"] for line in lines_of(system, session_id)])
+    until(lambda: is_complete(collector.trace_of(REQUEST)))
+    return Traced(session_id, answer, collector.trace_of(REQUEST), lines_of(system, session_id), collector)
 
 
-@pytest.mark.parametrize(
-    ("parent", "child"),
-    [
-        (REQUEST, "gateway: request cmd.session.submit_query"),
-        ("gateway: request cmd.session.submit_query", "session: handle cmd.session.submit_query"),
-        ("session: handle cmd.session.submit_query", "session: append events"),
-        ("session: append events", "session: send evt.session.run_requested"),
-        ("session: send evt.session.run_requested", "session: run_agent evt.session.run_requested"),
-        ("session: run_agent evt.session.run_requested", "session: start agent"),
-        ("session: run_agent evt.session.run_requested", "session: execute_tool Bash"),
-        ("session: run_agent evt.session.run_requested", "session: append events"),
-        (REQUEST, "gateway: request qry.session.get_run"),
-        ("gateway: request qry.session.get_run", "session: handle qry.session.get_run"),
-    ],
-)
+def is_complete(spans: dict[str, Span]) -> bool:
+    """Return whether the spans of all services have been received: each service sends its own some time later."""
+    return {*EDGES} <= edges(spans) and places_without_parent(spans) == [REQUEST]
+
+
+def edges(spans: dict[str, Span]) -> set[tuple[str, str]]:
+    """Return the pairs of parent and child."""
+    return {(spans[span.parent].place, span.place) for span in spans.values() if span.parent in spans}
+
+
+def places_without_parent(spans: dict[str, Span]) -> list[str]:
+    return [span.place for span in spans.values() if span.parent not in spans]
+
+
+def lines_of(system: System, session_id: str) -> list[dict[str, Any]]:
+    """Return the lines about runs of a session in the log."""
+    lines = [json.loads(line) for line in (system.data_dir / "logs" / "session.log").read_text().splitlines()]
+    return [line for line in lines if line.get("session_id") == session_id and line["event"].startswith("run ")]
+
+
+@pytest.mark.parametrize(("parent", "child"), EDGES)
 def test_the_work_of_a_query_is_one_trace(traced: Traced, parent: str, child: str) -> None:
-    assert (parent, child) in traced.edges()
+    assert (parent, child) in edges(traced.spans)
 
 
 def test_model_requests_are_spans_of_the_run(traced: Traced) -> None:
-    run = traced.one("session: run_agent evt.session.run_requested")
+    run = traced.one(RUN)
     requests = [span for span in traced.spans.values() if span.name.startswith("chat ")]
     assert len(requests) >= 2
     assert {(span.parent, span.kind, span.failed) for span in requests} == {(run.id, "CLIENT", False)}
@@ -99,7 +109,7 @@ def test_model_requests_are_spans_of_the_run(traced: Traced) -> None:
 
 
 def test_all_spans_but_the_first_have_a_parent(traced: Traced) -> None:
-    assert [span.place for span in traced.spans.values() if span.parent not in traced.spans] == [REQUEST]
+    assert places_without_parent(traced.spans) == [REQUEST]
 
 
 def test_spans_have_their_kinds(traced: Traced) -> None:
@@ -111,7 +121,7 @@ def test_spans_have_their_kinds(traced: Traced) -> None:
 
 def test_spans_have_the_ids_of_their_work(traced: Traced) -> None:
     ids = {"agentapi.session.id": traced.session_id, "agentapi.run.id": traced.answer["run_id"]}
-    for place in ("session: run_agent evt.session.run_requested", "session: start agent", "session: execute_tool Bash"):
+    for place in (RUN, "session: start agent", "session: execute_tool Bash"):
         assert ids.items() <= traced.one(place).attributes.items()
     request = traced.one(REQUEST).attributes
     assert request["agentapi.session.id"] == traced.session_id

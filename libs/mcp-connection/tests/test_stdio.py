@@ -1,6 +1,7 @@
 """STDIO servers: how they are started, what they see, and how their output is bounded."""
 
 import asyncio
+import os
 import sys
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -169,9 +170,9 @@ async def test_stderr_is_logged_without_secrets_and_up_to_a_bound(connector: Con
 async def test_a_server_that_ignores_the_end_of_its_input_is_killed(connector: Connector) -> None:
     env = {"BEFORE": "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "AFTER": "time.sleep(600)"}
     async with connector.connect(stdio_server(env=env)) as upstream:
-        await execute(upstream, "subprocess.Popen(['sleep', '7654'], start_new_session=True)")
-        await eventually(lambda: running("sleep\0007654\0"))  # while a process begins, its command line is empty
-    assert not running("sleep\0007654\0")
+        await execute(upstream, f"subprocess.Popen(['sleep', '{own_seconds()}'], start_new_session=True)")
+        await eventually(sleeping)  # while a process begins, its command line is empty
+    assert not sleeping()
 
 
 async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +190,7 @@ async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: p
 async def test_cancelling_the_connection_kills_the_server(connector: Connector) -> None:
     async def connect() -> None:
         async with connector.connect(stdio_server()) as upstream:
-            await execute(upstream, "subprocess.Popen(['sleep', '7655'])")
+            await execute(upstream, f"subprocess.Popen(['sleep', '{own_seconds()}'])")
             connected.set()
             await asyncio.Event().wait()
 
@@ -198,7 +199,7 @@ async def test_cancelling_the_connection_kills_the_server(connector: Connector) 
         task = tasks.create_task(connect())
         await connected.wait()
         task.cancel()
-    assert not running("sleep\0007655\0")
+    assert not sleeping()
 
 
 async def test_a_server_that_does_not_read_its_input_does_not_block_the_close(
@@ -237,9 +238,14 @@ async def test_a_line_without_an_end_is_refused_while_it_is_read() -> None:
         assert [line async for line in lines.read_lines(reader, 1024)] == []
 
 
-def running(words: str) -> bool:
-    """Return whether a process with these words in its command line is running on this machine."""
-    return any(words in line for line in _command_lines())
+def own_seconds() -> str:
+    """Return how long the programs of this process sleep: other runs of the tests look for those of theirs."""
+    return f"7654.{os.getpid()}"
+
+
+def sleeping() -> bool:
+    """Return whether a program of this process sleeps."""
+    return any(f"sleep\0{own_seconds()}\0" in line for line in _command_lines())
 
 
 def _command_lines() -> list[str]:

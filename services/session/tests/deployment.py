@@ -59,7 +59,7 @@ class ServiceClient:
     connection: Client
     actor: Actor = OWNER
 
-    async def ask[R](self, message: Command[R] | Query[R], within: float = 20.0) -> R:
+    async def ask[R](self, message: Command[R] | Query[R], within: float = 60.0) -> R:
         return await Bus(self.connection, timeout=within).ask(message, Envelope.begin(actor=self.actor))
 
     async def is_ready(self) -> bool:

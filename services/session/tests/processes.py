@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 
@@ -30,9 +31,24 @@ def running(*words: str) -> list[int]:
 
 
 def agents_of(session_id: UUID) -> list[int]:
-    """Return the ids of a session's agents on this machine; only their command lines name the session."""
+    """Return the ids of a session's agents, the oldest first; only their command lines name the session.
+
+    The last one is Claude Code itself; those before have started it. This is not the order of their ids, which begin
+    again after the highest one.
+    """
     names = [f"\0--{option}={session_id}\0".encode() for option in ("session-id", "resume")]
-    return [pid for pid, line in _command_lines() if any(name in line for name in names)]
+    found = list[tuple[int, int]]()
+    for pid, line in _command_lines():
+        if any(name in line for name in names):
+            with suppress(OSError):  # the process has ended meanwhile
+                found.append((_start_of(pid), pid))
+    return [pid for _, pid in sorted(found)]
+
+
+def _start_of(pid: int) -> int:
+    """Return when a process was started, in ticks since the start of the machine."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[22 - 3])  # field 22; the first one after the name is field 3
 
 
 def kill_agents_of(session_id: UUID) -> None:

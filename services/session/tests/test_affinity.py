@@ -39,7 +39,7 @@ def offers(outcome: str) -> float:
 
 def agent_of(session_id: UUID) -> int:
     """Return the id of the process that a session's agent began with."""
-    return min(agents_of(session_id))
+    return agents_of(session_id)[0]
 
 
 async def agents_of_turns(client: ServiceClient, session_id: UUID, turns: int) -> set[int]:

@@ -105,7 +105,7 @@ async def test_agents_are_counted_by_what_they_do(replica: Replica) -> None:
 
 async def test_an_agent_that_died_between_turns_is_replaced(replica: Replica) -> None:
     await replica.ask(GIVE_NAME)
-    os.kill(max(agents_of(replica.spec().session_id)), signal.SIGKILL)
+    os.kill(agents_of(replica.spec().session_id)[-1], signal.SIGKILL)
     await eventually(lambda: not agents_of(replica.spec().session_id))
     assert "Ada" in (await replica.ask(ASK_NAME)).text
 

@@ -116,17 +116,17 @@ async def test_unusual_characters_in_tool_output_do_not_fail_a_run(client: Servi
 
 
 async def test_a_run_beyond_its_timeout_is_ended(client: ServiceClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    deadlines: list[Deadline] = []
+    deadlines = dict[float, Deadline]()  # runs that other tests have left may get one, too
 
     def remembered(seconds: float, on_expiry: Callable[[], None], used_ms: int) -> Deadline:
-        deadlines.append(Deadline(seconds, on_expiry, used_ms))
-        return deadlines[-1]
+        deadlines[seconds] = Deadline(seconds, on_expiry, used_ms)
+        return deadlines[seconds]
 
     monkeypatch.setattr(reacting, "Deadline", remembered)
     session_id = await client.create(timeout_seconds=77)
     run = await client.submit(session_id, SLOW)
     await client.wait_for_tool_call(run)
-    deadlines[0]._expire()  # pyright: ignore[reportPrivateUsage]  the time is over
+    deadlines[77]._expire()  # pyright: ignore[reportPrivateUsage]  the time is over
     run = await client.wait_until_ended(run)
     assert (run.error_code, [call.status for call in run.tool_calls]) == (Code.RUN_TIMEOUT, ["interrupted"])
     assert "77 s" in str(run.error_detail)

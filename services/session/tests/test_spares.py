@@ -58,7 +58,7 @@ def folders(replica: Replica) -> list[Path]:
 
 
 def process_of(agent: PrestartedAgent) -> int:
-    return max(agents_of(UUID(agent.folder.name)))
+    return agents_of(UUID(agent.folder.name))[-1]
 
 
 async def test_the_second_new_session_claims_an_agent_that_runs_already(new_replica: NewReplica) -> None:

@@ -22,6 +22,8 @@ from .history import Executions, History
 from .replica import SharedClock
 from .simulated_sessions import SimulatedSessions
 
+pytestmark = pytest.mark.timeout(600)
+
 TASKS, ROUNDS = 5, 12
 """Together they make 60 ticks."""
 MAX_PAUSE_SECONDS = 0.3
