@@ -17,7 +17,7 @@ from runtime.testing import background
 from session.agent import AgentEvent, Ask, Finished
 from session.agent.transcript import Transcripts
 from session.quotas.months import CHARGE_ATTEMPT
-from session.reactions import limits, working_time
+from session.reactions import limits, space, working_time
 
 from services.session.tests.desk import Desk
 from services.session.tests.test_month_budget import spending
@@ -197,6 +197,36 @@ async def test_no_agent_follows_in_a_full_workspace(worker: Worker, after_crash:
     run = await worker.current_run()
     assert (run.error_code, [each.status for each in run.tool_calls]) == (Code.WORKSPACE_FULL, ["unknown"])
     assert (worker.specs, (await worker.desk.ask(ListApprovals(session_id=run.session_id))).items) == ([], [])
+
+
+async def test_files_beyond_the_quota_are_kept_while_the_database_is_unavailable(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Mock()
+    done.check.side_effect = [ConnectionError, None]
+    full = Mock(side_effect=Refusal(Code.WORKSPACE_FULL, "Too much."))
+    monkeypatch.setattr(space, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(space, "Meter", Mock(return_value=Mock(check=full)))
+    monkeypatch.setattr(space, "remove_excess", done.remove)
+    monkeypatch.setattr(worker.desk.database, "check", AsyncMock(side_effect=done.check))
+
+    async def write_too_much(_: Ask) -> AsyncGenerator[AgentEvent]:
+        await eventually(lambda: worker.closed)
+        yield Finished(error_code=Code.AGENT_FAILED)
+
+    await worker.work(write_too_much)
+    assert [name for name, *_ in done.method_calls] == ["check", "check", "remove"]
+    assert (await worker.current_run()).error_code == Code.WORKSPACE_FULL
+
+
+async def test_a_run_whose_time_is_over_waits_for_no_approval(worker: Worker) -> None:
+    await limit(worker, SdkOptions(timeout_seconds=1))
+    await worker.request()
+    spent = spending(worker.desk, worker.run)
+    spent.worked_ms = lambda: 1_000
+    await spent.settle(Decimal("0.1"))
+    await worker.work(finish)
+    assert ((await worker.current_run()).error_code, worker.specs) == (Code.RUN_TIMEOUT, [])
 
 
 async def test_a_workspace_is_measured_again_after_a_crash(worker: Worker) -> None:

@@ -14,7 +14,7 @@ from contracts.session.session import GetSession
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
-from eventing.retrying import retry_transient
+from eventing.retrying import retry_transient, wait_until_available
 from prometheus_client import Histogram
 from runtime import clock
 from runtime.logging import get_logger
@@ -221,6 +221,8 @@ async def _run_agent(
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
+    if cancellation.requested:  # what exceeds the space is removed only once that can be stored
+        await wait_until_available(reaction.dependencies.transcripts.database)
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
