@@ -222,7 +222,7 @@ async def _run_agent(
     if deadline.expired:
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
     if cancellation.requested:  # what exceeds the space is removed only once that can be stored
-        await wait_until_available(reaction.dependencies.transcripts.database)
+        await wait_until_available(reaction.router.dispatcher.database)
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1

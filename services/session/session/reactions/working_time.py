@@ -43,14 +43,13 @@ class WorkingTime:
             await self._store_if_over()
 
     async def _store_while_working(self) -> None:
-        try:
-            while not self._deadline.expired:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._deadline.over.wait(), STORE_SECONDS)
+        while not self._deadline.expired:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._deadline.over.wait(), STORE_SECONDS)
+            try:
                 await self._spending.charge(NOTHING, step_ms=1)
-            await self._store_if_over()
-        except Exception:  # the agent works on
-            log.exception("working time of a run could not be stored")
+            except Exception:  # the agent works on
+                log.exception("working time of a run could not be stored")
 
     async def _store_if_over(self) -> None:
         while self._deadline.expired:
