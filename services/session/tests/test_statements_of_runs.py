@@ -2,11 +2,12 @@
 
 from unittest.mock import AsyncMock, Mock
 
+import asyncpg
 import pytest
 import pytest_asyncio
-from contracts.refusals import Code, Refusal
 from contracts.session.run import EndRun, GetRun, GetRunSummary, StartRun, SubmitQuery
 from contracts.session.run_view import RunView
+from eventing.store import UniqueViolation
 from eventing.testing.statements import logged_statements
 from runtime.clock import new_id
 from session.ceilings import Ceilings
@@ -88,10 +89,24 @@ async def test_an_answer_that_is_not_read_is_the_one_that_would_be(desk: Desk) -
     assert started == await desk.ask(GetRunSummary(session_id=session_id, run_id=submitted.id))
 
 
-async def test_the_run_of_another_session_is_no_answer(desk: Desk, run: RunView) -> None:
-    query = SubmitQuery(session_id=await desk.create(), run_id=run.id, message_id=new_id(), message="!")
-    with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
-        await desk.send(query)
+@pytest.mark.parametrize(("busy", "error"), [(False, asyncpg.NotNullViolationError), (True, UniqueViolation)])
+async def test_a_run_of_another_session_is_not_taken_over(
+    desk: Desk, run: RunView, error: type[Exception], *, busy: bool
+) -> None:
+    other = await desk.create(actor=ADMIN)
+    if busy:
+        await desk.submit(other, actor=ADMIN)
+
+    async def stored() -> tuple[object, int | None]:
+        row = await desk.database.fetchrow("SELECT * FROM runs WHERE id = $1", run.id)
+        return row, await desk.dispatcher.store.version([other])
+
+    before = await stored()
+    with pytest.raises(error):
+        await desk.send(
+            SubmitQuery(session_id=other, run_id=run.id, message_id=new_id(), message="!", on_busy="enqueue"), ADMIN
+        )
+    assert await stored() == before
 
 
 async def test_an_admin_who_submits_for_others_gets_the_answer(desk: Desk) -> None:

@@ -45,10 +45,12 @@ UPDATE_SESSION = f"UPDATE sessions SET {_SESSION_STATUS} WHERE id = $1"  # noqa:
 START_RUN = f"""
     UPDATE runs SET attempt = $3, model = $4, resumed = NULL, {_RUN_STATUS} WHERE id = $2
     RETURNING {STARTED}"""  # noqa: S608  no input
+# The id of a run in another session violates NOT NULL: then nothing is stored. A condition would only write no row.
 REQUEST_RUN = f"""
     INSERT INTO runs (id, session_id, user_id, message, status, created_at, requested_at)
     VALUES ($1, $2, $3, $4, 'queued', $5, $5)
-    ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at, user_id = excluded.user_id
+    ON CONFLICT (id) DO UPDATE SET requested_at = excluded.requested_at, user_id = excluded.user_id,
+        session_id = CASE WHEN runs.session_id = excluded.session_id THEN runs.session_id END
     RETURNING {REQUESTED}"""  # noqa: S608  no input
 START_SESSION = f"""
     UPDATE sessions SET started_at = coalesce(started_at, $2), {_SESSION_STATUS} WHERE id = $1"""  # noqa: S608  no input

@@ -53,8 +53,8 @@ class Spending:
             row = await self._database.fetchrow(STATE, self._user_id, self._role, month_of(now)) or {}
         return owner_disabled() if row["disabled"] else budget_refusal(row["budget"], row["spent"], now)
 
-    async def charge(self, total_usd: Decimal, step_ms: int = WORKED_STEP_MS) -> None:
-        """Add what the attempt has spent so far, in total, to that of the month.
+    async def charge(self, total_usd: Decimal, step_ms: int = WORKED_STEP_MS) -> bool:
+        """Add what the attempt has spent so far, in total, to that of the month; return whether all that is stored.
 
         Nothing is stored if it has spent no more, and worked for less than `step_ms`, since the last time. What cannot
         be stored is added by the next call, or when the end of the run is recorded; what was stored, though the reply
@@ -64,19 +64,17 @@ class Spending:
             worked_ms, total_usd = self.worked_ms(), max(total_usd, self._charged)
             is_known = total_usd == self._charged and worked_ms < self._stored_ms + step_ms
             if is_known or self._settled:
-                return
+                return True
             row = month_of(clock.now()), self._charged, total_usd, self._run_id, self._meter, worked_ms
             try:
                 await self._database.execute(CHARGE_ATTEMPT, self._user_id, *row)
             except TRANSIENT_ERRORS as error:
                 log.warning("cost of a run could not be charged", run_id=str(self._run_id), error=repr(error))
-            else:
-                self._charged, self._stored_ms = total_usd, worked_ms
+                return False
+            self._charged, self._stored_ms = total_usd, worked_ms
+            return True
 
-    async def settle(self, total_usd: Decimal, *, timed_out: bool = False) -> None:
-        """Add the final cost of the attempt; requests that end later are part of it.
-
-        If the run has `timed_out`, its time is stored exactly: should its worker be lost now, no agent follows.
-        """
-        await self.charge(total_usd, step_ms=1 if timed_out else WORKED_STEP_MS)
+    async def settle(self, total_usd: Decimal) -> None:
+        """Add the final cost of the attempt; requests that end later are part of it."""
+        await self.charge(total_usd)
         self._settled = True

@@ -12,17 +12,20 @@ from eventing.retrying import retry_transient
 from session.agent import AgentSpec
 from session.dependencies import Dependencies
 from session.quotas.accounts import Standing, owner_disabled
-from session.reactions.ending import end_early
 from session.reactions.limits import Earlier, remaining_budget
 from session.reactions.mcp import resolved_servers
 from session.reactions.recording import Requested
 from session.workspace import StorageFailed, convert_storage_errors
 
 
-async def may_begin(run: RunSummary, recorded: Requested, standing: Standing, reaction: Reaction[Dependencies]) -> bool:
-    """End a run whose owner is disabled or may store no more, or whose workspace is full; return whether none holds."""
+async def refusal_to_begin(
+    run: RunSummary, recorded: Requested, standing: Standing, reaction: Reaction[Dependencies]
+) -> StorageFailed | Refusal | None:
+    """Return why no agent may begin: the owner is disabled or may store no more, or the workspace is full; or None."""
     dependencies, files = reaction.dependencies, reaction.dependencies.files(run.session_id)
     storage, writing = dependencies.storage, dependencies.writing
+    if run.attempt > 1:  # an earlier agent has worked, maybe in another replica
+        files.changed()
     try:
         if not standing.is_active:
             raise owner_disabled()
@@ -33,9 +36,8 @@ async def may_begin(run: RunSummary, recorded: Requested, standing: Standing, re
         if standing.storage_bytes is not None:
             await retry_transient(lambda: storage.check(recorded.owner, recorded.envelope.actor))
     except (StorageFailed, Refusal) as failure:
-        await end_early(run, failure.code, failure.detail, reaction)
-        return False
-    return True
+        return failure
+    return None
 
 
 async def agent_spec(

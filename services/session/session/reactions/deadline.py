@@ -7,10 +7,13 @@ from typing import Self
 
 
 class Deadline:
-    """Calls `on_expiry` after `seconds`, not counting the time in `paused` contexts; `used_ms` has passed already."""
+    """Calls `on_expiry` and sets `over` after `seconds`, not counting the time in `paused` contexts.
+
+    `used_ms` has passed already.
+    """
 
     def __init__(self, seconds: float, on_expiry: Callable[[], None], used_ms: int = 0) -> None:
-        self.expired = False
+        self.over = asyncio.Event()
         self._seconds, self._left = seconds, max(0.0, seconds - used_ms / 1000)
         self._on_expiry, self._pauses = on_expiry, 0
         self._due = 0.0
@@ -25,8 +28,15 @@ class Deadline:
         self._pauses += 1  # permanently: a pause that ends later must not restart the timer
 
     @property
+    def expired(self) -> bool:
+        """Whether the time is over."""
+        return self.over.is_set()
+
+    @property
     def used_ms(self) -> int:
-        """The time that has passed, without pauses, in milliseconds."""
+        """The time that has passed, without pauses, in milliseconds; all of it once it is over."""
+        if self.expired:
+            return int(self._seconds * 1000)
         left = self._due - asyncio.get_running_loop().time() if self._timer else self._left
         return int((self._seconds - left) * 1000)
 
@@ -54,5 +64,5 @@ class Deadline:
             self._timer = None
 
     def _expire(self) -> None:
-        self.expired = True
+        self.over.set()
         self._on_expiry()

@@ -121,18 +121,18 @@ async def recover_lost(
 
 
 async def end_recovered(
-    run: RunSummary, session: SessionView, recovered: Recovered, reaction: Reaction[Dependencies], *, timed_out: bool
+    run: RunSummary, session: SessionView, recovered: Recovered, reaction: Reaction[Dependencies], *, ends: bool
 ) -> bool:
     """End a run that cannot go on, because of what it did last, or need not; return whether it was ended.
 
-    One that has `timed_out` is left to the check of its limits, unless its answer is complete.
+    One that `ends` anyway is left to the checks that say why, unless its answer is complete.
 
     Raises:
         Refusal: as the command is refused.
     """
     tail, wants_output = recovered.tail, session.sdk_options.output_format is not None  # only an agent reports it
     ending = EndRun(session_id=run.session_id, run_id=run.id, attempt=run.attempt)
-    if recovered.settled.outlook == "ends" and not timed_out:
+    if recovered.settled.outlook == "ends" and not ends:
         ending = ending.model_copy(
             update={"error_code": Code.RUN_INTERRUPTED, "error_detail": describe_uncertain(recovered)}
         )

@@ -14,7 +14,7 @@ from contracts.session.session import GetSession
 from contracts.session.values import Usage
 from eventing.reactions import Reaction, Reactions, TakenOver, UnfinishedWork
 from eventing.recording import Recorded
-from eventing.retrying import retry_transient
+from eventing.retrying import retry_transient, wait_until_available
 from prometheus_client import Histogram
 from runtime import clock
 from runtime.logging import get_logger
@@ -25,8 +25,9 @@ from session.agent.places import Place
 from session.agent.tool_spans import ToolSpans
 from session.dependencies import Dependencies
 from session.mcp.repeats import Repeats
+from session.quotas.spending import Spending
 from session.reactions.approval import ApprovalRequests
-from session.reactions.beginning import agent_spec, may_begin
+from session.reactions.beginning import agent_spec, refusal_to_begin
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 from session.reactions.ending import OVER_CODES, end, end_early, end_finished, release_command, usage_of
@@ -43,6 +44,7 @@ from session.reactions.resuming import (
 )
 from session.reactions.session import measure_storage, remove_session_data
 from session.reactions.space import Space
+from session.reactions.working_time import WorkingTime
 
 log = get_logger()
 
@@ -162,15 +164,17 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     log.info("run started", attempt=run.attempt)
     earlier = await ended_earlier(run, reaction.dependencies.transcripts.database)
     session = await reaction.ask(GetSession(session_id=run.session_id))
-    timed_out = earlier.timed_out(session.effective_options.timeout_seconds)
-    recovered = None if run.attempt == 1 else await recover(run, reaction, ends=timed_out)
-    if recovered and await end_recovered(run, session, recovered, reaction, timed_out=timed_out):
-        return True
     accounts = reaction.dependencies.accounts
     standing = await retry_transient(partial(accounts.standing, recorded.owner, run.session_id, recorded.envelope))
-    if not await may_begin(run, recorded, standing, reaction):
+    refusal = await refusal_to_begin(run, recorded, standing, reaction)
+    ends = refusal is not None or earlier.timed_out(session.effective_options.timeout_seconds)
+    recovered = None if run.attempt == 1 else await recover(run, reaction, ends=ends)
+    if recovered and await end_recovered(run, session, recovered, reaction, ends=ends):
+        return True
+    if refusal:
+        await end_early(run, refusal.code, refusal.detail, reaction)
         return run.attempt > 1
-    if recovered and recovered.waits:
+    if recovered and recovered.waits and not ends:
         await end(release_command(run, Usage()), reaction)
         return False
     spending = reaction.dependencies.spending(recorded, run.id)
@@ -182,7 +186,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         await end_early(run, reached.code, reached.detail, reaction)
         return run.attempt > 1
     spec = replace(spec, spending=spending, place=place, repeats=repeats)
-    return await _run_agent(spec, run, recorded, reaction, place, recovered)
+    return await _run_agent(spec, run, recorded, reaction, spending, recovered)
 
 
 async def _run_agent(
@@ -190,22 +194,20 @@ async def _run_agent(
     run: RunSummary,
     recorded: Requested,
     reaction: Reaction[Dependencies],
-    place: Place,
+    spending: Spending,
     recovered: Recovered | None,
 ) -> bool | None:
     """Run the agent with `spec`, after the one whose work is `recovered`. Return as `_attempt` does."""
-    agents, seconds, begun = reaction.dependencies.agents, spec.options.timeout_seconds, get_running_loop().time()
+    agents, place, begun = reaction.dependencies.agents, spec.place, get_running_loop().time()
+    seconds = spec.options.timeout_seconds
     cancellation = Cancellation(lambda: agents.close(run.session_id, run.id, run.attempt))
     deadline = Deadline(seconds, cancellation.request, spec.worked_ms)
     approvals = ApprovalRequests(reaction, run, deadline, cancellation, place, spec.repeats)
     space = Space(reaction.dependencies.files(run.session_id), reaction.dependencies.measuring, cancellation.request)
-    if spec.spending:
-        spec.spending.worked_ms = lambda: deadline.used_ms
-    async with cancellation, space:
+    async with cancellation, space, WorkingTime(deadline, spending):
         with deadline:
             finished = await _take_turn(spec, recorded, approvals, recovered)
-    if spec.spending:
-        await spec.spending.settle(finished.cost_usd, timed_out=deadline.expired)
+    await spending.settle(finished.cost_usd)
     if cancellation.refusal and cancellation.refusal.code not in OVER_CODES:
         raise cancellation.refusal
     if place.released:
@@ -219,6 +221,8 @@ async def _run_agent(
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
+    if cancellation.requested:  # what exceeds the space is removed only once that can be stored
+        await wait_until_available(reaction.router.dispatcher.database)
     finished = await space.settle(finished, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
