@@ -17,6 +17,8 @@ find /opt/agentapi -name RECORD -exec sed -i /uv_cache.json/d {} +
 install -m 0755 /healthcheck.py /opt/agentapi/bin/healthcheck
 # In one process and in order. Compiled code is used without a look at the time of its source.
 PYTHONHASHSEED=0 /opt/agentapi/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash /opt/agentapi/lib
+# Also in a file, since caches of builds compare what is copied without its times.
+echo "${SOURCE_DATE_EPOCH}" >/opt/agentapi/source-date-epoch
 mkdir -p /image/opt
 mv /opt/agentapi /image/opt
 find /image -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +

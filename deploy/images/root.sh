@@ -20,4 +20,6 @@ for folder in ${VOLUMES:-agentapi}; do
     mkdir "/image/var/lib/$folder"
     chown 10001:10001 "/image/var/lib/$folder"
 done
+# Also in a file, since caches of builds compare what is copied without its times.
+echo "${SOURCE_DATE_EPOCH}" >/image/etc/source-date-epoch
 find /image -newermt "@${SOURCE_DATE_EPOCH}" -exec touch -h -d "@${SOURCE_DATE_EPOCH}" {} +

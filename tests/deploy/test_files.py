@@ -6,16 +6,22 @@ from typing import Any
 import pytest
 import yaml
 from contracts.catalogue import EVENTS
+from runtime.settings import variables_of
 
 from tests.architecture.house import ROOT
 from tests.deploy.docker import IMAGES, SERVICES
 from tests.deploy.installation import UPGRADE
+from tests.kubernetes.cluster import OF_OPENSSL, settings_of
+from tests.kubernetes.rules import GRACE_SECONDS, memory_of_agents
 
 FILE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 CONTAINERS: dict[str, dict[str, Any]] = FILE["services"]
 SANDBOXES = {"session", "mcp-registry"}
 NO_NEW_PRIVILEGES = "no-new-privileges:true"
-AGENT_AT_WORK_MIB = 1024
+DELAYS = re.findall(r"DRAIN_DELAY_SECONDS=(\d+)", (ROOT / "deploy/images/Dockerfile").read_text())
+WORK_SECONDS = 10
+"""The default of `DRAIN_SECONDS`, and how long a gateway ends its requests."""
+GUIDE = ROOT / "docs/guides/containers.md"
 
 
 def secrets_of(name: str) -> set[str]:
@@ -102,12 +108,37 @@ def test_an_upgrade_replaces_every_service_and_gateways_last() -> None:
     assert named[-1] == "gateway"
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_knows_its_variables(service: str) -> None:
+    assert {*CONTAINERS[service]["environment"]} - OF_OPENSSL <= variables_of(settings_of(service))
+
+
 def test_the_memory_of_agents_follows_the_documented_formula() -> None:
-    variables = {**CONTAINERS["session"]["environment"], "mem_limit": CONTAINERS["session"]["mem_limit"]}
+    variables = CONTAINERS["session"]["environment"]
     runs, warm = (int(_default(variables[name])) for name in ("RUNS_AT_ONCE", "WARM_AGENTS"))
-    needed = 300 + 1.5 * runs * AGENT_AT_WORK_MIB + warm * 384
-    assert _default(variables["mem_limit"]) == f"{-(-needed // 1024):.0f}g"
+    assert _mebibytes(CONTAINERS["session"]["mem_limit"]) == -(-memory_of_agents(runs, warm) // 1024) * 1024
 
 
-def _default(interpolated: str) -> str:
-    return interpolated.partition(":-")[2].removesuffix("}")
+def test_the_guide_says_what_the_limits_of_memory_add_up_to() -> None:
+    running = [one for one in CONTAINERS.values() if one["restart"] != "no" and "profiles" not in one]
+    gibibytes = sum(_mebibytes(one["mem_limit"]) for one in running) / 1024
+    assert f"add up to {gibibytes:g} GiB" in GUIDE.read_text()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_is_killed_only_after_its_work_has_had_time(service: str) -> None:
+    variables = CONTAINERS[service]["environment"]
+    drain = int(_default(variables["DRAIN_SECONDS"])) if "DRAIN_SECONDS" in variables else WORK_SECONDS
+    delay = int(DELAYS[0]) if service == "gateway" else 0
+    grace = int(_default(CONTAINERS[service]["stop_grace_period"]).removesuffix("s"))
+    assert grace >= delay + drain + GRACE_SECONDS
+
+
+def _default(text: str) -> str:
+    """Return the default of a variable that is interpolated, or the text itself."""
+    return text.partition(":-")[2].removesuffix("}") or text
+
+
+def _mebibytes(limit: str) -> float:
+    text = _default(limit)
+    return float(text[:-1]) * {"m": 1, "g": 1024}[text[-1]]

@@ -18,8 +18,9 @@ LOOK = {
     "programs": "find /opt/agentapi /usr -name bwrap -o -name claude -type f -o -name tini -type f",
     "fonts": "ls -d /usr/lib/*/libpango-1.0.so.0 /usr/share/fonts",
     "owned": "find / -xdev -user 10001",
+    "times": "stat --format=%Y /opt/agentapi /var/lib",
 }
-"""Commands that find what images should not have."""
+"""Commands that find what images should not have, and the times of what was installed and of the root."""
 
 
 @cache
@@ -72,3 +73,8 @@ def test_a_service_says_what_it_needs_with_a_read_only_root(image: str) -> None:
 @every_case("image", IMAGES)
 def test_only_the_folders_of_volumes_belong_to_the_user(image: str) -> None:
     assert sorted(contents(image)["owned"]) == VOLUMES.get(image, ["/var/lib/agentapi"])
+
+
+@every_case("image", IMAGES)
+def test_all_of_an_image_has_the_time_of_its_source(image: str) -> None:
+    assert len({*contents(image)["times"]}) == 1

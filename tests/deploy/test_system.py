@@ -40,6 +40,19 @@ def test_agents_are_in_sandboxes(installation: Installation) -> None:
     assert {*installation.values("session", "agent_sandbox")} == {1}
 
 
+def test_new_sessions_claim_prestarted_agents(installation: Installation) -> None:
+    user = User(installation.gateways[0])
+    with user.http:
+        user.register()
+        user.log_in()
+
+        def claimed() -> bool:
+            user.create()
+            return sum(installation.values("session", 'agent_claims_total{outcome="claimed"}')) > 0
+
+        until(claimed, READY_SECONDS)
+
+
 def test_two_replicas_report_one_truth(doubled: Installation) -> None:
     runs = sum(doubled.values("session", "runs_total"))
     user = User(doubled.gateways[0])

@@ -1,10 +1,21 @@
 """The manifests of an installation, and what they say of its pods."""
 
+import importlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from runtime.settings import Settings
+
 from tests.kubernetes.rendering import Manifest
+
+OF_OPENSSL = {"SSL_CERT_DIR"}
+"""Variables of containers that no service reads itself."""
+
+
+def settings_of(service: str) -> type[Settings]:
+    """Return the settings of a service."""
+    return importlib.import_module(f"{service.replace('-', '_')}.settings").Settings
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,14 @@ from tests.kubernetes.rendering import Manifest
 GRACE_SECONDS = 10
 """How much longer than its work in progress a service may take to stop."""
 
+AGENT_AT_WORK_MIB, WARM_AGENT_MIB = 1024, 384
+
+
+def memory_of_agents(runs: int, warm: int) -> float:
+    """Return how many MiB a session service needs in a container, by the formula in docs/guides/operation.md."""
+    return 300 + 1.5 * runs * AGENT_AT_WORK_MIB + warm * WARM_AGENT_MIB
+
+
 type Rule = Callable[[Cluster], Iterator[str]]
 
 
@@ -187,6 +195,17 @@ def resources_are_limited(cluster: Cluster) -> Iterator[str]:
             yield f"{one.title}: its priority class is missing"
 
 
+def agents_have_their_memory(cluster: Cluster) -> Iterator[str]:
+    """The memory of a pod is enough for its agents, and no process of one may take more than half of it."""
+    for one in cluster.workloads:
+        if "RUNS_AT_ONCE" in one.environment:
+            runs, warm = int(one.environment["RUNS_AT_ONCE"]), int(one.environment["WARM_AGENTS"])
+            mebibytes = int(one.container["resources"]["limits"].get("memory", "0Gi").removesuffix("Gi")) * 1024
+            process = int(one.environment["AGENT_MEMORY_BYTES"]) / 2**20
+            if mebibytes < max(memory_of_agents(runs, warm), 2 * process):
+                yield f"{one.title}: {mebibytes} MiB for {runs} runs and {warm} warm agents"
+
+
 def scaling_finds_its_target(cluster: Cluster) -> Iterator[str]:
     """What is scaled exists, and has no number of replicas of its own."""
     for one in cluster.of_kind("HorizontalPodAutoscaler"):
@@ -210,6 +229,7 @@ RULES: list[Rule] = [
     updates_lose_nothing,
     images_are_pinned,
     resources_are_limited,
+    agents_have_their_memory,
     scaling_finds_its_target,
 ]
 

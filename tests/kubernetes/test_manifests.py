@@ -1,6 +1,5 @@
 """The stored manifests are valid, work together, and fit the services: without a cluster, Helm or kustomize."""
 
-import importlib
 import json
 import re
 from collections.abc import Callable
@@ -12,17 +11,16 @@ import pytest
 from contracts.catalogue import EVENTS
 from onebox.installation.creating import create
 from onebox.installation.kubernetes import main
-from runtime.settings import Settings, variables_of
+from runtime.settings import variables_of
 
 from tests.architecture.house import ROOT
 from tests.deploy.docker import SERVICES
-from tests.kubernetes.cluster import Cluster, Workload
+from tests.kubernetes.cluster import OF_OPENSSL, Cluster, Workload, settings_of
 from tests.kubernetes.rendering import FOLDER, Manifest, manifests
 from tests.kubernetes.rules import RULES, mistakes
 from tests.kubernetes.schemas import VERSIONS, violations
 
 METRICS = (ROOT / "docs/guides/metrics.md").read_text()
-OF_OPENSSL = {"SSL_CERT_DIR"}
 
 
 def deployed(everything: list[Manifest]) -> dict[str, Workload]:
@@ -46,8 +44,7 @@ def test_every_service_is_deployed_and_migrated(everything: list[Manifest]) -> N
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_knows_its_variables(everything: list[Manifest], service: str) -> None:
-    settings: type[Settings] = importlib.import_module(f"{service.replace('-', '_')}.settings").Settings
-    assert {*deployed(everything)[service].environment} - OF_OPENSSL <= variables_of(settings)
+    assert {*deployed(everything)[service].environment} - OF_OPENSSL <= variables_of(settings_of(service))
 
 
 def test_only_the_owner_of_a_secret_has_it(everything: list[Manifest]) -> None:
@@ -110,6 +107,11 @@ def test_only_pods_with_sandboxes_are_where_pod_security_allows_them(everything:
     assert sandboxed == {"agentapi-agents"}
 
 
+def set_variable(container: dict[str, Any], name: str, value: str) -> None:
+    [found] = [one for one in container["env"] if one["name"] == name]
+    found["value"] = value
+
+
 type Change = Callable[[dict[str, Any], dict[str, Any]], object]
 """A change of the deployment of session and of its container."""
 MISTAKES: dict[str, tuple[str, Change]] = {
@@ -131,6 +133,7 @@ MISTAKES: dict[str, tuple[str, Change]] = {
     "a probe of the API": ("updates_lose_nothing", lambda _, one: one["readinessProbe"]["httpGet"].update(port="http")),
     "a floating image": ("images_are_pinned", lambda _, one: one.update(image="agentapi/session:latest")),
     "no memory limit": ("resources_are_limited", lambda _, one: one["resources"].update(limits={})),
+    "more runs than memory": ("agents_have_their_memory", lambda _, one: set_variable(one, "RUNS_AT_ONCE", "5")),
     "one node": ("shared_volumes_can_be_shared", lambda pod, _: pod.update(affinity={})),
 }
 
