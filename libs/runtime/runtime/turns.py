@@ -19,12 +19,14 @@ class Pace:
         turn_seconds: how long one keeps the next from beginning, beside other users.
         counted_seconds: after how long one that has not ended does not count as in progress any more.
         in_turn_seconds: after how long a wait one begins as without other users.
+        rest: how many times as long as one took its user has no turn, beside other users, while more than `limit` wait.
     """
 
     limit: float = inf
     turn_seconds: float = inf
     counted_seconds: float = inf
     in_turn_seconds: float = inf
+    rest: float = 0.0
 
 
 class Turn:
@@ -33,6 +35,7 @@ class Turn:
     def __init__(self, pace: Pace, work: "_Work", freed: Callable[[], None]) -> None:
         self._pace, self._work, self._freed = pace, work, freed
         self._held = self._in_turn = True
+        self._began = monotonic()
         work.running += 1
         work.in_turn += 1
         self._timer = self._after(pace.turn_seconds, self._end_turn)
@@ -44,8 +47,20 @@ class Turn:
             if self._timer:
                 self._timer.cancel()
             self._work.running -= 1
-            self._work.in_turn -= self._in_turn
+            if self._in_turn:
+                self._rest()
             self._freed()
+
+    def _rest(self) -> None:
+        rest = self._pace.rest * (monotonic() - self._began)
+        if rest and len(self._work.waiting) > self._pace.limit:
+            self._after(rest, self._end_rest)
+        else:
+            self._work.in_turn -= 1
+
+    def _end_rest(self) -> None:
+        self._work.in_turn -= 1
+        self._freed()
 
     def _end_turn(self) -> None:
         self._in_turn = False
@@ -124,5 +139,5 @@ class Turns[User]:
             following, _ = work.waiting.popitem(last=False)
             if not following.done():
                 following.set_result(self._turn(user, work))
-        if not work.running:
+        if not work.running and not work.in_turn:
             self._users.pop(user, None)

@@ -102,6 +102,39 @@ async def test_work_that_has_waited_long_begins_as_without_others(clock: Clock) 
         assert work.begun == ["0", "1", "2", "3"]
 
 
+@pytest.mark.parametrize(("pieces", "begun"), [(4, ["0"]), (3, ["0", "1"])], ids=["much", "little"])
+async def test_beside_others_a_user_with_much_work_rests(pieces: int, begun: list[str], clock: Clock) -> None:
+    work = Work(Pace(limit=2, rest=20.0))
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(pieces))):
+        await work.settle()
+        clock.now += ACTIVE_SECONDS - 1
+        work.held[0].release()
+        await work.settle()
+        assert work.begun == begun
+
+
+async def test_after_the_rest_the_next_work_of_a_user_begins(clock: Clock) -> None:
+    work = Work(Pace(limit=1, rest=0.01))
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(3))):
+        await work.settle()
+        clock.now += ACTIVE_SECONDS - 1
+        work.held[0].release()
+        await eventually(lambda: work.begun == ["0", "1"])
+
+
+async def test_a_user_who_is_alone_does_not_rest(clock: Clock) -> None:
+    work = Work(Pace(limit=1, rest=20.0))
+    work.activity.note(BOB)
+    async with background(*(work.do(f"{n}") for n in range(4))):
+        await work.settle()
+        clock.now += ACTIVE_SECONDS
+        work.held[0].release()
+        await work.settle()
+        assert work.begun == ["0", "1"]
+
+
 async def test_all_that_wait_can_be_cancelled() -> None:
     work = Work(Pace(turn_seconds=60.0))
     work.activity.note(BOB)
@@ -142,11 +175,14 @@ async def test_cancelled_work_leaves_its_turn_to_the_next(first: str) -> None:
         assert work.begun == ["0", "1", "3"]
 
 
-async def test_nothing_is_kept_of_a_user_without_work() -> None:
-    work = Work()
+@pytest.mark.parametrize("rest", [0.0, 0.001])
+async def test_nothing_is_kept_of_a_user_without_work(rest: float, clock: Clock) -> None:
+    work = Work(Pace(limit=2, rest=rest))
+    work.activity.note(BOB)
     async with background(*(work.do(f"{n}") for n in range(5))):
         while len(work.begun) < 5:
             await work.settle()
+            clock.now += 0.01
             for turn in work.held:
                 turn.release()
-    assert vars(work.turns)["_users"] == {}
+    await eventually(lambda: vars(work.turns)["_users"] == {})

@@ -13,9 +13,9 @@ from gateway.problems import EdgeCode, Problem
 
 MAX_WAITING = 1000
 """Requests of a user that may wait."""
-PACE = Pace(turn_seconds=0.1, counted_seconds=1.0, in_turn_seconds=2.0)
+PACE = Pace(turn_seconds=0.1, counted_seconds=1.0, in_turn_seconds=2.0, rest=1.0)
 """A request that takes longer does not keep the next from beginning, and then does not count: it waits for something,
-such as its client or an agent."""
+such as its client or an agent. A user with many requests has half of the time beside others."""
 MAX_WAIT_SECONDS = 5.0 + PACE.in_turn_seconds
 """No request is refused because of other users: they delay none by more than the time in turn."""
 ACTIVE_SECONDS = 0.25
