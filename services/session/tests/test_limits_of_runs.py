@@ -54,6 +54,16 @@ async def test_the_next_agent_has_the_rest_of_the_time(worker: Worker) -> None:
     assert [spec.worked_ms for spec in worker.specs] == [5_000]
 
 
+async def test_the_time_of_a_replaced_worker_is_not_that_of_the_run(worker: Worker) -> None:
+    late = spending(worker.desk, worker.run)
+    await worker.start_another()
+    late.worked_ms = lambda: 5_000
+    await late.charge(Decimal("0.1"))
+    row = await worker.desk.database.fetchrow("SELECT worked_ms, charged_usd FROM runs WHERE id = $1", worker.run.id)
+    assert row
+    assert (row["worked_ms"], row["charged_usd"]) == (0, Decimal("0.1"))
+
+
 async def test_no_agent_follows_once_the_time_is_used_up(worker: Worker) -> None:
     await limit(worker, SdkOptions(timeout_seconds=5))
     spent = spending(worker.desk, worker.run)

@@ -65,10 +65,10 @@ async def budget(desk: Desk) -> MoneyUse:
     return (await desk.ask(GetUsage(user_id=UUID(USER), role="user"))).budget_per_month_usd
 
 
-def spending(desk: Desk, run: RunView) -> Spending:
+def spending(desk: Desk, run: RunView, attempt: int = 1) -> Spending:
     envelope = Envelope.begin(actor=OWNER)
     recorded = Recorded[Any](run.session_id, 1, clock.now(), RunRequested.example(), envelope, OWNER.user_id)
-    return Spending(desk.database, recorded, run.id)
+    return Spending(desk.database, recorded, run.id, attempt)
 
 
 async def test_the_cost_of_runs_is_added_up(limited: Desk) -> None:

@@ -177,7 +177,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     if recovered and recovered.waits and not ends:
         await end(release_command(run, Usage()), reaction)
         return False
-    spending = reaction.dependencies.spending(recorded, run.id)
+    spending = reaction.dependencies.spending(recorded, run.id, run.attempt)
     repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
         spec = await agent_spec(run, session, recorded, standing.role, earlier, reaction)
