@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 import pytest
+from eventing.database import Database
 from eventing.testing import eventually
 from runtime.testing import background
 from session.quotas.spending import Spending
@@ -20,12 +21,12 @@ from services.session.tests.test_month_budget import spending, started
 class Stored:
     """The times that the worker of a run has stored, unless the database raises `error`, and how often it tried to."""
 
-    def __init__(self, spent: Spending, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, spent: Spending, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         self.spent, self.times, self.tries = spent, list[object](), 0
         self.error: Exception | None = None
         self._charge = spent.charge
         monkeypatch.setattr(spent, "charge", self._count)
-        monkeypatch.setattr(spent._database, "execute", self._execute)
+        monkeypatch.setattr(database, "execute", self._execute)
 
     async def _count(self, total_usd: Decimal, step_ms: int) -> bool:
         self.tries += 1
@@ -46,7 +47,7 @@ class Stored:
 async def stored(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Stored:
     monkeypatch.setattr(working_time, "STORE_SECONDS", 0.01)
     monkeypatch.setattr(working_time, "RETRY_SECONDS", 0.01)
-    return Stored(spending(desk, await started(desk)), monkeypatch)
+    return Stored(spending(desk, await started(desk)), desk.database, monkeypatch)
 
 
 @asynccontextmanager
