@@ -54,8 +54,8 @@ class Dependencies:
 
     `decisions` wakes workers that wait for an approval. `ceilings` limit the options of agents.
     `blocking` runs slow file operations; `writing` runs those that may have to measure a workspace first, whose usage
-    `quotas` keeps; `measuring` measures those in which agents work. `spending` returns what a run, requested by an
-    event, spends of the budget of its user.
+    `quotas` keeps; `measuring` measures those in which agents work. `spending` returns what an attempt of a run,
+    requested by an event, spends of the budget of its user.
     """
 
     agents: Agents
@@ -75,7 +75,7 @@ class Dependencies:
     measuring: BlockingPool
     quotas: Quotas
     copied_work: CopiedWork
-    spending: Callable[[Recorded[Any], UUID], Spending]
+    spending: Callable[[Recorded[Any], UUID, int], Spending]
 
     def workspace(self, session_id: UUID) -> Path:
         """Return the folder that a session's agent works in."""

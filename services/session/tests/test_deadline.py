@@ -20,6 +20,14 @@ async def test_a_deadline_expires() -> None:
     assert deadline.expired
 
 
+async def test_the_time_that_has_passed_is_the_whole_time_once_it_is_over() -> None:
+    deadline, expired = expiring(0.01)
+    with deadline:
+        await asyncio.wait_for(expired.wait(), 60)
+        await asyncio.sleep(0.05)
+        assert deadline.used_ms == 10
+
+
 async def test_a_paused_deadline_does_not_expire() -> None:
     deadline, expired = expiring(0.05)
     with deadline, deadline.paused(), deadline.paused():

@@ -23,7 +23,7 @@ from services.session.tests.desk import Desk
 from services.session.tests.test_month_budget import spending
 from services.session.tests.test_recovery import ENDED, allow, begin_call, write
 from services.session.tests.test_tail import TEXT, answer, call
-from services.session.tests.worker import FINISHED, Worker
+from services.session.tests.worker import FINISHED, Worker, tool_call
 
 WORKED = "SELECT worked_ms FROM runs WHERE id = $1"
 
@@ -52,6 +52,16 @@ async def test_the_next_agent_has_the_rest_of_the_time(worker: Worker) -> None:
     await spent.charge(Decimal(0))
     await worker.work(finish)
     assert [spec.worked_ms for spec in worker.specs] == [5_000]
+
+
+async def test_the_time_of_a_replaced_worker_is_not_that_of_the_run(worker: Worker) -> None:
+    late = spending(worker.desk, worker.run)
+    await worker.start_another()
+    late.worked_ms = lambda: 5_000
+    await late.charge(Decimal("0.1"))
+    row = await worker.desk.database.fetchrow("SELECT worked_ms, charged_usd FROM runs WHERE id = $1", worker.run.id)
+    assert row
+    assert (row["worked_ms"], row["charged_usd"]) == (0, Decimal("0.1"))
 
 
 async def test_no_agent_follows_once_the_time_is_used_up(worker: Worker) -> None:
@@ -199,19 +209,24 @@ async def test_no_agent_follows_in_a_full_workspace(worker: Worker, after_crash:
     assert (worker.specs, (await worker.desk.ask(ListApprovals(session_id=run.session_id))).items) == ([], [])
 
 
+@pytest.mark.parametrize("at_end", [False, True])
 async def test_files_beyond_the_quota_are_kept_while_the_database_is_unavailable(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, *, at_end: bool
 ) -> None:
     done = Mock()
     done.check.side_effect = [ConnectionError, None]
     full = Mock(side_effect=Refusal(Code.WORKSPACE_FULL, "Too much."))
     monkeypatch.setattr(space, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(space, "Meter", Mock(return_value=Mock(check=full)))
+    measuring = {"measure": full} if at_end else {"Meter": Mock(return_value=Mock(check=full))}
+    monkeypatch.setattr(space, *measuring.popitem())
     monkeypatch.setattr(space, "remove_excess", done.remove)
     monkeypatch.setattr(worker.desk.database, "check", AsyncMock(side_effect=done.check))
 
     async def write_too_much(_: Ask) -> AsyncGenerator[AgentEvent]:
-        await eventually(lambda: worker.closed)
+        if at_end:
+            yield tool_call()
+        else:
+            await eventually(lambda: worker.closed)
         yield Finished(error_code=Code.AGENT_FAILED)
 
     await worker.work(write_too_much)

@@ -65,10 +65,10 @@ async def budget(desk: Desk) -> MoneyUse:
     return (await desk.ask(GetUsage(user_id=UUID(USER), role="user"))).budget_per_month_usd
 
 
-def spending(desk: Desk, run: RunView) -> Spending:
+def spending(desk: Desk, run: RunView, attempt: int = 1) -> Spending:
     envelope = Envelope.begin(actor=OWNER)
     recorded = Recorded[Any](run.session_id, 1, clock.now(), RunRequested.example(), envelope, OWNER.user_id)
-    return Spending(desk.database, recorded, run.id)
+    return Spending(desk.database, recorded, run.id, attempt)
 
 
 async def test_the_cost_of_runs_is_added_up(limited: Desk) -> None:
@@ -179,10 +179,13 @@ async def test_the_cost_of_a_run_whose_worker_was_killed_counts_for_its_session(
     assert (session.total_cost_usd, (await budget(limited)).used) == (Decimal("0.75"), Decimal("0.75"))
 
 
+@pytest.mark.parametrize("late_ms", [0, 5_000])
 async def test_a_charge_whose_reply_was_lost_is_not_charged_again(
-    limited: Desk, monkeypatch: pytest.MonkeyPatch
+    limited: Desk, monkeypatch: pytest.MonkeyPatch, late_ms: int
 ) -> None:
-    charged, execute = spending(limited, await started(limited)), limited.database.execute
+    run, execute = await started(limited), limited.database.execute
+    late, charged = spending(limited, run, 0), spending(limited, run)
+    late.worked_ms = lambda: late_ms
 
     async def lose_reply(query: str, *args: object) -> str:
         await execute(query, *args)
@@ -191,6 +194,7 @@ async def test_a_charge_whose_reply_was_lost_is_not_charged_again(
     with monkeypatch.context() as losing:
         losing.setattr(limited.database, "execute", lose_reply)
         await charged.charge(Decimal("0.25"))
+    await late.charge(Decimal(0))
     await charged.charge(Decimal("0.25"))
     await charged.charge(Decimal("0.5"))
     assert (await budget(limited)).used == Decimal("0.5")

@@ -20,6 +20,10 @@ from services.session.tests.deployment import Deployment
 LIMIT = 100
 
 
+async def nothing() -> None:
+    """Remove files at once."""
+
+
 def wait_for_a_tick(root: Path) -> int:
     """Return the time of the file system, and wait until it has another one."""
     before = change_time(root)
@@ -141,20 +145,20 @@ async def test_a_run_is_ended_while_it_writes(
         wait_for_a_tick(root)
         (root / "new").write_bytes(b"x" * 50)
         await eventually(full.is_set)
-    end = await space.settle(Finished(), changed=False)
+    end = await space.settle(Finished(), nothing, changed=False)
     assert (end.error_code, files_of(root)) == (Code.WORKSPACE_FULL, ["old"])
 
 
 async def test_a_run_that_writes_too_much_at_its_end_fails(root: Path, blocking: BlockingPool) -> None:
     async with Space(Workspace(root, Uploads(root)), blocking, lambda: None) as space:
         (root / "new").write_bytes(b"x" * 50)
-    assert (await space.settle(Finished(), changed=True)).error_code is Code.WORKSPACE_FULL
+    assert (await space.settle(Finished(), nothing, changed=True)).error_code is Code.WORKSPACE_FULL
 
 
 async def test_a_run_within_the_quota_ends_as_its_agent_did(root: Path, blocking: BlockingPool) -> None:
     async with Space(Workspace(root, Uploads(root)), blocking, lambda: None) as space:
         pass
-    assert await space.settle(Finished(duration_ms=7), changed=True) == Finished(duration_ms=7)
+    assert await space.settle(Finished(duration_ms=7), nothing, changed=True) == Finished(duration_ms=7)
 
 
 async def test_a_workspace_that_cannot_be_measured_ends_no_run(
@@ -164,7 +168,7 @@ async def test_a_workspace_that_cannot_be_measured_ends_no_run(
         monkeypatch.setattr(space_module, name, Mock(side_effect=OSError("stale")))
     async with Space(Workspace(root, Uploads(root)), blocking, lambda: None) as space:
         pass
-    assert (await space.settle(Finished(), changed=True)).error_code is None
+    assert (await space.settle(Finished(), nothing, changed=True)).error_code is None
 
 
 async def test_a_session_is_usable_after_a_run_that_filled_its_workspace(

@@ -21,15 +21,19 @@ USED = """
     FROM usage WHERE user_id = $1 AND month = $2"""
 SPENT = "SELECT coalesce(sum(cost_usd), 0) FROM usage WHERE user_id = $1 AND month = $2"
 # $4 is what the attempt $6 of the run $5 has spent in total, $3 what it knows to be charged. If it had no reply,
-# because the connection was lost after the commit, the row knows more. The row is gone if the session was deleted.
-# $7 is how long the agents of the run have worked.
+# because the connection was lost after the commit, the row knows more; it still does after another attempt has only
+# stored its time. The row is gone if the session was deleted.
+# $7 is how long the agents of the run have worked, as the worker of attempt $8 knows. One that was replaced measures
+# beside the current one, or has hung, so its time is not that of the run.
 CHARGE_ATTEMPT = """
     WITH run AS (
         SELECT greatest(0, $4 - CASE WHEN meter = $6 THEN meter_usd ELSE $3::numeric END) AS uncharged
         FROM runs WHERE id = $5 FOR UPDATE
     ), updated AS (
-        UPDATE runs SET charged_usd = charged_usd + run.uncharged, meter = $6, meter_usd = $4::numeric,
-            worked_ms = greatest(worked_ms, $7)
+        UPDATE runs SET charged_usd = charged_usd + run.uncharged,
+            meter = CASE WHEN run.uncharged > 0 THEN $6 ELSE meter END,
+            meter_usd = CASE WHEN run.uncharged > 0 THEN $4::numeric ELSE meter_usd END,
+            worked_ms = CASE WHEN attempt = $8 THEN greatest(worked_ms, $7) ELSE worked_ms END
         FROM run WHERE id = $5
     )
     INSERT INTO usage AS u (user_id, month, slot, sessions, cost_usd)

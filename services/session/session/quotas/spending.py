@@ -32,8 +32,8 @@ STATE = f"""
 class Spending:
     """The spending of one attempt of a run, charged after each answer of the model."""
 
-    def __init__(self, database: Database, recorded: Recorded[Any], run_id: UUID) -> None:
-        self._database, self._user_id, self._run_id = database, recorded.owner, run_id
+    def __init__(self, database: Database, recorded: Recorded[Any], run_id: UUID, attempt: int) -> None:
+        self._database, self._user_id, self._run_id, self._attempt = database, recorded.owner, run_id, attempt
         self._role: Role = role_of(recorded)
         self.worked_ms: Callable[[], int] = lambda: 0
         """Returns how long the agents of the run have worked, which is stored beside the cost."""
@@ -65,7 +65,7 @@ class Spending:
             is_known = total_usd == self._charged and worked_ms < self._stored_ms + step_ms
             if is_known or self._settled:
                 return True
-            row = month_of(clock.now()), self._charged, total_usd, self._run_id, self._meter, worked_ms
+            row = month_of(clock.now()), self._charged, total_usd, self._run_id, self._meter, worked_ms, self._attempt
             try:
                 await self._database.execute(CHARGE_ATTEMPT, self._user_id, *row)
             except TRANSIENT_ERRORS as error:

@@ -177,7 +177,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
     if recovered and recovered.waits and not ends:
         await end(release_command(run, Usage()), reaction)
         return False
-    spending = reaction.dependencies.spending(recorded, run.id)
+    spending = reaction.dependencies.spending(recorded, run.id, run.attempt)
     repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
         spec = await agent_spec(run, session, recorded, standing.role, earlier, reaction)
@@ -221,9 +221,9 @@ async def _run_agent(
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
-    if cancellation.requested:  # what exceeds the space is removed only once that can be stored
-        await wait_until_available(reaction.router.dispatcher.database)
-    finished = await space.settle(finished, changed=approvals.tools_used)
+    # Files are removed only once the end of the run can be stored: otherwise the run would go on without them.
+    storable = partial(wait_until_available, reaction.router.dispatcher.database)
+    finished = await space.settle(finished, storable, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
 

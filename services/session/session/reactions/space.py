@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Self
 
@@ -59,17 +59,20 @@ class Space:
         except OSError as error:  # an agent may change folders meanwhile
             log.warning("workspace could not be measured", error=repr(error))
 
-    async def settle(self, finished: Finished, *, changed: bool) -> Finished:
+    async def settle(
+        self, finished: Finished, before_removal: Callable[[], Awaitable[None]], *, changed: bool
+    ) -> Finished:
         """Remove what a run, whose agent has ended or is idle, has written beyond the quota, and return how it ended.
 
         It is measured again if the agent may have `changed` it, because it may have written faster than it was
-        measured.
+        measured. `before_removal` is called only if something has to be removed.
         """
         if changed and not self._refusal:
             await self._check(lambda: measure(self._files.root))
         if not self._refusal:
             return finished
         code, detail = self._refusal.code, self._refusal.detail
+        await before_removal()
         try:
             removed = await self._pool.run(remove_excess, self._files.root, self._since_ns)
         except OSError as error:
