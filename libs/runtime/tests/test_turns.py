@@ -1,6 +1,7 @@
 """Work of a user begins in the order of its arrival, and beside other users one piece after the other."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from runtime import activity, turns
@@ -79,8 +80,9 @@ async def test_beside_others_work_that_takes_long_lets_the_next_begin() -> None:
         await eventually(lambda: work.begun == ["0", "1", "2", "3", "4"])
 
 
-async def test_the_work_of_a_user_who_is_alone_again_begins_together(clock: Clock) -> None:
-    work = Work()
+@pytest.mark.parametrize("rest", [0.0, 20.0])
+async def test_the_work_of_a_user_who_is_alone_again_begins_together(rest: float, clock: Clock) -> None:
+    work = Work(replace(PACE, rest=rest))
     work.activity.note(BOB)
     async with background(*(work.do(f"{n}") for n in range(5))):
         await work.settle()
@@ -122,17 +124,6 @@ async def test_after_the_rest_the_next_work_of_a_user_begins(clock: Clock) -> No
         clock.now += ACTIVE_SECONDS - 1
         work.held[0].release()
         await eventually(lambda: work.begun == ["0", "1"])
-
-
-async def test_a_user_who_is_alone_does_not_rest(clock: Clock) -> None:
-    work = Work(Pace(limit=1, rest=20.0))
-    work.activity.note(BOB)
-    async with background(*(work.do(f"{n}") for n in range(4))):
-        await work.settle()
-        clock.now += ACTIVE_SECONDS
-        work.held[0].release()
-        await work.settle()
-        assert work.begun == ["0", "1"]
 
 
 async def test_all_that_wait_can_be_cancelled() -> None:

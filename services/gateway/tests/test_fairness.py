@@ -72,6 +72,17 @@ async def test_beside_others_the_requests_of_a_user_begin_one_after_the_other(re
         assert requests.begun == ["of Bob", "0", "1"]
 
 
+async def test_beside_others_a_user_with_many_requests_rests(requests: Requests, clock: Clock) -> None:
+    async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
+        await requests.settle()
+        clock.now += 0.95 * PACE.in_turn_seconds
+        async with background(requests.send("next of Bob", BOB)):
+            await requests.settle()
+            requests.held[1].release()
+            await requests.settle()
+            assert requests.begun == ["of Bob", "0", "next of Bob"]
+
+
 async def test_a_request_that_has_waited_long_begins_as_without_others(requests: Requests, clock: Clock) -> None:
     async with background(requests.send("of Bob", BOB), *(requests.send(f"{n}") for n in range(5))):
         await requests.settle()

@@ -179,6 +179,16 @@ async def test_the_cost_of_a_run_whose_worker_was_killed_counts_for_its_session(
     assert (session.total_cost_usd, (await budget(limited)).used) == (Decimal("0.75"), Decimal("0.75"))
 
 
+async def test_time_that_costs_nothing_is_stored_without_a_charge(limited: Desk) -> None:
+    run = await started(limited)
+    worked, rows = spending(limited, run), "SELECT array_agg(xmin::text ORDER BY month, slot) FROM usage"
+    worked.worked_ms = lambda: 5_000
+    before = await limited.database.fetchval(rows)
+    assert await worked.charge(Decimal(0))
+    stored = await limited.database.fetchval("SELECT worked_ms FROM runs WHERE id = $1", run.id)
+    assert (stored, await limited.database.fetchval(rows)) == (5_000, before)
+
+
 @pytest.mark.parametrize("late_ms", [0, 5_000])
 async def test_a_charge_whose_reply_was_lost_is_not_charged_again(
     limited: Desk, monkeypatch: pytest.MonkeyPatch, late_ms: int

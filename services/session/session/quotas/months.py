@@ -37,7 +37,9 @@ CHARGE_ATTEMPT = """
         FROM run WHERE id = $5
     )
     INSERT INTO usage AS u (user_id, month, slot, sessions, cost_usd)
-    SELECT $1, $2, counter_slot('usage'), 0, coalesce((SELECT uncharged FROM run), $4::numeric - $3::numeric)
+    SELECT $1, $2, counter_slot('usage'), 0, charge.usd
+    FROM (SELECT coalesce((SELECT uncharged FROM run), $4::numeric - $3::numeric) AS usd) AS charge
+    WHERE charge.usd > 0
     ON CONFLICT (user_id, month, slot) DO UPDATE SET cost_usd = u.cost_usd + excluded.cost_usd"""
 # What was charged before is not given back: a run that was continued by another worker reports only the last part.
 CHARGE_RUN = """
