@@ -161,6 +161,9 @@ class Client(nats.aio.client.Client):
         await super().flush(timeout)
 
     async def _connect_to_server(self, s: Srv) -> None:
+        if self._transport is not None:
+            # That of an attempt that failed after it was connected, which nats-py would leave open.
+            self._transport.close()
         if s.uri.scheme in ("ws", "wss"):
             await super()._connect_to_server(s)
         else:
