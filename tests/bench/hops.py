@@ -2,17 +2,16 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, cast
 from uuid import UUID
 
 from contracts.session.session import GetSession
 from eventing.database import Database
-from eventing.handling.dispatch import Dispatcher
 from nats.errors import NoRespondersError
 from runtime import bus
 from session.app import service
 
 from tests.bench.http import Connection, Request
+from tests.bench.in_process import dispatcher
 from tests.bench.report import Line, milliseconds
 from tests.bench.responder import RAW, Echo
 from tests.bench.rounds import Side, interleaved, timed
@@ -72,12 +71,12 @@ async def _there(side: Side) -> bool:
 
 def _in_the_service(database: Database) -> dict[str, Side]:
     store = service.store(database)
-    dispatcher = Dispatcher(store, database, cast(Any, None), service.commands, service.queries)
+    handling = dispatcher(store, database)
     known: list[UUID] = []
 
     async def send() -> None:
         command = new_command()
-        await dispatcher.send(command, new_envelope())
+        await handling.send(command, new_envelope())
         known.append(command.session_id)
 
     async def append() -> None:
@@ -86,6 +85,6 @@ def _in_the_service(database: Database) -> dict[str, Side]:
     return {
         "  service: handle, append, read back": timed(send),
         "    append with projection": timed(append),
-        "    read back": timed(lambda: dispatcher.ask(GetSession(session_id=known[-1]), new_envelope())),
+        "    read back": timed(lambda: handling.ask(GetSession(session_id=known[-1]), new_envelope())),
         "    PostgreSQL alone: SELECT 1": timed(lambda: database.fetchval("SELECT 1")),
     }

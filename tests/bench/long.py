@@ -1,19 +1,18 @@
 """A command to a session that has had 1,000 runs, beside the same to a new one."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
 from uuid import UUID
 
 from contracts.session.conversation import RecordMessage, RecordToolResult
 from contracts.session.session import PauseSession, ResumeSession
 from contracts.session.values import TextBlock, ToolUseBlock, Usage
 from eventing.database import Database
-from eventing.handling.dispatch import Dispatcher
 from eventing.store.postgres import PostgresStore
 from runtime.clock import new_id
 from session.aggregate import Session
 from session.app import service
 
+from tests.bench.in_process import dispatcher
 from tests.bench.report import Aim, Line, milliseconds
 from tests.bench.rounds import interleaved, timed
 from tests.bench.samples import new_envelope, new_session
@@ -53,11 +52,11 @@ async def _compared(
 
 
 def _command(store: PostgresStore, database: Database) -> Callable[[UUID], Awaitable[None]]:
-    dispatcher = Dispatcher(store, database, cast(Any, None), service.commands, service.queries)
+    handling = dispatcher(store, database)
 
     async def send(session_id: UUID) -> None:
-        await dispatcher.send(PauseSession(session_id=session_id), new_envelope())
-        await dispatcher.send(ResumeSession(session_id=session_id), new_envelope())
+        await handling.send(PauseSession(session_id=session_id), new_envelope())
+        await handling.send(ResumeSession(session_id=session_id), new_envelope())
 
     return send
 

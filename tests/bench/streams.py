@@ -29,7 +29,8 @@ async def measure(stage: Stage) -> list[Line]:
     # A system of its own, whose model is heard by us.
     model = _Model()
     url = await stage.section.enter_async_context(relayed(stage.model, from_model=model.hear))
-    system = stage.section.enter_context(System({"MODEL_BASE_URL": url}, claude_code=True))
+    environment = {"MODEL_BASE_URL": url, "STREAMS_PER_USER": str(IDLE + 2)}
+    system = stage.section.enter_context(System(environment, claude_code=True))
     await asyncio.to_thread(system.start)
     before, after, late = await _measured(system, model)
     ms = median(late) * 1000
