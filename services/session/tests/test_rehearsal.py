@@ -75,6 +75,23 @@ async def test_a_connection_without_a_request_delays_no_other(listener: socket.s
     assert answered == [ANSWER]
 
 
+@pytest.mark.parametrize("passes", range(5))
+async def test_a_connection_at_the_end_of_a_rehearsal_is_closed(listener: socket.socket, passes: int) -> None:
+    with socket.socket() as connection:
+
+        async def ask(*_: object) -> None:
+            await asyncio.sleep(0.01)  # until connections are awaited
+            connection.connect(listener.getsockname())
+            for _pass in range(passes):
+                await asyncio.sleep(0)
+
+        await rehearse(client(ask), listener, waits=True)
+        listener.close()
+        connection.settimeout(60)
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+
+
 HEAD = b"GET / HTTP/1.1\r\n"
 
 

@@ -76,8 +76,28 @@ async def _answer_all(listener: socket.socket) -> None:
     async with asyncio.TaskGroup() as answers:
         with suppress(OSError):  # then the agent gets no answer
             while True:
-                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-                answers.create_task(_answer_on(connection))
+                answers.create_task(_answer_on(await _accept(listener)))
+
+
+async def _accept(listener: socket.socket) -> socket.socket:
+    # `sock_accept` would leave a connection open that arrives as it is cancelled.
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            await _readable(listener)
+        else:
+            connection.setblocking(False)
+            return connection
+
+
+async def _readable(listener: socket.socket) -> None:
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(listener, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(listener)
 
 
 async def _answer_on(connection: socket.socket) -> None:
