@@ -16,6 +16,7 @@ from pathlib import Path
 from runtime.files.erasing import erase
 from runtime.logging import get_logger
 from runtime.process_descriptors import has_process_descriptors
+from runtime.readable import wait_readable
 
 from sandbox.cgroups import Cgroup
 
@@ -75,12 +76,7 @@ class SandboxedProcess:
 
     async def wait_started(self) -> socket.socket | None:
         """Wait until the launcher is about to execute the program; return its listener, if it has one."""
-        loop, started = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._control, started.set)
-        try:
-            await started.wait()
-        finally:
-            loop.remove_reader(self._control)
+        await wait_readable(self._control)
         return self._receive()
 
     def accept(self) -> socket.socket:
@@ -144,14 +140,8 @@ class SandboxedProcess:
 
     async def wait_ended(self) -> None:
         """Wait until the program and all its processes have ended."""
-        if self._pidfd is None:
-            return
-        loop, ended = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(self._pidfd, ended.set)
-        try:
-            await ended.wait()
-        finally:
-            loop.remove_reader(self._pidfd)
+        if self._pidfd is not None:
+            await wait_readable(self._pidfd)
 
     def alive(self) -> bool:
         """Return whether the program is running."""

@@ -13,6 +13,7 @@ from struct import pack
 from typing import Any, cast
 
 from runtime.logging import get_logger
+from runtime.readable import wait_readable
 
 from session.agent.client import Client
 
@@ -80,24 +81,12 @@ async def _answer_all(listener: socket.socket) -> None:
 
 
 async def _accept(listener: socket.socket) -> socket.socket:
-    # `sock_accept` would leave a connection open that arrives as it is cancelled.
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except BlockingIOError:
-            await _readable(listener)
-        else:
-            connection.setblocking(False)
-            return connection
-
-
-async def _readable(listener: socket.socket) -> None:
-    loop, readable = asyncio.get_running_loop(), asyncio.Event()
-    loop.add_reader(listener, readable.set)
-    try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(listener)
+    # `sock_accept` would leave a connection open that arrives as it is cancelled, and does not wait for one that is
+    # there: an agent that connects all the time would keep the event loop.
+    await wait_readable(listener)
+    connection, _ = listener.accept()
+    connection.setblocking(False)
+    return connection
 
 
 async def _answer_on(connection: socket.socket) -> None:
