@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mcp_connection import Connector
-from mcp_connection.testing.executing import execute, stdio_server
+from mcp_connection.testing.executing import PATIENT, execute, stdio_server
 from onebox.account import switch_to
 from runtime.http.addresses import Address, AddressRules
 from sandbox import Sandbox
@@ -129,7 +129,7 @@ async def main(action: str, argument: str) -> None:
     """Carry out the action."""
     sandbox, reason = await Sandbox.find()
     assert reason is None, reason
-    async with Connector(sandbox, AddressRules(resolver=resolve)) as connector:
+    async with Connector(sandbox, AddressRules(resolver=resolve), PATIENT) as connector:
         if action == "wait":
             await wait(connector, argument)
         else:

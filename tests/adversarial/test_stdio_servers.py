@@ -16,7 +16,7 @@ from tests.adversarial.stdio_attacks import FORBIDDEN
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "tests.adversarial.stdio_attacks"]
-pytestmark = pytest.mark.usefixtures("servers")
+pytestmark = [pytest.mark.usefixtures("servers"), pytest.mark.timeout(600)]
 
 
 THIS, ANOTHER = "started by this account", "started by another"
@@ -30,7 +30,7 @@ def results(request: pytest.FixtureRequest, servers: None) -> Generator[dict[str
     account = ["nobody"] if request.param == ANOTHER else []
     with temporary_folder() as folder:
         command = [*PROGRAM, "attack", str(folder), *account]
-        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=500)
         assert ended.returncode == 0, ended.stderr
         yield json.loads(ended.stdout.splitlines()[-1])
 

@@ -130,10 +130,11 @@ async def _done(shelf: Shelf, jobs: int = 1) -> bool:
 async def test_a_job_whose_worker_was_killed_is_done_by_another(
     shelf: Shelf, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     await shelf.open_jar(client)
     [opened] = [fed.recorded for fed in await shelf.store.feed((0, 0), 1)]
-    assert await shelf.replica(client).leases.acquire("fill", FillJar.unfinished, opened)  # and never renewed
+    with monkeypatch.context() as dying:
+        dying.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
+        assert await shelf.replica(client).leases.acquire("fill", FillJar.unfinished, opened)  # and never renewed
     async with shelf.working(client):
         await eventually(lambda: _done(shelf))
     assert await shelf.colours() == ["blue"]

@@ -116,11 +116,12 @@ async def test_work_whose_worker_died_is_done_by_another(
     client: Client, other_client: Client, js: JetStream, new_replica: NewReplica, filling: Filling,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
     gone, other = new_replica(client), new_replica(other_client)
     await open_jars(gone)
     [recorded] = [fed.recorded for fed in await gone.dispatcher.store.feed((0, 0), 1)]
-    assert await gone.leases.acquire("open", EMPTY, recorded)  # and never renewed
+    with monkeypatch.context() as dying:
+        dying.setattr(leases_module, "LEASE_DURATION", timedelta(seconds=0.3))
+        assert await gone.leases.acquire("open", EMPTY, recorded)  # and never renewed
     async with working(filling.registration(16, EMPTY), other):
         await eventually(filling.done)
     assert len(filling.seen) == 1

@@ -4,6 +4,7 @@ from ipaddress import ip_network
 import pytest
 import pytest_asyncio
 from mcp_connection import Connector
+from mcp_connection.testing.executing import PATIENT
 from runtime.http.addresses import AddressRules
 from sandbox import Sandbox
 
@@ -19,5 +20,5 @@ async def sandbox(servers: None) -> Sandbox:
 @pytest.fixture
 async def connector(sandbox: Sandbox) -> AsyncGenerator[Connector]:
     """A connector whose operator allows the loopback addresses."""
-    async with Connector(sandbox, AddressRules(networks=(ip_network("127.0.0.0/8"),))) as connector:
+    async with Connector(sandbox, AddressRules(networks=(ip_network("127.0.0.0/8"),)), PATIENT) as connector:
         yield connector

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,12 @@ from mcp_connection import ConnectionFailed, ConnectionLimits, Connector
 from mcp_connection.stdio import lines
 from mcp_connection.stdio.diagnostics import MAX_LOGGED_BYTES
 from mcp_connection.testing import stdio_command
-from mcp_connection.testing.executing import execute, stdio_server
+from mcp_connection.testing.executing import PATIENT, execute, stdio_server
 from mcp_connection.upstream import Upstream
 from runtime.http.addresses import Address, AddressRules
 from runtime.testing import eventually
 from sandbox import Resources, Sandbox, SandboxedProcess
 from structlog.testing import capture_logs
-
-FAST = ConnectionLimits(connect_seconds=60, close_seconds=3, message_bytes=2**20)
 
 
 async def failure_of(connector: Connector, **server: Any) -> ConnectionFailed:
@@ -68,7 +67,7 @@ async def test_a_declared_workspace_is_absent_outside_of_sessions(connector: Con
 
 async def test_a_server_reads_the_paths_that_the_operator_provides(sandbox: Sandbox, open_folder: Path) -> None:
     (open_folder / "module").write_text("provided")
-    connector = Connector(sandbox, AddressRules(), readable=(open_folder,))
+    connector = Connector(sandbox, AddressRules(), PATIENT, readable=(open_folder,))
     async with connector, connector.connect(stdio_server()) as upstream:
         assert await execute(upstream, f"result = open('{open_folder}/module').read()") == "provided"
 
@@ -81,7 +80,7 @@ async def test_without_bubblewrap_no_server_is_started(sandbox: Sandbox | None) 
 
 
 async def test_a_limited_number_of_programs_runs(sandbox: Sandbox) -> None:
-    connector = Connector(sandbox, AddressRules(), ConnectionLimits(programs=1))
+    connector = Connector(sandbox, AddressRules(), replace(PATIENT, programs=1))
     async with connector:
         async with connector.connect(stdio_server()):
             assert (await failure_of(connector)).detail == "Too many STDIO servers are running. Try again later."
@@ -90,7 +89,7 @@ async def test_a_limited_number_of_programs_runs(sandbox: Sandbox) -> None:
 
 
 async def test_a_sandbox_that_fails_is_reported_without_details() -> None:
-    async with Connector(Sandbox(Path("/bin/false")), AddressRules()) as connector:
+    async with Connector(Sandbox(Path("/bin/false")), AddressRules(), PATIENT) as connector:
         assert (await failure_of(connector)).detail == "The program could not be started."
 
 
@@ -104,7 +103,10 @@ async def test_a_request_through_the_proxy_reaches_an_allowed_host(sandbox: Sand
         return [ip_address("127.0.0.1")]
 
     rules = AddressRules(networks=(ip_network("127.0.0.0/8"),), resolver=resolve)
-    async with await asyncio.start_server(answer, "127.0.0.1", 0) as host, Connector(sandbox, rules) as connector:
+    async with (
+        await asyncio.start_server(answer, "127.0.0.1", 0) as host,
+        Connector(sandbox, rules, PATIENT) as connector,
+    ):
         name = f"mcp.test:{host.sockets[0].getsockname()[1]}"
         async with connector.connect(stdio_server(network_hosts=[name])) as upstream:
             code = f"import urllib.request; result = urllib.request.urlopen('http://{name}').read().decode()"
@@ -113,8 +115,8 @@ async def test_a_request_through_the_proxy_reaches_an_allowed_host(sandbox: Sand
 
 async def test_a_server_of_the_official_package_works_in_a_sandbox(sandbox: Sandbox) -> None:
     command, *args = stdio_command()
-    limits, readable = ConnectionLimits(connect_seconds=60), (Path(sys.prefix), Path(__file__).parents[2])
-    connector = Connector(sandbox, AddressRules(), limits, readable=readable)
+    readable = (Path(sys.prefix), Path(__file__).parents[2])
+    connector = Connector(sandbox, AddressRules(), PATIENT, readable=readable)
     async with connector, connector.connect(stdio_server(command=command, args=args)) as upstream:
         assert "add" in {tool.name for tool in await upstream.list_tools()}
 
@@ -145,7 +147,8 @@ async def test_lines_that_are_no_messages_are_skipped_and_logged(connector: Conn
 
 
 async def test_a_message_over_the_bound_ends_the_connection(sandbox: Sandbox) -> None:
-    async with Connector(sandbox, AddressRules(), FAST) as connector, connector.connect(stdio_server()) as upstream:
+    limits = replace(PATIENT, message_bytes=2**20)
+    async with Connector(sandbox, AddressRules(), limits) as connector, connector.connect(stdio_server()) as upstream:
         with pytest.raises(ConnectionFailed, match="more than 1024 KiB"):
             await execute(upstream, "result = 'x' * 10_000_000")
         assert (await ended(upstream)).code is Code.MCP_SERVER_INVALID
@@ -183,7 +186,7 @@ async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: p
         sent.append(process)
 
     monkeypatch.setattr(SandboxedProcess, "send_heartbeat", record)
-    async with Connector(sandbox, AddressRules()) as connector, connector.connect(stdio_server()):
+    async with Connector(sandbox, AddressRules(), PATIENT) as connector, connector.connect(stdio_server()):
         await eventually(lambda: len(sent) > 1)
 
 
@@ -206,7 +209,7 @@ async def test_a_server_that_does_not_read_its_input_does_not_block_the_close(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mcp.shared.jsonrpc_dispatcher._ABANDON_WRITE_TIMEOUT", 0.2)
-    limits = ConnectionLimits(call_seconds=0.2, close_seconds=0.2)
+    limits = replace(PATIENT, call_seconds=0.2, close_seconds=0.2)
     async with Connector(sandbox, AddressRules(), limits) as connector, connector.connect(stdio_server()) as upstream:
         with pytest.raises(ConnectionFailed) as failure:
             await execute(upstream, "time.sleep(600)")
@@ -269,6 +272,6 @@ async def test_a_program_that_was_ended_for_its_memory_says_so(
 
 
 async def test_a_program_has_the_resources_of_the_connector(sandbox: Sandbox) -> None:
-    limits = ConnectionLimits(program_resources=Resources(memory_bytes=2**29, processes=50))
+    limits = replace(PATIENT, program_resources=Resources(memory_bytes=2**29, processes=50))
     async with Connector(sandbox, AddressRules(), limits) as connector, connector.connect(stdio_server()) as upstream:
         assert await execute(upstream, "import resource; result = resource.getrlimit(resource.RLIMIT_NPROC)[0]") == 50

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import NamedTuple
 from uuid import UUID
 
@@ -24,7 +25,7 @@ from runtime.testing import eventually
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("servers")]
 
 LOOPBACK = AddressRules.parse("127.0.0.1")
-LIMITS = ConnectionLimits(call_seconds=60, result_bytes=4096)
+LIMITS = ConnectionLimits(connect_seconds=60, list_seconds=60, call_seconds=60, result_bytes=4096)
 
 
 def connection(url: str = "http://localhost", server_type: ServerType = "HTTP", **headers: str) -> ServerConnection:
@@ -179,7 +180,7 @@ async def test_the_time_for_an_answer_does_not_count(way: Way) -> None:
         await asyncio.sleep(3)
         return accepted({"color": "red"})
 
-    async with connecting(way, Callbacks(elicit=answer), limits=ConnectionLimits(call_seconds=2)) as upstream:
+    async with connecting(way, Callbacks(elicit=answer), limits=replace(LIMITS, call_seconds=2)) as upstream:
         assert text(await upstream.call_tool("ask", {"question": "Which?"})) == "accept: red"
 
 
@@ -254,7 +255,7 @@ async def test_a_server_that_crashes_ends_the_call(way: Way, monkeypatch: pytest
 
 
 async def test_a_call_that_takes_too_long_fails() -> None:
-    limits = ConnectionLimits(call_seconds=0.1)
+    limits = replace(LIMITS, call_seconds=0.1)
     connector = InMemoryConnector({"example": application()}, limits)
     async with connector, connector.connect(connection()) as upstream:
         with pytest.raises(ConnectionFailed, match=r"within 0\.1 seconds") as raised:

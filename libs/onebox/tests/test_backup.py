@@ -25,7 +25,6 @@ from onebox.backup.saving import save
 from onebox.children import allowed_environment
 from onebox.cluster import NAME, SERVICE_ROLE
 from onebox.testing.databases import Databases
-from onebox.testing.system import until
 from runtime import clock
 
 from libs.onebox.tests.installations import RINGS, Installation
@@ -156,7 +155,7 @@ SLOW_DUMP = """
 import sys, time
 from onebox.backup.__main__ import main
 from onebox.backup.database import Source
-Source.dump = lambda *_: time.sleep(60)
+Source.dump = lambda *_: print("dumping", flush=True) or time.sleep(60)
 """
 
 REFUSED = [
@@ -266,9 +265,10 @@ def test_an_interrupted_backup_leaves_no_file(source: Installation, tmp_path: Pa
     (tmp_path / "to").mkdir()
     script = f"{SLOW_DUMP}sys.exit(main(['save', {str(tmp_path / 'to' / 'backup')!r}]))"
     variables = {name.upper(): str(value) for name, value in source.settings if value}
-    command = [sys.executable, "-c", script]
-    with subprocess.Popen(command, env=allowed_environment() | variables) as process:  # noqa: S603  our own program
-        until(lambda: any((tmp_path / "to").iterdir()))
+    command, environment = [sys.executable, "-c", script], allowed_environment() | variables
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own
+        assert "dumping\n" in (process.stdout or sys.stdin)  # from then on, it removes its files
+        assert len([*(tmp_path / "to").iterdir()]) == 2
         process.terminate()
     assert process.returncode == 130
     assert not [*(tmp_path / "to").iterdir()]

@@ -36,16 +36,18 @@ serve(str)
 """
 
 MIB = 1024 * 1024
+WALL_SECONDS = 150
+"""Beside many programs, a child, which has a low priority, may need a minute for a second of processor time."""
 
 
 @pytest_asyncio.fixture
 async def pool() -> AsyncGenerator[ChildPool]:
-    async with ChildPool.open(PROGRAM, Limits(wall_seconds=60)) as pool:
+    async with ChildPool.open(PROGRAM, Limits(wall_seconds=WALL_SECONDS)) as pool:
         yield pool
 
 
 def one_child(**limits: Any) -> Any:
-    return ChildPool.open(PROGRAM, Limits(**{"wall_seconds": 60, **limits}), children=1, max_requests=3)
+    return ChildPool.open(PROGRAM, Limits(**{"wall_seconds": WALL_SECONDS, **limits}), children=1, max_requests=3)
 
 
 def is_running(pid: int) -> bool:
@@ -108,13 +110,14 @@ async def test_a_request_over_a_limit_fails_and_the_next_ones_do_not(
     assert await asyncio.gather(*(pool.run(["echo", number]) for number in range(5))) == [0, 1, 2, 3, 4]
 
 
-async def test_memory_within_the_limit_is_available(pool: ChildPool) -> None:
-    assert await pool.run(["allocate", 200 * MIB]) == 200 * MIB
+async def test_memory_within_the_limit_is_available() -> None:
+    async with one_child(cpu_seconds=60) as pool:  # a busy machine may need the usual second to fill it
+        assert await pool.run(["allocate", 200 * MIB]) == 200 * MIB
 
 
 async def test_the_limits_count_for_each_request_separately() -> None:
-    async with one_child(cpu_seconds=0.2) as pool:
-        for _ in range(4):
+    async with one_child(cpu_seconds=0.5) as pool:  # much more than each uses: a machine may count time that it paused
+        for _ in range(6):
             assert await pool.run(["use_cpu", 0.1]) == "done"
 
 
@@ -145,20 +148,20 @@ async def test_keys_take_turns() -> None:
         await pool.run(["echo", 1], key=key)
         order.append(key)
 
-    async with ChildPool.open(PROGRAM, Limits(wall_seconds=60), children=1) as pool:
+    async with ChildPool.open(PROGRAM, Limits(wall_seconds=WALL_SECONDS), children=1) as pool:
         await asyncio.gather(*map(echo, "aaaabb"))
     assert "".join(order) == "ababaa"
 
 
 async def test_a_key_has_at_most_half_of_the_requests() -> None:
-    async with ChildPool.open(PROGRAM, Limits(wall_seconds=60), max_requests=4) as pool:
+    async with ChildPool.open(PROGRAM, Limits(wall_seconds=WALL_SECONDS), max_requests=4) as pool:
         requests = [pool.run(["echo", 1], key=key) for key in "aaabb"]
         replies = await asyncio.gather(*requests, return_exceptions=True)
     assert [type(reply) for reply in replies] == [int, int, ChildUnavailable, int, int]
 
 
 async def test_a_cancelled_request_frees_its_place() -> None:
-    async with ChildPool.open(PROGRAM, Limits(wall_seconds=60), max_requests=1) as pool:
+    async with ChildPool.open(PROGRAM, Limits(wall_seconds=WALL_SECONDS), max_requests=1) as pool:
         async with background(pool.run(["wait", None])):
             await asyncio.sleep(0)
         assert await pool.run(["echo", 1]) == 1
@@ -206,7 +209,7 @@ async def test_requests_are_answered_after_all_children_were_killed(pool: ChildP
 
 async def test_children_on_demand_start_with_the_first_request() -> None:
     async with (
-        ChildPool.open(PROGRAM, Limits(wall_seconds=60), children=1, on_demand=True) as pool,
+        ChildPool.open(PROGRAM, Limits(wall_seconds=WALL_SECONDS), children=1, on_demand=True) as pool,
         one_child() as other,
     ):
         await other.run(["echo", 1])
@@ -219,14 +222,14 @@ async def test_children_start_one_after_the_other(tmp_path: Path) -> None:
     (program := tmp_path / "program.py").write_text(SLOW_START)
     environment = {"FOLDER": str(tmp_path)}
     with capture_logs() as logged:
-        async with ChildPool.open(program, Limits(wall_seconds=60), children=3, environment=environment):
+        async with ChildPool.open(program, Limits(wall_seconds=WALL_SECONDS), children=3, environment=environment):
             await eventually(lambda: len([*tmp_path.glob("[0-9]*")]) == 3)
     assert logged == []
 
 
 async def test_requests_fail_when_no_child_can_be_started(tmp_path: Path) -> None:
     with capture_logs() as logged:
-        async with ChildPool.open(tmp_path / "missing.py", Limits(wall_seconds=150)) as pool:
+        async with ChildPool.open(tmp_path / "missing.py", Limits(wall_seconds=WALL_SECONDS)) as pool:
             with pytest.raises(ChildNotStarted):
                 await pool.run(["echo", 1])
     assert "child processes cannot be started" in [line["event"] for line in logged if line["log_level"] == "error"]

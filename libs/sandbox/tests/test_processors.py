@@ -1,10 +1,12 @@
 """The processors of a sandbox, while it leaves some of them to others and afterwards."""
 
+import asyncio
 import errno
 import json
 import os
 from asyncio.subprocess import Process
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
@@ -12,7 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from sandbox import LAUNCHER, Program, Resources, Sandbox
+from runtime.testing import background
+from sandbox import LAUNCHER, Program, Resources, Sandbox, SandboxedProcess
 from sandbox.bwrap_args import PYTHON
 
 from libs.sandbox.tests.running import output_of, started
@@ -68,6 +71,17 @@ async def reported(process: Process, processors: list[int]) -> bool:
     return False
 
 
+def heartbeats(sandboxed: SandboxedProcess, *, yields: bool = False) -> AbstractAsyncContextManager[object]:
+    """Send heartbeats, as a service does: after the first one, a sandbox without them is ended."""
+
+    async def send() -> None:
+        while True:
+            sandboxed.send_heartbeat(yields=yields)
+            await asyncio.sleep(1)
+
+    return background(send())
+
+
 def child_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
 
@@ -77,8 +91,8 @@ async def test_all_threads_leave_processors_to_others_until_a_heartbeat_lifts_it
     async with started(sandbox, python(REPORT)) as (sandboxed, process):
         assert await reported(process, ALL)
         for yields in (True, False, True):
-            sandboxed.send_heartbeat(yields=yields)
-            assert await reported(process, FEWER if yields else ALL)
+            async with heartbeats(sandboxed, yields=yields):
+                assert await reported(process, FEWER if yields else ALL)
 
 
 @several
@@ -86,8 +100,8 @@ async def test_a_program_that_yields_starts_on_fewer_processors(sandbox: Sandbox
     async with started(sandbox, python(REPORT, yields=True)) as (sandboxed, process):
         assert process.stdout
         assert json.loads(await process.stdout.readline()) == [FEWER]
-        sandboxed.send_heartbeat()
-        assert await reported(process, ALL)
+        async with heartbeats(sandboxed):
+            assert await reported(process, ALL)
 
 
 @several
@@ -109,8 +123,8 @@ async def test_a_sandbox_follows_a_change_of_the_processors_of_the_launcher(sand
         launcher = json.loads(sandboxed.info.read_bytes())["child-pid"]
         for processors in ([ALL[0]], ALL):
             os.sched_setaffinity(launcher, processors)
-            sandboxed.send_heartbeat()
-            assert await reported(process, processors)
+            async with heartbeats(sandboxed):
+                assert await reported(process, processors)
 
 
 async def test_a_program_cannot_choose_its_processors(sandbox: Sandbox) -> None:

@@ -8,7 +8,11 @@ from contracts.mcp_registry.values import ServerConnection, ServerDefinition
 from mcp_types import TextContent
 from sandbox.bwrap_args import PYTHON
 
+from mcp_connection.limits import ConnectionLimits
 from mcp_connection.upstream import Upstream
+
+PATIENT = ConnectionLimits(connect_seconds=150, list_seconds=60)
+"""For servers in sandboxes, which have a low priority: on a busy machine, some need a minute to start."""
 
 # Needs the standard library only. The variable BEFORE holds code that is executed before the server starts.
 SERVER = r"""
