@@ -92,7 +92,9 @@ class Remote:
     def files(self, report_id: UUID) -> list[Path]:
         """Return the files that are stored for a report."""
         folder = self.reports / str(report_id)
-        return list(folder.iterdir()) if folder.exists() else []
+        with suppress(FileNotFoundError):  # it is removed at any time after its report
+            return list(folder.iterdir())
+        return []
 
 
 type Start = Callable[..., Awaitable[None]]
