@@ -99,7 +99,7 @@ class Program:
 
         user = self.user
         options: dict[str, Any] = {"nkeys_seed_str": user.seed, "inbox_prefix": user.inbox_prefix}
-        await self.client.connect(server, **options, allow_reconnect=False, disconnected_cb=ended)
+        await self.client.connect(server, **options, connect_timeout=60, allow_reconnect=False, disconnected_cb=ended)
 
     async def events(self, last: str) -> list[str]:
         """Read all events up to the last one: those that must not come would come before it."""

@@ -87,12 +87,14 @@ class Remote:
             latest = await self.ask(GetReport(report_id=report.id))
             return latest if latest.status in ("completed", "failed") else None
 
-        return await eventually(is_over, within=60)
+        return await eventually(is_over, within=150)
 
     def files(self, report_id: UUID) -> list[Path]:
         """Return the files that are stored for a report."""
         folder = self.reports / str(report_id)
-        return list(folder.iterdir()) if folder.exists() else []
+        with suppress(FileNotFoundError):  # it is removed at any time after its report
+            return list(folder.iterdir())
+        return []
 
 
 type Start = Callable[..., Awaitable[None]]

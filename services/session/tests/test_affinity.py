@@ -25,7 +25,7 @@ RECALL = scripted({"recall": True}, text="Who am I?")
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let replicas wait for the answers to their offers, however busy the machine is."""
+    """Let replicas find out whether they have an agent, and wait for answers to offers, however busy the machine is."""
     monkeypatch.setattr(offering, "OFFER_SECONDS", 60.0)
 
 
@@ -71,6 +71,7 @@ async def test_conversations_stay_in_the_replicas_that_they_began_in(deployment:
     assert [len(pids) for pids in agents] == [1] * 4
 
 
+@pytest.mark.usefixtures("patience")
 async def test_a_single_replica_makes_no_offer_for_a_warm_agent(deployment: Deployment) -> None:
     async with deployment.replica():
         session_id = await deployment.client.create()

@@ -25,7 +25,7 @@ SET_ROLE = (
 async def create_as_administrator(deployment: Deployment, **options: Any) -> UUID:
     command = CreateSession(session_id=new_id(), name="one", sdk_options=SdkOptions.model_validate(options))
     actor = OWNER.model_copy(update={"role": "admin"})
-    return (await Bus(deployment.client.connection).ask(command, Envelope.begin(actor=actor))).id
+    return (await Bus(deployment.client.connection, timeout=60).ask(command, Envelope.begin(actor=actor))).id
 
 
 async def outcome(deployment: Deployment, session_id: UUID) -> tuple[list[str], set[str]]:

@@ -96,7 +96,8 @@ async def test_a_call_that_only_the_transcript_has_is_in_progress() -> None:
     assert not turn.handover.now()
 
 
-async def test_an_agent_is_ended_once_the_results_of_its_calls_are_stored() -> None:
+async def test_an_agent_is_ended_once_the_results_of_its_calls_are_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "HOLD_SECONDS", 60.0)
     turn = Turn.begun()
     turn.begin_call()
     asyncio.get_running_loop().call_later(handover.QUIET_SECONDS + 0.1, turn.end_call)

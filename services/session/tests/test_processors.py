@@ -256,7 +256,7 @@ async def test_the_agents_of_two_runs_yield_to_another_user(deployment: Deployme
     client = deployment.client
     async with asyncio.timeout(60), deployment.replica():
         request = Envelope.begin(actor=Actor(user_id=BOB, role="user"), client_address="192.0.2.1")
-        await Bus(client.connection).ask(CountSessions(), request)
+        await Bus(client.connection, timeout=60).ask(CountSessions(), request)
         command = f"{YIELDED} touch yielded; {UNTIL_OVER} echo over"
         runs = [await client.submit(await client.create(), bash_prompt(command)) for _ in NAMES]
         folders = [deployment.settings.workspaces_dir / str(run.session_id) for run in runs]

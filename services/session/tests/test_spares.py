@@ -276,7 +276,10 @@ async def test_a_user_has_as_many_unused_agents_as_there_are_prestarted(new_repl
         assert replica.agents.spares.may_prepare(ALICE)
 
 
-async def test_the_last_agent_is_not_for_the_user_who_took_all_others(new_replica: NewReplica) -> None:
+async def test_the_last_agent_is_not_for_the_user_who_took_all_others(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("session.agent.demand.GREEDY_SECONDS", 600.0)
     async with new_replica(Limits(spares=1)) as replica:
         await replica.run(replace(replica.spec("three"), owner=BOB), HELLO)
         await replica.run(replace(replica.spec("other"), owner=ALICE), HELLO)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -36,7 +37,9 @@ from onebox.testing.databases import Databases
 from runtime import clock
 from runtime.bus import Bus, Unavailable, connected, ordered
 from runtime.bus.envelope import Envelope
+from runtime.children.pool import Limits
 from task_scheduler.app import service
+from task_scheduler.prompts import prompts
 from task_scheduler.settings import Settings
 
 from services.gateway.tests.fake_services import FakeServices
@@ -118,6 +121,7 @@ async def running(databases: Databases) -> AsyncGenerator[Remote]:
     stop = asyncio.Event()
     with Buses() as buses, pytest.MonkeyPatch.context() as patch:
         patch.setattr(due_times, "MAX_PAUSE_SECONDS", 0.1)
+        patch.setattr(prompts, "Limits", partial(Limits, wall_seconds=60))  # a child may take long to start
         nats_url = buses.fresh()
         async with (
             migrated(databases, service.name, service.migrations, as_owner=True) as database,
