@@ -24,7 +24,6 @@ from eventing.testing import eventually
 from runtime.bus import Bus, Client, Unavailable
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
-from session.agent import frames
 from session.app import service
 from session.reactions import limits
 from session.settings import Settings
@@ -33,7 +32,6 @@ from simulator.testing import bash, scripted
 from services.session.tests.desk import OWNER
 
 limits.LOST_AGENT_SECONDS = 0.0  # no test waits for the agents of services that hang, except where it says so
-frames.DRAIN_TIMEOUT = 60.0  # no agent that ends slowly leaves its pipes open, which would fail a later test
 POLL_SECONDS = 5.0  # for an answer to a question that is asked again
 SLOW = scripted(bash("sleep 300"), {"text": "never"})
 STALLING = {"text": "It is written.", "stall": 300}

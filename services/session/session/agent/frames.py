@@ -10,7 +10,6 @@ import json
 import re
 import signal
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,6 @@ LINE_OVERHEAD_BYTES = 100
 """Bytes counted per line in addition to its length: handling a line takes time, however short it is."""
 ENTRY_OVERHEAD_BYTES = 1000
 """Bytes counted per entry of a conversation in addition to its length: each is a row."""
-DRAIN_TIMEOUT = 2.0
 # Once an agent is to be ended, only these frames matter: the usage of its turn, and the answer to the interrupt.
 FINAL_TYPES = ("result", "control_response")
 MAYBE_FINAL = re.compile(rb'"type":\s?"(?:%s)"' % "|".join(FINAL_TYPES).encode())
@@ -151,14 +149,11 @@ class Frames(SubprocessCLITransport):
         await super().write(_with_schema(data, self._schema) if self._schema and INITIALIZING.match(data) else data)
 
     async def close(self) -> None:
-        """End the process, and drain its output: the pipe would stay open otherwise."""
+        """End the process, and close its pipes, although what it has started may still hold them open."""
         process = self._process
         await super().close()
-        if process and process.stdout:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_TIMEOUT):
-                    async for _ in process.stdout:
-                        pass
+        if process:
+            await process.aclose()
 
     def fail(self, failure: AgentFailed) -> None:
         """Report the failure once, and store nothing more of the agent."""
