@@ -23,7 +23,7 @@ _FIRST_PAUSE, _GROWTH, _MAX_PAUSE = 0.002, 1.4, 0.03
 async def eventually[T](condition: Callable[[], Awaitable[T | None]], *, within: float = ...) -> T: ...
 @overload
 async def eventually[T](condition: Callable[[], T | None], *, within: float = ...) -> T: ...
-async def eventually(condition: Callable[[], Any], *, within: float = 60.0) -> Any:
+async def eventually(condition: Callable[[], Any], *, within: float = 120.0) -> Any:
     """Call `condition`, a plain or an asynchronous function, until its result is true, and return that.
 
     The default only has to be shorter than the limit of a test (180 s): a passing test returns much sooner.

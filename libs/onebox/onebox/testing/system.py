@@ -37,7 +37,7 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.02, 0.3
 """Between two evaluations of a condition, in seconds: longer and longer, since each takes time of what is awaited."""
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 120.0) -> None:
     """Wait until a condition is true.
 
     Raises:
