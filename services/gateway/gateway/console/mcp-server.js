@@ -40,6 +40,7 @@ class ServerPage {
   #signal;
   #server = null;
   #tools = null; // as they are shown, so that those that are unfolded stay so
+  #update = merged(() => this.#refresh()); // one at a time, so that no late response hides a later change
 
   constructor(id, page, viewer, signal) {
     this.#id = id;
@@ -57,12 +58,11 @@ class ServerPage {
 
   /** Load the page and follow the events of the server. Throws Problem. */
   async watch() {
-    const refresh = merged(() => this.#refresh());
     const changed = (type, id, data) => {
       if (id !== this.#id) return;
       if (type === "mcp_server.deleted") return close(this.#page, "The MCP server was deleted.");
       if (type.startsWith("mcp_server.authoriz")) authorizationEnded(this.#page, data);
-      refresh(id);
+      this.#update(id);
     };
     const label = find(".connection", this.#page);
     await watch("mcp_server.", label, { load: () => this.#refresh(), changed }, this.#signal);
@@ -72,9 +72,10 @@ class ServerPage {
     presses(find(selector, this.#page), find(".main.alert", this.#page), act);
   }
 
-  /** Send an action that returns the server, and show it. Throws Problem. */
+  /** Send an action, and show the server after it. Throws Problem. */
   async #send(action, body) {
-    this.#show(await (await ask(`${this.#path}/${action}`, post(body))).json());
+    await ask(`${this.#path}/${action}`, post(body));
+    await this.#update(this.#id);
   }
 
   async #refresh() {
@@ -89,7 +90,7 @@ class ServerPage {
 
   async #revoke() {
     await ask(`${this.#path}/authorization`, { method: "DELETE" });
-    await this.#refresh();
+    await this.#update(this.#id);
   }
 
   async #authorize(fields) {

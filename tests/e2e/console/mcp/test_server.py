@@ -1,10 +1,11 @@
 """One MCP server: its tools, its checks, its authorization, and its end."""
 
+import asyncio
 import re
 
 import pytest
 from onebox.testing.authorization_server import protected_server
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.e2e.console.mcp.lab import Lab, register
 from tests.e2e.console.tab import Console
@@ -35,6 +36,27 @@ async def test_changed_tools_of_a_server_are_shown_and_accepted(console: Console
     user.http.post(f"/mcp-servers/{server_id}/check").raise_for_status()
     await expect(console.health).to_have_text("unhealthy")
     await expect(console.view.locator(".content > .detail")).to_contain_text("MCP_SERVER_UNAVAILABLE: ")
+
+
+async def test_a_late_response_does_not_hide_a_later_change(console: Console, user: User, lab: Lab) -> None:
+    accepted = asyncio.Event()
+
+    async def delay(route: Route) -> None:
+        response = await route.fetch()
+        await accepted.wait()
+        await route.fulfill(response=response)
+
+    await console.open_servers(register(user, lab.url))
+    await expect(console.health).to_have_text("healthy")
+    lab.describe(HOSTILE)
+    await console.page.route(re.compile("/check$"), delay, times=1)
+    await console.press("Check now")
+    await expect(console.health).to_have_text("changed")
+    await console.press("Accept tools")
+    await expect(console.health).to_have_text("healthy")
+    accepted.set()
+    await expect(console.view.locator(".check")).to_have_attribute("aria-busy", "false")
+    await expect(console.health).to_have_text("healthy")
 
 
 @pytest.mark.long
