@@ -155,7 +155,7 @@ SLOW_DUMP = """
 import sys, time
 from onebox.backup.__main__ import main
 from onebox.backup.database import Source
-Source.dump = lambda *_: print("dumping", flush=True) or time.sleep(60)
+Source.dump = lambda *_: (print("dumping", flush=True), time.sleep(60))
 """
 
 REFUSED = [
@@ -265,9 +265,9 @@ def test_an_interrupted_backup_leaves_no_file(source: Installation, tmp_path: Pa
     (tmp_path / "to").mkdir()
     script = f"{SLOW_DUMP}sys.exit(main(['save', {str(tmp_path / 'to' / 'backup')!r}]))"
     variables = {name.upper(): str(value) for name, value in source.settings if value}
-    command, environment = [sys.executable, "-c", script], allowed_environment() | variables
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603  our own
-        assert "dumping\n" in (process.stdout or sys.stdin)  # from then on, it removes its files
+    options: dict[str, Any] = {"env": allowed_environment() | variables, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", script], **options) as process:  # noqa: S603  our own program
+        assert "dumping\n" in (process.stdout or ())  # from then on, it removes its files
         assert len([*(tmp_path / "to").iterdir()]) == 2
         process.terminate()
     assert process.returncode == 130
