@@ -1,6 +1,7 @@
 """Limits on WebSockets."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import cast
@@ -48,6 +49,12 @@ async def stop_reading(client: RawConnection, protocol: WebSocketProtocol) -> No
         await asyncio.sleep(0)
 
 
+@pytest.fixture
+def without_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websockets, "REST", 0)
+
+
+@pytest.mark.usefixtures("without_rests")
 async def test_answers_to_pings_that_are_not_read_do_not_pile_up() -> None:
     done = asyncio.Event()
 
@@ -66,6 +73,7 @@ async def test_answers_to_pings_that_are_not_read_do_not_pile_up() -> None:
         done.set()
 
 
+@pytest.mark.usefixtures("without_rests")
 async def test_the_last_ping_is_answered_when_the_client_reads_again() -> None:
     async with conversing(echo) as (client, protocol):
         await stop_reading(client, protocol)
@@ -103,3 +111,31 @@ async def test_fragments_of_a_message_are_joined() -> None:
         assert len(protocol.frames) <= websockets.MAX_FRAGMENTS
         await client.send(frame(Opcode.CONT, b">"))
         assert await asyncio.wait_for(client.reader.readuntil(b"<" + b"x" * 3000 + b">"), 60)
+
+
+@pytest.mark.parametrize("opcode", [Opcode.PING, Opcode.BINARY])
+async def test_other_tasks_have_their_turn_between_tiny_frames(monkeypatch: pytest.MonkeyPatch, opcode: Opcode) -> None:
+    monkeypatch.setattr(websockets, "TURN_SECONDS", 1e-9)
+    turns, of_frames = 0, Counter[int]()
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def count(socket: WebSocket) -> None:
+        await socket.accept()
+        async for _ in socket.iter_bytes():
+            of_frames[turns] += 1
+
+    def count_ping(_: WebSocketProtocol) -> None:
+        of_frames[turns] += 1
+
+    monkeypatch.setattr(WebSocketProtocol, "handle_ping", count_ping)
+    async with asyncio.TaskGroup() as tasks, conversing(count) as (client, _):
+        other = tasks.create_task(take_turns())
+        await client.send(frame(opcode, b"") * 5000)
+        await eventually(lambda: of_frames.total() == 5000)
+        other.cancel()
+    assert max(of_frames.values()) <= (1 + websockets.PIECE_BYTES // 6 if opcode is Opcode.PING else 1)
