@@ -14,7 +14,7 @@ class UnreadOutput:
     """What was written to a connection and waits until its client reads; its protocol says when there is some."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        transport.set_write_buffer_limits(high=0)  # or a little output would wait without the protocol being told
+        transport.set_write_buffer_limits(high=0)  # or a little output would wait without a call of pause_writing
         self._transport = transport
         self._size, self._timer = 0, None
 
