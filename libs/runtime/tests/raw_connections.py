@@ -10,6 +10,10 @@ from starlette.responses import PlainTextResponse, Response
 
 HOST = "127.0.0.1"
 GET = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 class RawConnection:

@@ -4,12 +4,7 @@ import pytest
 from runtime.http import connections
 from structlog.testing import capture_logs
 
-from libs.runtime.tests.raw_connections import GET, Target, problem
-
-HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
+from libs.runtime.tests.raw_connections import GET, HANDSHAKE, Target, problem
 
 
 @pytest.mark.parametrize(

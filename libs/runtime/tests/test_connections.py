@@ -4,7 +4,7 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 
 import pytest
-from runtime.http import connections, health
+from runtime.http import connections, health, unread_output
 from runtime.http.connections import BoundedProtocol
 from runtime.http.health import serving
 from runtime.testing import eventually, skip_time
@@ -221,7 +221,7 @@ async def test_active_requests_are_kept_when_there_are_too_many_connections(monk
 
 
 async def test_a_client_that_does_not_read_its_response_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "WRITE_TIMEOUT", 0.2)
+    monkeypatch.setattr(unread_output, "READ_TIMEOUT", 0.2)
 
     async def large(_: Request) -> Response:
         return PlainTextResponse(b"x" * 20_000_000)

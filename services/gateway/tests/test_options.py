@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 from contracts.mcp_registry.server import CheckReferences
 from contracts.messages import Refused
@@ -26,6 +27,13 @@ FORMAT = {"type": "json_schema", "schema": {"type": "object", "properties": {"n"
 
 def deep(levels: int) -> Any:
     return {"not": deep(levels - 1)} if levels else {}
+
+
+def test_the_document_allows_null_for_every_option():
+    nothing: Any = dict.fromkeys(SdkOptions.model_fields)
+    assert Options.model_validate(nothing).model_dump() == SdkOptions().model_dump()
+    documented: Any = jsonschema.Draft202012Validator(Options.model_json_schema())
+    assert documented.is_valid(nothing)
 
 
 async def test_every_option_reaches_the_service(client: httpx.AsyncClient, services: FakeServices):

@@ -61,6 +61,15 @@ async def test_the_token_may_be_in_the_query_string(base_url: str, services: Fak
         assert (await client.next())[0] == "connected"
 
 
+@each("query", ["?token=another", "?token={}&token=another", ""])
+async def test_several_tokens_close_with_1008(base_url: str, services: FakeServices, query: str):
+    token = services.token()
+    offered = None if query else [Subprotocol("bearer.another")]
+    async with open_websocket(base_url, token, query.format(token), subprotocols=offered) as client:
+        assert (await client.next())[1]["message"] == "The request has several access tokens or API keys. Send one."
+        assert await client.wait_closed() == (1008, [])
+
+
 @pytest.mark.parametrize("token", [None, "no.such.token"])
 async def test_a_missing_or_invalid_token_closes_with_1008(base_url: str, token: str | None):
     async with open_websocket(base_url, token) as client:

@@ -115,6 +115,7 @@ async def test_last_event_id_takes_precedence_over_after(base_url: str, token: s
     "query",
     [
         {"after": "soon"},
+        {"after": "٣"},
         {"after": "identity-1.session-2"},
         {"types": "a.b.c"},
         {"types": "session.*,session.run_finished"},

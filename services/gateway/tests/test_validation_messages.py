@@ -9,9 +9,11 @@ from contracts.samples import SESSION
 from gateway.problems.validation_messages import BUILT_IN, MESSAGES, message, with_known_fields
 from gateway.schemas.identity import Credentials
 from gateway.schemas.lists import KeysetWindow
+from gateway.schemas.mcp_authorization import NewMcpAuthorization
 from gateway.schemas.run import NewQuery
 from gateway.schemas.session import NewSession, SessionChange, SessionWindow
 from gateway.schemas.template import NewTemplate
+from gateway.schemas.webhook import DeliveryWindow
 from pydantic import BaseModel, ValidationError
 
 from services.gateway.tests.cases import each
@@ -111,6 +113,8 @@ async def test_an_error_in_a_key_is_reported_without_a_marker(client: httpx.Asyn
         (NewTemplate, {}, "This field is required"),
         (NewQuery, {"message": ""}, "Must have at least 1 character"),
         (Credentials, {"email": "x", "password": "x"}, "Must be an e-mail address"),
+        (NewMcpAuthorization, {"scope": "read\nwrite"}, "Must be scopes in ASCII, separated by single spaces"),
+        (DeliveryWindow, {"type": "completed"}, "Must be the name of an event"),
         (KeysetWindow, {"limit": 101}, "Must be at most 100"),
         (SessionWindow, {"q": ""}, "Must have at least 1 character"),
         (SessionWindow, {"metadata.ticket": "x" * 1001}, "Must have at most 1000 characters"),

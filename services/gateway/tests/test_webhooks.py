@@ -17,6 +17,7 @@ from contracts.webhook.webhook import (
     RotateSecret,
     WebhookView,
 )
+from gateway.schemas.times import RULE
 
 from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
@@ -111,6 +112,7 @@ async def test_deliveries_since_a_time_are_repeated(client: httpx.AsyncClient, s
     assert services.of(RedeliverSince)[-1].only_failed
 
 
-@each("since", ["yesterday", "2026-11-30T09:00:00", None])
-async def test_a_time_without_a_zone_is_422(client: httpx.AsyncClient, since: Any):
-    assert (await client.post(f"{ONE}/redeliver", json={"since": since})).status_code == 422
+@each("since", ["yesterday", "2026-11-30T09:00:00", None, 0, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_what_is_no_time_with_a_zone_is_422(client: httpx.AsyncClient, since: Any):
+    response = await client.post(f"{ONE}/redeliver", json={"since": since})
+    assert (response.status_code, response.json()["detail"]) == (422, f"since: {RULE}.")

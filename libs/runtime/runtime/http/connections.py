@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.http import connection_problems, handshakes, request_id
 from runtime.http.connection_problems import URI_TOO_LONG
+from runtime.http.unread_output import UnreadOutput
 from runtime.logging import get_logger
 
 log = get_logger()
@@ -28,8 +29,6 @@ HEAD_TIMEOUT = 10.0
 BODY_TIMEOUT = 20.0
 MIN_BODY_RATE = 16 * 1024
 """Bytes per second: a body may take `BODY_TIMEOUT` seconds, and one more for each `MIN_BODY_RATE` bytes received."""
-WRITE_TIMEOUT = 60.0
-"""Seconds within which a client must read some of the pending response."""
 READ_SECONDS = 0.01
 """Time for reading what has arrived before an idle connection is closed."""
 MAX_CONNECTIONS = 10_000
@@ -43,9 +42,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
         self._in_head, self._begun = True, False
-        self._head_size, self._body_size, self._content_size, self._unsent = 0, 0, 0, 0
+        self._head_size, self._body_size, self._content_size = 0, 0, 0
         self.idle_since = self._body_since = self._head_since = self.loop.time()
 
     @property
@@ -65,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Accept the connection, and close waiting ones if there are too many."""
         super().connection_made(transport)
+        self._unread = UnreadOutput(transport)
         self._start_timer(HEAD_TIMEOUT)
         if len(self.connections) > max_connections():
             self._close_waiting()
@@ -72,8 +71,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel the timers of the connection."""
         self._cancel_timer()
-        if self._write_timer:
-            self._write_timer.cancel()
+        self._unread.ends()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -156,23 +154,14 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def pause_writing(self) -> None:
-        """Start the timer within which the client must read something."""
+        """Wait until the client has read some."""
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
-        self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_write_progress)
+        self._unread.begins()
 
     def resume_writing(self) -> None:
-        """Cancel that timer."""
+        """Write again: the client has read everything."""
         super().resume_writing()
-        if self._write_timer:
-            self._write_timer.cancel()
-
-    def _check_write_progress(self) -> None:
-        before, self._unsent = self._unsent, self.transport.get_write_buffer_size()
-        if self._unsent < before:
-            self._write_timer = self.loop.call_later(WRITE_TIMEOUT, self._check_write_progress)
-        else:
-            self.transport.abort()
+        self._unread.ends()
 
     def _start_timer(self, seconds: float) -> None:
         self._timer = self.loop.call_later(seconds, self._timed_out)

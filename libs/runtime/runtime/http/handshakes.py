@@ -3,23 +3,10 @@
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Iterable
-from typing import Any
-
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 VERSION = b"13"
 KEY_BYTES = 16
 WITH_BODY = (b"content-length", b"transfer-encoding")
-
-
-class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket whose refusal is not logged as an error: uvicorn takes it for an application that did not answer."""
-
-    async def send(self, message: Any) -> None:
-        """Send a message of the application."""
-        await super().send(message)
-        if message["type"] == "websocket.http.response.body":
-            self.handshake_complete = True
 
 
 def fault(method: bytes, version: str, headers: Iterable[tuple[bytes, bytes]]) -> str | None:

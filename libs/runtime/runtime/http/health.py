@@ -17,7 +17,7 @@ from starlette.routing import Route
 from uvicorn.lifespan.on import LifespanOn
 
 from runtime.http.connections import BoundedProtocol
-from runtime.http.handshakes import WebSocketProtocol
+from runtime.http.websockets import WebSocketProtocol
 from runtime.metrics import MEASURING_SECONDS, Measured, Values, metrics_of
 
 CHECK_TIMEOUT = 2.0

@@ -12,7 +12,7 @@ from starlette.datastructures import QueryParams
 
 from gateway import ids
 from gateway.problems.validation_messages import field_error
-from gateway.schemas.base import RequestBody, SecretResponse
+from gateway.schemas.base import RequestBody, SecretResponse, pattern_rule
 
 MAX_CLIENT_ID, MAX_CLIENT_SECRET, MAX_SCOPE = 2000, 4000, 2000
 
@@ -31,7 +31,12 @@ class NewMcpAuthorization(RequestBody):
         Field(repr=False, description="Secret of that client; null if it has none. It is stored encrypted."),
     ] = None
     scope: Annotated[
-        Annotated[str, StringConstraints(pattern=r"^[!#-\[\]-~]+( [!#-\[\]-~]+)*$", max_length=MAX_SCOPE)] | None,
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^[!#-\[\]-~]+( [!#-\[\]-~]+)*$", max_length=MAX_SCOPE),
+            pattern_rule("Must be scopes in ASCII, separated by single spaces, without quotes and backslashes"),
+        ]
+        | None,
         Field(description="Scopes, separated by spaces; null for those that the server asks for."),
     ] = None
 

@@ -100,15 +100,19 @@ Model = Annotated[
 Server = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-def _without_defaults(schema: dict[str, Any]) -> None:
+def _resettable(schema: dict[str, Any]) -> None:
+    """Document that null resets each field, also one that is never null in responses; the default is not sent."""
     for field in schema["properties"].values():
         without_default(field)
+        if "anyOf" not in field:
+            value = {name: field.pop(name) for name in list(field) if name not in ("title", "description")}
+            field["anyOf"] = [value, {"type": "null"}]
 
 
 class Options(SdkOptions, Documented):
     """Options of the agent. Only the fields you send change; null resets a field to its default."""
 
-    model_config = ConfigDict(strict=True, json_schema_extra=_without_defaults)  # neither true nor "5" is a number
+    model_config = ConfigDict(strict=True, json_schema_extra=_resettable)  # neither true nor "5" is a number
 
     model: Model | None = None
     fallback_model: Model | None = None

@@ -16,11 +16,12 @@ from contracts.webhook.webhook import (
 )
 from contracts.webhook.webhook import NewWebhook as NewWebhookView
 from contracts.wire import FIRST_PAYLOAD_VERSION
-from pydantic import AwareDatetime, Field, StrictBool
+from pydantic import Field, StrictBool
 
 from gateway import ids
-from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, SecretResponse
+from gateway.schemas.base import UNCHANGED, RequestBody, ResponseModel, SecretResponse, pattern_rule
 from gateway.schemas.lists import KeysetWindow, ListPage
+from gateway.schemas.times import Time
 
 Url = Annotated[str, Field(description="URL that gets the requests; `http` or `https`, at a public address.")]
 Types = Annotated[
@@ -100,7 +101,7 @@ class Redeliveries(RequestBody):
 
     sample = {"since": TIME, "only_failed": True}
 
-    since: Annotated[AwareDatetime, Field(description="Events from this time on are sent again.")]
+    since: Annotated[Time, Field(description="Events from this time on are sent again.")]
     only_failed: Annotated[StrictBool, Field(description="Whether only deliveries that failed are repeated.")] = False
 
     def command(self, webhook_id: UUID) -> RedeliverSince:
@@ -115,13 +116,13 @@ class DeliveryWindow(KeysetWindow):
         DeliveryStatus | None, Field(description="Return only deliveries with this status.", examples=["failed"])
     ] = None
     type: Annotated[
-        str | None,
-        Field(
-            max_length=64,
-            pattern=r"^[a-z_]+\.[a-z_]+$",
-            description="Return only deliveries of this type.",
-            examples=["session.run_completed"],
-        ),
+        Annotated[
+            str,
+            Field(max_length=64, pattern=r"^[a-z_]+\.[a-z_]+$"),
+            pattern_rule("Must be the name of an event, like session.run_completed"),
+        ]
+        | None,
+        Field(description="Return only deliveries of this type.", examples=["session.run_completed"]),
     ] = None
 
     def query(self, webhook_id: UUID) -> ListDeliveries:

@@ -7,8 +7,8 @@ from typing import Self
 
 from gateway.problems import EdgeCode, Problem
 
-_NUMBER = re.compile(r"\d{1,18}")
-_NAMED = re.compile(r"([a-z_]+)-(\d{1,18})")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_NAMED = re.compile(r"([a-z_]+)-([0-9]{1,18})")
 MAX_LENGTH = 1000
 INVALID = "Not an event id of this stream; send the id of an event that you received from it, or 0"
 

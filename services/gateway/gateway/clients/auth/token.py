@@ -1,5 +1,6 @@
 """Verified credentials of a client: an access token or an API key."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
 from uuid import UUID
@@ -54,25 +55,23 @@ def presented(connection: HTTPConnection) -> str | None:
     Browsers cannot set headers of a WebSocket, so it may also have one as a subprotocol or in its query string.
 
     Raises:
-        Problem: a header is repeated, or the two name different ones: a proxy might have checked the other one.
+        Problem: a header is repeated, or several different ones are sent: a proxy might have checked the other one.
     """
     headers = connection.headers
     scheme, _, credentials = headers.get(AUTHORIZATION, "").partition(" ")
     token = credentials.strip() if scheme.lower() == "bearer" else ""
     key = headers.get(API_KEY, "").strip()
-    found = {text for text in (token, key if is_api_key(key) else "") if text}
+    found = {text for text in (token, key if is_api_key(key) else "", *_sent_by_browser(connection)) if text}
     if len(found) > 1 or any(len(headers.getlist(name)) > 1 for name in (AUTHORIZATION, API_KEY)):
         raise refused("The request has several access tokens or API keys. Send one.")
-    if found:
-        return found.pop()
-    return _presented_by_websocket(connection) if connection.scope["type"] == "websocket" else None
+    return found.pop() if found else None
 
 
-def _presented_by_websocket(socket: HTTPConnection) -> str | None:
-    for name in socket.scope["subprotocols"]:
-        if name.startswith(SUBPROTOCOL_PREFIX):
-            return name.removeprefix(SUBPROTOCOL_PREFIX)
-    return socket.query_params.get("token")
+def _sent_by_browser(connection: HTTPConnection) -> Iterator[str]:
+    if connection.scope["type"] == "websocket":
+        names: list[str] = connection.scope["subprotocols"]
+        yield from (name.removeprefix(SUBPROTOCOL_PREFIX) for name in names if name.startswith(SUBPROTOCOL_PREFIX))
+        yield from connection.query_params.getlist("token")
 
 
 def is_api_key(text: str) -> bool:
