@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Route, expect
 from simulator.testing import bash, scripted
 
+from tests.e2e.console.late import LateResponse, handled
 from tests.e2e.console.tab import Console
 from tests.e2e.console.wire import Wire
 from tests.e2e.tasks import UserTask
@@ -65,11 +66,20 @@ async def test_a_session_is_followed_over_breaks_silence_and_a_gap(remote: Conso
 
 
 @pytest.mark.long
-async def test_a_task_is_reloaded_after_a_gap(remote: Console, wire: Wire, user: User) -> None:
+@pytest.mark.parametrize("of_one", [True, False])
+async def test_a_change_that_a_gap_missed_stays_visible(
+    remote: Console, wire: Wire, user: User, *, of_one: bool
+) -> None:
     task = UserTask.create(user)
-    await remote.open_tasks(task.id)
+    await remote.open_tasks(task.id if of_one else None)
+    read = await LateResponse.of(remote.page, f"{task.path}$")
+    user.http.patch(task.path, json={"name": "Before"}).raise_for_status()
+    await read.sent()
     wire.cut()
-    user.http.patch(task.path, json={"name": "Renamed"}).raise_for_status()
+    user.http.patch(task.path, json={"name": "In the gap"}).raise_for_status()
     await remote.page.route(re.compile("/events"), out_of_reach("task_scheduler-999999999"), times=1)
     wire.mend()
-    await expect(remote.page.get_by_role("heading", level=2)).to_have_text("Renamed")
+    await handled(remote, user)
+    await read.arrive()
+    await handled(remote, user)
+    await expect(remote.view.locator("h2" if of_one else "tbody th")).to_have_text("In the gap")

@@ -29,15 +29,14 @@ MERGED = """async () => {
     if (id === "first") await new Promise((resolve) => { release = resolve; });
     if (id === "failing") throw new Error();
   });
-  const end = act("first");
-  for (const id of ["failing", "again", "again", "first"]) act(id);
+  act("first");
+  await null;
+  const ends = ["failing", "again", "again", "first"].map((id) => act(id).then(() => calls.join(), () => "failed"));
   const before = calls.join();
   release();
-  await new Promise((resolve) => setTimeout(resolve));
+  await ends[2];
   release();
-  await end;
-  await act("later");
-  return [before, calls];
+  return [before, ...await Promise.all(ends)];
 }"""
 PACED = """async () => {
   const { paced } = await import("/console/live.js");
@@ -50,9 +49,35 @@ PACED = """async () => {
     throw new Error();
   });
   act("first");
+  await null;
   for (const id of ["second", "second", "end"]) act(id);
   await last;
   return calls;
+}"""
+LOADED = """async () => {
+  const { Table } = await import("/console/table.js");
+  const section = document.getElementById("list");
+  const requests = [];
+  window.fetch = () => new Promise((resolve) => { requests.push(resolve); });
+  const settled = () => new Promise((resolve) => { setTimeout(resolve); });
+  const respond = async (resolve, id, next) => {
+    const items = [{ id, created_at: "2026-01-01T00:00:00Z" }];
+    resolve?.({ ok: true, json: async () => ({ items, links: { next } }) });
+    await settled();
+  };
+  const newRow = () => document.createElement("li");
+  const table = new Table(section, { path: "/sessions", newRow, fill: () => {} });
+  const load = async () => { table.load(); await settled(); };
+  await load();
+  await respond(requests.shift(), "first", "/next");
+  section.querySelector(".more").click();
+  await settled();
+  const late = requests.shift();
+  await load();
+  await respond(requests.shift(), "found", null);
+  await respond(late, "second", null);
+  await respond(requests.shift(), "found", null);
+  return [...section.querySelectorAll("ul > li")].map((row) => row.dataset.id);
 }"""
 POLICY = """(name) => {
   try { trustedTypes.createPolicy(name, {}); return true; } catch { return false; }
@@ -91,13 +116,18 @@ async def test_durations_are_shown_in_the_units_that_matter(modules: Console) ->
 
 
 async def test_changes_of_an_item_are_read_one_at_a_time_and_not_twice(modules: Console) -> None:
-    before, calls = await modules.page.evaluate(MERGED)
+    before, *ends = await modules.page.evaluate(MERGED)
     assert before == "first"
-    assert calls == ["first", "failing", "again", "first", "later"]
+    again = "first,failing,again"
+    assert ends == ["failed", again, again, f"{again},first"]
 
 
 async def test_changes_during_a_pause_are_read_together(modules: Console) -> None:
     assert await modules.page.evaluate(PACED) == [["first"], ["second", "end"]]
+
+
+async def test_a_late_page_is_not_added_to_a_list_that_was_loaded_again(modules: Console) -> None:
+    assert await modules.page.evaluate(LOADED) == ["found"]
 
 
 async def test_no_script_can_create_a_policy_for_markup(modules: Console) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Route, expect
 
+from tests.e2e.console.late import LateResponse
 from tests.e2e.console.tab import Console
 from tests.e2e.streams import following
 from tests.e2e.user import User
@@ -104,21 +105,13 @@ async def test_a_response_from_before_a_deletion_does_not_show_the_report_again(
     await console.open(session_id)
     await console.open_reports()
     await expect(console.reports_panel.get_by_text("There are no reports")).to_be_visible()
-    held, deleted = asyncio.Event(), asyncio.Event()
-
-    async def hold(route: Route) -> None:
-        answer = await route.fetch()
-        held.set()
-        await deleted.wait()
-        await route.fulfill(response=answer)
-
-    await console.page.route(re.compile("/api/v1/reports/[^/]+$"), hold)
+    read = await LateResponse.of(console.page, "/api/v1/reports/[^/]+$")
     with following(user, "/events", types="report.deleted") as events:
         report = user.http.post("/reports", json={"session_id": session_id, "format": "json"}).raise_for_status().json()
-        await held.wait()
+        await read.sent()
         user.http.delete(f"/reports/{report['id']}").raise_for_status()
         await asyncio.to_thread(next, (event for event in events if event.event == "report.deleted"))
-    deleted.set()
+    await read.arrive()
     body = {"session_id": session_id, "format": "json", "title": "Another"}
     user.http.post("/reports", json=body).raise_for_status()  # once it is shown, the late response was handled
     await expect(console.reports.get_by_role("rowheader")).to_have_text(["Another"])

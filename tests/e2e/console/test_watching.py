@@ -49,10 +49,15 @@ async def test_streamed_text_is_shown_and_its_run_cancelled(console: Console, us
     await console.open(user.create())
     await console.ask(scripted({"text": "**half** and then the other half", "stall": 300}))
     await expect(console.entries.last.locator("strong")).to_have_text("half")
+    refusal = {"detail": "Try again.", "status": 503}
+    await console.page.route(re.compile("/interrupt$"), lambda route: route.fulfill(status=503, json=refusal), times=1)
+    await console.press("Cancel run")
+    await expect(console.page.locator("#session-error")).to_have_text("Try again.")
     await console.press("Cancel run")
     for _ in ("live", "reloaded"):
         await expect(console.entries).to_have_count(3)
         await expect(console.entries.last).to_have_text(re.compile(CANCELLED))
+        await expect(console.page.locator("#session-error")).to_be_empty()
         await expect(console.entries.nth(-2).locator("strong")).to_have_text("half")
         await expect(console.entries.nth(-2).locator(".chip")).to_have_text("incomplete")
         await expect(console.status).to_have_text("active")

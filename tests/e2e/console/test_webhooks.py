@@ -5,8 +5,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
+from onebox.testing.system import until
 from playwright.async_api import expect
 
+from tests.e2e.console.late import LateResponse, handled
 from tests.e2e.console.tab import Console
 from tests.e2e.user import User
 
@@ -35,3 +37,16 @@ async def test_a_webhook_that_was_disabled_is_reported_until_it_is_activated(con
         await expect(notice).to_have_text(f"The webhook to {url} is disabled: its receiver answered 410.")
         user.http.patch(f"/webhooks/{webhook['id']}", json={"is_active": True}).raise_for_status()
         await expect(notice).to_be_hidden()
+
+
+async def test_a_webhook_that_was_disabled_stays_reported(console: Console, user: User) -> None:
+    read = await LateResponse.of(console.page, "/webhooks.*is_active=false")
+    async with gone() as url:
+        user.http.post("/webhooks", json={"url": url, "types": ["session.created"]}).raise_for_status()
+        await read.sent()
+        user.create()
+        await asyncio.to_thread(until, lambda: user.items("/webhooks", is_active=False))
+    await handled(console, user)
+    await read.arrive()
+    await handled(console, user)
+    await expect(console.page.locator("#webhooks")).to_be_visible()

@@ -7,7 +7,7 @@ const STORAGE_DELAY_MS = 500; // until a change of localStorage has reached the 
 
 let tokens = stored();
 let refreshing = null;
-let account = null;
+let account = null; // a promise
 
 /** An error response; `message` is the detail of the problem. */
 export class Problem extends Error {
@@ -55,7 +55,10 @@ export async function ask(path, options = {}) {
 export const get = async (path, options) => (await ask(path, options)).json();
 
 /** Return the account that is logged in. Throws Problem. */
-export const me = async () => (account ??= await get("/auth/me"));
+export const me = () => (account ??= get("/auth/me").catch((problem) => {
+  account = null;
+  throw problem;
+}));
 
 /** Return the options of a POST request with a JSON body. */
 export function post(body, headers = {}) {

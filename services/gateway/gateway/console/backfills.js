@@ -2,19 +2,20 @@
 
 import { ask, get, post } from "./api.js";
 import { find, hideButtons, mark, presses, stamp, submits } from "./elements.js";
+import { merged } from "./live.js";
 import { Table } from "./table.js";
 import { showTime } from "./times.js";
 
 const SHOWN = 10;
 
-/** Show the backfills of the task at `path` in a section; returns a function that loads them. */
+/** Show the backfills of the task at `path` in a section; returns a function that updates them. */
 export function backfillList(section, path, signal) {
-  const load = async () => table.showAll((await get(`${path}/backfills?limit=${SHOWN}`, { signal })).items);
+  const update = merged(async () => table.showAll((await get(`${path}/backfills?limit=${SHOWN}`, { signal })).items));
   const newRow = () => {
     const row = stamp("backfill-row");
     presses(find(".cancel", row), find(":scope > [role=alert]", section), async () => {
       await ask(`${path}/backfills/${row.dataset.id}/cancel`, post());
-      await load();
+      await update();
     });
     return row;
   };
@@ -23,9 +24,9 @@ export function backfillList(section, path, signal) {
     const [from, to] = ["from", "to"].map((name) => new Date(fields.get(name)).toISOString());
     await ask(`${path}/backfill`, post({ from, to, rerun: fields.has("rerun") }));
     find("details", section).open = false;
-    await load();
+    await update();
   });
-  return load;
+  return update;
 }
 
 function show(row, backfill) {

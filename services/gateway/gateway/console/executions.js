@@ -1,32 +1,27 @@
 // The executions of a task.
 
-import { ask, get, post } from "./api.js";
+import { ask, post } from "./api.js";
 import { save } from "./downloads.js";
 import { find, hideButtons, mark, presses, stamp } from "./elements.js";
-import { merged } from "./live.js";
 import { Table } from "./table.js";
 import { duration, formatted, showTime } from "./times.js";
 
 const ACTIVE = ["pending", "running"];
 
-/**
- * Show the executions of the task at `path` in a section.
- * Returns {load, update}: `load()` loads the newest ones, `update(id)` loads one, which may be new.
- */
+/** Show the executions of the task at `path` in a section; returns their table. */
 export function executionList(section, path, signal) {
-  const update = merged(async (id) => table.show(await get(`${path}/executions/${id}`, { signal })));
   const alert = find(":scope > [role=alert]", section);
   const newRow = () => {
     const row = stamp("execution-row");
     const act = async (name) => (await ask(`${path}/executions/${row.dataset.id}/${name}`, post())).json();
     presses(find(".report", row), alert, async () => save(await ask(`/reports/${row.dataset.report}/download`)));
-    presses(find(".cancel", row), alert, async () => update((await act("cancel")).id));
-    presses(find(".retry", row), alert, async () => update((await act("retry")).execution_id));
+    presses(find(".cancel", row), alert, async () => table.update((await act("cancel")).id));
+    presses(find(".retry", row), alert, async () => table.update((await act("retry")).execution_id));
     return row;
   };
   const fill = (row, execution) => show(row, execution, find(".announcement", section));
   const table = new Table(section, { path: `${path}/executions`, newRow, fill, signal });
-  return { load: () => table.load(), update };
+  return table;
 }
 
 function show(row, execution, announcement) {

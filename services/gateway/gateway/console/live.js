@@ -6,7 +6,8 @@ import { accountEvents } from "./feed.js";
 /**
  * Call `load`, then `changed(type, id, data)` for every event whose type begins with `prefix`, until `signal` aborts.
  * `id` is that of the task that the event is about, or of its resource if that belongs to no task. `label`, which may
- * be null, shows whether events arrive. After events were missed, `load` is called again. Throws Problem.
+ * be null, shows whether events arrive. After events were missed, `load` is called again. A promise that `changed`
+ * returns may reject. Throws Problem.
  */
 export async function watch(prefix, label, { load, changed }, signal) {
   let loaded = false;
@@ -17,53 +18,49 @@ export async function watch(prefix, label, { load, changed }, signal) {
     }
     if (event === "gap") loaded = false;
     if (label) showConnection(label, event);
-    if (data?.resource_id && event.startsWith(prefix)) changed(event, data.task_id ?? data.resource_id, data);
+    if (data?.resource_id && event.startsWith(prefix)) {
+      changed(event, data.task_id ?? data.resource_id, data)?.catch(() => {}); // tried again at the next event
+    }
   }
 }
 
-/** Return a function that calls `act(id)`, one call at a time; an id that waits already is not added again. */
+/**
+ * Return a function that calls `act()` after all earlier calls have ended, so that no late response hides a later
+ * change, and returns a promise of its result. A call whose `key` waits already is the same one.
+ */
+export function queued() {
+  const waiting = new Map(); // promises, by the key
+  let last = Promise.resolve();
+  return (key, act) => {
+    const call = () => {
+      waiting.delete(key);
+      return act();
+    };
+    if (!waiting.has(key)) {
+      last = last.then(call, call);
+      waiting.set(key, last);
+    }
+    return waiting.get(key);
+  };
+}
+
+/** Return a function that calls `act(id)` after all earlier calls; an id that waits already is not added again. */
 export function merged(act) {
-  return collected(async (waiting) => {
-    const [id] = waiting;
-    waiting.delete(id);
-    await act(id).catch(() => {}); // tried again at the next event
-  });
+  const queue = queued();
+  return (id) => queue(id, () => act(id));
 }
 
 /** Return a function that collects ids and calls `act(ids)`, with a pause of `milliseconds` after each call. */
 export function paced(milliseconds, act) {
-  return collected(async (waiting) => {
+  const waiting = new Set();
+  const take = merged(async () => {
     const ids = new Set(waiting);
     waiting.clear();
     await act(ids).catch(() => {}); // tried again at the next event
     await new Promise((resolve) => { setTimeout(resolve, milliseconds); });
   });
-}
-
-/** Return a function that adds an id to a set, and calls `take(waiting)`, one call at a time, until the set is empty. */
-function collected(take) {
-  const waiting = new Set();
-  let active = false;
-  return async (id) => {
+  return (id) => {
     waiting.add(id);
-    if (active) return;
-    active = true;
-    while (waiting.size > 0) await take(waiting);
-    active = false;
+    take();
   };
-}
-
-/**
- * Return a function that shows the current state of an item in a table, one call at a time. `read(id)` returns the
- * item, or null if it does not belong there. An item that is not found is removed: a deletion is read like any change,
- * because a response from before the deletion would otherwise show the item again.
- */
-export function refreshed(table, read) {
-  return merged(async (id) => {
-    const item = await read(id).catch((problem) => {
-      if (problem.status !== 404) throw problem;
-      table.remove(id);
-    });
-    if (item) table.show(item);
-  });
 }

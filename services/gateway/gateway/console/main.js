@@ -46,7 +46,8 @@ async function enter() {
 /** Show the account, its sessions, pending approvals and disabled webhooks, and follow them until `signal` aborts. */
 async function follow(signal) {
   const { username } = await me();
-  if (!signal.aborted) find("#account").textContent = username;
+  if (signal.aborted) return;
+  find("#account").textContent = username;
   await Promise.all([watchSessions(signal), watchPending(signal), watchWebhooks(signal)]);
 }
 

@@ -40,7 +40,7 @@ class ServerPage {
   #signal;
   #server = null;
   #tools = null; // as they are shown, so that those that are unfolded stay so
-  #update = merged(() => this.#refresh()); // one at a time, so that no late response hides a later change
+  #update = merged(async () => this.#show(await get(this.#path, { signal: this.#signal })));
 
   constructor(id, page, viewer, signal) {
     this.#id = id;
@@ -60,12 +60,13 @@ class ServerPage {
   async watch() {
     const changed = (type, id, data) => {
       if (id !== this.#id) return;
-      if (type === "mcp_server.deleted") return close(this.#page, "The MCP server was deleted.");
+      const deleted = () => close(this.#page, "The MCP server was deleted.");
+      if (type === "mcp_server.deleted") return this.#update().catch(deleted);
       if (type.startsWith("mcp_server.authoriz")) authorizationEnded(this.#page, data);
-      this.#update(id);
+      return this.#update();
     };
     const label = find(".connection", this.#page);
-    await watch("mcp_server.", label, { load: () => this.#refresh(), changed }, this.#signal);
+    await watch("mcp_server.", label, { load: this.#update, changed }, this.#signal);
   }
 
   #action(selector, act) {
@@ -75,22 +76,18 @@ class ServerPage {
   /** Send an action, and show the server after it. Throws Problem. */
   async #send(action, body) {
     await ask(`${this.#path}/${action}`, post(body));
-    await this.#update(this.#id);
-  }
-
-  async #refresh() {
-    this.#show(await get(this.#path, { signal: this.#signal }));
+    await this.#update();
   }
 
   async #delete() {
     if (!confirm(CONFIRMATION)) return;
     await ask(this.#path, { method: "DELETE" });
-    location.hash = "mcp-servers";
+    if (!this.#signal.aborted) location.hash = "mcp-servers";
   }
 
   async #revoke() {
     await ask(`${this.#path}/authorization`, { method: "DELETE" });
-    await this.#update(this.#id);
+    await this.#update();
   }
 
   async #authorize(fields) {

@@ -1,9 +1,9 @@
 // The list of MCP servers, the form that registers one, and files of servers.
 
-import { ask, get, me, post } from "./api.js";
+import { ask, me, post } from "./api.js";
 import { save } from "./downloads.js";
 import { find, mark, stamp, submits } from "./elements.js";
-import { refreshed, watch } from "./live.js";
+import { watch } from "./live.js";
 import { serverForm } from "./mcp-server-form.js";
 import { showOwner } from "./owners.js";
 import { Table } from "./table.js";
@@ -18,7 +18,7 @@ export async function openServers(view, signal) {
   submits(find(".import", page), (fields) => importFile(fields, find(".result", page)));
   try {
     const viewer = await me();
-    find(".new", page).append(serverForm(viewer, create));
+    find(".new", page).append(serverForm(viewer, (body) => create(body, signal)));
     for (const part of page.querySelectorAll(".change")) part.hidden = viewer.role === "viewer";
     await watchTable(page, viewer, signal);
   } catch (problem) {
@@ -26,17 +26,16 @@ export async function openServers(view, signal) {
   }
 }
 
-/** Register a server, and open its page. Throws Problem. */
-async function create(body) {
+/** Register a server, and open its page unless the user has left this one. Throws Problem. */
+async function create(body, signal) {
   const server = await (await ask("/mcp-servers", post(body))).json();
-  location.hash = `mcp-servers/${server.id}`;
+  if (!signal.aborted) location.hash = `mcp-servers/${server.id}`;
 }
 
 function watchTable(page, viewer, signal) {
   const fill = (row, server) => showRow(row, server, viewer);
   const table = new Table(page, { path: "/mcp-servers", newRow: () => stamp("server-row"), fill, signal });
-  const update = refreshed(table, (id) => get(`/mcp-servers/${id}`, { signal }));
-  const changed = (_, id) => update(id);
+  const changed = (_, id) => table.update(id);
   return watch("mcp_server.", find(".connection", page), { load: () => table.load(), changed }, signal);
 }
 

@@ -2,7 +2,7 @@
 
 import { get, me } from "./api.js";
 import { find, stamp } from "./elements.js";
-import { watch } from "./live.js";
+import { queued, watch } from "./live.js";
 import { showOwner } from "./owners.js";
 import { Table } from "./table.js";
 import { showAge } from "./times.js";
@@ -19,8 +19,9 @@ let more = false; // than one page
 /** Count the pending approvals, and follow them, until `signal` aborts. Throws Problem. */
 export async function watchPending(signal) {
   replace({ items: [], links: { next: null } });
-  const load = async () => replace(await get("/approvals?status=pending", { signal }));
-  const changed = (type, sessionId, data) => {
+  const queue = queued();
+  const load = () => queue("all", async () => replace(await get("/approvals?status=pending", { signal })));
+  const changed = (type, sessionId, data) => queue(data, () => {
     if (type === "session.approval_requested") {
       pending.set(data.approval_id, { ...data, id: data.approval_id, session_id: sessionId, created_at: data.time });
     } else if (type === "session.approval_decided") {
@@ -30,7 +31,7 @@ export async function watchPending(signal) {
     } else return;
     show();
     if (more && pending.size < FEW) load().catch(() => {}); // the next event tries it again
-  };
+  });
   if ((await me()).role === "admin") {
     const timer = setInterval(() => document.hidden || load().catch(() => {}), REFRESH_MS);
     signal.addEventListener("abort", () => clearInterval(timer), { once: true });

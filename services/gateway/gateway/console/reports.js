@@ -1,13 +1,12 @@
 // The reports about a session or a task: the form that requests one, and the newest ones with their progress.
 
-import { ask, get, post } from "./api.js";
+import { ask, post } from "./api.js";
 import { save } from "./downloads.js";
 import { find, hideButtons, mark, presses, stamp, submits } from "./elements.js";
-import { refreshed, watch } from "./live.js";
+import { watch } from "./live.js";
 import { Table } from "./table.js";
 import { showTime } from "./times.js";
 
-const SHOWN = 25;
 const PARTS = ["include_messages", "include_tool_calls", "include_metrics"];
 const CONFIRMATION = "Delete this report? Its file and its links are deleted too.";
 const panel = find("#reports");
@@ -32,16 +31,12 @@ export async function showReports(element, subject, signal) {
   const alert = find(":scope > [role=alert]", part);
   submits(find("form", part), (fields) => request(subject, fields));
   const fill = (row, report) => show(row, report, find(".announcement", part));
-  const table = new Table(part, { newRow: () => newRow(alert), fill });
   const [[name, id]] = Object.entries(subject);
-  const update = refreshed(table, async (reportId) => {
-    const report = await get(`/reports/${reportId}`, { signal });
-    return report[name] === id ? report : null;
-  });
-  const load = async () => table.showAll((await get(`/reports?${name}=${id}&limit=${SHOWN}`, { signal })).items);
-  const changed = (_, reportId) => update(reportId);
+  const list = { path: "/reports", filters: () => `&${name}=${id}`, belongs: (report) => report[name] === id };
+  const table = new Table(part, { ...list, newRow: () => newRow(alert), fill, signal });
+  const changed = (_, reportId) => table.update(reportId);
   try {
-    await watch("report.", find(".connection", part), { load, changed }, signal);
+    await watch("report.", find(".connection", part), { load: () => table.load(), changed }, signal);
   } catch (problem) {
     if (!signal.aborted) alert.textContent = problem.message;
   }

@@ -32,7 +32,7 @@ export function openRunServers(id, aborted) {
 
 /** Show the servers of a run that was connected to them. */
 export function showRunServers(runId) {
-  if (panel.open) refresh(`${path}/${runId}`);
+  if (panel.open) refresh(`${path}/${runId}`).catch(() => {}); // tried again when the panel is opened
 }
 
 /** Return the servers of a run as items of the table. */

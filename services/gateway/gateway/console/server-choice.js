@@ -2,9 +2,10 @@
 
 import { get, me } from "./api.js";
 import { find, mark, stamp } from "./elements.js";
+import { merged } from "./live.js";
 
 /** Offer the enabled servers that sessions of the account may use; none is chosen. Throws Problem. */
-export async function offerServers(fieldset) {
+export const offerServers = merged(async (fieldset) => {
   const viewer = await me();
   const choices = [];
   let next = "/mcp-servers?is_enabled=true";
@@ -16,7 +17,7 @@ export async function offerServers(fieldset) {
   }
   find("div", fieldset).replaceChildren(...choices);
   fieldset.hidden = choices.length === 0;
-}
+});
 
 function choice(server) {
   const label = stamp("server-choice");

@@ -1,7 +1,7 @@
 // One session: its history, then its events as they occur.
 
 import { ask, get, me, post } from "./api.js";
-import { find, mark, showConnection, submits } from "./elements.js";
+import { find, mark, presses, showConnection, submits } from "./elements.js";
 import { showOwner } from "./owners.js";
 import { openReports } from "./reports.js";
 import { openRunServers, showRunServers } from "./run-servers.js";
@@ -197,13 +197,7 @@ message.addEventListener("keydown", (event) => {
   find("#ask").requestSubmit();
 });
 
-find("#cancel").addEventListener("click", async () => {
-  try {
-    await ask(`${path}/interrupt`, post());
-  } catch (problem) {
-    find("#session-error").textContent = problem.message;
-  }
-});
+presses(find("#cancel"), find("#session-error"), () => ask(`${path}/interrupt`, post()));
 
 scroller.addEventListener("scroll", () => {
   atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 60;

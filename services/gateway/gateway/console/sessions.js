@@ -12,6 +12,7 @@ const PAUSE_MS = 3_000; // between requests for changed sessions, since the API 
 const section = find("#list");
 const search = find("[type=search]", section);
 let table = null;
+let reread = null; // shows the current state of a session, by its id
 let opened = null; // the id of the open session, whose page updates the list
 
 /** Show the sessions and follow their changes until `signal` aborts; to an administrator, with their owners. */
@@ -19,23 +20,26 @@ export async function watchSessions(signal) {
   const viewer = await me();
   const newRow = () => stamp("session-entry");
   const fill = (row, session) => show(row, session, viewer);
-  table = new Table(section, { path: "/sessions", filters, newRow, fill, signal });
-  const reread = paced(PAUSE_MS, (ids) => refresh(ids, signal));
-  const changed = (type, id, data) => {
+  const belongs = ({ name }) => isFound(name);
+  table = new Table(section, { path: "/sessions", filters, belongs, newRow, fill, signal });
+  reread = paced(PAUSE_MS, (ids) => refresh(ids, signal));
+  const changed = (type, id, data) => table.queue(data, () => {
+    const created = { ...data, id, status: "created", created_at: data.time };
     if (type === "session.deleted") table.remove(id);
-    else if (type === "session.created" && !table.has(id)) update({ ...data, id, status: "created", created_at: data.time });
+    else if (type === "session.created" && !table.has(id)) table.show(created);
     else if (id !== opened && (table.has(id) || isFound(data.name))) reread(id);
-  };
+  });
   await watch("session.", null, { load: () => table.load(), changed }, signal);
 }
 
 /** Show the current state of a session that the search does not exclude. */
 export function update(session) {
-  if (table?.has(session.id) || isFound(session.name)) table?.show(session);
+  table?.queue(session, () => table.show(session));
 }
 
 /** Mark the open session. */
 export function choose(id) {
+  if (opened && opened !== id) reread?.(opened); // its page may be left before it has shown the latest change
   opened = id;
   for (const link of section.querySelectorAll("li a")) markOpen(link);
 }
@@ -61,11 +65,11 @@ const isFound = (name) => !words() || name?.toLowerCase().includes(words().toLow
 /** Show changed sessions: one request for all that are among the newest, and one for each of the others. */
 async function refresh(ids, signal) {
   const others = new Set(ids);
-  if (ids.size > 1) {
+  if (ids.size > 1) await table.queue(ids, async () => {
     const { items } = await get(`/sessions?limit=25${filters()}`, { signal });
-    for (const session of items) if (others.delete(session.id)) update(session);
-  }
-  for (const id of others) update(await get(`/sessions/${id}`, { signal }));
+    for (const session of items) if (others.delete(session.id)) table.show(session);
+  });
+  await Promise.all([...others].map((id) => table.update(id)));
 }
 
 function show(row, session, viewer) {

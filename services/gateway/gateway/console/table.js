@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { find, presses } from "./elements.js";
+import { queued } from "./live.js";
 
 const LIMIT = 25;
 
@@ -9,30 +10,38 @@ export class Table {
   #section;
   #options;
   #rows = new Map(); // by the id of the item
-  #turn = 0;
+
+  queue = queued(); // of what reads items, and of changes that a response might undo
 
   /**
    * Show items in a section. `newRow()` returns a row, and `fill(row, item)` updates it.
-   * With `path`, `load` and the button "Load more" read a list by its pages until `signal` aborts; `filters()` returns
-   * more of its query, like `&q=text`.
+   * With `path`, `load` and the button "Load more" read a list by its pages, and `update` an item, until `signal`
+   * aborts; `filters()` returns more of the query, like `&q=text`, and `belongs(item)` whether it would find an item.
    */
   constructor(section, options) {
     this.#section = section;
     this.#options = options;
     if (!this.#more) return;
     // The position is the id of the last item, not a number, so that new items shift no page.
-    const more = async () => this.#append(await this.#read(`&after=${this.#body.lastElementChild.dataset.id}`));
-    presses(this.#more, find(":scope > [role=alert]", section), more);
+    const more = async () => this.#add(await this.#read(`&after=${this.#body.lastElementChild.dataset.id}`));
+    presses(this.#more, find(":scope > [role=alert]", section), () => this.queue("more", more));
   }
 
   /** Load the first page again. */
-  async load() {
-    const turn = ++this.#turn;
-    const page = await this.#read("");
-    if (turn !== this.#turn) return; // it is being loaded again, maybe with other filters
-    this.#rows.clear();
-    this.#body.replaceChildren();
-    this.#append(page);
+  load() {
+    return this.queue("first page", async () => this.showAll(await this.#read("")));
+  }
+
+  /** Read an item, and show its current state; remove it if it is not found. */
+  update(id) {
+    const { path, signal } = this.#options;
+    return this.queue(id, async () => {
+      const item = await get(`${path}/${id}`, { signal }).catch((problem) => {
+        if (problem.status !== 404) throw problem;
+        this.remove(id);
+      });
+      if (item) this.show(item);
+    });
   }
 
   /** Return whether an item is shown. */
@@ -44,15 +53,15 @@ export class Table {
   showAll(items) {
     const ids = new Set(items.map(({ id }) => id));
     for (const id of this.#rows.keys()) if (!ids.has(id)) this.remove(id);
-    for (const item of items) this.show(item);
-    this.#showEmpty();
+    this.#add(items);
   }
 
-  /** Add an item or show its current state. An item that belongs to a page that is not loaded is ignored. */
+  /** Add an item or show its current state. An item that belongs to no page that is loaded is ignored. */
   show(item) {
+    const { belongs = () => true } = this.#options;
     const next = this.#successor(item);
     const complete = this.#more?.hidden ?? true;
-    if (this.#rows.has(item.id) || next || complete) this.#place(item, next);
+    if (this.#rows.has(item.id) || (belongs(item) && (next || complete))) this.#place(item, next);
   }
 
   /** Remove an item, if it is shown. */
@@ -70,14 +79,16 @@ export class Table {
     return find(".more", this.#section);
   }
 
-  #read(position) {
+  /** Return the items of a page, and show whether there are more. */
+  async #read(position) {
     const { path, signal, filters = () => "" } = this.#options;
-    return get(`${path}?limit=${LIMIT}${filters()}${position}`, { signal });
+    const { items, links } = await get(`${path}?limit=${LIMIT}${filters()}${position}`, { signal });
+    if (this.#more) this.#more.hidden = links.next === null;
+    return items;
   }
 
-  #append(page) {
-    for (const item of page.items) this.#place(item, null);
-    this.#more.hidden = page.links.next === null;
+  #add(items) {
+    for (const item of items) this.#place(item, this.#successor(item));
     this.#showEmpty();
   }
 

@@ -42,8 +42,9 @@ class TaskPage {
   #signal;
   #task = null;
   #executions;
-  #loadBackfills;
-  #loadTriggers;
+  #update = merged(() => this.#refresh());
+  #updateBackfills;
+  #updateTriggers;
 
   constructor(id, page, signal) {
     this.#id = id;
@@ -51,8 +52,8 @@ class TaskPage {
     this.#page = page;
     this.#signal = signal;
     this.#executions = executionList(find(".executions", page), this.#path, signal);
-    this.#loadBackfills = backfillList(find(".backfills", page), this.#path, signal);
-    this.#loadTriggers = triggerList(find(".triggers", page), this.#path, signal);
+    this.#updateBackfills = backfillList(find(".backfills", page), this.#path, signal);
+    this.#updateTriggers = triggerList(find(".triggers", page), this.#path, signal);
     showReports(find(".task-reports > div", page), { task_id: id }, signal);
     find(".task-reports > details", page).append(find(".task-reports form", page));
     find(".task-reports .connection", page).remove(); // the title of the page says it
@@ -64,34 +65,37 @@ class TaskPage {
   /** Load the page and follow the events of the task. Throws Problem. */
   async watch() {
     const parts = [
-      [/^task\.(changed|paused|resumed|schedule_advanced)$/, () => this.#refresh()],
-      [/^task\.backfill_/, this.#loadBackfills],
-      [/^task\.trigger_/, this.#loadTriggers],
-    ].map(([types, load]) => ({ types, load, update: merged(load) }));
-    const load = () => Promise.all([this.#executions, ...parts].map((part) => part.load()));
+      [/^task\.(changed|paused|resumed|schedule_advanced)$/, this.#update],
+      [/^task\.backfill_/, this.#updateBackfills],
+      [/^task\.trigger_/, this.#updateTriggers],
+    ];
+    const load = () => Promise.all([this.#executions.load(), ...parts.map(([, update]) => update())]);
     const changed = (type, id, { resource_id }) => {
       if (id !== this.#id) return;
-      if (type === "task.deleted") return close(this.#page, "The task was deleted.");
+      if (type === "task.deleted") return this.#update().catch(() => close(this.#page, "The task was deleted."));
       if (resource_id !== id) return this.#executions.update(resource_id); // an event of an execution
-      parts.find(({ types }) => types.test(type))?.update(id);
+      return parts.find(([types]) => types.test(type))?.[1]();
     };
     await watch("task.", find(".connection", this.#page), { load, changed }, this.#signal);
   }
 
   async #refresh() {
-    this.#task = await get(this.#path, { signal: this.#signal });
-    const nextRuns = await get(`${this.#path}/next-runs?count=${NEXT_RUNS}`, { signal: this.#signal });
-    const foreign = this.#task.user_id !== (await me()).id; // the stream has only events of the account
+    const signal = this.#signal;
+    const nextRunsPath = `${this.#path}/next-runs?count=${NEXT_RUNS}`;
+    const read = [get(this.#path, { signal }), get(nextRunsPath, { signal }), me()];
+    const [task, nextRuns, viewer] = await Promise.all(read);
+    this.#task = task;
+    const foreign = task.user_id !== viewer.id; // the stream has only events of the account
     find(".foreign", this.#page).hidden = !foreign;
     find(".connection", this.#page).hidden = foreign;
-    showTask(this.#page, this.#task);
-    showNextRuns(this.#page, this.#task, nextRuns);
+    showTask(this.#page, task);
+    showNextRuns(this.#page, task, nextRuns);
     find(".content", this.#page).hidden = false;
   }
 
   async #pauseOrResume() {
     await ask(`${this.#path}/${this.#task.is_active ? "pause" : "resume"}`, post());
-    await this.#refresh();
+    await this.#update();
   }
 
   async #run(fields) {
@@ -109,7 +113,7 @@ class TaskPage {
     let shown = null; // only what is changed is sent, so that changes made elsewhere meanwhile are kept
     const form = taskForm(async (body) => {
       await ask(this.#path, patch(changes(body, shown)));
-      await this.#refresh();
+      await this.#update();
       details.open = false;
     });
     details.append(form);

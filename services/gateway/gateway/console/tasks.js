@@ -1,8 +1,8 @@
 // The list of tasks, and the form that creates one.
 
-import { ask, get, me, post } from "./api.js";
+import { ask, me, post } from "./api.js";
 import { find, mark, stamp } from "./elements.js";
-import { refreshed, watch } from "./live.js";
+import { watch } from "./live.js";
 import { showOwner } from "./owners.js";
 import { Table } from "./table.js";
 import { taskForm } from "./task-form.js";
@@ -12,7 +12,7 @@ import { showTime } from "./times.js";
 export async function openTasks(view, signal) {
   const page = stamp("tasks-page");
   view.replaceChildren(page);
-  find("details", page).append(taskForm(create));
+  find("details", page).append(taskForm((body) => create(body, signal)));
   find("h2", page).focus();
   try {
     const viewer = await me();
@@ -22,17 +22,16 @@ export async function openTasks(view, signal) {
   }
 }
 
-/** Create a task, and open its page. Throws Problem. */
-async function create(body) {
+/** Create a task, and open its page unless the user has left this one. Throws Problem. */
+async function create(body, signal) {
   const task = await (await ask("/tasks", post(body))).json();
-  location.hash = `tasks/${task.id}`;
+  if (!signal.aborted) location.hash = `tasks/${task.id}`;
 }
 
 function watchTable(page, viewer, signal) {
   const fill = (row, task) => showRow(row, task, viewer);
   const table = new Table(page, { path: "/tasks", newRow: () => stamp("task-row"), fill, signal });
-  const update = refreshed(table, (id) => get(`/tasks/${id}`, { signal }));
-  const changed = (_, id) => update(id);
+  const changed = (_, id) => table.update(id);
   return watch("task.", find(".connection", page), { load: () => table.load(), changed }, signal);
 }
 

@@ -181,17 +181,23 @@ export class Transcript {
 
   #card(id) {
     const card = stamp("tool-entry");
-    find("details", card).addEventListener("toggle", async () => {
-      if (!("truncated" in card.dataset)) return;
-      try {
-        const whole = await get(`${this.#path}/tool-calls/${id}`);
-        delete card.dataset.truncated;
-        this.tool(whole);
-      } catch (problem) {
-        find(".output", card).textContent = problem.message;
-      }
-    });
+    find("details", card).addEventListener("toggle", () => this.#complete(card, id));
     return card;
+  }
+
+  /** Load what is truncated, again if the call goes on meanwhile: events show its status earlier than a response. */
+  async #complete(card, id) {
+    if (!("truncated" in card.dataset)) return;
+    const chip = find(".chip", card);
+    const status = chip.dataset.is;
+    try {
+      const whole = await get(`${this.#path}/tool-calls/${id}`);
+      if (chip.dataset.is !== status) return this.#complete(card, id);
+      delete card.dataset.truncated;
+      this.tool({ ...whole, status });
+    } catch (problem) {
+      find(".output", card).textContent = problem.message;
+    }
   }
 }
 

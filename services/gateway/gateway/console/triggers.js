@@ -2,14 +2,15 @@
 
 import { ask, get, post } from "./api.js";
 import { find, presses, stamp, submits } from "./elements.js";
+import { merged } from "./live.js";
 import { Table } from "./table.js";
 import { showTime } from "./times.js";
 
 const CONFIRMATION = "Revoke this trigger? Its URL will not start the task any more.";
 
-/** Show the triggers of the task at `path` in a section; returns a function that loads them. */
+/** Show the triggers of the task at `path` in a section; returns a function that updates them. */
 export function triggerList(section, path, signal) {
-  const load = async () => table.showAll((await get(`${path}/triggers`, { signal })).items);
+  const update = merged(async () => table.showAll((await get(`${path}/triggers`, { signal })).items));
   const alert = find(":scope > [role=alert]", section);
   const newRow = () => {
     const row = stamp("trigger-row");
@@ -20,7 +21,7 @@ export function triggerList(section, path, signal) {
       if (!confirm(CONFIRMATION)) return;
       await ask(`${path}/triggers/${row.dataset.id}`, { method: "DELETE" });
       find(".secret", section).textContent = "";
-      await load();
+      await update();
     });
     return row;
   };
@@ -28,9 +29,9 @@ export function triggerList(section, path, signal) {
   submits(find("form", section), async (fields) => {
     showSecret(section, await send(`${path}/triggers`, { name: fields.get("name") }));
     find("form", section).reset();
-    await load();
+    await update();
   });
-  return load;
+  return update;
 }
 
 const send = async (path, body) => (await ask(path, post(body))).json();

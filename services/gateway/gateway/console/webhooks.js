@@ -2,7 +2,7 @@
 
 import { get, me } from "./api.js";
 import { find } from "./elements.js";
-import { watch } from "./live.js";
+import { merged, watch } from "./live.js";
 
 const REASONS = {
   gone: "its receiver answered 410",
@@ -17,8 +17,8 @@ const notice = find("#webhooks");
 export async function watchWebhooks(signal) {
   signal.addEventListener("abort", () => { show([]); }, { once: true });
   const { id } = await me();
-  const load = async () => show((await get(`/webhooks?is_active=false&user_id=${id}`, { signal })).items);
-  await watch("webhook.", null, { load, changed: () => { load().catch(() => {}); } }, signal);
+  const update = merged(async () => show((await get(`/webhooks?is_active=false&user_id=${id}`, { signal })).items));
+  await watch("webhook.", null, { load: update, changed: () => update() }, signal);
 }
 
 function show(webhooks) {

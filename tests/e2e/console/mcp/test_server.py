@@ -1,12 +1,12 @@
 """One MCP server: its tools, its checks, its authorization, and its end."""
 
-import asyncio
 import re
 
 import pytest
 from onebox.testing.authorization_server import protected_server
-from playwright.async_api import Route, expect
+from playwright.async_api import expect
 
+from tests.e2e.console.late import LateResponse
 from tests.e2e.console.mcp.lab import Lab, register
 from tests.e2e.console.tab import Console
 from tests.e2e.user import User
@@ -39,22 +39,15 @@ async def test_changed_tools_of_a_server_are_shown_and_accepted(console: Console
 
 
 async def test_a_late_response_does_not_hide_a_later_change(console: Console, user: User, lab: Lab) -> None:
-    accepted = asyncio.Event()
-
-    async def delay(route: Route) -> None:
-        response = await route.fetch()
-        await accepted.wait()
-        await route.fulfill(response=response)
-
     await console.open_servers(register(user, lab.url))
     await expect(console.health).to_have_text("healthy")
     lab.describe(HOSTILE)
-    await console.page.route(re.compile("/check$"), delay, times=1)
+    checked = await LateResponse.of(console.page, "/check$")
     await console.press("Check now")
     await expect(console.health).to_have_text("changed")
     await console.press("Accept tools")
     await expect(console.health).to_have_text("healthy")
-    accepted.set()
+    await checked.arrive()
     await expect(console.view.locator(".check")).to_have_attribute("aria-busy", "false")
     await expect(console.health).to_have_text("healthy")
 
