@@ -79,6 +79,15 @@ LOADED = """async () => {
   await respond(requests.shift(), "found", null);
   return [...section.querySelectorAll("ul > li")].map((row) => row.dataset.id);
 }"""
+UNANSWERED = """async () => {
+  const { get } = await import("/console/api.js");
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = () => timeout(0);
+  window.fetch = (_, { signal }) => new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason));
+  });
+  return get("/sessions", { signal: new AbortController().signal }).catch(({ message }) => message);
+}"""
 POLICY = """(name) => {
   try { trustedTypes.createPolicy(name, {}); return true; } catch { return false; }
 }"""
@@ -113,6 +122,10 @@ async def test_the_title_of_a_tool_call_does_not_depend_on_the_order(modules: Co
 async def test_durations_are_shown_in_the_units_that_matter(modules: Console) -> None:
     shown = await modules.page.evaluate(DURATIONS, [None, 9_949, 10_000, 330_000, 3_600_000, 3_725_000])
     assert shown == ["", "9.9 s", "10 s", "5 min 30 s", "1 h", "1 h 2 min 5 s"]
+
+
+async def test_a_read_without_a_response_fails(modules: Console) -> None:
+    assert (await modules.page.evaluate(UNANSWERED)).startswith("Cannot reach the server.")
 
 
 async def test_changes_of_an_item_are_read_one_at_a_time_and_not_twice(modules: Console) -> None:

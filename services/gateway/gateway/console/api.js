@@ -3,6 +3,7 @@
 const BASE = "/api/v1";
 const STORAGE_KEY = "tokens"; // in localStorage: the tabs of a browser share one login
 const REFRESH_TIMEOUT_MS = 30_000;
+const GET_TIMEOUT_MS = 60_000; // others wait for what a page reads
 const STORAGE_DELAY_MS = 500; // until a change of localStorage has reached the other tabs
 
 let tokens = stored();
@@ -51,8 +52,11 @@ export async function ask(path, options = {}) {
   return accepted(response);
 }
 
-/** Return the JSON of a GET request. Throws Problem. */
-export const get = async (path, options) => (await ask(path, options)).json();
+/** Return the JSON of a GET request, which also ends if `signal` aborts. Throws Problem. */
+export async function get(path, { signal } = {}) {
+  const ended = [AbortSignal.timeout(GET_TIMEOUT_MS), ...(signal ? [signal] : [])];
+  return (await ask(path, { signal: AbortSignal.any(ended) })).json();
+}
 
 /** Return the account that is logged in. Throws Problem. */
 export const me = () => (account ??= get("/auth/me").catch((problem) => {
