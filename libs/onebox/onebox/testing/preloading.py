@@ -25,7 +25,7 @@ from onebox.testing.orphans import FollowingTests, execute
 
 SERVICES_OF_A_SYSTEM = ("gateway", *SERVICES, "simulator")
 _MODULES = frozenset(
-    ("gateway", *SERVICES, "onebox", "services.session.tests.deployment", "services.session.tests.replica")
+    ("gateway", *SERVICES, "onebox", "pytest", "services.session.tests.deployment", "services.session.tests.replica")
 )
 _FILES = frozenset(("box.py", "child.py", "replica.py", "small_service.py", "stalling_service.py"))
 """Programs beside tests, which run services or the launcher."""
