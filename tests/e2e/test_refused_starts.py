@@ -15,8 +15,7 @@ from onebox.children import allowed_environment
 from onebox.nats import EmbeddedNats
 from onebox.ports import ReservedPort
 from onebox.postgres import EmbeddedPostgres
-from onebox.testing.folders import temporary_folder
-from onebox.testing.unrooted import copy_cluster, postgres_in
+from onebox.testing.unrooted import copied_postgres
 
 from tests.e2e.refusing import (
     nats_without_streams,
@@ -48,10 +47,8 @@ def refused(request: pytest.FixtureRequest) -> Refused:
 @pytest.fixture(scope="module")
 def guarded() -> Generator[EmbeddedPostgres]:
     """Start a PostgreSQL for this module, whose access rules a test may change."""
-    with temporary_folder() as path:
-        copy_cluster(path / "postgres")
-        with postgres_in(path) as server:
-            yield server
+    with copied_postgres() as server:
+        yield server
 
 
 async def allow(server: EmbeddedPostgres, rule: str, role: str) -> None:

@@ -20,13 +20,13 @@ from eventing.testing.due import set_clocks
 from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.key_rings import default_ring
-from eventing.testing.label_model import LabelModel
+from eventing.testing.label_model import LABELS, LabelModel
 from eventing.testing.relayed_store import RelayedStore
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
 from onebox.testing import SERVER
 from onebox.testing.databases import Databases
-from onebox.testing.unrooted import copy_cluster, postgres_in
+from onebox.testing.unrooted import copied_postgres
 from runtime import bus
 from runtime.bus import Client, ordered
 from runtime.bus.jetstream import JetStream, jetstream
@@ -75,20 +75,23 @@ def fast_ordered_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ordered, "FETCH_TIMEOUT", 0.2)
 
 
+@pytest.fixture
+def tables() -> str:
+    """Return the statements that create the tables of a module beside those of the jars."""
+    return LABELS
+
+
 @pytest_asyncio.fixture
-async def database(databases: Databases) -> AsyncGenerator[Database]:
+async def database(databases: Databases, tables: str) -> AsyncGenerator[Database]:
     """Provide an open, migrated database of the test's own, in which it may create tables."""
-    async with migrated(databases, "jar", MIGRATIONS, as_owner=True) as database:
+    async with migrated(databases, "jar", MIGRATIONS, tables, as_owner=True) as database:
         yield database
 
 
 @pytest.fixture
-def own_server(open_folder: Path, servers: None) -> Generator[EmbeddedPostgres]:
-    """Provide a PostgreSQL server of the test's own, which it may stop and start; its cluster is not the shared one."""
-    path = open_folder / "postgres"
-    path.mkdir()
-    copy_cluster(path / "postgres", "own")
-    with postgres_in(path) as server:
+def own_server(servers: None) -> Generator[EmbeddedPostgres]:
+    """Provide a PostgreSQL server of the test's own, which it may stop and start."""
+    with copied_postgres() as server:
         yield server
 
 
@@ -130,12 +133,10 @@ def standby(own_server: EmbeddedPostgres, store_apart: PostgresStore, open_folde
     return Standby(own_server, store_apart.database, open_folder / "standby")
 
 
-@pytest_asyncio.fixture
-async def label_model(database: Database, js: JetStream) -> LabelModel:
+@pytest.fixture
+def label_model(database: Database, js: JetStream) -> LabelModel:
     """Provide an empty read model of the labels of jars."""
-    model = LabelModel(database, js)
-    await model.create()
-    return model
+    return LabelModel(database, js)
 
 
 @pytest_asyncio.fixture

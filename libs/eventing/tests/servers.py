@@ -1,6 +1,5 @@
 """Stopping and restarting the servers of a test, and failing over to a standby."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from eventing.database import Database
 from eventing.retrying import wait_until_available
 from onebox.nats import EmbeddedNats
 from onebox.postgres import EmbeddedPostgres
+from onebox.testing.unrooted import copy_files
 
 
 def shut_down(server: EmbeddedNats | EmbeddedPostgres) -> None:
@@ -31,17 +31,14 @@ class Standby:
     async def copy(self) -> None:
         """Copy the server's files, and start it again."""
         shut_down(self.server)
-        shutil.copytree(self.server.data, self.folder)
+        copy_files(self.server.data, self.folder)
         await self._start()
 
     async def fail_over(self) -> None:
         """Continue with the copy: later events are lost, and their transaction numbers are assigned again."""
-        owner = self.server.data.stat()
         shut_down(self.server)
         shutil.rmtree(self.server.data)
-        shutil.copytree(self.folder, self.server.data)
-        for path in (self.server.data, *self.server.data.rglob("*")):
-            os.chown(path, owner.st_uid, owner.st_gid)
+        self.folder.rename(self.server.data)
         await self._start()
 
     async def _start(self) -> None:

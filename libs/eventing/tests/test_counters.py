@@ -1,6 +1,7 @@
 """Counts of rows and of uses are exact, and transactions do not wait for each other to count."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import asyncpg
@@ -12,6 +13,9 @@ from eventing.handling import QueryContext
 from eventing.handling.reading import Filters, Table
 from eventing.migrating import OWN
 from eventing.testing import eventually
+from eventing.testing.harness import migrated
+from eventing.testing.jars import MIGRATIONS
+from onebox.testing.databases import Databases
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 
@@ -22,15 +26,14 @@ DECLARED = "SELECT count_rows('jars', 'jar_counts', '{marbles}')"
 
 
 @pytest.fixture
-async def counted(database: Database) -> Database:
-    await database.execute(DECLARED)
-    return database
+async def counted(databases: Databases) -> AsyncGenerator[Database]:
+    async with migrated(databases, "jar", MIGRATIONS, DECLARED, as_owner=True) as database:
+        yield database
 
 
 @pytest.fixture
-async def used(database: Database) -> Database:
-    await database.execute("CREATE TABLE jar_uses (label text, slot int, n bigint, PRIMARY KEY (label, slot))")
-    return database
+def tables() -> str:
+    return "CREATE TABLE jar_uses (label text, slot int, n bigint, PRIMARY KEY (label, slot))"
 
 
 async def fill(connection: Connection | Database, *marbles: int) -> None:
@@ -132,24 +135,24 @@ async def test_counts_are_exact_when_no_slot_is_free(counted: Database):
     assert await BY_MARBLES.all(counted) == {1: 10}
 
 
-async def test_uses_are_counted_by_key(used: Database):
+async def test_uses_are_counted_by_key(database: Database):
     for label in ("a", "b", "a"):
-        async with used.transaction() as connection:
+        async with database.transaction() as connection:
             await USES.add(label, connection)
-    assert await USES.all(used) == {"a": 2, "b": 1}
+    assert await USES.all(database) == {"a": 2, "b": 1}
 
 
-async def test_a_removed_key_has_no_count(used: Database):
-    async with used.transaction() as connection:
+async def test_a_removed_key_has_no_count(database: Database):
+    async with database.transaction() as connection:
         await USES.add("a", connection)
         await USES.remove("a", connection)
-    assert await USES.all(used) == {}
+    assert await USES.all(database) == {}
 
 
-async def test_a_count_can_be_selected_with_a_row(used: Database):
-    await used.execute("INSERT INTO jars VALUES ($1, 'a', 1), ($2, 'b', 1)", new_id(), new_id())
-    async with used.transaction() as connection:
+async def test_a_count_can_be_selected_with_a_row(database: Database):
+    await database.execute("INSERT INTO jars VALUES ($1, 'a', 1), ($2, 'b', 1)", new_id(), new_id())
+    async with database.transaction() as connection:
         await USES.add("a", connection)
     columns = f"label, {USES.count_of('jars.label')} AS uses"
-    rows, _ = await JARS.first(columns, 10, Filters(), QueryContext(used, Envelope.begin(), None))
+    rows, _ = await JARS.first(columns, 10, Filters(), QueryContext(database, Envelope.begin(), None))
     assert {row["label"]: row["uses"] for row in rows} == {"a": 1, "b": 0}

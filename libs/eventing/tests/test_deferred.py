@@ -17,6 +17,7 @@ REPLACE = """
     INSERT INTO jars (id, label) VALUES (gen_random_uuid(), $2)"""
 COPY = "INSERT INTO jars (id, label) SELECT id, 'a copy' FROM jars WHERE label = $1"
 MARBLES = "SELECT marbles FROM jars WHERE label = $1"
+OTHERS = ["others", "others1", "others2", "others3"]
 JARS = "SELECT label, marbles FROM jars ORDER BY label"
 
 
@@ -26,9 +27,9 @@ async def sent(database: Database) -> list[str]:
     return await logged_statements(database)
 
 
-@pytest_asyncio.fixture
-async def others(database: Database) -> None:
-    await database.execute("CREATE TABLE others (label text)")
+@pytest.fixture
+def tables() -> str:
+    return "".join(f"CREATE TABLE {table} (label text);" for table in OTHERS)
 
 
 async def write(database: Database, *writes: tuple[str, str], error: Exception | None = None) -> None:
@@ -43,12 +44,9 @@ async def jars(database: Database) -> list[tuple[str, int]]:
     return [(row["label"], row["marbles"]) for row in await database.fetch(JARS)]
 
 
-@pytest.mark.parametrize("others", [0, 1, 4])
-async def test_writes_to_different_tables_are_one_statement(database: Database, sent: list[str], others: int) -> None:
-    tables = [f"others{number}" for number in range(others)]
-    for table in tables:
-        await database.execute(f"CREATE TABLE {table} (label text)")
-    sent.clear()
+@pytest.mark.parametrize("count", [0, 1, 4])
+async def test_writes_to_different_tables_are_one_statement(database: Database, sent: list[str], count: int) -> None:
+    tables = OTHERS[:count]
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")
         for table in tables:
@@ -66,7 +64,7 @@ async def test_a_write_sees_earlier_ones_to_its_table(database: Database, sent: 
     assert await jars(database) == [("one", 1)]
 
 
-async def test_a_write_that_reads_a_changed_table_sees_its_changes(database: Database, others: None) -> None:
+async def test_a_write_that_reads_a_changed_table_sees_its_changes(database: Database) -> None:
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")
         await connection.execute("INSERT INTO others SELECT label FROM jars")
@@ -89,7 +87,7 @@ async def test_a_read_sees_the_writes_before_it(database: Database) -> None:
         assert await connection.fetch("SELECT label FROM jars") == [("one",)]
 
 
-async def test_writes_after_a_read_are_one_statement(database: Database, others: None, sent: list[str]) -> None:
+async def test_writes_after_a_read_are_one_statement(database: Database, sent: list[str]) -> None:
     async with deferred_transaction(database) as connection:
         await connection.execute(ADD, "one")
         await connection.fetch("SELECT label FROM jars")
@@ -141,20 +139,20 @@ async def number_of_others(database: Database) -> int:
     return await database.fetchval("SELECT count(*) FROM others")
 
 
-async def test_to_find_nothing_costs_no_statement(database: Database, others: None, sent: list[str]) -> None:
+async def test_to_find_nothing_costs_no_statement(database: Database, sent: list[str]) -> None:
     assert await expect_no_jar(database, "one", KnownValues()) is None
     assert len(sent) == 1
     assert await number_of_others(database) == 1
 
 
-async def test_nothing_is_written_if_an_expectation_fails(database: Database, others: None) -> None:
+async def test_nothing_is_written_if_an_expectation_fails(database: Database) -> None:
     await write(database, (ADD, "one"))
     with pytest.raises(Unexpected):
         await expect_no_jar(database, "one", KnownValues())
     assert await number_of_others(database) == 0
 
 
-async def test_an_unexpected_value_is_read_the_next_time(database: Database, others: None) -> None:
+async def test_an_unexpected_value_is_read_the_next_time(database: Database) -> None:
     known = KnownValues()
     await write(database, (ADD, "one"))
     with pytest.raises(Unexpected):
@@ -163,9 +161,7 @@ async def test_an_unexpected_value_is_read_the_next_time(database: Database, oth
     assert await number_of_others(database) == 3
 
 
-async def test_after_a_value_the_same_query_is_read_once_for_others(
-    database: Database, others: None, sent: list[str]
-) -> None:
+async def test_after_a_value_the_same_query_is_read_once_for_others(database: Database, sent: list[str]) -> None:
     known = KnownValues()
     await write(database, (ADD, "one"))
     await write(database, (ADD, "two"))
@@ -177,7 +173,7 @@ async def test_after_a_value_the_same_query_is_read_once_for_others(
     assert len(sent) == 1
 
 
-async def test_a_value_that_is_gone_is_no_longer_read(database: Database, others: None, sent: list[str]) -> None:
+async def test_a_value_that_is_gone_is_no_longer_read(database: Database, sent: list[str]) -> None:
     known = KnownValues()
     await write(database, (ADD, "one"))
     with pytest.raises(Unexpected):
@@ -195,9 +191,7 @@ async def test_an_expectation_about_a_written_table_sees_the_writes(database: Da
         assert await connection.expect_none(MARBLES, "one") == 0
 
 
-async def test_an_expectation_is_checked_before_writes_that_depend_on_each_other(
-    database: Database, others: None
-) -> None:
+async def test_an_expectation_is_checked_before_writes_that_depend_on_each_other(database: Database) -> None:
     await write(database, (ADD, "one"))
     with pytest.raises(Unexpected):
         await expect_no_jar(database, "one", KnownValues(), "UPDATE others SET label = 'two'", "DELETE FROM jars")

@@ -18,8 +18,7 @@ from eventing.testing.label_model import LabelModel
 from eventing.testing.relayed_store import RelayedStore, reason_for_stopping
 from eventing.testing.relaying import open_jars, wait_until_saved
 from onebox.testing.databases import Databases
-from onebox.testing.folders import temporary_folder
-from onebox.testing.unrooted import copy_cluster, postgres_in
+from onebox.testing.unrooted import copied_postgres
 from runtime.bus.jetstream import JetStream
 
 pytestmark = pytest.mark.usefixtures("fast_relay", "fast_ordered_reads")
@@ -28,10 +27,8 @@ pytestmark = pytest.mark.usefixtures("fast_relay", "fast_ordered_reads")
 @pytest.fixture(scope="module")
 def other_cluster(servers: None) -> Generator[Databases]:
     """Provide databases on a server whose cluster is not the shared one."""
-    with temporary_folder() as path:
-        copy_cluster(path / "postgres", "own")
-        with postgres_in(path) as server, Databases(server) as databases:
-            yield databases
+    with copied_postgres("own") as server, Databases(server) as databases:
+        yield databases
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from eventing.bus.wire import EventHeaders
 from eventing.database import Connection, Database
 from eventing.projectors.projector import HeaderProjector
@@ -51,9 +50,13 @@ class Subjects:
         await eventually_equals(self.all, [*subjects])
 
 
-@pytest_asyncio.fixture
-async def subjects(database: Database, js: JetStream) -> Subjects:
-    await database.execute("CREATE TABLE subjects (n int GENERATED ALWAYS AS IDENTITY, subject text, batch int)")
+@pytest.fixture
+def tables() -> str:
+    return "CREATE TABLE subjects (n int GENERATED ALWAYS AS IDENTITY, subject text, batch int)"
+
+
+@pytest.fixture
+def subjects(database: Database, js: JetStream) -> Subjects:
     return Subjects(database, js)
 
 

@@ -10,6 +10,7 @@ import pytest_asyncio
 from eventing import migrating
 from eventing.database import Database
 from eventing.migrating import OWN, MigrationError, migrate
+from onebox.testing.cases import every_case
 
 OWN_FILES = [path.name for path in sorted(OWN.iterdir())]
 
@@ -104,12 +105,13 @@ async def test_a_database_of_a_newer_release_is_rejected(empty: Database, folder
         await migrate(empty, folder)
 
 
-@pytest.mark.parametrize("name", ["0003_gap.sql", "0001_twice.sql", "2_short.sql", "0002-dashes.sql"])
+@every_case("name", ["0003_gap.sql", "0001_twice.sql", "2_short.sql", "0002-dashes.sql"])
 async def test_a_folder_with_a_gap_or_a_wrong_name_changes_nothing(empty: Database, folder: Path, name: str) -> None:
     write(folder, name, "CREATE TABLE marbles (id int)")
     with pytest.raises(MigrationError, match=name):
         await migrate(empty, folder)
     assert not await has_table(empty, "events")
+    (folder / name).unlink()
 
 
 @pytest.mark.parametrize("exists", [True, False])

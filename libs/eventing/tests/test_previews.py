@@ -17,8 +17,12 @@ BOXES = Table("boxes", Code.SESSION_NOT_FOUND, readable=None)
 EURO = "\N{EURO SIGN}"
 
 
+@pytest.fixture
+def tables() -> str:
+    return "CREATE TABLE boxes (id int, value jsonb)"
+
+
 async def read(database: Database, value: Any, column: PreviewedColumn = VALUE) -> Row:
-    await database.execute("CREATE TABLE boxes (id int, value jsonb)")
     await database.execute("INSERT INTO boxes VALUES (1, $1)", value)
     [row], _ = await BOXES.first(f"id, {column.sql}", 1, Filters(), QueryContext(database, Envelope.begin(), None))
     return row

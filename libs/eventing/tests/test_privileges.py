@@ -9,6 +9,7 @@ import pytest_asyncio
 from eventing.database import Database
 from eventing.migrating import MigrationError, migrate_as_owner
 from eventing.privileges import UNRESTRICTED, check_role, grant
+from onebox.testing.cases import every_case
 from onebox.testing.databases import Databases
 from runtime.starting import CannotStart
 from structlog.testing import capture_logs
@@ -166,7 +167,7 @@ async def test_migrations_that_were_applied_for_no_role_are_reported(
         await migrate_as_owner(restricted, folder, None)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("revoked", "lacking"),
     [
         ("INSERT ON log", "log"),
@@ -178,7 +179,7 @@ async def test_migrations_that_were_applied_for_no_role_are_reported(
 async def test_a_service_does_not_start_without_a_privilege(
     owner: Database, restricted: Database, folder: Path, revoked: str, lacking: str
 ) -> None:
-    await migrate_as_owner(restricted, folder, owner.url)
+    await migrate_as_owner(restricted, folder, owner.url)  # also grants what the previous case has revoked
     await owner.execute(f"REVOKE {revoked} FROM {await restricted.fetchval(ROLE_OF)}")
     with pytest.raises(CannotStart, match=rf"lacks privileges on .*{lacking}.*run `python -m jar migrate`"):
         await check_role(restricted)
@@ -191,7 +192,7 @@ async def test_a_role_that_owns_the_tables_is_reported(owner: Database, folder: 
     assert [entry["log_level"] for entry in logs if "MIGRATION_DATABASE_URL" in entry["event"]] == ["warning"]
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("more", "expected"),
     [("", False), ("CREATEROLE", True), ("IN ROLE agentapi", True), ("IN ROLE pg_write_all_data", True)],
 )

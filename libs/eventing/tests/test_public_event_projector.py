@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import pytest_asyncio
 from contracts.public_event import PublicEvent
 from contracts.wire import PUBLIC_PREFIX, PUBLIC_STREAM
 from eventing.bus import public_stream
@@ -59,11 +58,15 @@ class Subscriber:
         return await self.database.fetchval("SELECT sequence FROM checkpoints WHERE name = 'public'")
 
 
-@pytest_asyncio.fixture
-async def subscriber(database: Database, js: JetStream, monkeypatch: pytest.MonkeyPatch) -> Subscriber:
+@pytest.fixture
+def tables() -> str:
+    return "CREATE TABLE subjects (sequence int)"
+
+
+@pytest.fixture
+def subscriber(database: Database, js: JetStream, monkeypatch: pytest.MonkeyPatch) -> Subscriber:
     monkeypatch.setattr(public_events, "UNWANTED_SECONDS", 0.01)
     monkeypatch.setattr(public_events, "SKIP_SECONDS", 0.02)
-    await database.execute("CREATE TABLE subjects (sequence int)")
     return Subscriber(database, js)
 
 

@@ -28,8 +28,12 @@ async def project_secrets(recorded: Recorded[Any], connection: Connection) -> No
 
 
 @pytest.fixture
+def tables() -> str:
+    return "CREATE TABLE jar_secrets (jar_id uuid PRIMARY KEY, headers jsonb NOT NULL)"
+
+
+@pytest.fixture
 async def store(database: Database) -> PostgresStore:
-    await database.execute("CREATE TABLE jar_secrets (jar_id uuid PRIMARY KEY, headers jsonb NOT NULL)")
     store = PostgresStore(database, Jar.events, project_secrets)
     for id, code in ((OWNER, "plantedsecret"), (OTHER, "other")):
         jar = Jar(id)

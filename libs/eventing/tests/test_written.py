@@ -24,9 +24,8 @@ NONE = "SELECT 1 FROM jars WHERE label = $1"
 
 
 @pytest.fixture
-async def jars(database: Database) -> Database:
-    await database.execute("CREATE TABLE others (label text UNIQUE); CREATE TABLE parents ()")
-    return database
+def tables() -> str:
+    return "CREATE TABLE others (label text UNIQUE); CREATE TABLE parents ()"
 
 
 async def written_after(database: Database, *more: str, known: KnownValues | None = None) -> Row | None:
@@ -43,50 +42,50 @@ async def written_after(database: Database, *more: str, known: KnownValues | Non
 
 
 @pytest.mark.parametrize("known", [None, KnownValues()])
-async def test_the_row_of_a_single_statement_is_kept(jars: Database, known: KnownValues | None) -> None:
-    sent = await logged_statements(jars)
-    assert await written_after(jars, known=known) == {"id": ID, "label": "one", "marbles": 0, "parents": 0}
+async def test_the_row_of_a_single_statement_is_kept(database: Database, known: KnownValues | None) -> None:
+    sent = await logged_statements(database)
+    assert await written_after(database, known=known) == {"id": ID, "label": "one", "marbles": 0, "parents": 0}
     assert len(sent) == 1
 
 
-async def test_a_row_that_a_later_statement_may_change_is_not_kept(jars: Database) -> None:
-    assert await written_after(jars, "UPDATE jars SET marbles = 1") is None
+async def test_a_row_that_a_later_statement_may_change_is_not_kept(database: Database) -> None:
+    assert await written_after(database, "UPDATE jars SET marbles = 1") is None
 
 
-async def test_all_other_writes_of_the_statement_are_done(jars: Database) -> None:
-    await jars.execute("CREATE TABLE more (label text)")
-    await written_after(jars, "INSERT INTO more VALUES ('one')")
-    counts = [await jars.fetchval(f"SELECT count(*) FROM {table}") for table in ("others", "jars", "more")]  # noqa: S608
+async def test_all_other_writes_of_the_statement_are_done(database: Database) -> None:
+    await database.execute("CREATE TABLE more (label text)")
+    await written_after(database, "INSERT INTO more VALUES ('one')")
+    counts = [await database.fetchval(f"SELECT count(*) FROM {table}") for table in ("others", "jars", "more")]  # noqa: S608
     assert counts == [1, 1, 1]
 
 
-async def test_the_violation_of_the_first_write_is_raised(jars: Database) -> None:
-    await written_after(jars)
+async def test_the_violation_of_the_first_write_is_raised(database: Database) -> None:
+    await written_after(database)
     with pytest.raises(asyncpg.UniqueViolationError) as violation:
-        await written_after(jars)
+        await written_after(database)
     assert violation.value.constraint_name == "others_label_key"
 
 
-async def test_nothing_is_written_if_an_expectation_fails(jars: Database) -> None:
-    await jars.execute("INSERT INTO jars (id, label) VALUES ($1, 'one')", STRANGER)
+async def test_nothing_is_written_if_an_expectation_fails(database: Database) -> None:
+    await database.execute("INSERT INTO jars (id, label) VALUES ($1, 'one')", STRANGER)
     with pytest.raises(Unexpected):
-        await written_after(jars, known=KnownValues())
-    assert await jars.fetchval("SELECT count(*) FROM others") == 0
+        await written_after(database, known=KnownValues())
+    assert await database.fetchval("SELECT count(*) FROM others") == 0
 
 
-async def test_no_row_is_kept_beyond_the_block(jars: Database) -> None:
-    await written_after(jars)
+async def test_no_row_is_kept_beyond_the_block(database: Database) -> None:
+    await written_after(database)
     assert written_row("jars", COLUMNS, ID) is None
 
 
-async def test_a_written_row_is_that_of_an_actor_who_may_see_it(jars: Database) -> None:
+async def test_a_written_row_is_that_of_an_actor_who_may_see_it(database: Database) -> None:
     own = Table("(SELECT id AS user_id, * FROM jars) AS jars", Code.SESSION_NOT_FOUND)
     row: Row = {"id": ID, "user_id": OWNER}
     with keeping_rows():
         keep_row(own.name, "*", row)
-        assert await own.fetch("*", ID, _context(jars, OWNER)) == row
+        assert await own.fetch("*", ID, _context(database, OWNER)) == row
         with pytest.raises(Refusal):
-            await own.fetch("*", ID, _context(jars, STRANGER))
+            await own.fetch("*", ID, _context(database, STRANGER))
 
 
 @pytest.mark.parametrize(

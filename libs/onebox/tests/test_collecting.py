@@ -1,11 +1,11 @@
 """Workers are forked from a process that has collected the tests."""
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from onebox.children import allowed_environment
+
+from libs.onebox.tests.nested import run_pytest
 
 pytestmark = [
     pytest.mark.usefixtures("servers"),
@@ -28,16 +28,7 @@ def run(tmp_path: Path, text: str) -> tuple[int, str]:
     for name in ("test_one", "test_other"):
         (tmp_path / f"{name}.py").write_text(text)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    options = ["-p", "xdist", "-p", "onebox.testing.collecting", "-n", "2", "-m", "not server"]
-    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
-    ran = subprocess.run(  # noqa: S603  no shell
-        [sys.executable, "-m", "pytest", *options],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ran = run_pytest(tmp_path, "-p", "xdist", "-p", "onebox.testing.collecting", "-n", "2", "-m", "not server")
     return ran.returncode, ran.stdout + ran.stderr
 
 

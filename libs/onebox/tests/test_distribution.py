@@ -1,9 +1,8 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from onebox.children import allowed_environment
+
+from libs.onebox.tests.nested import run_pytest
 
 pytestmark = pytest.mark.usefixtures("servers")
 
@@ -47,11 +46,7 @@ def events(tmp_path: Path, *options: str) -> list[list[str]]:
     (tmp_path / "test_others.py").write_text(OTHERS)
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --dist loadgroup --no-loadscope-reorder")
     plugins = [f"-ponebox.testing.{name}" for name in ("collecting", "distribution")]
-    command = [sys.executable, "-m", "pytest", "-p", "xdist", *plugins, "-m", "not server", *options]
-    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
-    ran = subprocess.run(  # noqa: S603  no shell
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    ran = run_pytest(tmp_path, "-p", "xdist", *plugins, "-m", "not server", *options)
     assert "4 passed" in ran.stdout, ran.stdout
     return [line.split(" ", 1) for line in (tmp_path / "events").read_text().splitlines()]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from onebox.children import allowed_environment
 from onebox.testing import orphans
 from onebox.testing.system import has_ended, until
+
+from libs.onebox.tests.nested import pytest_command, pytest_environment
 
 BOX = Path(__file__).with_name("box.py")
 TESTS = f"""
@@ -56,9 +57,8 @@ def command_line(pid: int) -> str:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent dies")
 def test_all_processes_of_a_killed_test_run_end(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text(TESTS)
-    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
-    plugins = ["-p", "xdist", "-p", "onebox.testing", "-p", "onebox.testing.orphans"]
-    command = [sys.executable, "-m", "pytest", *plugins, "-n", "1", "--rootdir", ".", "."]
+    command = pytest_command("-p", "xdist", "-p", "onebox.testing", "-p", "onebox.testing.orphans", "-n", "1")
+    environment = pytest_environment(servers=True)
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as run:  # noqa: S603  no shell
         until((tmp_path / "begun").exists)
         started = [*below(run.pid, children())]

@@ -5,7 +5,6 @@
 import base64
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import Mock
@@ -13,12 +12,13 @@ from unittest.mock import Mock
 import asyncpg
 import nats
 import pytest
-from onebox.children import allowed_environment
 from onebox.testing.buses import Buses
 from onebox.testing.databases import Databases
 from onebox.testing.planted import check_files, planted, revealed, revealed_in_files, searchable
 from onebox.testing.planted_tables import revealed_in_compressed_rows
 from onebox.testing.system import System
+
+from libs.onebox.tests.nested import run_pytest
 
 TOKEN, ID = "aB-_" * 10 + "xyz", "0197a1f0000070008000000000000016"
 SECRET = planted("one").encode()
@@ -232,10 +232,6 @@ def test_nothing():
 @pytest.mark.usefixtures("servers")
 def test_a_test_that_writes_or_logs_a_secret_fails(tmp_path: Path) -> None:
     (tmp_path / "test_leaks.py").write_text(LEAKS)
-    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.captured", "--rootdir", ".", "."]
-    environment = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
-    ran = subprocess.run(  # noqa: S603  no shell
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    ran = run_pytest(tmp_path, "-p", "onebox.testing.captured")
     assert "6 failed, 1 passed" in ran.stdout
     assert "secrets in the output or the logs of this test" in ran.stdout

@@ -75,7 +75,7 @@ def test_other_programs_are_started(tmp_path: Path) -> None:
 
 def test_a_program_with_variables_of_python_is_started() -> None:
     started = [sys.executable, "-P", "-m", "gateway"]
-    with subprocess.Popen(started, env={"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE) as program:  # noqa: S603
+    with subprocess.Popen(started, env={"PYTHONNODEBUGRANGES": "1"}, stdout=subprocess.PIPE) as program:  # noqa: S603
         command = Path(f"/proc/{program.pid}/cmdline")
         until(lambda: command.read_bytes().split(b"\0")[1:4] == [b"-P", b"-m", b"gateway"])
         program.kill()

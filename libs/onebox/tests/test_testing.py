@@ -1,21 +1,20 @@
 # nats-py does not annotate its options
 # pyright: reportUnknownMemberType=false
 
-import subprocess
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import asyncpg
 import nats
 import pytest
-from onebox.children import allowed_environment
 from onebox.nats import EmbeddedNats
 from onebox.testing import SERVER
 from onebox.testing.buses import ACCOUNTS, Buses
 from onebox.testing.databases import Databases
 from onebox.testing.folders import usable
 from onebox.testing.system import until
+
+from libs.onebox.tests.nested import run_pytest
 
 
 async def _create_table(url: str) -> None:
@@ -127,8 +126,6 @@ def test_a_test_without_a_server_is_not_marked(request: pytest.FixtureRequest) -
     assert not request.node.get_closest_marker(SERVER)
 
 
-ENVIRONMENT = allowed_environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-"""Of a test run: other plugins take seconds to load."""
 UNMARKED = """
 def test_one(request):
     request.getfixturevalue("nats_url")
@@ -138,8 +135,7 @@ def test_one(request):
 @pytest.mark.usefixtures("servers")
 def test_an_unmarked_test_fails_if_it_requests_a_server(tmp_path: Path) -> None:
     (tmp_path / "test_unmarked.py").write_text(UNMARKED)
-    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing", "-m", f"not {SERVER}", "--rootdir", ".", "."]
-    ran = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    ran = run_pytest(tmp_path, "-p", "onebox.testing", "-m", f"not {SERVER}")
     assert "This test needs a server but is not marked" in ran.stdout
 
 
@@ -169,8 +165,7 @@ def test_that_passes(some_system):
 @pytest.mark.usefixtures("servers")
 def test_a_failed_test_shows_what_the_services_of_its_system_complained_of(tmp_path: Path) -> None:
     (tmp_path / "test_failing.py").write_text(FAILING)
-    command = [sys.executable, "-m", "pytest", "-p", "onebox.testing.failures", "--rootdir", ".", "."]
-    ran = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False)  # noqa: S603  no shell
+    ran = run_pytest(tmp_path, "-p", "onebox.testing.failures")
     assert "2 failed, 1 passed" in ran.stdout
     assert ran.stdout.count("session: error: no model") == 1
 

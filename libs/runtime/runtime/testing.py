@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 
 from runtime import telemetry
 
-_FIRST_PAUSE, _GROWTH, _MAX_PAUSE = 0.002, 1.4, 0.03
+_FIRST_PAUSE, _GROWTH, _MAX_PAUSE = 0.002, 1.4, 0.1
 """Seconds: what is true at once is noticed at once, and what takes long is not asked for too often."""
 
 

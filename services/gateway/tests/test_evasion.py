@@ -6,10 +6,11 @@ import httpx
 import pytest
 from gateway.clients.client_address import client_address
 from gateway.settings import Settings
+from onebox.testing.cases import every_case
 from starlette.requests import HTTPConnection
 
 from services.gateway.tests.harness import Harness
-from services.gateway.tests.test_rate_limits import ME, Clock
+from services.gateway.tests.test_rate_limits import ME, Clock, pass_hour
 from services.gateway.tests.test_rate_limits import clock as clock
 from services.gateway.tests.test_rate_limits import harness as harness
 from services.gateway.tests.test_rate_limits import patient as patient
@@ -79,15 +80,15 @@ def test_an_address_counts_the_same_in_each_notation(peer: str, address: str):
     assert client_address(HTTPConnection({"type": "http", "client": (peer, 1)})) == address
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
-async def test_no_spelling_of_a_path_is_served_uncounted(client: httpx.AsyncClient, spelling: str):
+@every_case("spelling", SPELLINGS, before=pass_hour)
+async def test_no_spelling_of_a_path_is_served_uncounted(client: httpx.AsyncClient, clock: Clock, spelling: str):
     response = await client.get(spelling)
     is_counted = "x-ratelimit-limit" in response.headers
     assert is_counted or response.status_code == 404 or response.json().get("status") == "healthy"
 
 
-@pytest.mark.parametrize("method", METHODS)
-async def test_requests_with_all_methods_count(client: httpx.AsyncClient, method: str):
+@every_case("method", METHODS, before=pass_hour)
+async def test_requests_with_all_methods_count(client: httpx.AsyncClient, clock: Clock, method: str):
     for _ in range(3):
         await client.request(method, ME)
     assert (await client.get(ME)).status_code == 429
@@ -103,7 +104,7 @@ async def test_a_client_with_many_tokens_is_one_client(harness: Harness, clock: 
 
 
 @pytest.mark.parametrize("rate_limits", ["none"])
-@pytest.mark.parametrize(
+@every_case(
     "origin",
     [
         *("null", "", "*", "http://app.example.com", "https://app.example.com:444", "https://app.example.com."),
@@ -130,7 +131,7 @@ async def test_no_other_origin_may_read(anonymous: httpx.AsyncClient, origin: st
 
 @pytest.mark.parametrize("rate_limits", ["none"])
 @pytest.mark.parametrize("trusted", ["", "127.0.0.1"])
-@pytest.mark.parametrize("name", ["x-forwarded-host", "x-host", "forwarded", "x-original-url", "x-rewrite-url"])
+@every_case("name", ["x-forwarded-host", "x-host", "forwarded", "x-original-url", "x-rewrite-url"])
 async def test_no_header_replaces_host_or_path(client: httpx.AsyncClient, name: str):
     response = await client.get(ME, headers={name: "evil.example"})
     assert response.status_code == 200
@@ -138,7 +139,7 @@ async def test_no_header_replaces_host_or_path(client: httpx.AsyncClient, name: 
 
 
 @pytest.mark.parametrize("rate_limits", ["none"])
-@pytest.mark.parametrize("name", ["x-http-method-override", "x-http-method", "x-method-override"])
+@every_case("name", ["x-http-method-override", "x-http-method", "x-method-override"])
 async def test_no_header_replaces_the_method(client: httpx.AsyncClient, name: str):
     response = await client.get(ME, headers={name: "DELETE"})
     assert (response.status_code, response.json()["role"]) == (200, "user")

@@ -20,6 +20,7 @@ from runtime.bus.jetstream import jetstream
 from runtime.testing import background, eventually
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.harness import Harness
 
@@ -124,7 +125,7 @@ async def test_keys_belong_to_a_user(client: httpx.AsyncClient, harness: Harness
     assert len({*created(services)}) == 2
 
 
-@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é".encode()], ids=["empty", "space", "two", "long", "é"])
+@each("key", ["", " ", "a b", "x" * 256, "é".encode()])
 async def test_an_invalid_key_is_422(client: httpx.AsyncClient, services: FakeServices, key: Any):
     response = await client.post(SESSIONS, json=BODY, headers={"idempotency-key": key})
     assert problem(response) == (422, "VALIDATION_ERROR")

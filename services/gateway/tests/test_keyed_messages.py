@@ -17,6 +17,7 @@ from mcp_types import CallToolResult
 from onebox.testing.mcp import code_of, mcp_client
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import OTHER, FakeServices
 from services.gateway.tests.test_idempotency import ids_of_messages
 from services.gateway.tests.websocket_client import Client, open_websocket
@@ -96,7 +97,7 @@ async def test_a_key_belongs_to_a_kind_of_message(base_url: str, services: FakeS
     assert len(services.of(SubmitQuery, InterruptSession)) == 2
 
 
-@pytest.mark.parametrize("key", ["", "a b", 7, ["x"], "x" * 256])
+@each("key", ["", "a b", 7, ["x"], "x" * 256])
 async def test_an_invalid_key_is_an_error(base_url: str, services: FakeServices, key: object):
     _, data = await over_new_socket(base_url, services.token(), key=key)
     assert (data["code"], services.of(SubmitQuery)) == ("VALIDATION_ERROR", [])

@@ -3,7 +3,6 @@
 from typing import Any
 
 import httpx
-import pytest
 from contracts.mcp_registry.server import CheckReferences
 from contracts.messages import Refused
 from contracts.refusals import Code
@@ -13,6 +12,7 @@ from contracts.session.template import ChangeTemplate, CreateTemplate
 from contracts.task_scheduler.task import ChangeTask, CreateTask
 
 from services.gateway.tests import samples
+from services.gateway.tests.cases import each
 from services.gateway.tests.fake_services import FakeServices
 
 OPTIONS: dict[str, Any] = {"sdk_options": {"mcp_servers": ["kubernetes", "weather"]}}
@@ -24,7 +24,7 @@ REQUESTS: list[tuple[str, str, dict[str, Any], Any, Any]] = [
     ("POST", "/tasks", {"name": "one", "prompt_template": "x"}, CreateTask, samples.task()),
     ("PATCH", f"/tasks/{TASK}", {}, ChangeTask, samples.task()),
 ]
-everywhere = pytest.mark.parametrize(("method", "path", "body", "kind", "view"), REQUESTS)
+everywhere = each(("method", "path", "body", "kind", "view"), REQUESTS)
 
 
 @everywhere

@@ -11,6 +11,7 @@ from contracts.session.run import ListRuns
 from contracts.session.session import ListSessions
 from contracts.session.template import ListTemplates
 from eventing.testing.harness import owned
+from onebox.testing.cases import every_case
 from onebox.testing.databases import Databases
 from runtime.clock import new_id
 
@@ -26,8 +27,8 @@ LISTS: list[tuple[Any, dict[str, Any], Code]] = [
 ]
 
 
-@pytest.mark.parametrize("direction", ["after", "before"])
-@pytest.mark.parametrize(("kind", "fields", "code"), LISTS)
+@every_case("direction", ["after", "before"])
+@every_case(("kind", "fields", "code"), LISTS)
 async def test_an_unknown_cursor_is_refused(
     desk_after_run: Desk, kind: Any, fields: dict[str, Any], code: Code, direction: str
 ) -> None:

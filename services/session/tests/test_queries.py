@@ -15,6 +15,7 @@ from contracts.session.run import GetRun, GetRunSummary, ListRuns, StartRun, Sub
 from contracts.session.run_view import RunSummary
 from contracts.session.session import CountSessions, CreateSession, GetSession, ListSessions, PauseSession
 from contracts.session.workspace import ListFiles, ReadFile
+from onebox.testing.cases import every_case
 from runtime.bus.envelope import Envelope
 from runtime.clock import new_id
 
@@ -80,7 +81,7 @@ async def test_users_list_their_own_sessions_and_admins_all(desk: Desk) -> None:
     assert (await desk.ask(ListSessions(), ADMIN)).total == 2
 
 
-@pytest.mark.parametrize(
+@every_case(
     "query",
     [
         GetSession,
@@ -102,7 +103,7 @@ async def test_another_users_session_is_not_found(desk_after_run: Desk, query: A
         await desk_after_run.ask(query.example(), STRANGER)
 
 
-@pytest.mark.parametrize("query", [GetRun, GetRunSummary])
+@every_case("query", [GetRun, GetRunSummary])
 async def test_an_unknown_run_is_not_found(desk_after_run: Desk, query: Any) -> None:
     with pytest.raises(Refusal, match=Code.RUN_NOT_FOUND):
         await desk_after_run.ask(query(session_id=UUID(SESSION), run_id=new_id()))

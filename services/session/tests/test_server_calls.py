@@ -194,11 +194,11 @@ async def test_few_results_are_kept(agent: Agent, monkeypatch: pytest.MonkeyPatc
     assert [row["tool_use_id"] for row in await agent.desk.database.fetch(ROWS)] == ["toolu_3", "toolu_4"]
 
 
-@pytest.mark.parametrize("forged", [None, 1, "a" * 200, "\x00", "\ud800", ["x"]])
-async def test_a_forged_id_is_left_out(agent: Agent, forged: object) -> None:
-    await agent.call(forged)
-    [row] = await agent.desk.database.fetch(ROWS)
-    assert row["tool_use_id"] is None
+async def test_a_forged_id_is_left_out(agent: Agent) -> None:
+    forged = [None, 1, "a" * 200, "\x00", "\ud800", ["x"]]
+    for each in forged:
+        await agent.call(each)
+    assert [row["tool_use_id"] for row in await agent.desk.database.fetch(ROWS)] == [None] * len(forged)
 
 
 async def test_forged_ids_do_not_prevent_a_recovery(agent: Agent) -> None:

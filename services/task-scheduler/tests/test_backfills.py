@@ -22,6 +22,7 @@ from contracts.task_scheduler.task import ChangeTask, DeleteTask, PauseTask
 from contracts.task_scheduler.task_view import TaskView
 from contracts.task_scheduler.values import TaskChanges
 from eventing.store import START
+from onebox.testing.cases import every_case
 from runtime.clock import new_id
 
 from .desk import NOON, STRANGER, Desk
@@ -226,7 +227,7 @@ async def test_a_second_backfill_is_refused_while_one_is_running(desk: Desk, tas
     await refused(desk, command(task), Code.BACKFILL_RUNNING)
 
 
-@pytest.mark.parametrize(
+@every_case(
     ("from_at", "to_at"),
     [
         (FROM, NOON + timedelta(seconds=1)),

@@ -18,6 +18,7 @@ from contracts.task_scheduler.task import (
     RenderPrompt,
 )
 from contracts.task_scheduler.values import execution_report_id
+from onebox.testing.cases import every_case
 from runtime.clock import new_id
 
 from .desk import ADMIN, NOON, STRANGER, Desk
@@ -31,7 +32,7 @@ async def test_a_task_that_was_stored_without_a_newer_field_has_its_default(desk
     assert (await desk.ask(GetTask(task_id=task.id))).jitter_seconds == 0
 
 
-@pytest.mark.parametrize("kind", [GetTask, ListNextRuns, RenderPrompt, ListExecutions, GetExecution])
+@every_case("kind", [GetTask, ListNextRuns, RenderPrompt, ListExecutions, GetExecution])
 async def test_another_users_task_is_not_found(desk: Desk, kind: type[Query[Any]]) -> None:
     execution = await desk.execute((await desk.create()).id)
     ids = {"task_id": execution.task_id, "execution_id": execution.id}

@@ -89,15 +89,21 @@ class Databases(Protocol):
 
 @asynccontextmanager
 async def migrated(
-    databases: Databases, name: str, migrations: Path, *, as_owner: bool = False
+    databases: Databases, name: str, migrations: Path, tables: str = "", *, as_owner: bool = False
 ) -> AsyncGenerator[Database]:
-    """Open a new database with the migrations of a service applied, as the role of the services or of the owner."""
+    """Open a new database with the migrations of a service applied, as the role of the services or of the owner.
+
+    A database with `tables`, which are statements, can be reused; one in which the test creates them cannot.
+    """
 
     async def fill(url: str) -> None:
         async with Database.open(databases.as_service(url), name) as database:
             await migrate_as_owner(database, migrations, url)
+        if tables:
+            async with Database.open(url, name) as database:
+                await database.execute(tables)
 
-    template = await databases.template(name, fill)
+    template = await databases.template(name + tables, fill)
     async with databases.reused(template) as owner_url:
         url = owner_url if as_owner else databases.as_service(owner_url)
         async with Database.open(url, name, ring=default_ring) as database:

@@ -14,6 +14,8 @@ from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.waiting import eventually_equals
 
+LABELS = "CREATE TABLE labels (n int GENERATED ALWAYS AS IDENTITY, label text)"
+
 
 async def insert_label(recorded: Recorded[JarOpened], db: Connection) -> None:
     """Write the label of an opened jar."""
@@ -39,10 +41,6 @@ class LabelModel:
 
     def __init__(self, database: Database, js: JetStream) -> None:
         self.database, self.js = database, js
-
-    async def create(self) -> None:
-        """Create the empty table."""
-        await self.database.execute("CREATE TABLE labels (n int GENERATED ALWAYS AS IDENTITY, label text)")
 
     async def publish(self, *labels: int) -> None:
         """Publish the opening of jars as a relay does, each event with its position in the feed."""

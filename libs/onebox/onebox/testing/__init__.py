@@ -15,7 +15,7 @@ from onebox.testing.folders import temporary_folder
 from onebox.testing.running import running
 from onebox.testing.stand_in import stand_in
 from onebox.testing.system import System
-from onebox.testing.unrooted import copy_cluster, postgres_in
+from onebox.testing.unrooted import copied_postgres
 
 SERVER, _SERVERS = "server", "servers"
 AGENT, _AGENT_PROGRAM = "agent", "agent_program"
@@ -77,10 +77,8 @@ def open_folder() -> Generator[Path]:
 @pytest.fixture(scope="session")
 def postgres(servers: None) -> Generator[EmbeddedPostgres]:
     """Yield the server of this test process; it is not durable."""
-    with temporary_folder() as path:
-        copy_cluster(path / "postgres")
-        with postgres_in(path) as server:
-            yield server
+    with copied_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Never, cast
 
@@ -92,6 +93,8 @@ def _run(request: dict[str, Any], descriptors: Sequence[int]) -> None:
     os.chdir(request["folder"])
     _choose_cost_of_passwords(request["environment"])
     set_environment(request["environment"])
+    if request["environment"].get("PYTHONUNBUFFERED"):
+        cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)
     sys.argv = request["program"]
     set_name(Path(sys.argv[0]).stem)
     _run_program(sys.argv[0])

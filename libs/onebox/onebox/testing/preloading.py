@@ -25,7 +25,11 @@ from onebox.testing.orphans import FollowingTests, execute
 
 SERVICES_OF_A_SYSTEM = ("gateway", *SERVICES, "simulator")
 _MODULES = frozenset(
-    ("gateway", *SERVICES, "onebox", "services.session.tests.deployment", "services.session.tests.replica")
+    (
+        *("gateway", *SERVICES, "onebox", "simulator", "pytest"),
+        *("mcp_connection.testing.server", "mcp_connection.testing.hostile"),
+        *("services.session.tests.deployment", "services.session.tests.replica"),
+    )
 )
 _FILES = frozenset(("box.py", "child.py", "replica.py", "small_service.py", "stalling_service.py"))
 """Programs beside tests, which run services or the launcher."""
@@ -141,8 +145,11 @@ _PLAIN = (None, False, False, None, None, None, -1, -1)
 
 
 def _configures_python(environment: Mapping[str, str]) -> bool:
-    """Return whether there are variables that Python reads when it starts; the folder of compiled code is no matter."""
-    names = {name for name, value in environment.items() if value} - {"PYTHONPYCACHEPREFIX"}
+    """Return whether there are variables that Python reads when it starts.
+
+    The folder of compiled code is no matter, and a forked program writes each line at once if it shall.
+    """
+    names = {name for name, value in environment.items() if value} - {"PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED"}
     return any(name.startswith("PYTHON") for name in names)
 
 

@@ -45,6 +45,15 @@ def postgres_in(path: Path) -> Generator[EmbeddedPostgres]:
         yield server
 
 
+@contextmanager
+def copied_postgres(identity: str = SHARED) -> Generator[EmbeddedPostgres]:
+    """Run a server with a copy of an empty cluster (see `copy_cluster`) while the context is open."""
+    with temporary_folder() as path:
+        copy_cluster(path / "postgres", identity)
+        with postgres_in(path) as server:
+            yield server
+
+
 def can_start(server: EmbeddedPostgres) -> bool:
     """Try to start a server that was killed, which is refused until its children have noticed that, and ended."""
     try:
@@ -59,8 +68,12 @@ def copy_cluster(data: Path, identity: str = SHARED) -> None:
 
     All copies have the same system identifier if they have the same `identity`, and else another one.
     """
-    command = ["cp", "-a", "--", str(cluster(identity)), str(data)]
-    subprocess.run(command, check=True)  # noqa: S603  no shell
+    copy_files(cluster(identity), data)
+
+
+def copy_files(data: Path, copy: Path) -> None:
+    """Copy the files of a server that is stopped, with their owner."""
+    subprocess.run(["cp", "-a", "--", str(data), str(copy)], check=True)  # noqa: S603, S607  no shell
 
 
 @cache
