@@ -100,7 +100,7 @@ class TaskChange(RequestBody):
     mode: Mode = UNCHANGED
     is_scheduled: Annotated[
         StrictBool,
-        Field(description="Whether the schedule starts the task. If omitted: true with a `schedule_cron`, false with null."),
+        Field(description="Whether the schedule starts the task. Default: true with `schedule_cron`, false with null."),
     ] = UNCHANGED
     schedule_cron: Cron | None = UNCHANGED
     schedule_timezone: Timezone = UNCHANGED
