@@ -75,7 +75,7 @@ def load[S: Settings](settings: type[S]) -> S:
         result = cast(Any, settings)(**values)
     except ValidationError as error:
         wrong = [(e["loc"][:1], _reason(e["type"], e["msg"])) for e in error.errors(include_input=False)]
-        lines = [f"{_variable(loc, settings, values)}: {why}" for loc, why in wrong if {*loc}.isdisjoint(unusable)]
+        lines = [f"{_variable(loc, values)}{why}" for loc, why in wrong if {*loc}.isdisjoint(unusable)]
         raise InvalidSettings("\n".join([*unusable.values(), *lines])) from None
     if unusable:
         raise InvalidSettings("\n".join(unusable.values()))
@@ -109,11 +109,11 @@ def _from_files(settings: type[Settings]) -> tuple[dict[str, str], dict[str, str
     return {name: text for name, text in values.items() if text}, unusable
 
 
-def _variable(loc: tuple[int | str, ...], settings: type[Settings], from_files: Collection[str]) -> str:
-    """Return the name of the variable that is wrong, or that of the settings if all of them are together."""
+def _variable(loc: tuple[int | str, ...], from_files: Collection[str]) -> str:
+    """Return the name of the variable that is wrong, with a colon; a reason about several names them itself."""
     if not loc:
-        return settings.__name__
-    return f"{loc[0]}_FILE".upper() if loc[0] in from_files else f"{loc[0]}".upper()
+        return ""
+    return f"{loc[0]}_FILE: ".upper() if loc[0] in from_files else f"{loc[0]}: ".upper()
 
 
 def _reason(kind: str, message: str) -> str:

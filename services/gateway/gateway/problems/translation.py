@@ -46,9 +46,7 @@ REPEATABLE = frozenset(
 
 NO_PATH = "There is no such path. All paths begin with `/api/v1`; the reference is at `/docs`."
 NO_SLASH = "There is no such path: none ends with a slash. Leave it out."
-ONLY_WEBSOCKET = (
-    "This path is a WebSocket: use `ws://` or `wss://`. Server-sent events are at `…/events`."
-)
+ONLY_WEBSOCKET = "This path is a WebSocket: use `ws://` or `wss://`. Server-sent events are at `…/events`."
 MAX_SUMMARIZED = 5
 """The number of errors that the detail of a problem lists; its `errors` have more."""
 
