@@ -44,6 +44,15 @@ MAY_BE_EMPTY = "may be empty"
 MIN_SIMILARITY = 0.85
 """Similarity (0 to 1) from which a name counts as a misspelling of another."""
 MAX_NAME_LENGTH = 64
+REASONS = {
+    "bool_parsing": "must be true or false",
+    "float_parsing": "must be a number",
+    "int_parsing": "must be a whole number",
+    "missing": "this variable must be set",
+    "path_not_file": "there is no such file",
+    "url_parsing": "must be a URL that begins with https:// or http://",
+}
+"""What is wrong with a value, where pydantic's own words would not help an operator."""
 IGNORED_PREFIXES = ("ANTHROPIC_", "CLAUDE_")
 """Variables of Claude Code itself, which users may have set for their own use of it."""
 
@@ -118,10 +127,12 @@ def _variable(loc: tuple[int | str, ...], from_files: Collection[str]) -> str:
 
 def _reason(kind: str, message: str) -> str:
     """Return the reason without the wording that is pydantic's own."""
-    if kind == "missing":
-        return "this variable must be set"
-    reason = message.removeprefix("Value error, ").partition(", unable to parse")[0]
-    return reason.replace("Input should", "must").replace("URL scheme should be", "its scheme must be")
+    reason = REASONS.get(kind, message.removeprefix("Value error, "))
+    return (
+        reason.replace("Input should", "must")
+        .replace("String should", "must")
+        .replace("URL scheme should be", "its scheme must be")
+    )
 
 
 def misspelled_settings(known: Collection[str], prefixes: tuple[str, ...] = ()) -> list[str]:
