@@ -53,7 +53,7 @@ class Converted(Settings):
     enabled: bool = True
     share: float = 0.5
     number: int = 1
-    name: str = Field("default", max_length=3)
+    name: str = Field("", max_length=3)
     catalog: FilePath | None = None
     address: HttpUrl | None = None
 
@@ -164,7 +164,7 @@ def test_what_is_no_secret_is_not_read_from_a_file(secret_file: Path, monkeypatc
         (b"\r\n\n", "the file is empty"),
         (b"\xff", "the file does not contain UTF-8 text"),
         (b"n" * 65_537, "the file has more than 65536 bytes"),
-        (b"http://here", "String should match pattern"),
+        (b"http://here", "must match pattern"),
     ],
 )
 def test_an_unusable_secret_in_a_file_is_reported(secret_file: Path, content: bytes, reason: str) -> None:
