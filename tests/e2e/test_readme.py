@@ -114,6 +114,11 @@ def test_the_requests_of_a_guide_succeed(guide: str, user: User, tmp_path: Path)
     assert output(guide, user, tmp_path)
 
 
+def test_the_requests_of_the_guide_to_reports_create_one(user: User, tmp_path: Path) -> None:
+    assert "/download?link=" in output("reports.md", user, tmp_path, id=user.create())
+    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
 def test_the_request_of_the_guide_to_nats_creates_a_bus_user(user: User, tmp_path: Path) -> None:
     output("bus.md", user, tmp_path)
     assert '"seed":' in (tmp_path / "bus-user.json").read_text()
