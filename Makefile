@@ -1,7 +1,7 @@
 # The tasks of this project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run demo backup restore rebuild dead-letters secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz images deploy-check
+.PHONY: help environment run demo backup restore rebuild dead-letters reset-password secrets check style types imports dependencies goldens format test test-all quick golden picture bench chaos fuzz images deploy-check
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -19,8 +19,8 @@ secrets: environment ## Create the passwords, keys and certificates that contain
 	@.venv/bin/python -m onebox.installation $(or $(SECRETS),deploy/secrets)
 
 backup_tool := $(if $(COMPOSE),sh deploy/backup.sh,.venv/bin/python -m onebox.backup)
-service = $(or $(SERVICE),$(error Set SERVICE))
-backup_file = $(or $(FILE),$(error Set FILE))
+service = $(or $(SERVICE),$(error Set SERVICE, such as SERVICE=session))
+backup_file = $(or $(FILE),$(error Set FILE, such as FILE=/backups/monday))
 
 backup: $(if $(COMPOSE),,environment) ## Save the running system of DATA_DIR to FILE, and its keys to FILE.keys; COMPOSE=1 for that of docker compose
 	@$(backup_tool) save "$(backup_file)"
@@ -33,6 +33,9 @@ rebuild: $(if $(COMPOSE),,environment) ## Build READ_MODEL of SERVICE again from
 
 dead-letters: environment ## Do DO (list, or show, retry or drop with numbers, a name or all) with the dead letters of SERVICE
 	@.venv/bin/python -m onebox.operating $(service) dead-letters $(or $(DO),list)
+
+reset-password: environment ## Set a new password for the account EMAIL of the running system, and print it
+	@.venv/bin/python -m onebox.operating identity reset-password "$(or $(EMAIL),$(error Set EMAIL, such as EMAIL=admin@example.com))"
 
 check: style types imports dependencies goldens ## Run all static checks: style, types, imports, dependencies, goldens
 

@@ -1,5 +1,8 @@
 """The guide says what each service sends to others and reads of them, as the permissions on the bus are."""
 
+import subprocess
+import sys
+
 import pytest
 from contracts.catalogue import SERVICES
 from contracts.subscriptions import PROJECTED, REACTIONS
@@ -25,3 +28,10 @@ def _listed(names: list[str]) -> str:
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_guide_lists_what_a_service_sends_and_reads(service: str) -> None:
     assert row(service) in GUIDE.read_text().splitlines()
+
+
+def test_help_prints_no_passwords() -> None:
+    command = [sys.executable, "-P", "-m", "runtime.bus.permissions", "--help"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "usage: python -m runtime.bus.permissions" in ran.stdout
+    assert "password: " not in ran.stdout

@@ -111,7 +111,7 @@ def interrupted(empty: System, saved: Saved, file: Path) -> str:
 @pytest.fixture(scope="module")
 def restored(empty: System, interrupted: str, file: Path) -> System:
     """Restore the system to the same folder again, and start it."""
-    backups.run("restore", empty.data_dir, file)
+    assert f"`DATA_DIR={empty.data_dir} make run`" in backups.run("restore", empty.data_dir, file)
     empty.start()
     return empty
 

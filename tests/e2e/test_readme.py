@@ -109,6 +109,21 @@ def test_the_command_of_the_guide_to_the_audit_log_works(admin: User, tmp_path: 
     assert '"action":' in (tmp_path / "audit.jsonl").read_text()
 
 
+@pytest.mark.parametrize("guide", ["api.md", "authentication.md", "webhooks.md"])
+def test_the_requests_of_a_guide_succeed(guide: str, user: User, tmp_path: Path) -> None:
+    assert output(guide, user, tmp_path)
+
+
+def test_the_requests_of_the_guide_to_reports_create_one(user: User, tmp_path: Path) -> None:
+    assert "/download?link=" in output("reports.md", user, tmp_path, id=user.create())
+    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_request_of_the_guide_to_nats_creates_a_bus_user(user: User, tmp_path: Path) -> None:
+    output("bus.md", user, tmp_path)
+    assert '"seed":' in (tmp_path / "bus-user.json").read_text()
+
+
 def test_every_root_entry_is_described() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     visible = {line.split("/")[0] for line in tracked.splitlines() if not line.startswith(".")}

@@ -140,7 +140,7 @@ def test_an_invalid_address_is_reported(refused: Refused, variable: str, value: 
         ("ADMIN_PASSWORD", "short", "at least 8 characters"),
         ("MODEL_BASE_URL", "http://me:plantedsecret@", "is not a URL"),
         ("MODEL_BASE_URL", "example.com", "must begin with"),
-        ("PORT", "eighty", "valid integer"),
+        ("PORT", "eighty", "whole number"),
         ("DATA_DIR", "/proc/sys", "Choose an"),  # another one; or, for root, an empty one
     ],
 )

@@ -86,6 +86,10 @@ def test_the_commands_for_operators_run(page: str, said: str, spare_system: Syst
     assert said in output(page, spare_system, spare_admin)
 
 
+def test_the_shell_shows_nothing_if_all_is_well(spare_system: System, spare_admin: User) -> None:
+    until(lambda: output("README", spare_system, spare_admin) == "")
+
+
 def test_events_that_wait_are_counted_and_the_limit_of_a_stream_is_raised(
     spare_system: System, spare_admin: User
 ) -> None:

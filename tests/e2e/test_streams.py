@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_the_commands_of_the_guide_work_as_documented(user: User, system: System
         return re.findall("event: (.*)", tools) == tool_events and "event: identity.user_registered\n" in everything
 
     until(shown)  # the guide reads streams for 3 s, in which a busy machine may not send everything
+
+
+def test_the_client_of_the_guide_prints_an_answer_and_approves(user: User, system: System) -> None:
+    guide = (Path(__file__).parents[2] / "docs/guides/streams.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    key = user.http.headers["authorization"].removeprefix("Bearer ")
+    given = {"API_URL": f"{system.base_url}/api/v1", "API_KEY": key}
+    ran = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=True)
+    assert "File created successfully" in ran.stdout
+    assert ran.stdout.endswith("\ncompleted\n")
 
 
 def asked_and_cut(user: User, session_id: str, message: str) -> None:

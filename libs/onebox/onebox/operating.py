@@ -21,21 +21,24 @@ OPERATOR = re.compile(r'user: operator, password: "(.*?)"')
 
 
 class OperatingSettings(Settings):
-    """Where the stores are. A system of `make run` needs DATA_DIR only."""
+    """Where the stores and the keys are. A system of `make run` needs DATA_DIR only."""
 
     data_dir: Path = Path(".data")
     database_url: str | None = Field(default=None, repr=False)
     migration_database_url: str | None = Field(default=None, repr=False)
     nats_url: str | None = Field(default=None, repr=False)
+    key_ring_file: Path | None = None
 
     def stores(self) -> dict[str, str]:
-        """Return the addresses as the commands of services read them; those of servers that do not run are missing."""
+        """Return where data and keys are, as the commands of services read it; what does not exist is missing."""
         folder = self.data_dir.expanduser().resolve()
         owner = None if self.database_url else url_of_running(folder / "postgres")
+        ring = self.key_ring_file or folder / "keys" / "ring.json"
         urls = {
             "DATABASE_URL": self.database_url or (owner and owner.replace(f"//{NAME}@", f"//{SERVICE_ROLE}@", 1)),
             "MIGRATION_DATABASE_URL": self.migration_database_url or owner,
             "NATS_URL": self.nats_url or _bus_of(folder / "nats" / "nats.conf"),
+            "KEY_RING_FILE": str(ring.absolute()) if ring.is_file() else None,
         }
         return {name: url for name, url in urls.items() if url}
 

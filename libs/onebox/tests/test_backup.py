@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,10 +124,6 @@ def change(backup: Path, _target: Installation) -> None:
     backup.write_bytes(content)
 
 
-def lose_keys(backup: Path, _target: Installation) -> None:
-    keys_of(backup).unlink()
-
-
 def spoil_keys(backup: Path, _target: Installation) -> None:
     keys_of(backup).write_text("{}")
 
@@ -158,10 +154,11 @@ from onebox.backup.database import Source
 Source.dump = lambda *_: (print("dumping", flush=True), time.sleep(60))
 """
 
-REFUSED = [
+REFUSED: list[tuple[Callable[[Path, Installation], None], str]] = [
+    (lambda backup, _: backup.unlink(), "There is no backup"),
     (truncate, "is incomplete or was changed"),
     (change, "is incomplete or was changed"),
-    (lose_keys, "backup.keys is missing"),
+    (lambda backup, _: keys_of(backup).unlink(), "backup.keys is missing"),
     (spoil_keys, "is not the file of keys"),
     (give_more_content, "The backup needs"),
     (add_file, "reports has files already"),
@@ -172,7 +169,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("prepare", "reason"), REFUSED)
 def test_a_restore_is_refused_before_anything_is_written(
-    prepare: Any, reason: str, backup: Path, target: Installation
+    prepare: Callable[[Path, Installation], None], reason: str, backup: Path, target: Installation
 ) -> None:
     prepare(backup, target)
     before = target.files()

@@ -48,6 +48,7 @@ def test_secrets_are_created_in_the_folder_that_is_named() -> None:
         (["rebuild", "SERVICE=report", "COMPOSE=1"], "docker compose run --rm --no-deps report-migration rebuild \n"),
         (["dead-letters", "SERVICE=session"], "-m onebox.operating session dead-letters list\n"),
         (["dead-letters", "SERVICE=session", "DO=retry 1 2"], "-m onebox.operating session dead-letters retry 1 2\n"),
+        (["reset-password", "EMAIL=a@b.c"], '-m onebox.operating identity reset-password "a@b.c"\n'),
     ],
 )
 def test_commands_of_services_are_started_with_their_arguments(arguments: list[str], command: str) -> None:

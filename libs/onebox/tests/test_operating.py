@@ -23,10 +23,13 @@ def test_the_stores_of_make_run_are_found(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(operating, "url_of_running", Mock(return_value="postgresql://agentapi@/agentapi?host=/run"))
     (tmp_path / "nats").mkdir()
     (tmp_path / "nats" / "nats.conf").write_text(CONFIGURATION)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "ring.json").touch()
     assert urls(data_dir=tmp_path) == {
         "DATABASE_URL": "postgresql://agentapi_service@/agentapi?host=/run",
         "MIGRATION_DATABASE_URL": "postgresql://agentapi@/agentapi?host=/run",
         "NATS_URL": "nats://operator:two@127.0.0.1:4333",
+        "KEY_RING_FILE": str(tmp_path / "keys" / "ring.json"),
     }
 
 

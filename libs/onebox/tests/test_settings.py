@@ -36,7 +36,7 @@ def test_a_url_without_a_key_means_a_local_model(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("PORT", "eighty", "valid integer"),
+        ("PORT", "eighty", "whole number"),
         ("PORT", "70000", "less than or equal to 65535"),
         ("ADMIN_EMAIL", "nobody", "@"),
         ("ADMIN_PASSWORD", "short", "at least 8 characters"),

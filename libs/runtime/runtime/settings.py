@@ -44,6 +44,15 @@ MAY_BE_EMPTY = "may be empty"
 MIN_SIMILARITY = 0.85
 """Similarity (0 to 1) from which a name counts as a misspelling of another."""
 MAX_NAME_LENGTH = 64
+REASONS = {
+    "bool_parsing": "must be true or false",
+    "float_parsing": "must be a number",
+    "int_parsing": "must be a whole number",
+    "missing": "this variable must be set",
+    "path_not_file": "there is no such file",
+    "url_parsing": "must be a URL that begins with https:// or http://",
+}
+"""What is wrong with a value, where pydantic's own words would not help an operator."""
 IGNORED_PREFIXES = ("ANTHROPIC_", "CLAUDE_")
 """Variables of Claude Code itself, which users may have set for their own use of it."""
 
@@ -75,7 +84,7 @@ def load[S: Settings](settings: type[S]) -> S:
         result = cast(Any, settings)(**values)
     except ValidationError as error:
         wrong = [(e["loc"][:1], _reason(e["type"], e["msg"])) for e in error.errors(include_input=False)]
-        lines = [f"{_variable(loc, settings, values)}: {why}" for loc, why in wrong if {*loc}.isdisjoint(unusable)]
+        lines = [f"{_variable(loc, values)}{why}" for loc, why in wrong if {*loc}.isdisjoint(unusable)]
         raise InvalidSettings("\n".join([*unusable.values(), *lines])) from None
     if unusable:
         raise InvalidSettings("\n".join(unusable.values()))
@@ -109,19 +118,21 @@ def _from_files(settings: type[Settings]) -> tuple[dict[str, str], dict[str, str
     return {name: text for name, text in values.items() if text}, unusable
 
 
-def _variable(loc: tuple[int | str, ...], settings: type[Settings], from_files: Collection[str]) -> str:
-    """Return the name of the variable that is wrong, or that of the settings if all of them are together."""
+def _variable(loc: tuple[int | str, ...], from_files: Collection[str]) -> str:
+    """Return the name of the variable that is wrong, with a colon; a reason about several names them itself."""
     if not loc:
-        return settings.__name__
-    return f"{loc[0]}_FILE".upper() if loc[0] in from_files else f"{loc[0]}".upper()
+        return ""
+    return f"{loc[0]}_FILE: ".upper() if loc[0] in from_files else f"{loc[0]}: ".upper()
 
 
 def _reason(kind: str, message: str) -> str:
     """Return the reason without the wording that is pydantic's own."""
-    if kind == "missing":
-        return "this variable must be set"
-    reason = message.removeprefix("Value error, ").partition(", unable to parse")[0]
-    return reason.replace("Input should", "must").replace("URL scheme should be", "its scheme must be")
+    reason = REASONS.get(kind, message.removeprefix("Value error, "))
+    return (
+        reason.replace("Input should", "must")
+        .replace("String should", "must")
+        .replace("URL scheme should be", "its scheme must be")
+    )
 
 
 def misspelled_settings(known: Collection[str], prefixes: tuple[str, ...] = ()) -> list[str]:

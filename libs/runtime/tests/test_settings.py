@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field, SecretStr
+from pydantic import Field, FilePath, HttpUrl, SecretStr
 from runtime.settings import (
     MAY_BE_EMPTY,
     FolderList,
@@ -47,6 +47,32 @@ def test_an_invalid_setting_is_named_with_the_reason(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(name, value)
     with pytest.raises(InvalidSettings, match=f"^{name}: must be "):
         load(Sample)
+
+
+class Converted(Settings):
+    enabled: bool = True
+    share: float = 0.5
+    number: int = 1
+    name: str = Field("", max_length=3)
+    catalog: FilePath | None = None
+    address: HttpUrl | None = None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ENABLED", "must be true or false"),
+        ("SHARE", "must be a number"),
+        ("NUMBER", "must be a whole number"),
+        ("NAME", "must have at most 3 characters"),
+        ("CATALOG", "there is no such file"),
+        ("ADDRESS", "must be a URL that begins with https:// or http://"),
+    ],
+)
+def test_the_reason_has_no_words_of_pydantic(monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
+    monkeypatch.setenv(name, "somewhere")
+    with pytest.raises(InvalidSettings, match=f"^{name}: {reason}$"):
+        load(Converted)
 
 
 def test_all_invalid_settings_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +164,7 @@ def test_what_is_no_secret_is_not_read_from_a_file(secret_file: Path, monkeypatc
         (b"\r\n\n", "the file is empty"),
         (b"\xff", "the file does not contain UTF-8 text"),
         (b"n" * 65_537, "the file has more than 65536 bytes"),
-        (b"http://here", "String should match pattern"),
+        (b"http://here", "must match pattern"),
     ],
 )
 def test_an_unusable_secret_in_a_file_is_reported(secret_file: Path, content: bytes, reason: str) -> None:

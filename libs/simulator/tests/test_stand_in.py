@@ -1,6 +1,7 @@
 """The stand-in for Claude Code as a program; the tests of the session service compare it with Claude Code."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_packed_program_reports_its_version(program: Path) -> None:
     ran = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)  # noqa: S603
     assert ran.stdout.endswith("(stand-in for Claude Code)\n")
+
+
+def test_help_is_shown_and_nothing_is_packed(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-m", "simulator.claude_code.packing", "--help"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)  # noqa: S603
+    assert ran.stdout.startswith("usage: ")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_option_ends_the_program(program: Path) -> None:

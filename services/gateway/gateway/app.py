@@ -30,6 +30,7 @@ def create_app(
         version=operations.VERSION,
         description=INTRODUCTION,
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        license_info={"name": "Apache 2.0", "identifier": "Apache-2.0"},
         servers=[{"url": "/", "description": "This server"}],
         openapi_url=None,
         docs_url=None,

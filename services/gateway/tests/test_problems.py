@@ -39,7 +39,12 @@ async def test_a_refusal_is_a_problem_with_its_code(client: httpx.AsyncClient, s
 
 @each(
     ("path", "hint"),
-    [("/sessions", "`/api/v1`"), ("/api/v2/sessions", "`/docs`"), ("/api/v1/sessions/", "none ends with a slash")],
+    [
+        ("/sessions", "`/api/v1`"),
+        ("/api/v2/sessions", "`/docs`"),
+        ("/api/v1/sessions/", "none ends with a slash"),
+        (f"{PATH}/stream", "a WebSocket"),
+    ],
 )
 async def test_a_wrong_path_is_explained(client: httpx.AsyncClient, path: str, hint: str):
     response = await client.get(path)

@@ -229,7 +229,7 @@ async def test_a_pdf_that_is_not_available_is_422(client: httpx.AsyncClient, wor
         (TASKS | {"execution_id": EXECUTION} | PERIOD, "either `execution_id`, or `from` and `to`"),
         (TASKS | {"from": PERIOD["to"], "to": PERIOD["from"]}, "`from` must be before `to`"),
         (TASKS | {"from": "yesterday"}, "UTC offset"),
-        ({"session_id": SESSION, "title": " "}, "at least 1"),
+        ({"session_id": SESSION, "title": " "}, "Must not be empty"),
         ({"session_id": SESSION, "title": "x" * 201}, "at most 200"),
         ({"session_id": SESSION, "format": "docx"}, "pdf, html, markdown, json"),
         ({"session_id": SESSION, "include_messages": "yes"}, "true or false"),

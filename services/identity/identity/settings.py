@@ -60,8 +60,8 @@ class Settings(ServiceSettings):
     key_ring_file: Path
     registration_open: bool = True
     admin_email: EmailStr = "admin@localhost.localdomain"
-    admin_password: Annotated[str, AfterValidator(_uncommon)] | None = Field(
-        default=None, min_length=8, max_length=1024, repr=False
+    admin_password: Annotated[str, Field(min_length=8, max_length=1024), AfterValidator(_uncommon)] | None = Field(
+        default=None, repr=False
     )
     first_admin_file: Path | None = None
     login_failures_per_account: PositiveInt = 10

@@ -91,7 +91,7 @@ async def test_the_program_reports_an_error_of_a_command():
     command = (sys.executable, "-P", "-m", "identity", "prune-audit", "31")
     process = await asyncio.create_subprocess_exec(*command, env={}, stdout=PIPE, stderr=PIPE)
     output, errors = await process.communicate()
-    expected = b"DatabaseSettings: MIGRATION_DATABASE_URL must be set\n"
+    expected = b"MIGRATION_DATABASE_URL must be set\n"
     assert (process.returncode, output, errors) == (1, b"", expected)
 
 

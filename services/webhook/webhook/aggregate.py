@@ -189,7 +189,7 @@ def _check_types(types: list[str]) -> None:
         except ValueError as reason:
             raise Refusal(Code.INVALID_EVENT_NAME, f"types: {reason}.") from None
         if not any(map(selected, EVENT_TYPES)):
-            raise Refusal(Code.INVALID_EVENT_NAME, f"types: no event type matches {pattern}.")
+            raise Refusal(Code.INVALID_EVENT_NAME, f"types: no event type matches {pattern}; see `/docs/events`.")
 
 
 def _has_valid_port(authority: str) -> bool:

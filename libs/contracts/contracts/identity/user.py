@@ -41,7 +41,7 @@ class UserView(View):
 
     id: UUID = Field(description="Id of the account.")
     email: str = Field(description="E-mail address; of a service account, one that does not exist.")
-    username: str = Field(description="User name.")
+    username: str = Field(description="Username.")
     full_name: str | None = Field(description="Full name; null if not given.")
     role: Role = Field(description="Role of the account.")
     is_active: bool = Field(description="Whether the account may log in.")

@@ -61,7 +61,7 @@ class SubmitQuery(Command[RunView]):
         "session_id": SESSION,
         "run_id": RUN,
         "message_id": MESSAGE,
-        "message": "Analyze the error logs in /var/log/app.log",
+        "message": "Analyze the error logs in /workspace/app.log",
     }
 
     session_id: UUID

@@ -42,6 +42,8 @@ def restore(settings: BackupSettings, file: Path) -> None:
         BackupFailed, CannotStart, OSError: it is not possible. Nothing was written, unless the backup is complete and
             unchanged, and the target empty.
     """
+    if not file.is_file():
+        raise BackupFailed(f"There is no backup {file}.")
     keys = Keys.read(keys_of(file))
     with file.open("rb") as backup:  # while this process may be root
         keys.check(backup, file)
@@ -52,7 +54,8 @@ def restore(settings: BackupSettings, file: Path) -> None:
             with _prepared(settings, manifest, keys) as target:
                 _restore(reader, target, keys)
                 target.database.start_relays()
-    report("Restored. Start it with an empty bus, which a new DATA_DIR has. Never run two systems from one backup.")
+    start = "with an empty bus" if settings.url else f"with `DATA_DIR={settings.data_dir} make run`"
+    report(f"Restored. Start it {start}. Never run two systems from one backup.")
 
 
 def _restore(reader: Reader, target: Target, keys: Keys) -> None:

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import re
 import sys
+from argparse import ArgumentParser
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -219,6 +220,8 @@ def _user(name: str, password: str, updates: bool) -> str:
 
 
 if __name__ == "__main__":
+    about = "Print the accounts and users for the configuration of NATS, with new passwords."
+    ArgumentParser("python -m runtime.bus.permissions", description=about).parse_args()
     key = KeyPair.new(ACCOUNT)
     section = authorization({name: token_urlsafe(24) for name in USERS}, key.public)
     sys.stdout.write(f"# For identity: BUS_ISSUER_SEED={key.seed}\n{section}\n")

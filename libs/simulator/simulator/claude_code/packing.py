@@ -2,6 +2,7 @@
 
 import marshal
 import sys
+from argparse import ArgumentParser
 from importlib.machinery import SourceFileLoader
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
@@ -34,4 +35,7 @@ def _compiled(source: str, name: str) -> bytes:
 
 
 if __name__ == "__main__":
-    pack(Path(sys.argv[1]))
+    about = "Pack the stand-in for Claude Code into one executable file."
+    parser = ArgumentParser("python -m simulator.claude_code.packing", description=about)
+    parser.add_argument("file", type=Path, help="the program to write")
+    pack(parser.parse_args().file)

@@ -148,7 +148,7 @@ TABLE: dict[Code | EdgeCode, tuple[int, str]] = {
     Code.TOO_MANY_WEBHOOKS: (409, "Too many webhooks"),
     Code.TRIGGER_NOT_FOUND: (404, "Trigger not found"),
     Code.TRIGGER_RATE_LIMITED: (429, "Too many requests to this trigger"),
-    Code.USERNAME_TAKEN: (409, "User name already in use"),
+    Code.USERNAME_TAKEN: (409, "Username already in use"),
     Code.USER_INACTIVE: (403, "Account is disabled"),
     Code.USER_NOT_FOUND: (404, "User not found"),
     Code.VARIABLES_MISSING: (422, "Variables are missing"),

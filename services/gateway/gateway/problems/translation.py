@@ -12,6 +12,7 @@ from runtime.logging import get_logger
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match, WebSocketRoute
 
 from gateway import ids
 from gateway.problems import EdgeCode, Problem
@@ -45,6 +46,7 @@ REPEATABLE = frozenset(
 
 NO_PATH = "There is no such path. All paths begin with `/api/v1`; the reference is at `/docs`."
 NO_SLASH = "There is no such path: none ends with a slash. Leave it out."
+ONLY_WEBSOCKET = "This path is a WebSocket: use `ws://` or `wss://`. Server-sent events are at `…/events`."
 MAX_SUMMARIZED = 5
 """The number of errors that the detail of a problem lists; its `errors` have more."""
 
@@ -84,14 +86,21 @@ async def response(request: Request, error: Exception) -> Response:
     if problem.code is EdgeCode.METHOD_NOT_ALLOWED:
         problem.headers["Allow"] = _allowed(request)
         problem.detail = f"This path does not support {request.method}; allowed: {problem.headers['Allow']}."
-    if problem.detail == NO_PATH and request.url.path.endswith("/"):
-        problem.detail = NO_SLASH
+    if problem.detail == NO_PATH:
+        problem.detail = _no_path(request)
     return problem.response(request.scope)
 
 
 def handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     """Return the handlers of expected exceptions; any other is an internal error, which `middleware.edge` catches."""
     return dict.fromkeys((Problem, Refusal, Unavailable, RequestValidationError, HTTPException), response)
+
+
+def _no_path(request: Request) -> str:
+    scope = {**request.scope, "type": "websocket"}
+    if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes if isinstance(route, WebSocketRoute)):
+        return ONLY_WEBSOCKET
+    return NO_SLASH if request.url.path.endswith("/") else NO_PATH
 
 
 def _creates_something(request: Request) -> bool:

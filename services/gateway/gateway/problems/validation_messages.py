@@ -52,6 +52,8 @@ def message(error: Error) -> str:
     if f"string_{kind}" in MESSAGES and isinstance(error.get("input"), str):
         kind = f"string_{kind}"  # the length of a named type of texts is checked like that of a list
     match kind:
+        case "string_too_short" | "too_short" if context["min_length"] == 1:
+            return "Must not be empty"
         case "extra_forbidden":
             return _unknown(str(error["loc"][-1]), "parameter" if error["loc"][0] == "query" else "field", context)
         case "literal_error" | "enum":

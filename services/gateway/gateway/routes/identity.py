@@ -28,8 +28,8 @@ auth = APIRouter(prefix="/api/v1/auth", tags=["Authentication"], route_class=Sma
 async def register(body: Registration, client: AnyClient) -> Response:
     """Creates an account and returns it.
 
-    The e-mail address and the user name must not be in use. The password needs at least 8 characters and must not be a
-    common one. User names that differ only in case, dots, hyphens and underscores count as the same; some are reserved.
+    The e-mail address and the username must not be in use. The password needs at least 8 characters and must not be a
+    common one. Usernames that differ only in case, dots, hyphens and underscores count as the same; some are reserved.
     """
     return User.of(await client.ask(body.command())).response(201)
 

@@ -37,7 +37,8 @@ clients must ignore fields of responses that they do not know.
 
 **WebSocket.** `GET /api/v1/sessions/{session_id}/stream` opens a WebSocket: its events are those of
 `GET /api/v1/sessions/{session_id}/events`, and it takes queries, decisions and interruptions as JSON messages like
-`{"type": "query", "data": {"message": "…"}}`. OpenAPI cannot describe them; the guide to streams does.
+`{"type": "query", "data": {"message": "…"}}`. OpenAPI cannot describe them;
+`/asyncapi.json` does, and `/docs/events` has an example of each event.
 
 **MCP.** `POST /mcp` is this API as an MCP server (Streamable HTTP), with the same tokens and API keys. Its tools
 describe themselves to MCP clients.

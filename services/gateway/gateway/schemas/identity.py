@@ -30,7 +30,7 @@ class Registration(RequestBody):
     email: Annotated[EmailStr, AfterValidator(folded), Field(description="E-mail address; log in with it.")]
     username: Annotated[
         str,
-        Field(pattern=USERNAME, description=f"Unique user name. {USERNAME_RULE}."),
+        Field(pattern=USERNAME, description=f"Unique username. {USERNAME_RULE}."),
         pattern_rule(USERNAME_RULE),
     ]
     password: Annotated[

@@ -98,7 +98,10 @@ class TaskChange(RequestBody):
     allowed_tools: Tools | None = UNCHANGED
     sdk_options: Annotated[Options, Field(description="Options to change; used from the next attempt on.")] = UNCHANGED
     mode: Mode = UNCHANGED
-    is_scheduled: StrictBool = UNCHANGED
+    is_scheduled: Annotated[
+        StrictBool,
+        Field(description="Whether the schedule starts the task. Default: true with `schedule_cron`, false with null."),
+    ] = UNCHANGED
     schedule_cron: Cron | None = UNCHANGED
     schedule_timezone: Timezone = UNCHANGED
     on: EventNames = UNCHANGED
@@ -113,9 +116,11 @@ class TaskChange(RequestBody):
     report_format: ReportFormat = UNCHANGED
 
     def command(self, task_id: UUID) -> ChangeTask:
-        """Return the command."""
-        changes = TaskChanges(**{name: getattr(self, name) for name in self.model_fields_set})
-        return ChangeTask(task_id=task_id, changes=changes)
+        """Return the command; a change of the schedule starts or ends it unless the client says otherwise."""
+        fields = {name: getattr(self, name) for name in self.model_fields_set}
+        if "schedule_cron" in fields:
+            fields.setdefault("is_scheduled", self.schedule_cron is not None)
+        return ChangeTask(task_id=task_id, changes=TaskChanges(**fields))
 
     def check(self) -> CheckOptions | None:
         """Return the query that checks what is changed of the sessions' options; None if that is nothing."""

@@ -20,7 +20,7 @@ class NewServiceAccount(RequestBody):
 
     username: Annotated[
         str,
-        Field(pattern=USERNAME, description=f"Unique user name. {USERNAME_RULE}."),
+        Field(pattern=USERNAME, description=f"Unique username. {USERNAME_RULE}."),
         pattern_rule(USERNAME_RULE),
     ]
     full_name: Annotated[

@@ -32,7 +32,7 @@ def _check_type(pattern: str) -> None:
     except ValueError as reason:
         raise Refusal(Code.INVALID_EVENT_NAME, f"types: {reason}.") from None
     if not types:
-        raise Refusal(Code.INVALID_EVENT_NAME, f"types: no event type matches {pattern}.")
+        raise Refusal(Code.INVALID_EVENT_NAME, f"types: no event type matches {pattern}; see `/docs/events`.")
 
 
 def selected_types(patterns: list[str]) -> list[str]:

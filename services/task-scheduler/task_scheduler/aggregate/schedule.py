@@ -51,7 +51,7 @@ def parse_schedule(definition: TaskDefinition) -> Schedule:
         Refusal: INVALID_SCHEDULE, INVALID_TIMEZONE; the detail begins with the name of the field.
     """
     if definition.is_scheduled and definition.schedule_cron is None:
-        raise Refusal(Code.INVALID_SCHEDULE, "schedule_cron: required if is_scheduled is true.")
+        raise Refusal(Code.INVALID_SCHEDULE, "schedule_cron: required while is_scheduled is true.")
     try:
         return _schedule_of(definition)
     except ValueError as error:
