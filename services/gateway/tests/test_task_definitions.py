@@ -85,23 +85,6 @@ async def test_a_change_to_a_too_expensive_prompt_is_422(client: httpx.AsyncClie
     assert (response.status_code, response.json()["error_code"]) == (422, "TEMPLATE_TOO_EXPENSIVE")
 
 
-@each(
-    ("change", "added"),
-    [
-        ({"schedule_cron": "@daily"}, {"is_scheduled": True}),
-        ({"schedule_cron": None}, {"is_scheduled": False}),
-        ({"schedule_cron": "@daily", "is_scheduled": False}, {}),
-        ({"schedule_timezone": "UTC"}, {}),
-    ],
-)
-async def test_a_change_of_the_cron_starts_or_ends_the_schedule(
-    client: httpx.AsyncClient, services: FakeServices, change: dict[str, Any], added: dict[str, Any]
-):
-    await services.answer(ChangeTask, samples.task())
-    assert (await client.patch(ONE, json=change)).status_code == 200
-    assert services.received[-1][0].changes.model_dump(exclude_unset=True) == change | added
-
-
 DEEP = json.loads("[" * 80 + "]" * 80)
 
 INVALID: list[dict[str, Any]] = [

@@ -101,7 +101,7 @@ async def test_a_change_of_a_task_contains_only_the_sent_fields(client: httpx.As
     assert changes.sdk_options.model_fields_set == {"model"}
 
 
-NULLABLE = ["template_id", "allowed_tools", "start_deadline_seconds", "timeout_seconds"]
+NULLABLE = ["template_id", "allowed_tools", "schedule_cron", "start_deadline_seconds", "timeout_seconds"]
 
 
 @each("name", NULLABLE)

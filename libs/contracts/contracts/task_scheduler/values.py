@@ -103,7 +103,8 @@ class TaskChanges(Message):
     def applied_to(self, definition: TaskDefinition) -> TaskDefinition:
         """Return the definition with these changes; options that are set replace single options.
 
-        A cleared field has its default value; one that is required keeps its value.
+        A cleared field has its default value; one that is required keeps its value. Unless `is_scheduled` is set, too,
+        a task without a schedule is scheduled with its first `schedule_cron`, and no more when that is cleared.
         """
         changed = {name: getattr(self, name) for name in self.model_fields_set}
         fields = type(definition).model_fields
@@ -114,6 +115,9 @@ class TaskChanges(Message):
         }
         if self.sdk_options is not None:
             update["sdk_options"] = definition.sdk_options.overridden_by(self.sdk_options)
+        if "schedule_cron" in changed and "is_scheduled" not in changed:
+            was_kept = definition.schedule_cron is not None and not definition.is_scheduled
+            update["is_scheduled"] = self.schedule_cron is not None and not was_kept
         return definition.model_copy(update=update)
 
 

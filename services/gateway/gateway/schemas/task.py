@@ -100,7 +100,7 @@ class TaskChange(RequestBody):
     mode: Mode = UNCHANGED
     is_scheduled: Annotated[
         StrictBool,
-        Field(description="Whether the schedule starts the task. Default: true with `schedule_cron`, false with null."),
+        Field(description="Whether the schedule starts the task. A first `schedule_cron` sets it, and null clears it."),
     ] = UNCHANGED
     schedule_cron: Cron | None = UNCHANGED
     schedule_timezone: Timezone = UNCHANGED
@@ -116,11 +116,9 @@ class TaskChange(RequestBody):
     report_format: ReportFormat = UNCHANGED
 
     def command(self, task_id: UUID) -> ChangeTask:
-        """Return the command; a change of the schedule starts or ends it unless the client says otherwise."""
-        fields = {name: getattr(self, name) for name in self.model_fields_set}
-        if "schedule_cron" in fields:
-            fields.setdefault("is_scheduled", self.schedule_cron is not None)
-        return ChangeTask(task_id=task_id, changes=TaskChanges(**fields))
+        """Return the command."""
+        changes = TaskChanges(**{name: getattr(self, name) for name in self.model_fields_set})
+        return ChangeTask(task_id=task_id, changes=changes)
 
     def check(self) -> CheckOptions | None:
         """Return the query that checks what is changed of the sessions' options; None if that is nothing."""
