@@ -228,6 +228,10 @@ class Run:
         lost = decided & self.uncertain.lost.keys()
         return [call for call in self.interrupted_calls() if call.tool_use_id in lost]
 
+    def calls_to_repeat(self) -> list[ToolCallEnded]:
+        """Return the events that end the calls which wait for approval; those of unknown outcome stay in progress."""
+        return [call for call in self.interrupted_calls() if call.tool_use_id not in self.uncertain.lost]
+
     def interrupted_calls(self) -> list[ToolCallEnded]:
         """Return the events that end the tool calls in progress, because their agent has ended.
 
