@@ -176,7 +176,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         return run.attempt > 1
     if recovered and recovered.waits and not ends:
         await end(release_command(run, Usage()), reaction)
-        return False
+        return True
     spending = reaction.dependencies.spending(recorded, run.id, run.attempt)
     repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
