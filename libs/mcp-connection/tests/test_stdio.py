@@ -178,16 +178,19 @@ async def test_a_server_that_ignores_the_end_of_its_input_is_killed(connector: C
     assert not sleeping()
 
 
-async def test_a_running_server_gets_heartbeats(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seconds", "heartbeats"), [(0.01, 2), (600.0, 1)])
+async def test_a_running_server_gets_heartbeats_and_the_first_one_at_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, seconds: float, heartbeats: int
+) -> None:
     sent: list[SandboxedProcess] = []
-    monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", 0.01)
+    monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", seconds)
 
     def record(process: SandboxedProcess) -> None:
         sent.append(process)
 
     monkeypatch.setattr(SandboxedProcess, "send_heartbeat", record)
     async with Connector(sandbox, AddressRules(), PATIENT) as connector, connector.connect(stdio_server()):
-        await eventually(lambda: len(sent) > 1)
+        await eventually(lambda: len(sent) >= heartbeats)
 
 
 async def test_cancelling_the_connection_kills_the_server(connector: Connector) -> None:

@@ -227,3 +227,13 @@ async def test_without_a_sandbox_the_agent_has_no_tools(new_replica: NewReplica)
         events = await replica.ask(bash_prompt("touch made"))
     assert "No such tool" in events.outputs[0]
     assert events.text == "Done."
+
+
+async def test_an_agent_gets_a_heartbeat_before_its_first_turn(
+    new_replica: NewReplica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sandbox.heartbeats.HEARTBEAT_SECONDS", 600.0)
+    monkeypatch.setattr(SandboxedProcess, "send_heartbeat", send := Mock())
+    async with new_replica() as replica:
+        await replica.ask(HELLO)
+    send.assert_called_once()

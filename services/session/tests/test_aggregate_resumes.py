@@ -69,6 +69,13 @@ def test_handovers_are_no_lost_workers() -> None:
     assert start(*handovers).pending == started(MAX_ATTEMPTS + 3, "lost")
 
 
+@pytest.mark.parametrize(("decided", "ends"), [((APPROVED,), True), ((), False)], ids=["decided", "undecided"])
+def test_a_run_that_waits_may_lose_workers_without_progress(decided: tuple[SessionEvent, ...], *, ends: bool) -> None:
+    lost = [event for n in range(2, MAX_IDLE_ATTEMPTS + 1) for event in started(n, "lost")]
+    session = start(PENDING, *decided, *lost)
+    assert (session.run is None) == ends
+
+
 def test_a_run_without_progress_ends_as_interrupted() -> None:
     lost = [event for n in range(2, MAX_IDLE_ATTEMPTS + 1) for event in started(n, "agent_died")]
     [failed] = start(*lost, died=True).pending

@@ -150,12 +150,17 @@ def test_only_an_approved_call_may_be_repeated(decision: Decision, uncertain: li
     assert (outcome is None) == (decision == "approved")
 
 
-def test_a_call_whose_input_was_cut_is_known_by_its_key() -> None:
+@pytest.mark.parametrize("lost_again", [False, True])
+def test_a_call_whose_input_was_cut_is_known_by_its_key(*, lost_again: bool) -> None:
     session, cut = session_with("ask"), LOST.model_copy(update={"tool_input": {"truncated": True}})
     settle(session, unknown=[cut])
+    if lost_again:
+        session.start_run(RUN_ID)
+    assert statuses(session) == []
     decide(session, "denied")
-    assert settle(session, unknown=[cut]).uncertain == [LOST.key]
-    outcome = session.request_approval(request(attempt=2, kind="outcome"))
+    attempt = 3 if lost_again else 2
+    assert settle(session, attempt, unknown=[cut]).uncertain == [LOST.key]
+    outcome = session.request_approval(request(attempt=attempt, kind="outcome"))
     assert outcome
     assert outcome.decision == "denied"
 

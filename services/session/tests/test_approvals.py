@@ -23,7 +23,7 @@ from runtime.waiters import Waiters
 from session.agent.places import Place, Places
 from session.mcp.repeats import Repeats
 from session.reactions import approval as approvals
-from session.reactions.approval import ApprovalRequests, undelivered
+from session.reactions.approval import ApprovalRequests, continuation, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.deadline import Deadline
 
@@ -168,14 +168,11 @@ async def test_a_worker_that_lost_its_run_cancels_its_agent() -> None:
 
 
 async def test_the_continuation_prompt_lists_undelivered_decisions() -> None:
-    decided = approval(status="denied")
+    decided = approval(status="denied", message="No.")
     others = [approval(id=OTHER, delivered=True), approval(id=OTHER, run_id=MESSAGE)]
     service = Service([decided], listed=[decided, *others])
-    async with Cancellation(end_no_agent) as cancellation:
-        views = await undelivered(run(attempt=2), cast(Any, service))
-        prompt = await service.requests(cancellation, attempt=2).continuation(views)
+    prompt = continuation(await undelivered(run(attempt=2), cast(Any, service)))
     assert prompt.endswith('- Bash with {"command": "ls"} was denied: continue without it. No.')
-    assert [command.approval_ids for command in service.sent] == [[ID]]
 
 
 async def test_an_undelivered_approval_is_found_behind_many_newer_ones() -> None:

@@ -191,6 +191,14 @@ async def test_no_agent_follows_once_the_turns_are_used_up(worker: Worker) -> No
     assert (run.error_code, worker.specs) == (Code.MAX_TURNS_REACHED, [])
 
 
+async def test_an_answer_that_was_not_recorded_is_a_turn(worker: Worker) -> None:
+    await limit(worker, SdkOptions(max_turns=3))
+    worker.transcripts = Transcripts(worker.desk.database)  # pyright: ignore[reportAttributeAccessIssue]  instead of a mock
+    await write(worker, await worker.current_run(), answer(TEXT))
+    await worker.work(finish)
+    assert [spec.options.max_turns for spec in worker.specs] == [1]
+
+
 async def test_what_a_lost_agent_cost_belongs_to_the_budget(worker: Worker) -> None:
     await limit(worker, SdkOptions(max_budget_usd=1))
     await spending(worker.desk, worker.run).charge(Decimal("0.75"))

@@ -242,7 +242,8 @@ async def test_an_agent_that_died_in_a_call_interrupts_the_run(worker: Worker) -
 
 async def test_a_run_waits_for_a_decision_after_its_agent_died_in_a_call(worker: Worker) -> None:
     run = await die_in_call(worker, "ask")
-    assert (run.status, run.attempt, worker.prompts) == ("waiting_approval", 1, ["?"])
+    assert (run.status, run.attempt, worker.prompts) == ("waiting_approval", 2, ["?"])
+    assert await worker.desk.database.fetchval("SELECT resumed FROM runs WHERE id = $1", run.id) == "agent_died"
 
 
 async def test_an_agent_knows_in_which_call_the_one_before_died(worker: Worker) -> None:

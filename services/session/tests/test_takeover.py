@@ -56,8 +56,9 @@ async def test_a_worker_resumed_after_a_takeover_writes_nothing(
             assert ("Ada" in text, text.count("too late")) == (True, 1)  # the first prompt contains it once
 
 
-async def test_the_agent_of_a_stopped_worker_ends_itself(deployment: Deployment) -> None:
-    async with deployment.replica_process(TIMES) as stopped:
+@pytest.mark.parametrize("life", [0.1, 600.0], ids=["regular heartbeats", "the first heartbeat"])
+async def test_the_agent_of_a_stopped_worker_ends_itself(deployment: Deployment, life: float) -> None:
+    async with deployment.replica_process({**TIMES, LIFE: life}) as stopped:
         await eventually(deployment.client.is_ready)
         session_id = await deployment.client.create()
         await deployment.client.submit(session_id, WAITING)

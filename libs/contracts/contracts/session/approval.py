@@ -218,7 +218,7 @@ class ApprovalDecided(Event):
 
 
 class DecisionDelivered(ProgressEvent):
-    """The decision was handed to the worker: from now on, the agent may have acted on it."""
+    """The agent got the decision: as the answer to its request, or in its prompt, which it has answered."""
 
     subject = "evt.session.decision_delivered"
     sample = {"approval_id": APPROVAL, "run_id": RUN}

@@ -132,9 +132,11 @@ def _allowed_hosts(server: ServerConnection) -> AllowedHosts:
 
 async def _listener(running: Running, server: ServerConnection) -> socket.socket | None:
     try:
-        return await running.wait_started()
+        listener = await running.wait_started()
     except ProcessLookupError as error:
         raise _not_started(server, "the sandbox ended before the program started") from error
+    running.sandboxed.send_heartbeat()  # a program without a first one would outlive a service that hangs
+    return listener
 
 
 def _not_started(server: ServerConnection, reason: str) -> ConnectionFailed:

@@ -137,7 +137,9 @@ class Agent:
             self._client = Client(how, self._frames)
             try:
                 await self._connect(self._client)
-                await self._serve(process.accept())
+                listener = process.accept()
+                self.send_heartbeat()  # an agent without a first one would outlive a service that hangs
+                await self._serve(listener)
             except (ClaudeSDKError, OSError) as error:
                 self._diagnostics.warn("agent did not start", error)
                 raise self._failure_or(start_failure(error, self._diagnostics.start_failure())) from error

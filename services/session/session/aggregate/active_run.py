@@ -93,9 +93,10 @@ class Run:
 
     @property
     def may_continue(self) -> bool:
-        """Whether another worker may continue the run: few workers have been lost, or it only waits for approvals."""
+        """Whether another worker may continue the run: few have been lost, or without progress, unless it waits."""
         few = self.attempt - self.releases < MAX_ATTEMPTS
-        return few and (self.only_awaits_approval or self.idle_attempts < MAX_IDLE_ATTEMPTS)
+        waits = self.only_awaits_approval and not self.all_decided
+        return few and (waits or self.idle_attempts < MAX_IDLE_ATTEMPTS)
 
     @property
     def only_awaits_approval(self) -> bool:
@@ -111,7 +112,12 @@ class Run:
     @property
     def awaits_worker(self) -> bool:
         """Whether the run was released, and all the approvals that it waited for are decided."""
-        return self.released and all(approval.outcome for approval in self.approvals.values())
+        return self.released and self.all_decided
+
+    @property
+    def all_decided(self) -> bool:
+        """Whether no approval waits for a decision."""
+        return all(approval.outcome for approval in self.approvals.values())
 
     def resume_reason(self, *, died: bool) -> ResumeReason | None:
         """Return why another agent goes on, if a worker starts the run now; None for the first one.
@@ -221,6 +227,10 @@ class Run:
         decided = {approval.request.tool_use_id for approval in self.approvals.values() if approval.outcome}
         lost = decided & self.uncertain.lost.keys()
         return [call for call in self.interrupted_calls() if call.tool_use_id in lost]
+
+    def calls_to_repeat(self) -> list[ToolCallEnded]:
+        """Return the events that end the calls which wait for approval; those of unknown outcome stay in progress."""
+        return [call for call in self.interrupted_calls() if call.tool_use_id not in self.uncertain.lost]
 
     def interrupted_calls(self) -> list[ToolCallEnded]:
         """Return the events that end the tool calls in progress, because their agent has ended.

@@ -107,7 +107,7 @@ class Running(State):
             self.end_run(run_id, lost, Code.RUN_INTERRUPTED, INTERRUPTED)
             return
         if run.only_awaits_approval:
-            self._record_all(run.interrupted_calls())
+            self._record_all(run.calls_to_repeat())
         usage = run.used + lost if lost != NOTHING else None
         reason, attempt = run.resume_reason(died=died), run.attempt + 1
         self.record(RunStarted(run_id=run_id, attempt=attempt, model=model, usage=usage))

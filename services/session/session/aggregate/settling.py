@@ -41,9 +41,8 @@ class Settling(State):
             self._record_all([_question(run.id, id, call, command.expires_at) for id, call in lost[:MAX_ASKED]])
         self._record_all(_settled_calls(run, command.results))
         ends = policy == "end" and run.uncertain.undecided
-        waits = any(approval.outcome is None for approval in run.approvals.values())
         return Settled(
-            outlook="ends" if ends else "waits" if waits else "continues",
+            outlook="ends" if ends else "continues" if run.all_decided else "waits",
             unknown=_unknown(run, command.unknown),
             uncertain=list(run.uncertain.repeats),
         )

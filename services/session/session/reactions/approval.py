@@ -87,6 +87,7 @@ class ApprovalRequests:
         # Calls without a result, among them those that approval was requested for, and of these the undecided ones.
         self._unanswered, self._requested, self._waiting = set[str](), set[str](), set[str]()
         self._origin = Origin()  # a warm agent's tasks were started in an earlier run
+        self.decisions = list[UUID]()  # in the prompt, about calls of earlier agents; not delivered yet
         self._in_order = True  # each approval was requested after its call was recorded
 
     @property
@@ -143,10 +144,8 @@ class ApprovalRequests:
         self._open += 1
         try:
             with self._origin.resumed():
-                outcome = (
-                    await self.reaction.send(command)
-                    or (await self._wait_for_outcomes([command.approval_id], command.tool_use_id))[0]
-                )
+                outcome = await self.reaction.send(command)
+                outcome = outcome or await self._wait_for_outcome(command.approval_id, command.tool_use_id)
         except Refusal as refusal:
             self.cancellation.request(refusal)
             raise
@@ -162,17 +161,15 @@ class ApprovalRequests:
         releasable = kind != "elicitation" and self._in_order and self._unanswered <= self._requested
         return seconds if releasable else min(seconds, KEPT_AGENT_SECONDS)
 
-    async def continuation(self, views: list[ApprovalView]) -> str:
-        """Deliver decisions that the previous worker was waiting for, and return the prompt for a resumed agent.
+    async def deliver(self) -> None:
+        """Record that the agent has answered the prompt with the `decisions`, which its conversation has now.
 
         Raises:
             Refusal: the run is over, or another worker has it.
         """
-        outcomes = await self._wait_for_outcomes([view.id for view in views])
-        decided = list(zip(views, outcomes, strict=True))
-        waited = [_describe(view, outcome) for view, outcome in decided if view.kind == "tool"]
-        lost = [_describe_lost(view, outcome) for view, outcome in decided if view.kind == "outcome"]
-        return "\n".join([*([RESTARTED, *waited] if waited else []), *([OUTCOMES, *lost] if lost else [])])
+        if self.decisions:
+            await self._deliver(self.decisions)
+            self.decisions = []
 
     async def recorded(self, tool_use_id: str) -> bool:
         """Wait until a tool call is recorded, within a limit; return whether it is."""
@@ -181,22 +178,21 @@ class ApprovalRequests:
                 await waiter.wait(RECORD_TIMEOUT)
         return tool_use_id in self._calls
 
-    async def _wait_for_outcomes(self, approval_ids: list[UUID], call: str = "") -> list[ApprovalOutcome]:
-        run = self.run
-        deliver = DeliverDecisions(
-            session_id=run.session_id, run_id=run.id, attempt=run.attempt, approval_ids=approval_ids
-        )
+    async def _wait_for_outcome(self, approval_id: UUID, call: str) -> ApprovalOutcome:
         with self.deadline.paused():
             while True:
                 with self._noted_as_waiting(call):
-                    for approval_id in approval_ids:
-                        await self._wait_decided(approval_id)
+                    await self._wait_decided(approval_id)
                 if self.place.released:  # the agent is killed, and must not learn what it might still act on
                     await asyncio.Future[None]()
-                # All in one command: if an agent knew only some of the decisions, its run could not be resumed again.
-                # The result is None if an earlier reply was lost; then the same decisions are requested again.
-                if (outcomes := await self.reaction.send(deliver)) is not None:
-                    return outcomes
+                # The result is None if an earlier reply was lost; then the same decision is requested again.
+                if outcomes := await self._deliver([approval_id]):
+                    return outcomes[0]
+
+    async def _deliver(self, approval_ids: list[UUID]) -> list[ApprovalOutcome] | None:
+        run = self.run
+        about: dict[str, Any] = {"session_id": run.session_id, "run_id": run.id, "attempt": run.attempt}
+        return await self.reaction.send(DeliverDecisions(**about, approval_ids=approval_ids))
 
     async def _wait_decided(self, approval_id: UUID) -> None:
         with self.reaction.dependencies.decisions.waiting(approval_id) as waiter:
@@ -258,13 +254,20 @@ async def undelivered(run: RunSummary, reaction: Reaction[Dependencies]) -> list
     return [await reaction.ask(GetApproval(approval_id=view.id)) for view in reversed(waiting)]
 
 
-def _describe_lost(view: ApprovalView, outcome: ApprovalOutcome) -> str:
-    tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
-    advice = "you may make it again" if outcome.decision == "approved" else "you must not make it again"
-    return f"- {view.tool_name} with {tool_input}: {advice}. {outcome.message}".rstrip()
+def continuation(views: list[ApprovalView]) -> str:
+    """Return the prompt of an agent about decisions that earlier agents did not get."""
+    waited = [_describe(view) for view in views if view.kind == "tool"]
+    lost = [_describe_lost(view) for view in views if view.kind == "outcome"]
+    return "\n".join([*([RESTARTED, *waited] if waited else []), *([OUTCOMES, *lost] if lost else [])])
 
 
-def _describe(view: ApprovalView, outcome: ApprovalOutcome) -> str:
+def _describe_lost(view: ApprovalView) -> str:
     tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
-    advice = "approved: make this call again" if outcome.decision == "approved" else "denied: continue without it"
-    return f"- {view.tool_name} with {tool_input} was {advice}. {outcome.message}".rstrip()
+    advice = "you may make it again" if view.status == "approved" else "you must not make it again"
+    return f"- {view.tool_name} with {tool_input}: {advice}. {view.message or ''}".rstrip()
+
+
+def _describe(view: ApprovalView) -> str:
+    tool_input = json.dumps(view.tool_input)[:MAX_INPUT_CHARS]
+    advice = "approved: make this call again" if view.status == "approved" else "denied: continue without it"
+    return f"- {view.tool_name} with {tool_input} was {advice}. {view.message or ''}".rstrip()

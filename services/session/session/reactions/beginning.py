@@ -53,7 +53,7 @@ async def agent_spec(
     Its options are within the ceiling of the role that the session's owner has now, not when the options were set.
     """
     dependencies, ceiling = reaction.dependencies, reaction.dependencies.ceilings.of(role)
-    options = earlier.rest(ceiling.reduced(session.sdk_options))
+    options = await earlier.rest(run, ceiling.reduced(session.sdk_options), dependencies.transcripts.database)
     options = await dependencies.environments.revealed(run.session_id, options)
     return AgentSpec(
         run.session_id,

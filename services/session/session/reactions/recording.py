@@ -35,6 +35,7 @@ async def record(
             case ServersConnected(servers):
                 await reaction.send(RecordMcpServers(**context, servers=servers))
             case AssistantMessage():
+                await approvals.deliver()
                 await reaction.send(_message(event, context))
                 approvals.note_recorded(event.blocks)
             case ToolReturned():

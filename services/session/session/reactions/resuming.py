@@ -21,7 +21,7 @@ from session.agent import Finished
 from session.agent.tail import Tail, read_tail, with_newest_outputs
 from session.dependencies import Dependencies
 from session.mcp.recovered_calls import PREFIX, recover_calls
-from session.reactions.approval import ApprovalRequests, undelivered
+from session.reactions.approval import ApprovalRequests, continuation, undelivered
 from session.reactions.cancellation import Cancellation
 from session.reactions.ending import OVER_CODES, end, end_finished
 from session.reactions.recording import Requested
@@ -170,7 +170,8 @@ async def prompt_of(
     if recovered is None:
         return message, id
     if views:
-        decided = await approvals.continuation(views)
+        approvals.decisions = [view.id for view in views]
+        decided = continuation(views)
         message = decided if begun else f"{message}\n\n{decided}"
     return "\n".join([message, *describe(recovered)]), id
 

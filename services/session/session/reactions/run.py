@@ -176,7 +176,7 @@ async def _attempt(recorded: Requested, reaction: Reaction[Dependencies], place:
         return run.attempt > 1
     if recovered and recovered.waits and not ends:
         await end(release_command(run, Usage()), reaction)
-        return False
+        return True
     spending = reaction.dependencies.spending(recorded, run.id, run.attempt)
     repeats = Repeats(recovered.settled.uncertain if recovered else ())
     try:
@@ -217,7 +217,7 @@ async def _run_agent(
     if is_lost(finished, cancellation):
         lost = await recover_lost(run, finished, reaction, ends=cancellation.requested)
         if lost.settled.outlook != "ends" and not cancellation.requested:
-            return await _leave_lost(run, finished, lost, reaction)
+            return None
         finished = replace(finished, error_code=Code.RUN_INTERRUPTED, error_detail=describe_uncertain(lost))
     if deadline.expired:
         finished = replace(finished, error_code=Code.RUN_TIMEOUT, error_detail=TIMED_OUT.format(seconds))
@@ -226,16 +226,6 @@ async def _run_agent(
     finished = await space.settle(finished, storable, changed=approvals.tools_used)
     await end_finished(run, finished, reaction)
     return approvals.tools_used or run.attempt > 1
-
-
-async def _leave_lost(
-    run: RunSummary, finished: Finished, lost: Recovered, reaction: Reaction[Dependencies]
-) -> bool | None:
-    """Leave a run whose agent died to another one; release it if people have to decide first. Return as `_attempt`."""
-    if not lost.waits:
-        return None
-    await end(release_command(run, usage_of(finished)), reaction)
-    return True
 
 
 async def _take_turn(
