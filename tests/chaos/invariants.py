@@ -28,6 +28,10 @@ TOTALS = """
     FULL JOIN (SELECT status, count(*) AS n FROM sessions GROUP BY 1) AS s USING (status)
     WHERE coalesce(t.n, 0) <> coalesce(s.n, 0)"""
 WAITING = "SELECT count(*) FROM runs WHERE ended_at IS NULL"
+# Executions of tasks may begin runs until they have ended, too.
+BUSY_WITHOUT_RUN = """
+    SELECT id, status FROM sessions WHERE status IN ('processing', 'waiting')
+        AND NOT EXISTS (SELECT FROM runs WHERE session_id = sessions.id AND ended_at IS NULL)"""
 
 
 async def violations(
@@ -70,7 +74,7 @@ async def _stuck(database: Database) -> list[str]:
         return [f"stuck: run {row['id']}, {row['status']}, attempt {row['attempt']}" for row in runs] + [
             f"stuck: session {row['id']}, {row['status']}, is not ready" for row in jobs
         ]
-    busy = await database.fetch("SELECT id, status FROM sessions WHERE status IN ('processing', 'waiting')")
+    busy = await database.fetch(BUSY_WITHOUT_RUN)
     return [f"session {row['id']} is {row['status']}, though nothing goes in it" for row in busy]
 
 

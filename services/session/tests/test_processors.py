@@ -242,7 +242,7 @@ async def test_an_agent_yields_once_another_one_goes_on_after_an_approval(new_re
         place.note_work()
         return ApprovalOutcome(decision="approved")
 
-    async with asyncio.timeout(60), new_replica() as replica, asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(150), new_replica() as replica, asyncio.TaskGroup() as tasks:
         replica.agents.processors.activity.note(BOB)
         spec = replace(replica.spec("one", permission_mode="default"), owner=ALICE, place=place)
         running = tasks.create_task(outputs_of(replica, {"two": f"touch begun; {YIELDED} echo yielded"}))
@@ -254,7 +254,7 @@ async def test_an_agent_yields_once_another_one_goes_on_after_an_approval(new_re
 @pytest.mark.usefixtures("stays_active")
 async def test_the_agents_of_two_runs_yield_to_another_user(deployment: Deployment) -> None:
     client = deployment.client
-    async with asyncio.timeout(60), deployment.replica():
+    async with asyncio.timeout(150), deployment.replica():
         request = Envelope.begin(actor=Actor(user_id=BOB, role="user"), client_address="192.0.2.1")
         await Bus(client.connection, timeout=60).ask(CountSessions(), request)
         command = f"{YIELDED} touch yielded; {UNTIL_OVER} echo over"
