@@ -20,6 +20,7 @@ from eventing.testing.relaying import open_jars, wait_until_saved
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import copied_postgres
 from runtime.bus.jetstream import JetStream
+from runtime.testing import eventually
 
 pytestmark = pytest.mark.usefixtures("fast_relay", "fast_ordered_reads")
 
@@ -67,10 +68,14 @@ async def test_a_running_relay_stops_when_published_events_vanish(relayed_store:
     async with relayed_store.relaying() as relay:
         await relayed_store.published(1, 2)
         await wait_until_saved(relay)
-        async with relayed_store.database.transaction() as connection:  # as if an older dump was restored
-            await connection.execute("DELETE FROM events WHERE originator_version = 2")
-            await connection.execute("UPDATE relayed SET sequence = 1")
-        await reason_for_stopping(relay)
+
+        async def restore_older() -> str | None:
+            async with relayed_store.database.transaction() as connection:
+                await connection.execute("DELETE FROM events WHERE originator_version = 2")
+                await connection.execute("UPDATE relayed SET sequence = 1")
+            return relay.progress.stopped
+
+        await eventually(restore_older)  # again if the relay has just saved its position
 
 
 async def test_a_dump_restored_in_another_cluster_resumes_and_loses_nothing(

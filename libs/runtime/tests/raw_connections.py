@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
@@ -21,6 +22,11 @@ class RawConnection:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What can pause reading: the stream alone reads some beyond what is asked for."""
+        return cast(asyncio.Transport, self.writer.transport)
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)

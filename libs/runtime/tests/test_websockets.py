@@ -44,6 +44,7 @@ async def echo(socket: WebSocket) -> None:
 
 async def stop_reading(client: RawConnection, protocol: WebSocketProtocol) -> None:
     """Send pings, until the answers wait for the client."""
+    client.transport.pause_reading()
     while protocol.writable.is_set():
         await client.send(frame(Opcode.PING, b"x" * 125) * 1000)
         await asyncio.sleep(0)
@@ -78,6 +79,7 @@ async def test_the_last_ping_is_answered_when_the_client_reads_again() -> None:
     async with conversing(echo) as (client, protocol):
         await stop_reading(client, protocol)
         await client.send(frame(Opcode.PING, b"last"))
+        client.transport.resume_reading()
         received = b""
         while not received.endswith(b"\x8a\x04last"):
             received = received[-10:] + await asyncio.wait_for(client.reader.read(65536), 60)
@@ -98,6 +100,7 @@ async def test_a_client_that_leaves_anything_unread_is_disconnected(
             await socket.receive()
 
     async with conversing(send_until_unread) as (client, protocol):
+        client.transport.pause_reading()
         await client.send(frame(Opcode.TEXT, b"begin"))
         await eventually(lambda: protocol.disconnected)
 

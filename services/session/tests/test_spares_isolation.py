@@ -25,7 +25,9 @@ RANDOM = re.compile(
 )
 WAITS = "--await-claim"
 EVERYTHING = """
-for i in $(seq 100); do ls ~/.claude/projects/*/*.jsonl > /dev/null 2>&1 && break; sleep 0.05; done  # written meanwhile
+for i in $(seq 600); do  # written meanwhile
+    ls ~/.claude/projects/*/*.jsonl > /dev/null 2>&1 && grep -q pluginUsage ~/.claude/.claude.json && break; sleep 0.05
+done
 env | grep -v '^_=' | sort
 find /[!epsu]* /run /srv /opt '(' -path '*/_bundled' -o -name 'fswatch-probe*' ')' -prune -o \\
     -printf '%y %m %U %p\\n' 2>/dev/null | sort
