@@ -28,7 +28,7 @@ TOTALS = """
     FULL JOIN (SELECT status, count(*) AS n FROM sessions GROUP BY 1) AS s USING (status)
     WHERE coalesce(t.n, 0) <> coalesce(s.n, 0)"""
 WAITING = "SELECT count(*) FROM runs WHERE ended_at IS NULL"
-# Executions of tasks may begin runs until they have ended, too.
+# A task's execution may have begun a run since no run was active.
 BUSY_WITHOUT_RUN = """
     SELECT id, status FROM sessions WHERE status IN ('processing', 'waiting')
         AND NOT EXISTS (SELECT FROM runs WHERE session_id = sessions.id AND ended_at IS NULL)"""

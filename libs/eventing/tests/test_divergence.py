@@ -12,6 +12,7 @@ from eventing.relay.position import Server
 from eventing.relay.progress import Progress
 from eventing.relay.reread import NoCommonEvent, RelayRunning, start_restored
 from eventing.store.postgres import PostgresStore
+from eventing.testing import eventually
 from eventing.testing.harness import migrated
 from eventing.testing.jars import MIGRATIONS, Jar, project
 from eventing.testing.label_model import LabelModel
@@ -20,7 +21,6 @@ from eventing.testing.relaying import open_jars, wait_until_saved
 from onebox.testing.databases import Databases
 from onebox.testing.unrooted import copied_postgres
 from runtime.bus.jetstream import JetStream
-from runtime.testing import eventually
 
 pytestmark = pytest.mark.usefixtures("fast_relay", "fast_ordered_reads")
 

@@ -269,7 +269,7 @@ async def test_a_history_is_read_in_bounded_portions(
 
 async def test_the_cache_of_aggregates_is_bounded(store: PostgresStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eventing.store.state_cache.MAX_ENTRIES", 20)
-    jars = [Jar(UUID(int=number)) for number in range(100)]
+    jars = [Jar(UUID(int=number)) for number in range(1_000)]
     for jar in jars:
         jar.record(JarOpened(label=str(jar.id)))
     await store.save((*jars,), Envelope.begin())

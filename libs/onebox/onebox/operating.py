@@ -34,13 +34,13 @@ class OperatingSettings(Settings):
         folder = self.data_dir.expanduser().resolve()
         owner = None if self.database_url else url_of_running(folder / "postgres")
         ring = self.key_ring_file or folder / "keys" / "ring.json"
-        urls = {
+        found = {
             "DATABASE_URL": self.database_url or (owner and owner.replace(f"//{NAME}@", f"//{SERVICE_ROLE}@", 1)),
             "MIGRATION_DATABASE_URL": self.migration_database_url or owner,
             "NATS_URL": self.nats_url or _bus_of(folder / "nats" / "nats.conf"),
             "KEY_RING_FILE": str(ring.absolute()) if ring.is_file() else None,
         }
-        return {name: url for name, url in urls.items() if url}
+        return {name: place for name, place in found.items() if place}
 
 
 def _bus_of(file: Path) -> str | None:

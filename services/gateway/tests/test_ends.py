@@ -121,9 +121,9 @@ async def test_closed_streams_leave_no_consumer_on_the_bus(
     base_url: str, services: FakeServices, harness: Harness, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("gateway.streams.fan_out.LINGER_SECONDS", 0.0)
-    for _ in range(100):
+    for _ in range(300):
         await services.publish(RunStarted.example())
-    for number in range(10):
+    for number in range(30):
         token = services.token(sub=str(UUID(int=number)))  # one user per stream, because of the limit per user
         async with open_stream(base_url, token, params={"after": str(number)}):
             pass
