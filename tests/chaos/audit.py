@@ -10,7 +10,7 @@ from identity.app import service as identity
 from identity.audit_log import is_change
 from runtime.testing import eventually
 
-from tests.chaos.invariants import QUIET_SECONDS
+from tests.chaos.waiting import QUIET_SECONDS
 
 STORED = (
     "SELECT split_part(topic, ';', 1) AS subject, originator_id AS id FROM events "

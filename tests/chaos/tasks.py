@@ -9,8 +9,9 @@ from eventing.database import Database, Row
 from runtime.testing import eventually
 from task_scheduler.app import service
 
-from tests.chaos.invariants import QUIET_SECONDS, on_the_bus
+from tests.chaos.invariants import on_the_bus
 from tests.chaos.users import User
+from tests.chaos.waiting import QUIET_SECONDS, settles
 
 MINUTE = timedelta(minutes=1)
 WAITING = "SELECT id, status, attempt FROM executions WHERE completed_at IS NULL"
@@ -91,11 +92,7 @@ async def _rows_that_stay(database: Database, statement: str) -> list[Row]:
     async def found_nothing() -> bool:
         return not await database.fetch(statement)
 
-    try:
-        await eventually(found_nothing, within=QUIET_SECONDS)
-    except TimeoutError:
-        return await database.fetch(statement)
-    return []
+    return [] if await settles(database, found_nothing) else await database.fetch(statement)
 
 
 async def _lost(database: Database, users: Sequence[User]) -> list[str]:

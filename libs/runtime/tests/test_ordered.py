@@ -122,6 +122,14 @@ async def test_batches_are_limited_in_bytes_but_accept_any_single_message(js: Je
     assert read == [[300_000] * 3, [300_000] * 3, [300_000] * 2, [3_000_000], [10]]
 
 
+async def test_messages_stored_while_earlier_ones_are_read_are_left_out(js: JetStream) -> None:
+    async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
+        sizes = [len(await anext(batches))]
+        await js.publish("number.even", b"250")
+        sizes += [len(batch) async for batch in batches]
+    assert sizes == [100, 100, 50]
+
+
 async def test_messages_purged_before_they_are_read_are_noticed(js: JetStream) -> None:
     async with aclosing(ordered.messages(js, "NUMBERS", 0, stored=True)) as batches:
         assert len(await anext(batches)) == 100

@@ -56,9 +56,8 @@ async def test_a_worker_resumed_after_a_takeover_writes_nothing(
             assert ("Ada" in text, text.count("too late")) == (True, 1)  # the first prompt contains it once
 
 
-@pytest.mark.parametrize("life", [0.1, 600.0], ids=["regular heartbeats", "the first heartbeat"])
-async def test_the_agent_of_a_stopped_worker_ends_itself(deployment: Deployment, life: float) -> None:
-    async with deployment.replica_process({**TIMES, LIFE: life}) as stopped:
+async def test_the_agent_of_a_stopped_worker_ends_itself(deployment: Deployment) -> None:
+    async with deployment.replica_process(TIMES) as stopped:
         await eventually(deployment.client.is_ready)
         session_id = await deployment.client.create()
         await deployment.client.submit(session_id, WAITING)
@@ -66,3 +65,12 @@ async def test_the_agent_of_a_stopped_worker_ends_itself(deployment: Deployment,
         assert agents_of(session_id)
         stopped.send_signal(signal.SIGSTOP)
         await eventually(lambda: not agents_of(session_id))
+
+
+async def test_an_agent_that_gets_only_its_first_heartbeat_ends_itself(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LIFE, 600.0)
+    async with deployment.replica():
+        run = await deployment.client.submit(await deployment.client.create(), WAITING)
+        assert (await deployment.client.wait_until_ended(run)).error_code is Code.RUN_INTERRUPTED

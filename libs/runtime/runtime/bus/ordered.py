@@ -58,7 +58,9 @@ async def messages(
         progress = _Progress(stream, pending, newest, left=pending)
         await puller.open()
         while not stored or progress.read < pending:
-            batch = await puller.pull(max(1, min(progress.left, BATCH)))
+            # Messages stored meanwhile do not belong to those that are read with `stored`.
+            available = min(progress.left, pending - progress.read) if stored else progress.left
+            batch = await puller.pull(max(1, min(available, BATCH)))
             progress.add(batch)
             error = progress.error(batch) if stored else None  # now, since the reader may empty the batch
             if batch or not stored:
