@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import BoundedSemaphore
@@ -80,7 +81,7 @@ class Review:
         """Return the session in which the agent has reviewed the diff."""
         name, mode = f"{self.repository}#{self.number}", "non_interactive"
         session = self._post("/sessions", {"name": name, "mode": mode, "sdk_options": OPTIONS})["id"]
-        api.put(f"/sessions/{session}/workspace/pull.diff", content=diff, headers=self.key).raise_for_status()
+        self._send("PUT", f"/sessions/{session}/workspace/pull.diff", content=diff)
         self._post(f"/sessions/{session}/query", {"message": PROMPT})
         return session
 
@@ -89,7 +90,7 @@ class Review:
         title = f"Review of {self.commit[:10]}"
         wanted = {"session_id": session, "format": "markdown", "title": title, "include_tool_calls": False}
         report = self._post("/reports", wanted)["id"]
-        return api.get(f"/reports/{report}/download").raise_for_status().text
+        return self._send("GET", f"/reports/{report}/download").text
 
     def _comment(self, text: str) -> None:
         path = f"/repos/{self.repository}/issues/{self.number}/comments"
@@ -100,10 +101,17 @@ class Review:
         github.post(f"/repos/{self.repository}/statuses/{self.commit}", json=status).raise_for_status()
 
     def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = api.post(path, json=body, headers=self.key)
-        if answer.is_error:
-            raise ValueError(answer.json()["detail"])
-        return answer.json()
+        return self._send("POST", path, json=body).json()
+
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
+        """Send a request, again if the API says when: it was overloaded, or works on a delivery before this one."""
+        end = time.monotonic() + REVIEW_SECONDS
+        while (answer := api.request(method, path, headers=self.key, **content)).is_error:
+            wait = float(answer.headers.get("retry-after", "inf"))
+            if time.monotonic() + wait > end:
+                raise ValueError(answer.json()["detail"])
+            time.sleep(wait)
+        return answer
 
 
 class Receiver(BaseHTTPRequestHandler):

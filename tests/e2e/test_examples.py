@@ -188,13 +188,16 @@ def github(shared_user: User) -> Generator[GitHub]:
 
 
 def test_a_pull_request_is_reviewed_once_by_an_agent(shared_user: User, github: GitHub) -> None:
-    for states in (["pending", "success"], ["pending", "success"] * 2):  # the second time as a repeated delivery
-        assert github.deliver("0b1e5a30-9f4a-11f0-8c1d-3a1f1c0b7c0e") == 202
-        until(lambda states=states: github.states() == states)
+    for already, deliveries in ((0, 2), (2, 1)):  # the first is repeated while it is reviewed, and again after that
+        for _ in range(deliveries):
+            assert github.deliver("0b1e5a30-9f4a-11f0-8c1d-3a1f1c0b7c0e") == 202
+        ended = already + deliveries
+        until(lambda ended=ended: len(github.states()) == 2 * ended)
+        assert sorted(github.states()) == ["pending"] * ended + ["success"] * ended
     [session] = shared_user.items("/sessions", q="ada/engine#7")
     [call] = shared_user.items(f"/sessions/{session['id']}/tool-calls")
     assert "+two" in call["tool_output"]["content"]
-    assert ["One is better than two." in comment for comment in github.comments()] == [True, True]
+    assert ["One is better than two." in comment for comment in github.comments()] == [True] * 3
 
 
 def test_the_check_refuses_what_is_not_signed(github: GitHub) -> None:

@@ -18,7 +18,7 @@ QUIET = (
     *("--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-PATIENCE = 60_000
+PATIENCE = 120_000
 
 expect.set_options(timeout=PATIENCE)
 
