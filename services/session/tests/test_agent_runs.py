@@ -112,7 +112,7 @@ async def test_a_run_can_be_cancelled_while_its_agent_is_starting(
 
     monkeypatch.setattr(Client, "connect", connect)
     spec = await replica.start_run(new_id())
-    async with asyncio.timeout(25), asyncio.TaskGroup() as tasks:  # less than the 30 s that an agent may take to start
+    async with asyncio.timeout(25), asyncio.TaskGroup() as tasks:  # less than the 55 s that an agent may take to start
         turn = tasks.create_task(replica.run(spec, WORKING))
         await starting.wait()
         await replica.agents.close(spec.session_id, spec.run_id)

@@ -79,6 +79,7 @@ class Limits:
     `warm_agents` is the number of agents above which idle ones are ended, and `warm_agents_per_user` that of a user.
     One may idle for `idle_seconds`, and only if it needs at most `warm_memory_bytes`, files in memory included.
     Agents may use the models in `models`, all if it is empty; the first is the default. Each may use `resources`.
+    Each has `start_seconds` to start, a time that a busy machine needs: less than 60 s, after which the SDK gives up.
 
     `run_bytes`, `run_records` and `run_record_bytes` bound what an agent may write for one run: in total, and of
     recorded messages and tool results. `max_pending_requests` bounds its concurrent approval requests. They are far
@@ -94,7 +95,7 @@ class Limits:
     idle_seconds: float = 300
     max_concurrent_starts: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1))
     spares: int = 0
-    start_seconds: float = 30
+    start_seconds: float = 55
     model_retries: int = 2
     model_answer_seconds: float = 300
     model_silence_seconds: float = 60
