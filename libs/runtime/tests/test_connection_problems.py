@@ -20,12 +20,12 @@ async def test_the_request_id_of_a_refused_request_is_its_own_or_new(target: Tar
 
 async def test_the_request_id_of_an_earlier_request_is_not_repeated(target: Target) -> None:
     async with target.connect() as connection:
-        await connection.send(GET.replace(b"\r\n\r\n", b"\r\nX-Request-ID: abc\r\n\r\n"))
+        await connection.send(GET.replace(b"\r\n\r\n", b"\r\nX-Request-ID: earlier\r\n\r\n"))
         await connection.answer()
         await connection.send(b"\x00\r\n\r\n")
         answer = await connection.rest()
     assert problem(answer)[0] == 400
-    assert b"abc" not in answer
+    assert b"earlier" not in answer
 
 
 async def test_a_refused_request_is_logged_with_its_id(target: Target) -> None:
