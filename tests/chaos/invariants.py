@@ -35,7 +35,7 @@ STUCK_RUNS = """
         SELECT split_part(topic, ';', 1) AS topic, recorded_at FROM events
         WHERE originator_id = runs.session_id ORDER BY originator_version DESC LIMIT 1) AS newest ON true
     WHERE ended_at IS NULL"""
-# A task's execution may have begun a run since no run was active.
+# An execution that its read model did not have yet may have begun a run.
 BUSY_WITHOUT_RUN = """
     SELECT id, status FROM sessions WHERE status IN ('processing', 'waiting')
         AND NOT EXISTS (SELECT FROM runs WHERE session_id = sessions.id AND ended_at IS NULL)"""
@@ -67,22 +67,27 @@ async def outcomes(database_url: str) -> Counter[str]:
 
 
 async def _stuck(database: Database) -> list[str]:
-    statements = [one.unfinished.statement for one in session.reactions.by_name.values() if one.unfinished]
+    unfinished = {name: one.unfinished.statement for name, one in session.reactions.by_name.items() if one.unfinished}
+
+    async def names() -> list[str]:
+        return [name for name, statement in unfinished.items() if await database.fetch(statement)]
 
     async def quiet() -> bool:
-        waiting = await database.fetchval(WAITING)
-        return not waiting and not any([await database.fetch(statement) for statement in statements])
+        return not await database.fetchval(WAITING) and not await names()
 
+    found: list[str] = []
     if not await settles(database, quiet):
         runs = await database.fetch(STUCK_RUNS)
         jobs = await database.fetch("SELECT id, status FROM sessions WHERE NOT ready AND error_code IS NULL")
-        return [
+        found += [
             f"stuck: run {row['id']}, {row['status']}, attempt {row['attempt']}, "
             f"the last event of its session: {row['topic']} at {row['recorded_at']}"
             for row in runs
-        ] + [f"stuck: session {row['id']}, {row['status']}, is not ready" for row in jobs]
+        ]
+        found += [f"stuck: session {row['id']}, {row['status']}, is not ready" for row in jobs]
+        found += [f"stuck: work of {name} is unfinished" for name in await names()]
     busy = await database.fetch(BUSY_WITHOUT_RUN)
-    return [f"session {row['id']} is {row['status']}, though nothing goes in it" for row in busy]
+    return found + [f"session {row['id']} is {row['status']}, though nothing goes in it" for row in busy]
 
 
 async def _relayed(database: Database, sessions: list[Held], forks: list[str]) -> list[str]:

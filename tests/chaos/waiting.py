@@ -7,14 +7,14 @@ from eventing.database import Database
 from runtime.testing import eventually
 
 QUIET_SECONDS = 120.0
-PERIODS = 10
+PERIODS = 5
 NEWEST = "SELECT (SELECT max(position) FROM session.events), (SELECT max(position) FROM task_scheduler.events)"
 
 
 async def settles(database: Database, condition: Callable[[], Awaitable[bool]]) -> bool:
     """Wait until a condition holds, and return whether it does.
 
-    It waits as long as sessions or tasks record events, at least one in `QUIET_SECONDS`, and for 20 minutes at most.
+    It waits as long as sessions or tasks record events, at least one in `QUIET_SECONDS`, and for 10 minutes at most.
     """
     newest = None
     for _ in range(PERIODS):

@@ -58,6 +58,6 @@ class TcpTransport(transport.TcpTransport):
     def writelines(self, payload: list[bytes]) -> None:
         """Write several bytes objects; nothing if the connection is lost, which `drain` reports."""
         # uvloop raises a RuntimeError, and asyncio of Python 3.13 a TypeError: the client, which writes as it closes,
-        # would leave the connection open, and call back nobody.
+        # would leave the connection open, and not call its callbacks.
         if self._io_writer and not self._io_writer.is_closing():
             super().writelines(payload)
