@@ -9,7 +9,14 @@ from eventing.bus.streams import provision
 from eventing.reactions import Concurrency, Reaction, Reactor, Registration, deliveries
 from eventing.recording import Recorded
 from eventing.testing import background, eventually
-from eventing.testing.deliveries import RestartBus, all_acknowledged, count_heartbeats, delivery_count
+from eventing.testing.deliveries import (
+    CONSUMER,
+    RestartBus,
+    all_acknowledged,
+    count_heartbeats,
+    delivery_count,
+    is_created,
+)
 from eventing.testing.messages import JarOpened
 from eventing.testing.publishing import publish
 from eventing.testing.reacting import ReactionSpy, replica, working
@@ -180,8 +187,8 @@ async def test_no_more_reactions_run_at_the_same_time_than_allowed(
 async def test_a_deleted_durable_consumer_is_recreated(client: Client, js: JetStream) -> None:
     spy = ReactionSpy()
     async with working((replica(client), spy)):
-        await eventually(lambda: all_acknowledged(js))
-        await js.delete_consumer("EVT_JAR", "shelf-open")
+        await eventually(lambda: is_created(js))
+        await js.delete_consumer("EVT_JAR", CONSUMER)
         await publish(js, OPENED)
         await eventually(lambda: spy.seen)
 

@@ -18,12 +18,25 @@ CONSUMER = "shelf-open"
 
 
 async def all_acknowledged(js: JetStream, consumer: str = CONSUMER) -> bool:
-    """Return whether a consumer exists and every event is delivered and acknowledged."""
+    """Return whether a consumer exists and every event that it filters is delivered and acknowledged.
+
+    There has to be such an event. The newest one is compared because the counts of pending messages are 0 while the
+    server creates the consumer.
+    """
     try:
         info = await js.consumer_info("EVT_JAR", consumer)
+        newest = await js.get_last_msg("EVT_JAR", str(info.config.filter_subject))
     except NotFoundError:
         return False
-    return not info.num_pending and not info.num_ack_pending
+    return bool(info.ack_floor) and (info.ack_floor.stream_seq or 0) >= (newest.seq or 0)
+
+
+async def is_created(js: JetStream, consumer: str = CONSUMER) -> bool:
+    """Return whether a consumer exists."""
+    try:
+        return bool(await js.consumer_info("EVT_JAR", consumer))
+    except NotFoundError:
+        return False
 
 
 async def delivery_count(js: JetStream, consumer: str = CONSUMER) -> int:
