@@ -58,7 +58,7 @@ async def test_a_late_heartbeat_does_not_restore_a_lost_hold() -> None:
 async def test_the_bus_confirms_a_heartbeat(client: Client, js: JetStream) -> None:
     await publish(js, JarOpened.example())
     await js.add_consumer("EVT_JAR", ConsumerConfig(durable_name="one", ack_policy=AckPolicy.EXPLICIT))
-    [message] = await (await js.pull_subscribe_bind("one", "EVT_JAR")).fetch(1)
+    [message] = await (await js.pull_subscribe_bind("one", "EVT_JAR")).fetch(1, timeout=60)
     hold = MessageLease(client, message, interval=0.05, ack_wait=60.0)
     async with hold.heartbeats():
         before = hold.last_heartbeat

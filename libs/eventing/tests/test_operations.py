@@ -24,5 +24,5 @@ async def test_a_ping_returns_the_readiness_without_private_reasons(
     queries = operations("jar", postgres_store, checks)
     dispatcher = Dispatcher(postgres_store, database, None, Handlers(), Handlers())
     async with subscribers.serving(nats_url, "jar", dispatcher, queries):
-        report = await Bus(client).ask(ping_query("jar")(), Envelope.begin())
+        report = await Bus(client, timeout=60).ask(ping_query("jar")(), Envelope.begin())
     assert report == {"database": "ok", "relay": SEE_SERVICE, "sandbox": "ok, but without walls"}

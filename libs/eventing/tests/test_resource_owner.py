@@ -28,7 +28,7 @@ async def test_the_owner_is_in_a_header_and_not_in_the_body(nats_url: str, clien
     queries(get_jar)
     async with serving(nats_url, "jar", Dispatcher(MemoryStore({}), no_database, None, Handlers(), queries)):
         with pytest.raises(Refusal) as refusal:
-            await Bus(client).ask(GetJar.example(), ENVELOPE)
+            await Bus(client, timeout=60).ask(GetJar.example(), ENVELOPE)
         headers: dict[str, Any] = ENVELOPE.headers()
         body = GetJar.example().model_dump_json().encode()
         answer = await client.request(GetJar.subject, body, timeout=60, headers=headers)
@@ -42,7 +42,7 @@ async def test_the_owner_of_what_a_command_changes_is_in_a_header(nats_url: str,
     jar.record(JarOpened.example())
     await store.save((jar,), ENVELOPE)
     async with serving(nats_url, "jar", Dispatcher(store, no_database, None, adding, Handlers())):
-        answer = await Bus(client).request(AddMarble.example(), Envelope.begin(actor=ACTOR))
+        answer = await Bus(client, timeout=60).request(AddMarble.example(), Envelope.begin(actor=ACTOR))
         headers: dict[str, Any] = Envelope.begin(actor=ACTOR).headers()
         body = AddMarble.example().model_dump_json().encode()
         raw = await client.request(AddMarble.subject, body, timeout=60, headers=headers)

@@ -187,7 +187,7 @@ async def test_all_replicas_react_to_broadcast_events_and_one_locally(settings: 
     async with running(one, settings, stop), running(two, settings, stop):
         await eventually(lambda: _both_listen(bus))
         await opened(bus)
-        await eventually(lambda: one.received and two.received)
+        await eventually(lambda: one.received and two.received and one.stored + two.stored)
         stop.set()
     assert len(one.received) == len(two.received) == 1
     assert one.stored + two.stored == one.received
@@ -230,6 +230,7 @@ async def test_stopping_finishes_a_reaction_in_progress(settings: ServiceSetting
         await eventually(lambda: opened(bus))
         await jars.started.wait()
         stop.set()
+        await eventually(lambda: jars.last_seconds)
         await asyncio.sleep(0.05)
         assert (run.done(), jars.last_seconds) == (False, [settings.drain_seconds])
         jars.go.set()

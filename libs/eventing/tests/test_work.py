@@ -54,6 +54,7 @@ async def test_a_reaction_reads_the_same_event_from_the_store_as_from_the_bus(
         await open_jars(postgres_store, 1)
         await eventually(lambda: spy.seen)
         await eventually(lambda: is_work_done(js))
+        await eventually(lambda: has_messages(js, "EVT_JAR", 1))  # which follows the work
     async with working((replica(client), received)):  # another service, which reads it from the bus
         await eventually(lambda: received.seen)
     assert spy.seen == received.seen

@@ -43,7 +43,7 @@ async def earlier_release(postgres_store: PostgresStore, js: JetStream, done: in
     await js.add_consumer("EVT_JAR", config)
     subscription = await js.pull_subscribe_bind("jar-open", "EVT_JAR")
     if delivered:
-        for message in (await subscription.fetch(delivered))[:done]:
+        for message in (await subscription.fetch(delivered, timeout=60))[:done]:
             await message.ack_sync()
     return subscription
 

@@ -1,7 +1,7 @@
 """Whether the database accepts changes, as a service reports it."""
 
 import pytest
-from eventing.database import Database
+from eventing.database import Database, writing
 from eventing.database.writing import WriteCheck
 from runtime.http.health import NotReady
 
@@ -28,7 +28,10 @@ async def test_a_database_that_can_only_be_read_is_not_ready(database: Database)
     await check.check()
 
 
-async def test_a_database_is_written_to_at_most_every_five_seconds(database: Database) -> None:
+async def test_a_database_is_written_to_at_most_every_five_seconds(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "VALID_SECONDS", 3600.0)  # a busy machine may take five between two checks
     check = WriteCheck(database)
     await check.check()
     written = await database.fetchval(WRITTEN)

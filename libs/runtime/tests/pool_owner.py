@@ -7,11 +7,14 @@ from pathlib import Path
 import uvloop
 from runtime.children.pool import ChildPool, Limits
 
+LIMITS = Limits(cpu_seconds=5, wall_seconds=150)
+"""A machine may be busy."""
+
 
 async def main(request: list[object]) -> None:
     """Print the id of the only child, and send it a request."""
     program = Path(__file__).with_name("answering_child.py")
-    async with ChildPool.open(program, Limits(cpu_seconds=5), children=1) as pool:
+    async with ChildPool.open(program, LIMITS, children=1) as pool:
         pid = await pool.run(["pid", None])
         working = asyncio.get_running_loop().create_task(pool.run(request))
         sys.stdout.write(f"{pid}\n")

@@ -47,6 +47,7 @@ class Program:
 
         await self.client.connect(
             url,
+            connect_timeout=60,
             nkeys_seed_str=self.key.seed,
             inbox_prefix=inbox_prefix(self.admission.consumer),
             allow_reconnect=False,

@@ -30,10 +30,11 @@ WRITE = """
                                      work_position)
     = (excluded.tx, excluded.position, excluded.stream_created, excluded.sequence, excluded.system, excluded.timeline,
        excluded.work_sequence, excluded.work_tx, excluded.work_position)"""
+# `tx` alone would name the text in the result, of which 999 is greater than 1000.
 # xmax is the number of the next transaction; an event whose number is not below it comes from another cluster.
 SERVER = """
     SELECT feed_number(pg_snapshot_xmax(pg_current_snapshot()))::text AS xmax,
-           (SELECT tx::text FROM events ORDER BY tx DESC, position DESC LIMIT 1) AS newest,
+           (SELECT tx::text FROM events ORDER BY events.tx DESC, position DESC LIMIT 1) AS newest,
            ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int AS timeline"""
 SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 FIND = """
