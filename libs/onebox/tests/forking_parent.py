@@ -15,7 +15,7 @@ folder = DataFolder(Path(sys.argv[1]))
 
 def forked(outcome: str = "") -> Child:
     """Return a child that has been started."""
-    child = Child(Module("forked", (), {"OUTCOME": outcome}, grace=0.1), folder)
+    child = Child(Module("forked", (), {"OUTCOME": outcome}, grace=60), folder)
     child.start()
     return child
 
@@ -36,6 +36,7 @@ def stopped() -> None:
         child.finish()
         report(f"{child.exit_code} {child.running()}")
         child.start()
+    child.ask_to_stop()
     child.finish()
 
 
