@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.async_api import Dialog, Locator, expect
+from runtime.testing import eventually
 from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
@@ -49,6 +50,8 @@ async def test_backfills_are_started_watched_and_cancelled(console: Console, use
     assert len(task.executions(trigger="backfill")) == 1
     user.http.patch(task.path, json={"prompt_template": SLEEPING}).raise_for_status()
     await start_backfill(console, "2025-10-04T00:00")
+    [execution] = await eventually(lambda: task.executions(trigger="backfill", status="running"))
+    task.wait_for_tool_call(execution)  # or its session is created when the next test has nothing yet
     await backfills(console).get_by_role("button", name="Cancel").click()
     await expect(backfills(console).locator(".chip")).to_have_text(["cancelled", "completed"])
     await expect(backfills(console).get_by_role("button")).to_have_count(0)
