@@ -127,11 +127,11 @@ class KillingRelay(Server):
         return None if len(self.received) == 2 else (200, answer)
 
 
-def test_costs_are_exported_once_though_the_exporter_is_killed(shared_user: User, admin: User, tmp_path: Path) -> None:
-    sessions = [shared_user.create(), shared_user.create()]
+def test_costs_are_exported_once_though_the_exporter_is_killed(user: User, admin: User, tmp_path: Path) -> None:
+    sessions = [user.create(), user.create()]
     for session_id in (*sessions, *sessions):
-        shared_user.ask(session_id, FINE).raise_for_status()
-    views = [shared_user.http.get(f"/sessions/{session_id}").json() for session_id in sessions]
+        user.ask(session_id, FINE).raise_for_status()
+    views = [user.http.get(f"/sessions/{session_id}").json() for session_id in sessions]
     relay = KillingRelay(str(admin.http.base_url), admin.http.headers["authorization"])
     arguments = (str(tmp_path), "--limit", "1", "--since", views[0]["created_at"])
     with relay.http, answering(relay):
@@ -140,7 +140,7 @@ def test_costs_are_exported_once_though_the_exporter_is_killed(shared_user: User
             relay.exporter = subprocess.Popen(command("billing-exporter/exporter.py", *arguments), env=variables)
             codes.append(relay.exporter.wait(PATIENCE))
     rows = list(csv.DictReader((tmp_path / "costs.csv").read_text().splitlines()))
-    costs = {row["session_id"]: Decimal(row["cost_usd"]) for row in rows if row["user_id"] == shared_user.id()}
+    costs = {row["session_id"]: Decimal(row["cost_usd"]) for row in rows if row["user_id"] == user.id()}
     assert codes == [-9, -9, 0]
     assert costs == {view["id"]: Decimal(str(view["total_cost_usd"])) for view in views}
 
