@@ -67,6 +67,7 @@ async def test_a_trigger_is_created_fired_rotated_and_revoked(console: Console, 
     url, first = await triggers(console).locator("code").inner_text(), await shown_secret(console)
     fire({"url": url, "secret": first}, {}).raise_for_status()
     await expect(console.executions.locator(".trigger")).to_have_text("api")
+    await expect(console.executions.locator(".chip")).to_have_text("completed")  # its session exists
     await expect(triggers(console).get_by_role("time")).not_to_be_empty()
     await console.press("Rotate secret")
     await expect(console.view.locator(".secret")).not_to_contain_text(first)
