@@ -10,7 +10,7 @@ from onebox.testing.planted import check_none, revealed
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import ClientConnection, connect
 
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 ONE_RUN = [
     "session.run_requested",
@@ -36,11 +36,14 @@ def following(user: User, path: str, after: str | None = None, **query: str) -> 
 
 
 @contextmanager
-def talking(user: User, session_id: str, query: str = "") -> Generator[ClientConnection]:
-    """Open a socket, and read its `connected`."""
+def talking(
+    user: User, session_id: str, query: str = "", headers: dict[str, str] | None = None
+) -> Generator[ClientConnection]:
+    """Open a socket, by default with the token of the user in a header, and read its `connected`."""
     address = f"{user.http.base_url}sessions/{session_id}/stream{query}".replace("http", "ws", 1)
-    with connect(address, additional_headers={"authorization": user.http.headers["authorization"]}) as client:
-        assert json.loads(client.recv(60))["type"] == "connected"
+    sent = {"authorization": user.http.headers["authorization"]} if headers is None else headers
+    with connect(address, additional_headers=sent, open_timeout=PATIENCE, ping_timeout=PATIENCE) as client:
+        assert message(client)["type"] == "connected"
         yield client
 
 
@@ -56,7 +59,7 @@ def read_events(events: Iterator[ServerSentEvent], last: str = "session.run_comp
 
 
 def message(connection: ClientConnection) -> dict[str, Any]:
-    received = connection.recv(60)
+    received = connection.recv(PATIENCE)
     check_none("a message of a socket", revealed(received))
     return json.loads(received)
 

@@ -11,7 +11,7 @@ from runtime import clock
 from simulator.testing import scripted
 from standardwebhooks import Webhook
 
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 FINE = scripted({"text": "Fine."})
 EVERY_MINUTE, EVERY_YEAR = "* * * * *", "0 0 1 1 *"
@@ -73,7 +73,7 @@ class UserTask:
         """Return the executions of the task, newest first."""
         return self.user.items(f"{self.path}/executions", **filters)
 
-    def ended(self, execution_id: str, seconds: float = 60) -> dict[str, Any]:
+    def ended(self, execution_id: str, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait until an execution has ended, and return it."""
         until(lambda: self.execution(execution_id)["status"] in TERMINAL, seconds)
         return self.execution(execution_id)
@@ -98,4 +98,4 @@ def fire(trigger: dict[str, Any], body: Any, webhook_id: str = "msg_1", secret: 
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": signature,
     }
-    return httpx.post(trigger["url"], content=content, headers=headers, timeout=60)
+    return httpx.post(trigger["url"], content=content, headers=headers, timeout=PATIENCE)

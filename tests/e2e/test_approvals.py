@@ -8,13 +8,13 @@ from onebox.testing.system import System, until
 from simulator.testing import bash
 
 from tests.e2e.approvals import TOUCH, Asked, careful, decide
-from tests.e2e.user import User, newcomer
+from tests.e2e.user import PATIENCE, User, newcomer
 
 
 def test_a_remembered_tool_needs_one_approval_per_session(shared_user: User) -> None:
     first = Asked(shared_user, careful(shared_user), TOUCH, bash("touch again"), {"text": "Done."})
     first.decide("approve", remember="session")
-    first.answer.result(60).raise_for_status()
+    first.answer.result(PATIENCE).raise_for_status()
     assert shared_user.bash(first.session_id, "echo thrice") == "thrice"
     assert [status for status, _ in first.calls()] == ["success"] * 3
     assert len(shared_user.items("/approvals", session_id=first.session_id)) == 1
@@ -30,7 +30,7 @@ def test_one_of_two_concurrent_decisions_wins(shared_user: User) -> None:
     won = shared_user.http.get(f"/approvals/{approval_id}").json()
     assert lost["error_code"] == "APPROVAL_OVER"
     assert f"already {won['status']} by user {won['decided_by']}" in lost["detail"]
-    asked.answer.result(60).raise_for_status()
+    asked.answer.result(PATIENCE).raise_for_status()
 
 
 @pytest.mark.long
@@ -39,7 +39,7 @@ def test_an_expired_approval_is_denied() -> None:
         system.start()
         for user in newcomer(system):
             asked = Asked(user, careful(user), TOUCH, {"text": "Done."})
-            assert asked.answer.result(60).json()["content"]["text"] == "Done."
+            assert asked.answer.result(PATIENCE).json()["content"]["text"] == "Done."
             [approval] = user.items("/approvals", session_id=asked.session_id)
             assert (approval["status"], approval["decided_by"]) == ("expired", None)
             [(status, output)] = asked.calls()
@@ -90,7 +90,7 @@ def test_an_approval_survives_its_worker_and_the_run_continues(
         until(lambda: spare_user.http.get(place).json()["attempt"] >= 2)
     assert spare_user.status(shaken.session_id) == "waiting"
     assert shaken.decide("approve").json()["status"] == "approved"
-    answer = shaken.answer.result(60).json()
+    answer = shaken.answer.result(PATIENCE).json()
     assert (answer["run_id"], answer["content"]["text"]) == (approval["run_id"], "Done.")
     assert [status for status, _ in shaken.calls()] == ["interrupted", "success"]
     assert spare_user.http.get(place).json()["attempt"] >= 2  # a worker that finds it undecided releases the run
@@ -105,7 +105,7 @@ def test_a_denial_after_a_restart_reaches_the_agent(spare_system: System, spare_
     # A denial that precedes the next worker ends the call as denied, a later one leaves it interrupted.
     until(lambda: answers(spare_user) and spare_user.http.get(place).json()["attempt"] >= 2)
     asked.decide("deny", message="Not on a Friday.")
-    words = asked.answer.result(60).json()["content"]["text"]
+    words = asked.answer.result(PATIENCE).json()["content"]["text"]
     assert "denied: continue without it. Not on a Friday." in words
     assert [status for status, _ in asked.calls()] == ["interrupted"]
 
@@ -117,5 +117,5 @@ def test_a_worker_killed_after_delivery_leaves_an_interrupted_run(spare_system: 
     asked.decide("approve")
     until(lambda: spare_user.http.get(f"/approvals/{approval['id']}").json()["delivered"])
     spare_system.kill("session")
-    assert asked.answer.result(60).json()["error_code"] == "RUN_INTERRUPTED"
+    assert asked.answer.result(PATIENCE).json()["error_code"] == "RUN_INTERRUPTED"
     assert [status for status, _ in asked.calls()] == ["unknown"]

@@ -16,7 +16,7 @@ from tests.e2e.approvals import TOUCH, Asked, careful
 from tests.e2e.mcp import PROGRAM, call, register, register_url
 from tests.e2e.processes import seconds_of, sleeping
 from tests.e2e.streams import WHOLE, following, message, talking
-from tests.e2e.user import User, admin_of, error, newcomer, said
+from tests.e2e.user import PATIENCE, User, admin_of, error, newcomer, said
 
 SECONDS = seconds_of(__name__)
 pytestmark = pytest.mark.claude_code
@@ -146,7 +146,7 @@ def test_an_approved_tool_call_is_executed_and_a_denied_one_is_not(user: User) -
     assert user.run(asked.session_id, approval["run_id"])["status"] == "waiting_approval"
     assert asked.decide("approve").json()["status"] == "approved"
     asked.decide("deny", message="Not on a Friday.").raise_for_status()
-    assert asked.answer.result(60).json()["content"]["text"] == "Done."
+    assert asked.answer.result(PATIENCE).json()["content"]["text"] == "Done."
     [(first, _), (second, output)] = asked.calls()
     assert (first, second, "Not on a Friday." in output) == ("success", "denied", True)
     assert [file["path"] for file in user.items(f"/sessions/{asked.session_id}/workspace")] == ["made"]
@@ -161,7 +161,7 @@ def test_a_run_cancelled_during_a_tool_call_leaves_no_process(user: User) -> Non
         until(lambda: user.items(f"/sessions/{session_id}/tool-calls"))  # the agent does not wait for its record
         [run] = user.items(f"/sessions/{session_id}/runs")
         cancelled = user.http.post(f"/sessions/{session_id}/runs/{run['id']}/cancel").json()
-        assert error(asked.result(60)) == (409, "RUN_CANCELLED")
+        assert error(asked.result(PATIENCE)) == (409, "RUN_CANCELLED")
     assert (cancelled["status"], cancelled["text"]) == ("cancelled", "Let me see.")
     assert [each["status"] for each in cancelled["tool_calls"]] == ["interrupted"]
     until(lambda: not sleeping(SECONDS))

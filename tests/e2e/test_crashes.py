@@ -8,7 +8,7 @@ from onebox.testing.system import System, has_ended, until
 from simulator.testing import bash, scripted
 
 from tests.e2e.processes import seconds_of, sleeping
-from tests.e2e.user import NAME, User, error, said
+from tests.e2e.user import NAME, PATIENCE, User, error, said
 
 SECONDS = seconds_of(__name__)
 
@@ -38,7 +38,7 @@ def cut(spare_system: System, spare_user: User) -> tuple[str, httpx.Response, li
         assert [call["status"] for call in spare_user.items(f"/sessions/{session_id}/tool-calls")] == ["running"]
         pids = sleeping(SECONDS)
         spare_system.kill("session")
-        return session_id, asked.result(60), pids
+        return session_id, asked.result(PATIENCE), pids
 
 
 def test_a_run_killed_during_a_tool_call_is_reported_and_leaves_nothing(

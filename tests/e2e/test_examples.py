@@ -27,7 +27,7 @@ from standardwebhooks import Webhook
 from tests.e2e.approvals import TOUCH, Asked, careful
 from tests.e2e.programs import EXAMPLES, Answer, Received, Server, answering, command, environment, serving
 from tests.e2e.tasks import FINE
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 SIGNING_SECRET = "plantedsecret-of-the-chat"
 WANTED = {"types": ["session.approval_requested"]}
@@ -63,7 +63,7 @@ class Chat:
         body, now = urlencode({"payload": json.dumps(pressed)}), str(int(time.time()))
         signature = hmac.new(secret.encode(), f"v0:{now}:{body}".encode(), hashlib.sha256).hexdigest()
         headers = {"x-slack-request-timestamp": now, "x-slack-signature": f"v0={signature}"}
-        return httpx.post(f"{self.url}/actions", content=body, headers=headers, timeout=60)
+        return httpx.post(f"{self.url}/actions", content=body, headers=headers, timeout=PATIENCE)
 
     def send(self, id: str, secret: str | None = None) -> int:
         """Send an event to the program, and return the status of its answer."""
@@ -72,7 +72,7 @@ class Chat:
         body, now = json.dumps(event.payload()), clock.now()
         signature = Webhook(secret or self.secret).sign(id, now, body)
         headers = {"webhook-id": id, "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
-        return httpx.post(f"{self.url}/events", content=body, headers=headers, timeout=60).status_code
+        return httpx.post(f"{self.url}/events", content=body, headers=headers, timeout=PATIENCE).status_code
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_an_approval_is_posted_to_a_chat_and_decided_there(shared_user: User, ch
     shown, actions = chat.messages()[0]["blocks"]
     assert shown["text"]["text"].startswith('Bash\n{\n "command": "touch made"')
     assert chat.press(actions["elements"][0]).status_code == 200
-    assert asked.answer.result(60).json()["content"]["text"] == "Done."
+    assert asked.answer.result(PATIENCE).json()["content"]["text"] == "Done."
     until(lambda: chat.server.paths("/reply"))
     reply = {"replace_original": True, "text": "Tool call: approved by ada"}
     assert json.loads(chat.server.paths("/reply")[0].body) == reply
@@ -117,7 +117,7 @@ class KillingRelay(Server):
 
     def __init__(self, api: str, authorization: str) -> None:
         super().__init__(self.forward)
-        self.http = httpx.Client(base_url=api, headers={"authorization": authorization}, timeout=60)
+        self.http = httpx.Client(base_url=api, headers={"authorization": authorization}, timeout=PATIENCE)
         self.exporter: subprocess.Popen[bytes] | None = None
 
     def forward(self, request: Received) -> Answer | None:
@@ -127,20 +127,20 @@ class KillingRelay(Server):
         return None if len(self.received) == 2 else (200, answer)
 
 
-def test_costs_are_exported_once_though_the_exporter_is_killed(shared_user: User, admin: User, tmp_path: Path) -> None:
-    sessions = [shared_user.create(), shared_user.create()]
+def test_costs_are_exported_once_though_the_exporter_is_killed(user: User, admin: User, tmp_path: Path) -> None:
+    sessions = [user.create(), user.create()]
     for session_id in (*sessions, *sessions):
-        shared_user.ask(session_id, FINE).raise_for_status()
-    views = [shared_user.http.get(f"/sessions/{session_id}").json() for session_id in sessions]
+        user.ask(session_id, FINE).raise_for_status()
+    views = [user.http.get(f"/sessions/{session_id}").json() for session_id in sessions]
     relay = KillingRelay(str(admin.http.base_url), admin.http.headers["authorization"])
     arguments = (str(tmp_path), "--limit", "1", "--since", views[0]["created_at"])
     with relay.http, answering(relay):
         variables, codes = environment(admin, API_URL=relay.url), list[int]()
         while 0 not in codes:
             relay.exporter = subprocess.Popen(command("billing-exporter/exporter.py", *arguments), env=variables)
-            codes.append(relay.exporter.wait(60))
+            codes.append(relay.exporter.wait(PATIENCE))
     rows = list(csv.DictReader((tmp_path / "costs.csv").read_text().splitlines()))
-    costs = {row["session_id"]: Decimal(row["cost_usd"]) for row in rows if row["user_id"] == shared_user.id()}
+    costs = {row["session_id"]: Decimal(row["cost_usd"]) for row in rows if row["user_id"] == user.id()}
     assert codes == [-9, -9, 0]
     assert costs == {view["id"]: Decimal(str(view["total_cost_usd"])) for view in views}
 
@@ -167,7 +167,7 @@ class GitHub:
         signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
         headers = {"x-github-event": "pull_request", "x-github-delivery": delivery}
         headers |= {"x-hub-signature-256": f"sha256={signature}"}
-        return httpx.post(self.url, content=body, headers=headers, timeout=60).status_code
+        return httpx.post(self.url, content=body, headers=headers, timeout=PATIENCE).status_code
 
     def states(self) -> list[str]:
         """Return the states of the check, the oldest first."""

@@ -12,7 +12,7 @@ from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.streams import talking
-from tests.e2e.user import HELD, User, let_go
+from tests.e2e.user import HELD, PATIENCE, User, let_go
 
 API_KEY = {"name": "CI", "scopes": ["read"]}
 
@@ -51,7 +51,7 @@ def test_one_effect_has_one_response_even_if_the_gateway_is_killed(
         asked = caller.submit(post, spare_user, path, key, body)
         until(lambda: spare_user.items(f"/sessions/{session_id}/tool-calls"))
         spare_system.kill("gateway")
-        assert isinstance(asked.exception(60), httpx.TransportError)
+        assert isinstance(asked.exception(PATIENCE), httpx.TransportError)
     let_go(spare_system, session_id)
     answer = post_until_answered(spare_user, path, key, body)
     assert (answer.status_code, answer.json()["content"]["text"]) == (200, "at last")

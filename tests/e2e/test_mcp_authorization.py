@@ -10,7 +10,7 @@ from onebox.testing.authorization_server import Protected, consent, protected_se
 from onebox.testing.system import System
 from runtime.testing import eventually
 
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 CALLBACK = "/api/v1/mcp-servers/oauth/callback"
 
@@ -32,7 +32,7 @@ async def test_a_user_authorizes_a_server(system: System, user: User, protected:
     required = await asyncio.to_thread(checked, user, path)
     offered = (await asyncio.to_thread(user.http.post, f"{path}/authorize")).raise_for_status()
     returned = await consent(offered.json()["authorization_url"])
-    async with httpx2.AsyncClient(base_url=system.base_url, timeout=60) as browser:
+    async with httpx2.AsyncClient(base_url=system.base_url, timeout=PATIENCE) as browser:
         elsewhere = await browser.get(CALLBACK, params=returned)
         browser.cookies.update(dict(offered.cookies))
         response = await browser.get(CALLBACK, params=returned)

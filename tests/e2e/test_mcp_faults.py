@@ -13,7 +13,7 @@ from simulator.testing import DONE, calling, scripted
 
 from tests.e2e.mcp import PROGRAM, ToolCall, call, execute, register, register_url
 from tests.e2e.processes import seconds_of, sleeping
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 SECONDS = seconds_of(__name__)
 SLEEP = execute(f"subprocess.run(['sleep', '{SECONDS}'])")
@@ -80,7 +80,7 @@ def test_a_replica_that_is_killed_during_a_call_leaves_no_server_running(
         asked = caller.submit(user.ask, session_id, SLEEPING)
         until(lambda: sleeping(SECONDS))
         system.kill("session")
-        answer = asked.result(60)
+        answer = asked.result(PATIENCE)
     assert answer.json()["error_code"] == "RUN_INTERRUPTED"
     until(lambda: not sleeping(SECONDS))
     assert call(user, session_id, execute("result = 'again'")).outputs == ['"again"']

@@ -27,7 +27,7 @@ from simulator import settings as simulator
 from task_scheduler import settings as task_scheduler
 from webhook import settings as webhook
 
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -54,7 +54,7 @@ def named(command: str) -> str:
 def test_the_first_session_runs_as_documented(system: System) -> None:
     [script] = [block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "curl" in block]
     script = script.replace("http://127.0.0.1:8000", system.base_url)
-    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(["bash", "-euc", script], capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert '"tool_name":"Write"' in ran.stdout
     assert ran.stdout.endswith("\nhello, please\n")
 
@@ -67,7 +67,9 @@ def output(guide: str, client: User, folder: Path, /, **variables: str) -> str:
     variables["auth"] = f"authorization: {client.http.headers['authorization']}"
     settings = [f"{name}='{value}'" for name, value in variables.items()]
     script = "\n".join([*settings, *blocks])
-    ran = subprocess.run(["bash", "-euxc", script], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    ran = subprocess.run(
+        ["bash", "-euxc", script], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert "urn:agentapi:problem" not in ran.stdout
     return ran.stdout
@@ -206,7 +208,7 @@ def test_each_program_starts_alone_as_documented(
     command = re.sub(r"postgresql://\S+", f"'{database_url}'", command).replace(".data", str(tmp_path))
     command = re.sub(r"nats://\S+", f"'{nats_url}'", command)
     with ReservedPort() as port, started(command, port.number) as running:
-        guard = Timer(60, running.kill)
+        guard = Timer(PATIENCE, running.kill)
         guard.start()
         said = next((line for line in running.stdout or () if '"ready"' in line or "Running on" in line), "")
         running.send_signal(signal.SIGTERM)

@@ -11,7 +11,7 @@ from simulator.testing import bash, scripted
 
 from tests.e2e.streams import following
 from tests.e2e.tasks import UserTask
-from tests.e2e.user import User, error
+from tests.e2e.user import PATIENCE, User, error
 
 MAGIC: dict[ReportFormat, bytes] = {"markdown": b"# ", "json": b"{"}
 LATER = {"prefer": "respond-async"}
@@ -60,11 +60,11 @@ def test_a_report_outlives_its_session_and_its_link_ends_with_it(shared_user: Us
     path = f"/reports/{shared_user.http.post('/reports', json=body).raise_for_status().json()['id']}"
     url = shared_user.http.post(f"{path}/links", json={}).raise_for_status().json()["url"]
     shared_user.http.delete(f"/sessions/{session_id}").raise_for_status()
-    part = httpx.get(url, headers={"range": "bytes=0-0"}, timeout=60)
+    part = httpx.get(url, headers={"range": "bytes=0-0"}, timeout=PATIENCE)
     assert (part.status_code, part.content) == (206, b"{")
-    assert error(httpx.get(f"{url}x", timeout=60)) == (404, "LINK_NOT_VALID")
+    assert error(httpx.get(f"{url}x", timeout=PATIENCE)) == (404, "LINK_NOT_VALID")
     assert shared_user.http.delete(path).status_code == 204
-    assert error(httpx.get(url, timeout=60)) == (404, "LINK_NOT_VALID")
+    assert error(httpx.get(url, timeout=PATIENCE)) == (404, "LINK_NOT_VALID")
     until(lambda: not [*system.data_dir.rglob(f"*{path[9:]}*/*.json")])
 
 

@@ -13,7 +13,7 @@ from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.processes import processes
-from tests.e2e.user import HELD, User, error, let_go, said
+from tests.e2e.user import HELD, PATIENCE, User, error, let_go, said
 
 MOVED = (
     'runs_total{code="",outcome="completed"}',
@@ -101,7 +101,7 @@ def test_deleting_a_session_answers_its_clients_and_leaves_nothing(shared_user: 
         queued = shared_user.items(f"/sessions/{session_id}/runs")[0]["id"]
         assert processes(session_id)
         assert shared_user.http.delete(f"/sessions/{session_id}").status_code == 204
-        assert error(asked.result(60)) == (409, "RUN_CANCELLED")
+        assert error(asked.result(PATIENCE)) == (409, "RUN_CANCELLED")
     for run_id in (first, queued):
         assert shared_user.http.get(f"/sessions/{session_id}/runs/{run_id}").status_code == 404
     until(lambda: not processes(session_id))

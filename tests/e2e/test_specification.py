@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 from onebox.testing.system import System, until
 
-from tests.e2e.user import searched_client
+from tests.e2e.user import PATIENCE, searched_client
 
 TEXT = (Path(__file__).parent / "specification.md").read_text()
 OPERATION = re.compile(r"^### (GET|POST|DELETE) (/\S*)\n(.*?)(?=^#{2,3} |\Z)", re.DOTALL | re.MULTILINE)
@@ -141,7 +141,7 @@ def test_the_examples_of_the_specification_work_word_for_word(system: System) ->
 
 
 def test_metrics_have_the_names_of_the_specification(system: System) -> None:
-    text = httpx.get(f"{system.base_url}/metrics", timeout=60).text
+    text = httpx.get(f"{system.base_url}/metrics", timeout=PATIENCE).text
     assert "# HELP sessions_total Total number of sessions\n" in text
     assert "# HELP api_requests_total Total API requests\n# TYPE api_requests_total counter\n" in text
 

@@ -7,7 +7,7 @@ import pytest
 from onebox.testing.system import System, until
 
 from tests.e2e.tasks import FINE, UserTask
-from tests.e2e.user import User, error, newcomer
+from tests.e2e.user import PATIENCE, User, error, newcomer
 
 SESSION = ("", "/messages", "/tool-calls", "/runs", "/workspace", "/events")
 TASK = ("", "/executions", "/next-runs", "/triggers")
@@ -70,5 +70,5 @@ def test_a_token_is_refused_everywhere_after_logout(user: User) -> None:
 
 
 def test_requests_without_a_token_are_refused(system: System) -> None:
-    answer = httpx.get(f"{system.base_url}/api/v1/sessions", timeout=60)
+    answer = httpx.get(f"{system.base_url}/api/v1/sessions", timeout=PATIENCE)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")

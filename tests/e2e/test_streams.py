@@ -13,7 +13,7 @@ from onebox.testing.system import System, until
 from simulator.testing import scripted
 
 from tests.e2e.streams import ONE_RUN, WHOLE, close_code, following, read_events, talking
-from tests.e2e.user import HELD, User, let_go
+from tests.e2e.user import HELD, PATIENCE, User, let_go
 
 
 def test_a_stream_resumes_at_its_position_after_the_gateway_was_killed(spare_system: System, spare_user: User) -> None:
@@ -23,7 +23,7 @@ def test_a_stream_resumes_at_its_position_after_the_gateway_was_killed(spare_sys
         asked = caller.submit(asked_and_cut, spare_user, session_id, HELD)
         seen = read_events(events, last="session.tool_call_started")
         spare_system.kill("gateway")
-        asked.result(60)
+        asked.result(PATIENCE)
         let_go(spare_system, session_id)
     until(lambda: answers(spare_user))
     with following(spare_user, path, after=seen[-1].id) as events:
@@ -69,7 +69,7 @@ def test_the_commands_of_the_guide_work_as_documented(user: User, system: System
         auth = f"authorization: {user.http.headers['authorization']}"
         given = f"api={system.base_url}/api/v1\nid={user.create()}\nauth='{auth}'"
         script = ["bash", "-euc", f"{given}\n{commands}"]
-        ran = subprocess.run(script, capture_output=True, text=True, timeout=60, check=True)
+        ran = subprocess.run(script, capture_output=True, text=True, timeout=PATIENCE, check=True)
         run, tools, everything = [*ran.stdout.split("event: connected")[1:], "", "", ""][:3]
         assert "event: result\n" in run
         tool_events = ["session.tool_call_started", "session.tool_call_ended"]
@@ -90,7 +90,7 @@ def test_the_client_of_the_guide_prints_an_answer_and_approves(user: User, syste
 
 def asked_and_cut(user: User, session_id: str, message: str) -> None:
     """Ask, and lose the connection."""
-    with pytest.raises(httpx.TransportError), httpx.Client(headers=user.http.headers, timeout=60) as client:
+    with pytest.raises(httpx.TransportError), httpx.Client(headers=user.http.headers, timeout=PATIENCE) as client:
         client.post(f"{user.http.base_url}sessions/{session_id}/query", json={"message": message})
 
 

@@ -104,7 +104,9 @@ class Conversation:
         """Open a socket, send all messages and a ping, and wait for its pong or the close."""
         marker = secrets.token_hex(8)
         headers = {"authorization": self.user.http.headers["authorization"]}
-        with connect(self.url, additional_headers=headers, max_size=None, max_queue=None) as socket:
+        with connect(
+            self.url, additional_headers=headers, max_size=None, max_queue=None, open_timeout=SILENCE_SECONDS
+        ) as socket:
             try:
                 for frame in sent:
                     socket.send(frame.content, text=frame.as_text)

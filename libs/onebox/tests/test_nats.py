@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("servers")
 
 async def test_messages_are_stored_in_a_stream(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
-    stream = client.jetstream()
+    stream = client.jetstream(timeout=60)
     await stream.add_stream(name="events", subjects=["evt.>"])
     assert (await stream.publish("evt.made", b"event")).seq == 1
     await client.close()
@@ -26,11 +26,11 @@ async def test_messages_are_stored_in_a_stream(nats_server: EmbeddedNats) -> Non
 
 async def test_streams_are_kept_across_a_restart(nats_server: EmbeddedNats) -> None:
     client = await nats.connect(nats_server.url)
-    await client.jetstream().add_stream(name="events", subjects=["evt.>"])
+    await client.jetstream(timeout=60).add_stream(name="events", subjects=["evt.>"])
     await client.close()
     nats_server.stop()
     client = await nats.connect(nats_server.start())
-    assert (await client.jetstream().stream_info("events")).config.subjects == ["evt.>"]
+    assert (await client.jetstream(timeout=60).stream_info("events")).config.subjects == ["evt.>"]
     await client.close()
 
 

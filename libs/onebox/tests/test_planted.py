@@ -168,8 +168,8 @@ async def test_of_a_running_system_the_compressed_rows_are_searched(
 async def leave_on_bus() -> None:
     with Buses() as buses:
         client = await nats.connect(buses.fresh())
-        await client.jetstream().add_stream(name="events", subjects=["evt.>"])
-        await client.jetstream().publish("evt.one", SECRET)
+        await client.jetstream(timeout=60).add_stream(name="events", subjects=["evt.>"])
+        await client.jetstream(timeout=60).publish("evt.one", SECRET)
         await client.close()
 
 

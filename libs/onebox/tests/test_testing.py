@@ -60,14 +60,14 @@ async def test_a_database_is_dropped_despite_open_connections(databases: Databas
 async def _streams(url: str) -> int:
     client = await nats.connect(url)
     try:
-        return len(await client.jetstream().streams_info())
+        return len(await client.jetstream(timeout=60).streams_info())
     finally:
         await client.close()
 
 
 async def _add_stream(url: str) -> None:
     client = await nats.connect(url)
-    await client.jetstream().add_stream(name="events", subjects=["evt.>"])
+    await client.jetstream(timeout=60).add_stream(name="events", subjects=["evt.>"])
     await client.close()
 
 

@@ -89,6 +89,7 @@ async def test_an_execution_of_a_busy_task_is_refused_until_cancelled(console: C
     await console.open_tasks(task.id)
     execution = task.execute()["execution_id"]  # elsewhere
     await expect(statuses(console)).to_have_text("running")
+    task.wait_for_tool_call(task.execution(execution))  # or its session is created when the next test has nothing yet
     await console.unfold("Run now")
     await console.press("Run now")
     run = console.page.get_by_role("form", name="Run now")

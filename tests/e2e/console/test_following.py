@@ -4,6 +4,7 @@ import re
 from collections.abc import Awaitable, Callable
 
 import pytest
+from onebox.testing.system import System
 from playwright.async_api import Route, expect
 from simulator.testing import bash, scripted
 
@@ -11,7 +12,7 @@ from tests.e2e.console.late import LateResponse, handled
 from tests.e2e.console.tab import Console
 from tests.e2e.console.wire import Wire
 from tests.e2e.tasks import UserTask
-from tests.e2e.user import User
+from tests.e2e.user import HELD, User, let_go
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,7 +28,9 @@ def out_of_reach(position: str) -> Callable[[Route], Awaitable[None]]:
     return resume
 
 
-async def test_a_session_is_followed_over_breaks_silence_and_a_gap(remote: Console, wire: Wire, user: User) -> None:
+async def test_a_session_is_followed_over_breaks_silence_and_a_gap(
+    remote: Console, wire: Wire, user: User, console_system: System
+) -> None:
     session_id = user.create()
     said = list[re.Pattern[str]]()
 
@@ -40,6 +43,7 @@ async def test_a_session_is_followed_over_breaks_silence_and_a_gap(remote: Conso
         say("echo one", "Said while the page loads.")
         await route.continue_()
 
+    say("Said before.")  # the agent has started when the page waits for `late`, which it does for a minute at most
     await remote.page.route(re.compile("/messages"), late, times=1)
     await remote.open(session_id)
     await expect(remote.entries).to_have_text(said)
@@ -50,9 +54,14 @@ async def test_a_session_is_followed_over_breaks_silence_and_a_gap(remote: Conso
     await expect(remote.connection).to_have_text("live")
     await expect(remote.entries).to_have_text(said)
     await expect(remote.tools.locator(".chip")).to_have_text(["success", "success"])
+    held = user.submit(session_id, HELD).raise_for_status().json()["id"]
+    # The page has nothing more to read then: it notices no silence as long as it waits for a response.
+    await expect(remote.tools.last.locator(".chip")).to_have_text("running")
     wire.silence()
     wire.refuse()  # or a connection might replace this one before the page is looked at
-    say("Said into silence.")
+    let_go(console_system, session_id)
+    user.ended(session_id, held)
+    said.extend(map(re.compile, ("Go on", "until", "at last")))
     await remote.page.clock.fast_forward("01:00")  # silence is noticed
     await expect(remote.connection).to_have_text(LOST)
     wire.mend()

@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.async_api import Dialog, Locator, expect
+from runtime.testing import eventually
 from simulator.testing import bash, scripted
 
 from tests.e2e.console.tab import Console
@@ -49,6 +50,8 @@ async def test_backfills_are_started_watched_and_cancelled(console: Console, use
     assert len(task.executions(trigger="backfill")) == 1
     user.http.patch(task.path, json={"prompt_template": SLEEPING}).raise_for_status()
     await start_backfill(console, "2025-10-04T00:00")
+    [execution] = await eventually(lambda: task.executions(trigger="backfill", status="running"))
+    task.wait_for_tool_call(execution)  # or its session is created when the next test has nothing yet
     await backfills(console).get_by_role("button", name="Cancel").click()
     await expect(backfills(console).locator(".chip")).to_have_text(["cancelled", "completed"])
     await expect(backfills(console).get_by_role("button")).to_have_count(0)
@@ -64,6 +67,7 @@ async def test_a_trigger_is_created_fired_rotated_and_revoked(console: Console, 
     url, first = await triggers(console).locator("code").inner_text(), await shown_secret(console)
     fire({"url": url, "secret": first}, {}).raise_for_status()
     await expect(console.executions.locator(".trigger")).to_have_text("api")
+    await expect(console.executions.locator(".chip")).to_have_text("completed")  # its session exists
     await expect(triggers(console).get_by_role("time")).not_to_be_empty()
     await console.press("Rotate secret")
     await expect(console.view.locator(".secret")).not_to_contain_text(first)

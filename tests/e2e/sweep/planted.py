@@ -1,6 +1,5 @@
 """Secrets that users entrust to the system, or get from it once, used in every way in which they can be."""
 
-import json
 import secrets
 from typing import Any
 
@@ -8,8 +7,8 @@ from onebox.testing.planted import planted
 from onebox.testing.system import until
 from runtime.secrets.api_key import ApiKeyText
 from simulator.testing import scripted
-from websockets.sync.client import connect
 
+from tests.e2e.streams import talking
 from tests.e2e.tasks import UserTask, fire
 from tests.e2e.user import User
 
@@ -62,9 +61,8 @@ class Planter:
 
     def _sockets(self, session_id: str) -> None:
         token = self.user.http.headers["authorization"].removeprefix("Bearer ")
-        base = str(self.user.http.base_url).replace("http", "ws", 1)
-        with connect(f"{base}sessions/{session_id}/stream?token={token}") as socket:
-            assert json.loads(socket.recv(60))["type"] == "connected"
+        with talking(self.user, session_id, f"?token={token}", headers={}):
+            pass
         self.user.http.get("/nothing", params={"token": token, "password": self._new("query string")})
 
     def _api_key(self) -> None:

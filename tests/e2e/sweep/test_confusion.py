@@ -12,8 +12,9 @@ from onebox.testing.planted import planted
 from onebox.testing.system import System
 from simulator.testing import scripted
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
+from tests.e2e import streams
 from tests.e2e.tasks import UserTask
 from tests.e2e.user import User, admin_of, error, newcomer, searched_client
 
@@ -185,7 +186,7 @@ def test_a_reading_key_cannot_query(user: User, reader: str, headers: dict[str, 
 
 def _reply(socket: ClientConnection) -> dict[str, Any]:
     """Return the reply to the message with the id 1; events of the session may precede it."""
-    while (received := json.loads(socket.recv(60))).get("reply_to") != 1:
+    while (received := streams.message(socket)).get("reply_to") != 1:
         pass
     return received
 
@@ -202,9 +203,7 @@ def _reply(socket: ClientConnection) -> dict[str, Any]:
 )
 def test_a_reading_key_cannot_write_over_a_socket(user: User, reader: str, message: dict[str, Any]) -> None:
     session_id = user.create()
-    address = f"{user.http.base_url}sessions/{session_id}/stream".replace("http", "ws", 1)
-    with connect(address, additional_headers={"x-api-key": reader}) as socket:
-        assert json.loads(socket.recv(60))["type"] == "connected"
+    with streams.talking(user, session_id, headers={"x-api-key": reader}) as socket:
         socket.send(json.dumps(message | {"id": 1}))
         try:
             received: dict[str, Any] = _reply(socket)

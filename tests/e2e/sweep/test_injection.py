@@ -13,7 +13,7 @@ from onebox.testing.system import System
 from simulator.testing import scripted
 
 from tests.e2e.sweep.resources import administrator
-from tests.e2e.user import User
+from tests.e2e.user import PATIENCE, User
 
 FORGED = json.dumps({"event": "forged", "level": "info"})
 TEXTS = (f"\n{FORGED}\n", f"\r\n{FORGED}\r\n", f"\u2028{FORGED}\u2028", f"\x85{FORGED}\x85", f"\x1b[2K{FORGED}")
@@ -37,7 +37,7 @@ def admin(swept_system: System) -> Generator[User]:
 def exchange(system: System, request: bytes) -> bytes:
     """Send bytes to the gateway, and return all that it answers until it closes the connection."""
     address = urlsplit(system.base_url)
-    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=PATIENCE) as connection:
         connection.sendall(request)
         connection.shutdown(socket.SHUT_WR)
         received = bytearray()

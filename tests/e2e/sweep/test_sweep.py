@@ -13,6 +13,7 @@ from tests.e2e.sweep.clients import FEW_SCOPES, ROLES, SCOPES, WITHOUT_EFFECT, C
 from tests.e2e.sweep.journey import Sweep
 from tests.e2e.sweep.operations import DOCUMENT, Operation, operations
 from tests.e2e.sweep.rules import ENDS_LOGIN, NOT_SERVED, READ_BY_KEYS, expected
+from tests.e2e.user import PATIENCE
 
 KINDS = len((*SCOPES, FEW_SCOPES)) + 1
 """Of clients with each role: keys, and a login."""
@@ -24,7 +25,7 @@ def violations(answers: Sequence[Answer]) -> list[str]:
 
 
 def test_the_sweep_covers_the_document_that_is_served(swept_system: System) -> None:
-    assert httpx.get(f"{swept_system.base_url}/api/v1/openapi.json", timeout=60).json() == DOCUMENT
+    assert httpx.get(f"{swept_system.base_url}/api/v1/openapi.json", timeout=PATIENCE).json() == DOCUMENT
 
 
 def test_others_are_answered_as_the_rules_say(sweep: Sweep) -> None:
